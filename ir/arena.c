@@ -1,0 +1,93 @@
+#include "arena.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct chunk {
+    struct chunk *next;
+    size_t size, used;
+    _Alignas(16) unsigned char data[];
+} chunk;
+
+struct arena {
+    chunk *head;
+    size_t used;
+};
+
+static void *checked(void *p) {
+    if (!p) {
+        fputs("frit: out of memory\n", stderr);
+        exit(3);
+    }
+    return p;
+}
+
+arena *arena_new(void) { return checked(calloc(1, sizeof(arena))); }
+
+void arena_free(arena *a) {
+    if (!a) return;
+    for (chunk *c = a->head, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+    free(a);
+}
+
+void *arena_alloc(arena *a, size_t size) {
+    size = (size + 15) & ~(size_t)15;
+    if (!a->head || a->head->size - a->head->used < size) {
+        size_t want = a->head ? a->head->size * 2 : 4096;
+        if (want > 1u << 20) want = 1u << 20;
+        if (want < size) want = size;
+        chunk *c = checked(malloc(sizeof(chunk) + want));
+        c->next = a->head;
+        c->size = want;
+        c->used = 0;
+        a->head = c;
+    }
+    void *p = a->head->data + a->head->used;
+    a->head->used += size;
+    a->used += size;
+    return memset(p, 0, size);
+}
+
+void *arena_copy(arena *a, const void *src, size_t size) {
+    void *p = arena_alloc(a, size);
+    if (size) memcpy(p, src, size);
+    return p;
+}
+
+char *arena_strndup(arena *a, const char *s, size_t n) {
+    char *p = arena_alloc(a, n + 1);
+    memcpy(p, s, n);
+    return p;
+}
+
+char *arena_strdup(arena *a, const char *s) { return arena_strndup(a, s, strlen(s)); }
+
+char *arena_vprintf(arena *a, const char *fmt, va_list ap) {
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    char *p = arena_alloc(a, (size_t)n + 1);
+    vsnprintf(p, (size_t)n + 1, fmt, ap);
+    return p;
+}
+
+char *arena_printf(arena *a, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    char *p = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    return p;
+}
+
+size_t arena_used(const arena *a) { return a->used; }
+
+void *arena_grow(arena *a, void *data, int len, int *cap, size_t elem) {
+    *cap = *cap ? *cap * 2 : 8;
+    void *p = arena_alloc(a, elem * (size_t)*cap);
+    if (len) memcpy(p, data, elem * (size_t)len);
+    return p;
+}
