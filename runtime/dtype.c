@@ -104,7 +104,7 @@ int64_t frit_load_int(frit_dtype t, const void *buf, int64_t i) {
     case FRIT_u8: return ((const uint8_t *)buf)[i];
     case FRIT_bool: return ((const uint8_t *)buf)[i] != 0;
     case FRIT_u4: return ((const uint8_t *)buf)[i / 2] >> (i % 2 * 4) & 15;
-    case FRIT_i4: return (((const uint8_t *)buf)[i / 2] >> (i % 2 * 4) & 15 ^ 8) - 8;
+    case FRIT_i4: return ((((const uint8_t *)buf)[i / 2] >> (i % 2 * 4) & 15) ^ 8) - 8;
     default: return frit_int_from_double(FRIT_i64, frit_load_float(t, buf, i));
     }
 }
