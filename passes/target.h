@@ -1,0 +1,17 @@
+/* What passes may know of a target: its limits. A target's folder in codegen/ fills one of these; passes never ask for
+ * its name. */
+#ifndef FRIT_PASSES_TARGET_H
+#define FRIT_PASSES_TARGET_H
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct frit_target_limits {
+    int vector_bytes;     /* native vector register, e.g. 32 for AVX2 */
+    int vector_registers; /* how many */
+    bool fma;             /* fused multiply-add in one instruction */
+    bool masked_memory;   /* masked vector loads and stores of 32 and 64-bit elements are cheap */
+    int64_t l1_bytes, l2_bytes; /* data cache of one core; on a GPU, shared memory of a block */
+    int cache_line;       /* bytes */
+    double flops_per_byte; /* machine balance: f32 flops per byte of memory traffic, for the cost model */
+} frit_target_limits;
+#endif
