@@ -260,7 +260,9 @@ ir_value *ir_splat(ir_builder *b, ir_type t, double v);
 ir_value *ir_splat_int(ir_builder *b, ir_type t, int64_t v);
 
 /* Tensor level; dims follow from the arguments. */
-ir_value *ir_dense(ir_builder *b, ir_type t, const void *data, int64_t bytes); /* data is copied */
+/* data is copied. A constant's `value` is a splat (one element for all) iff it is as long as one element; two 4-bit
+ * elements therefore take two bytes, the second of them padding. */
+ir_value *ir_dense(ir_builder *b, ir_type t, const void *data, int64_t bytes);
 ir_value *ir_size(ir_builder *b, sym_t s);                                     /* i64[] holding s */
 ir_value *ir_iota(ir_builder *b, ir_type t, int axis);
 ir_value *ir_reshape(ir_builder *b, ir_value *x, int rank, const sym_t *dims);

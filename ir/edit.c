@@ -1,0 +1,128 @@
+#include "internal.h"
+#include <string.h>
+
+/* ---- Uses ---- */
+
+void ir_use_set(ir_use *u, ir_value *v) {
+    u->value = v;
+    u->next = v->uses;
+    u->link = &v->uses;
+    if (u->next) u->next->link = &u->next;
+    v->uses = u;
+}
+
+void ir_use_drop(ir_use *u) {
+    if (!u->value) return;
+    *u->link = u->next;
+    if (u->next) u->next->link = u->link;
+    u->value = NULL;
+    u->next = NULL;
+    u->link = NULL;
+}
+
+void ir_set_operand(ir_op *op, int i, ir_value *v) {
+    IR_REQUIRE(i >= 0 && i < op->n_operands && v, op->code, "ir_set_operand of a missing operand");
+    ir_use_drop(&op->operands[i]);
+    ir_use_set(&op->operands[i], v);
+}
+
+void ir_replace_uses(ir_value *of, ir_value *with) {
+    if (of == with) return;
+    while (of->uses) {
+        ir_use *u = of->uses;
+        ir_use_drop(u);
+        ir_use_set(u, with);
+    }
+}
+
+int ir_use_count(const ir_value *v) {
+    int n = 0;
+    for (const ir_use *u = v->uses; u; u = u->next) n++;
+    return n;
+}
+
+/* ---- Placing and removing ops ---- */
+
+void ir_op_insert(ir_block *block, ir_op *before, ir_op *op) {
+    op->parent = block;
+    op->next = before;
+    op->prev = before ? before->prev : block->last;
+    *(op->prev ? &op->prev->next : &block->first) = op;
+    *(before ? &before->prev : &block->last) = op;
+}
+
+static void unlink_op(ir_op *op) {
+    if (!op->parent) return;
+    *(op->prev ? &op->prev->next : &op->parent->first) = op->next;
+    *(op->next ? &op->next->prev : &op->parent->last) = op->prev;
+    op->parent = NULL;
+    op->prev = op->next = NULL;
+}
+
+static void drop_uses(ir_op *op) {
+    for (int i = 0; i < op->n_operands; i++) ir_use_drop(&op->operands[i]);
+    for (int i = 0; i < op->n_blocks; i++)
+        for (ir_op *o = op->blocks[i]->first; o; o = o->next) drop_uses(o);
+}
+
+void ir_op_remove(ir_op *op) {
+    for (int i = 0; i < op->n_results; i++)
+        IR_REQUIRE(!op->results[i].uses, op->code, "removed while its results have uses");
+    drop_uses(op);
+    unlink_op(op);
+}
+
+void ir_op_move_before(ir_op *op, ir_op *before) {
+    if (op == before) return;
+    unlink_op(op);
+    ir_op_insert(before->parent, before, op);
+}
+
+/* ---- Copies ---- */
+
+ir_value *ir_map_get(const ir_map *map, ir_value *v) {
+    return map && v->id < map->n && map->v[v->id] ? map->v[v->id] : v;
+}
+
+void ir_map_set(ir_module *m, ir_map *map, const ir_value *v, ir_value *to) {
+    if (v->id >= map->n) {
+        int n = v->id + 1 > 2 * map->n ? v->id + 1 : 2 * map->n;
+        if (n < m->n_values) n = m->n_values;
+        ir_value **grown = arena_array(m->arena, ir_value *, n);
+        if (map->n) memcpy(grown, map->v, sizeof(ir_value *) * (size_t)map->n);
+        map->v = grown;
+        map->n = n;
+    }
+    map->v[v->id] = to;
+}
+
+static void clone_block(ir_builder *b, ir_block *to, const ir_block *from, ir_map *map) {
+    for (int i = 0; i < from->n_args; i++) {
+        const ir_value *arg = from->args[i];
+        ir_map_set(b->m, map, arg, ir_block_add_arg(b->m, to, arg->type, arg->name));
+    }
+    ir_builder inner = ir_builder_at_end(b->m, to);
+    for (const ir_op *op = from->first; op; op = op->next) ir_clone(&inner, op, map);
+}
+
+ir_op *ir_clone(ir_builder *b, const ir_op *op, ir_map *map) {
+    arena *a = b->m->arena;
+    ir_value *few_values[8], **operands = few_values;
+    ir_type few_types[4], *types = few_types;
+    if (op->n_operands > 8) operands = arena_array(a, ir_value *, op->n_operands);
+    if (op->n_results > 4) types = arena_array(a, ir_type, op->n_results);
+    for (int i = 0; i < op->n_operands; i++) operands[i] = ir_map_get(map, op->operands[i].value);
+    for (int i = 0; i < op->n_results; i++) types[i] = op->results[i].type;
+
+    ir_op *copy = ir_op_new(b->m, op->code, op->n_operands, operands, op->n_results, types);
+    copy->span = op->span;
+    ir_op_insert(b->block, b->before, copy);
+    /* Attribute contents are never changed in place, so the copy shares them. */
+    for (int i = 0; i < op->n_attrs; i++) ir_set_attr(b->m, copy, op->attrs[i]);
+    for (int i = 0; i < op->n_results; i++) {
+        copy->results[i].name = op->results[i].name;
+        ir_map_set(b->m, map, &op->results[i], &copy->results[i]);
+    }
+    for (int i = 0; i < op->n_blocks; i++) clone_block(b, copy->blocks[i], op->blocks[i], map);
+    return copy;
+}
