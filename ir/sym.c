@@ -524,6 +524,9 @@ int64_t sym_term(sym_ctx *c, sym_t s, int i, sym_t *atoms) {
     return 1;
 }
 
+int sym_n_atoms(sym_t mono) { return mono->kind == SYM_PRODUCT ? mono->n : 1; }
+sym_t sym_atom(sym_t mono, int i) { return mono->kind == SYM_PRODUCT ? mono->atoms[i] : mono; }
+
 /* ---- Structure --------------------------------------------------------------------------------------------------- */
 bool sym_linear(sym_ctx *c, sym_t s, sym_t var, sym_t *coef, sym_t *rest) {
     poly p, k = {0}, r = {0};
