@@ -44,12 +44,10 @@ const char *diag_nearest(const char *word, const char *const *candidates, int n)
     for (int i = 0; i < n; i++) {
         if (same_but_case(word, candidates[i]))
             return candidates[i];
-        int distance = limit ? diag_distance(word, candidates[i], limit) : 1;
-        if (distance <= limit && (!best || distance < limit || limit == 0)) {
+        int distance = diag_distance(word, candidates[i], limit);
+        if (limit > 0 && distance <= limit) {
             best = candidates[i];
             limit = distance - 1;
-            if (limit < 0)
-                return best;
         }
     }
     return best;
