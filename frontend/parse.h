@@ -55,6 +55,9 @@ struct parser {
     bool too_deep; /* EXPRESSION_TOO_DEEP was reported */
 };
 
+/* Sets p up to read a source; false, with a diagnostic, if it is not text. Ends with scanner_close. */
+bool parser_open(parser *p, arena *a, diag *d, uint32_t source);
+
 /* Sets up the scanner over p->text. */
 void scanner_open(parser *p);
 void scanner_close(parser *p);

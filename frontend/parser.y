@@ -151,9 +151,8 @@ static ast_stmt *new_loop(parser *p, ast_stmt_kind kind, ir_span span, ast_name 
 
 /* ---- Items ---- */
 
-file: lines | file item lines { PUSH(&p->file->items, $item); } | file error NL lines | file error block NL lines;
-
-lines: %empty | lines NL;
+/* `error` must be shiftable right after %empty is reduced, or recovery would leave the file or block. */
+file: %empty | file NL | file item { PUSH(&p->file->items, $item); } | file error NL | file error block NL;
 
 item: IMPORT NAME alias NL {
         $$ = new_item(p, AST_IMPORT, @$);
@@ -233,8 +232,8 @@ dim: expr { $$ = NEW(ast_sub); *$$ = (ast_sub){.kind = AST_SUB_EXPR, .span = @$,
 
 block: '{' stmts '}' { $$ = NEW(ast_block); *$$ = (ast_block){@$, *$stmts}; };
 
-stmts: lines { $$ = NEW(ast_stmts); } | stmts stmt lines { $$ = $1; PUSH($$, $stmt); }
-    | stmts error NL lines { $$ = $1; } | stmts error block NL lines { $$ = $1; };
+stmts: %empty { $$ = NEW(ast_stmts); } | stmts NL | stmts stmt { $$ = $1; PUSH($$, $stmt); }
+    | stmts error NL { $$ = $1; } | stmts error block NL { $$ = $1; };
 
 stmt: targets '=' expr NL {
         $$ = new_stmt(p, AST_ASSIGN, @$);
@@ -422,14 +421,21 @@ static int yyreport_syntax_error(const yypcontext_t *context, parser *p) {
     return 0;
 }
 
-ast_file *ast_parse(arena *a, diag *d, uint32_t source) {
-    parser p = {.memory = a, .d = d, .source = source, .new_line = true};
-    p.text = diag_source_text(d, source, &p.size);
-    p.file = arena_new_of(a, ast_file);
-    p.file->source = source;
+bool parser_open(parser *p, arena *a, diag *d, uint32_t source) {
+    *p = (parser){.memory = a, .d = d, .source = source, .new_line = true};
+    p->text = diag_source_text(d, source, &p->size);
+    p->file = arena_new_of(a, ast_file);
+    p->file->source = source;
     if (!source_is_text(d, source))
+        return false;
+    scanner_open(p);
+    return true;
+}
+
+ast_file *ast_parse(arena *a, diag *d, uint32_t source) {
+    parser p;
+    if (!parser_open(&p, a, d, source))
         return p.file;
-    scanner_open(&p);
     yyparse(&p);
     scanner_close(&p);
     ast_attach_docs(&p);

@@ -57,20 +57,13 @@ static ir_span missing_at(const syntax_error *e) {
     return e->found.span;
 }
 
-static const open_bracket *open_round(const syntax_error *e) {
+/* The innermost bracket that was open before the token found (which may have opened one itself). */
+static const open_bracket *open_bracket_before(const syntax_error *e) {
     const parser *p = e->p;
     int n = p->open.len;
-    /* the found token itself may have opened a bracket already */
     if (n && p->open.data[n - 1].span.begin == e->found.span.begin)
         n--;
-    const open_bracket *b = n ? &p->open.data[n - 1] : NULL;
-    return b && (b->kind == '(' || b->kind == '[') ? b : NULL;
-}
-
-static void note_opener(const syntax_error *e, diag_record *r) {
-    const open_bracket *b = open_round(e);
-    if (b)
-        diag_note(e->p->d, r, b->span, "to close this '%s'", bracket_text(b->kind));
+    return n ? &p->open.data[n - 1] : NULL;
 }
 
 static diag_record *expected_after(const syntax_error *e, const char *what) {
@@ -98,10 +91,11 @@ static bool chained_comparison(const syntax_error *e) {
 }
 
 static bool chained_assignment(const syntax_error *e) {
-    if (e->found.kind != '=' || !after_expression(e))
+    const open_bracket *b = open_bracket_before(e);
+    if (e->found.kind != '=' || !after_expression(e) || (b && b->kind == '['))
         return false;
     diag_record *r = diag_report(e->p->d, MSG_CHAINED_ASSIGNMENT, e->found.span);
-    if (e->previous.first && !open_round(e))
+    if (e->previous.first && !(b && b->kind == '('))
         diag_note(e->p->d, r, e->previous.span, "this line continues the one before, which is not complete");
     suggest(e, r, "equality is written ==");
     return true;
@@ -207,13 +201,14 @@ static bool missing_expression(const syntax_error *e) {
 }
 
 static bool missing_closer(const syntax_error *e) {
-    const open_bracket *b = open_round(e);
-    if (!b || !expects(e, b->kind == '(' ? ')' : ']') || expects(e, INTEGER))
+    const open_bracket *b = open_bracket_before(e);
+    int closer = !b ? 0 : b->kind == '(' ? ')' : b->kind == '[' ? ']' : b->kind == INTERP_BEGIN ? INTERP_END : 0;
+    if (!closer || !expects(e, closer) || expects(e, INTEGER))
         return false;
-    const char *closer = b->kind == '(' ? "')'" : "']'";
-    const char *what = expects(e, ',') ? arena_printf(e->p->memory, "',' or %s", closer) : closer;
+    const char *text = closer == INTERP_END ? "'}'" : arena_printf(e->p->memory, "'%c'", closer);
+    const char *what = expects(e, ',') ? arena_printf(e->p->memory, "',' or %s", text) : text;
     diag_record *r = expected_after(e, what);
-    note_opener(e, r);
+    diag_note(e->p->d, r, b->span, "to close this '%s'", bracket_text(b->kind));
     if (e->found.kind == '?')
         suggest(e, r, "a choice is written a if c else b");
     return true;
@@ -223,13 +218,13 @@ static bool after_complete_expression(const syntax_error *e) {
     if (!after_expression(e))
         return false;
     bool over = e->found.kind == NL || e->found.kind == '{';
-    if (over && expects(e, ELSE)) {
+    if (e->found.kind != '?' && expects(e, '{')) {
+        expected_after(e, "'{'");
+    } else if (over && expects(e, ELSE)) {
         diag_record *r = expected_after(e, "'else'");
         suggest(e, r, "a choice in an expression has both sides: a if c else b");
     } else if (over && expects(e, RANGE)) {
         expected_after(e, "'..'");
-    } else if (over && expects(e, '{')) {
-        expected_after(e, "'{'");
     } else {
         diag_record *r = unexpected(e, arena_printf(e->p->memory, " after %s", describe(e, &e->previous)));
         if (e->found.kind == '?')
@@ -249,7 +244,6 @@ static void anything_else(const syntax_error *e) {
     diag_record *r = expected_after(e, what);
     if (e->found.kind != NL && e->found.kind != YYEOF)
         diag_note(e->p->d, r, (ir_span){0}, "found %s", describe(e, &e->found));
-    note_opener(e, r);
 }
 
 void syntax_error_report(syntax_error *e) {

@@ -105,6 +105,9 @@ static void close_rounds(parser *p, const token *at) {
 }
 
 void tokens_forgive_brackets(parser *p) {
+    for (int i = 0; i < p->open.len && any_open(p, STRING_BEGIN); i++)
+        if (p->open.data[i].kind == STRING_BEGIN || p->open.data[i].kind == INTERP_BEGIN)
+            p->open.data[i].forgiven = true;
     bool drop = p->last.first && !any_open(p, STRING_BEGIN);
     for (int i = p->open.len; i-- > 0 && is_round(p->open.data[i].kind);) {
         p->open.data[i].forgiven = true;
@@ -190,10 +193,9 @@ static void close_string(parser *p, token t) {
     int outer = 0;
     while (p->open.data[outer].kind != STRING_BEGIN)
         outer++;
-    ir_span span = p->open.data[p->open.len - 1].span;
-    if (t.kind != STRING_CUT)
-        span = p->open.data[outer].span;
-    diag_report(p->d, MSG_UNTERMINATED_STRING, span);
+    const open_bracket *b = &p->open.data[t.kind == STRING_CUT ? p->open.len - 1 : outer];
+    if (!b->forgiven && !p->open.data[outer].forgiven)
+        diag_report(p->d, MSG_UNTERMINATED_STRING, b->span);
     while (p->open.len > outer) {
         p->open.data[p->open.len - 1].forgiven = true;
         close_innermost(p, &t);
@@ -212,6 +214,8 @@ static void begin_statement(parser *p, const token *t) {
 }
 
 static void end_file(parser *p, token t) {
+    if (any_open(p, STRING_BEGIN))
+        close_string(p, t);
     while (p->open.len)
         close_innermost(p, &t);
     end_statement(p, false);
