@@ -1,0 +1,266 @@
+/* Reads and writes: which address, along which lanes, under which mask. */
+#include "lower_internal.h"
+
+enum { TAG_POINTER = 110, TAG_IDX = 111 };
+
+/* ---- The element accessed ---- */
+static const ir_value *buffer_of(const ir_op *op) { return ir_operand(op, 0); }
+
+static sym_t flat_index(lower *l, const ir_op *op) {
+    const sym_t *map;
+    ir_type t = buffer_of(op)->type;
+    int n = ir_get_syms(op, IR_ATTR_map, &map);
+    if (n != t.rank) lower_fail(op, "map and buffer differ in rank");
+    sym_t flat = sym_const(l->syms, 0);
+    for (int i = 0; i < n; i++) flat = sym_add(l->syms, sym_mul(l->syms, flat, t.dims[i]), map[i]);
+    return flat;
+}
+
+/* Index operands at one position of the tile: fresh variables that stand for their values. */
+typedef struct index_values {
+    int n;
+    const sym_t *idx;
+    sym_t with[IR_MAX_RANK];
+} index_values;
+
+static index_values index_operands(lower *l, const lower_stage *s, const ir_op *op, int first, const int *p) {
+    index_values x;
+    x.n = ir_get_syms(op, IR_ATTR_idx, &x.idx);
+    for (int i = 0; i < x.n; i++) {
+        const ir_value *operand = ir_operand(op, first + i);
+        ir_value *v = lower_get(l, s, operand, p, false);
+        int d = l->vals[operand->id].depth;
+        if (v->type.dtype != FRIT_i64) {
+            ir_value *wide = lower_memo_get(l, v, NULL, TAG_IDX);
+            if (!wide) {
+                wide = lower_build(l, d, IR_cast, 1, &v, ir_vector(FRIT_i64, v->type.lanes));
+                lower_memo_put(l, v, NULL, TAG_IDX, d, wide);
+            }
+            v = wide;
+        }
+        x.with[i] = sym_var(l->syms, sym_var_name(x.idx[i]), SYM_VALUE, sym_var_lo(x.idx[i]), sym_var_hi(x.idx[i]));
+        lower_bind(l, x.with[i], v, d);
+    }
+    return x;
+}
+
+static bool has_vector_index(const lower *l, const lower_stage *s, const ir_op *op, int first) {
+    for (int i = first; i < op->n_operands; i++)
+        if (lower_has_lanes(s, l->vals[ir_operand(op, i)->id].axes)) return true;
+    return false;
+}
+
+/* ---- Masks ---- */
+typedef struct predicate {
+    ir_value *v; /* NULL: always true */
+    int depth;
+} predicate;
+
+static void also(lower *l, predicate *p, ir_value *v, int depth) {
+    if (v) p->v = lower_and(l, p->v, p->depth, v, depth, &p->depth);
+}
+
+/* Lanes beyond the vector axis's extent. */
+static void and_rest(lower *l, const lower_stage *s, uint32_t axes, const int *p, predicate *out) {
+    if (!s->rest || !lower_has_lanes(s, axes)) return;
+    int d;
+    sym_t at = sym_addi(l->syms, s->base[s->vector], (int64_t)p[s->vector] * l->lanes);
+    ir_value *v = lower_lanes_below(l, sym_sub(l->syms, s->rest, at), &d);
+    also(l, out, v, d);
+}
+
+static void and_checked(lower *l, const lower_stage *s, const ir_op *op, const int *p, const index_values *x, predicate *out) {
+    const int64_t *checked;
+    const sym_t *map;
+    int n = ir_get_ints(op, IR_ATTR_checked, &checked);
+    ir_get_syms(op, IR_ATTR_map, &map);
+    for (int i = 0; i < n; i++) {
+        int d;
+        sym_t e = lower_point(l, s, map[checked[i]], p, x->n, x->idx, x->with);
+        ir_value *v = lower_inside(l, e, buffer_of(op)->type.dims[checked[i]], &d);
+        also(l, out, v, d);
+    }
+}
+
+/* A read moved out of reduction loops must not happen when they run zero times. */
+static void and_nonempty(lower *l, const lower_stage *s, int depth, predicate *out) {
+    for (int i = s->parallel; i < s->n; i++) {
+        if (!s->maybe_empty[i] || s->at_depth[i] <= depth) continue;
+        int d;
+        ir_value *v = lower_inside(l, sym_const(l->syms, 0), s->extent[i], &d);
+        also(l, out, v, d);
+    }
+}
+
+/* ---- Addresses ---- */
+typedef struct address {
+    ir_value *ptr, *index; /* index: i64, or a vector of them */
+    bool lanes;            /* one index per lane */
+    int depth;
+} address;
+
+/* base + what is known outside the scope of e, as a pointer; *inner is the rest of e. */
+static ir_value *outer_pointer(lower *l, ir_value *base, sym_t e, sym_t *inner) {
+    sym_ctx *c = l->syms;
+    int depth = lower_depth(l, e), n = sym_n_terms(e);
+    sym_t outer = sym_const(c, 0), atoms;
+    for (int i = 0; i < n; i++) {
+        int64_t k = sym_term(c, e, i, &atoms);
+        if (lower_depth(l, atoms) < depth) outer = sym_add(c, outer, sym_muli(c, atoms, k));
+    }
+    *inner = sym_sub(c, e, outer);
+    if (sym_is(outer, 0)) return base;
+    ir_value *p = lower_memo_get(l, base, outer, TAG_POINTER);
+    if (p) return p;
+    ir_value *x[2] = {base, lower_index(l, outer)};
+    p = lower_build(l, lower_depth(l, outer), IR_ptradd, 2, x, base->type);
+    lower_memo_put(l, base, outer, TAG_POINTER, lower_depth(l, outer), p);
+    return p;
+}
+
+static bool is_packed(const ir_value *buffer) { return frit_dtype_bits((frit_dtype)buffer->type.dtype) < 8; }
+
+static address make_address(lower *l, const ir_value *buffer, sym_t e, bool wide, bool vector_index) {
+    address a = {.ptr = l->ptrs[buffer->id], .depth = lower_depth(l, e)};
+    sym_t coef = NULL, rest = e, inner;
+    bool linear = wide && !vector_index && sym_linear(l->syms, e, l->lane, &coef, &rest);
+    if (!wide || (linear && sym_is(coef, 1))) {
+        if (is_packed(buffer)) inner = rest;
+        else a.ptr = outer_pointer(l, a.ptr, rest, &inner);
+        a.index = lower_index(l, inner);
+        return a;
+    }
+    a.lanes = true;
+    if (linear && !is_packed(buffer)) {
+        a.ptr = outer_pointer(l, a.ptr, rest, &inner);
+        e = sym_add(l->syms, inner, sym_sub(l->syms, e, rest));
+    }
+    a.index = lower_splat(l, lower_index(l, e), l->lanes, lower_depth(l, e));
+    return a;
+}
+
+/* ---- Reads ---- */
+static ir_value *fill_value(lower *l, const ir_op *op, frit_dtype t) {
+    double fill = ir_get_float(op, IR_ATTR_fill, 0);
+    if (frit_dtype_is_float(t)) return ir_splat(lower_at(l, 0), ir_vector(t, 1), fill);
+    return lower_int(l, t, frit_int_from_double(t, fill));
+}
+
+static bool written_in(const ir_block *b, const ir_value *buffer) {
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (op->code == IR_write && buffer_of(op) == buffer) return true;
+    return false;
+}
+
+static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v, sym_t flat, const int *p) {
+    bool wide = lower_has_lanes(s, v->axes);
+    frit_dtype t = (frit_dtype)buffer_of(op)->type.dtype;
+    index_values x = index_operands(l, s, op, 1, p);
+    predicate mask = {0};
+    and_rest(l, s, v->axes, p, &mask);
+    and_checked(l, s, op, p, &x, &mask);
+    sym_t e = lower_point(l, s, flat, p, x.n, x.idx, x.with);
+    address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 1));
+    if (a.depth > v->depth) v->depth = a.depth;
+    if (mask.v && mask.depth > v->depth) v->depth = mask.depth;
+    and_nonempty(l, s, v->depth, &mask);
+    ir_type type = ir_vector(t, wide ? l->lanes : 1);
+    ir_value *other = NULL;
+    if (mask.v) {
+        mask.v = lower_splat(l, mask.v, type.lanes, mask.depth);
+        other = lower_splat(l, fill_value(l, op, t), type.lanes, 0);
+    }
+    return lower_load(l, v->depth, a.ptr, a.index, type, mask.v, other);
+}
+
+void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
+    sym_t flat = flat_index(l, op);
+    if (written_in(s->op->blocks[0], buffer_of(op)) || written_in(s->op->blocks[1], buffer_of(op))) v->depth = l->depth;
+    int p[IR_MAX_RANK] = {0}, i = 0;
+    do v->inst[i++] = read_at(l, s, op, v, flat, p);
+    while (lower_next(s, v->axes, s->count, p));
+}
+
+void lower_inrange(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
+    const sym_t *map, *extent;
+    int n = ir_get_syms(op, IR_ATTR_map, &map), p[IR_MAX_RANK] = {0}, i = 0;
+    ir_get_syms(op, IR_ATTR_extent, &extent);
+    int lanes = lower_has_lanes(s, v->axes) ? l->lanes : 1;
+    do {
+        predicate in = {0};
+        index_values x = index_operands(l, s, op, 0, p);
+        for (int k = 0; k < n; k++) {
+            int d;
+            sym_t e = lower_point(l, s, map[k], p, x.n, x.idx, x.with);
+            ir_value *c = lower_inside(l, e, lower_point(l, s, extent[k], p, 0, NULL, NULL), &d);
+            also(l, &in, c, d);
+        }
+        if (!in.v) in.v = lower_int(l, FRIT_bool, 1);
+        if (in.depth > v->depth) v->depth = in.depth;
+        v->inst[i++] = lower_splat(l, in.v, lanes, in.depth);
+    } while (lower_next(s, v->axes, s->count, p));
+}
+
+/* ---- Writes ---- */
+static bool is_combining(const ir_op *op) {
+    return ir_has(op, IR_ATTR_combine) && ir_get_int(op, IR_ATTR_combine, IR_SET) != IR_SET;
+}
+
+/* Some coordinate is the axis's var plus what no other var moves: distinct points write distinct elements. */
+static bool is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
+    const sym_t *map;
+    int n = ir_get_syms(op, IR_ATTR_map, &map);
+    if (sym_is(s->extent[axis], 1)) return true;
+    for (int i = 0; i < n; i++) {
+        if (lower_sym_axes(s, map[i]) != lower_axis(axis) || sym_kind_of(map[i]) > SYM_SUM) continue;
+        bool uses_idx = false;
+        const sym_t *idx;
+        int n_idx = ir_get_syms(op, IR_ATTR_idx, &idx);
+        for (int k = 0; k < n_idx; k++) uses_idx |= sym_uses(map[i], idx[k]);
+        sym_t atoms = NULL;
+        int uses = 0, lone = 0;
+        for (int k = 0; k < sym_n_terms(map[i]); k++) {
+            sym_term(NULL, map[i], k, &atoms);
+            uses += sym_uses(atoms, s->vars[axis]);
+            lone += atoms == s->vars[axis];
+        }
+        if (!uses_idx && uses == 1 && lone == 1) return true;
+    }
+    return false;
+}
+
+bool lower_write_is_ordered(const lower_stage *s, const ir_op *op) {
+    if (!ir_has(op, IR_ATTR_combine)) return false;
+    for (int i = 0; i < s->parallel; i++)
+        if (!is_axis_distinct(s, op, i)) return true;
+    return false;
+}
+
+static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint32_t axes, const int *p) {
+    bool wide = lower_has_lanes(s, axes);
+    ir_value *x = lower_get(l, s, ir_operand(op, 1), p, wide);
+    index_values idx = index_operands(l, s, op, 2, p);
+    predicate mask = {0};
+    and_rest(l, s, axes, p, &mask);
+    and_checked(l, s, op, p, &idx, &mask);
+    sym_t e = lower_point(l, s, flat, p, idx.n, idx.idx, idx.with);
+    address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 2));
+    if (mask.v) mask.v = lower_splat(l, mask.v, wide ? l->lanes : 1, mask.depth);
+    if (is_combining(op)) {
+        ir_value *zero = mask.v ? lower_splat(l, ir_splat(lower_at(l, 0), ir_vector((frit_dtype)x->type.dtype, 1), 0),
+                                              x->type.lanes, 0)
+                                : NULL;
+        ir_value *old = lower_load(l, l->depth, a.ptr, a.index, x->type, mask.v, zero);
+        x = lower_combine(l, (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET), old, x);
+    }
+    lower_store(l, a.ptr, a.index, x, mask.v);
+}
+
+/* Every point of the parallel axes writes, whatever the address depends on. */
+void lower_write(lower *l, lower_stage *s, const ir_op *op) {
+    uint32_t axes = (UINT32_C(1) << s->parallel) - 1;
+    sym_t flat = flat_index(l, op);
+    int p[IR_MAX_RANK] = {0};
+    do write_at(l, s, op, flat, axes, p);
+    while (lower_next(s, axes, s->count, p));
+}

@@ -1,0 +1,93 @@
+/* The ops of a stage's block for one register tile: each value once per distinct position of the axes it depends on, in
+ * the outermost scope that knows those. */
+#include "lower_internal.h"
+
+ir_value *lower_get(lower *l, const lower_stage *s, const ir_value *v, const int *p, bool wide) {
+    const lower_val *val = &l->vals[v->id];
+    ir_value *x = val->inst[lower_position(s, val->axes, s->count, p)];
+    return wide ? lower_splat(l, x, l->lanes, val->depth) : x;
+}
+
+/* Outermost scope inside the stage that knows the axes. */
+static int depth_of_axes(const lower_stage *s, uint32_t axes) {
+    int depth = s->depth;
+    for (int i = 0; i < s->n; i++)
+        if ((axes & lower_axis(i)) && s->at_depth[i] > depth) depth = s->at_depth[i];
+    return depth;
+}
+
+static void prepare(lower *l, const lower_stage *s, const ir_op *op, lower_val *v) {
+    v->depth = depth_of_axes(s, v->axes);
+    for (int i = 0; i < op->n_operands; i++) {
+        const ir_value *x = ir_operand(op, i);
+        if (x->type.kind != IR_BUFFER && l->vals[x->id].depth > v->depth) v->depth = l->vals[x->id].depth;
+    }
+    v->n = lower_positions(s, v->axes, s->count);
+    v->inst = arena_array(l->scratch, ir_value *, v->n);
+}
+
+static void elementwise(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
+    bool wide = lower_has_lanes(s, v->axes);
+    ir_type t = ir_vector((frit_dtype)ir_result(op, 0)->type.dtype, wide ? l->lanes : 1);
+    int p[IR_MAX_RANK] = {0}, i = 0;
+    ir_value *x[3];
+    do {
+        for (int k = 0; k < op->n_operands; k++) x[k] = lower_get(l, s, ir_operand(op, k), p, wide);
+        v->inst[i++] = lower_build(l, v->depth, op->code, op->n_operands, x, t);
+    } while (lower_next(s, v->axes, s->count, p));
+}
+
+static void constant(lower *l, const ir_op *op, lower_val *v) {
+    const ir_attr *value = ir_attr_get(op, IR_ATTR_value);
+    v->depth = 0;
+    v->inst[0] = lower_build(l, 0, IR_constant, 0, NULL, ir_vector((frit_dtype)ir_result(op, 0)->type.dtype, 1));
+    ir_set_data(l->m, v->inst[0]->op, IR_ATTR_value, value->data.p, value->data.bytes);
+}
+
+/* The value of a symbolic integer as a dtype. Along lanes an integer result counts in its own width. */
+static ir_value *index_value(lower *l, sym_t e, frit_dtype t, int depth, bool wide) {
+    sym_t coef, base;
+    int64_t k;
+    if (wide && frit_dtype_is_int(t) && frit_dtype_bits(t) >= 8 && sym_linear(l->syms, e, l->lane, &coef, &base) &&
+        sym_is_const(coef, &k)) {
+        ir_value *x = lower_index(l, base), *zero = lower_int(l, t, 0);
+        ir_type one = ir_vector(t, 1), type = ir_vector(t, l->lanes);
+        int d = lower_depth(l, base);
+        if (t != FRIT_i64) x = lower_build(l, d, IR_cast, 1, &x, one);
+        ir_value *v[2] = {lower_build(l, depth, IR_ramp, 1, &zero, type), lower_splat(l, lower_int(l, t, k), l->lanes, 0)};
+        if (k != 1) v[0] = lower_build(l, depth, IR_mul, 2, v, type);
+        v[1] = lower_splat(l, x, l->lanes, d);
+        return lower_build(l, depth, IR_add, 2, v, type);
+    }
+    ir_value *x = lower_index(l, e);
+    if (wide) x = lower_splat(l, x, l->lanes, lower_depth(l, e));
+    return t == FRIT_i64 ? x : lower_build(l, depth, IR_cast, 1, &x, ir_vector(t, wide ? l->lanes : 1));
+}
+
+static void index_op(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
+    const sym_t *size;
+    ir_get_syms(op, IR_ATTR_size, &size);
+    int p[IR_MAX_RANK] = {0}, i = 0;
+    do {
+        sym_t e = lower_point(l, s, size[0], p, 0, NULL, NULL);
+        int d = lower_depth(l, e);
+        if (d > v->depth) v->depth = d;
+        v->inst[i++] = index_value(l, e, (frit_dtype)ir_result(op, 0)->type.dtype, v->depth, lower_has_lanes(s, v->axes));
+    } while (lower_next(s, v->axes, s->count, p));
+}
+
+void lower_body(lower *l, lower_stage *s, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        lower_here(l)->span = op->span;
+        if (op->code == IR_write) lower_write(l, s, op);
+        if (op->n_results == 0 || lower_is_fused(l, s, op)) continue;
+        lower_val *v = &l->vals[ir_result(op, 0)->id];
+        prepare(l, s, op, v);
+        if (op->code == IR_read) lower_read(l, s, op, v);
+        else if (op->code == IR_inrange) lower_inrange(l, s, op, v);
+        else if (op->code == IR_index) index_op(l, s, op, v);
+        else if (op->code == IR_constant) constant(l, op, v);
+        else if (ir_op_flags(op) & IR_F_ELEMENTWISE) elementwise(l, s, op, v);
+        else lower_fail(op, "not an op of a stage's block");
+    }
+}

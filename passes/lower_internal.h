@@ -1,0 +1,157 @@
+/* What the files of the tile lowering share. See lower_tile.h.
+ *
+ * Scopes. The lowering keeps a stack of the blocks that it is inside of: scope 0 is the function's body. While an inner
+ * scope is open, the outer ones insert before the op that holds it; so whatever depends only on what an outer scope
+ * knows can be placed there at any time, and is available in all scopes inside. A memo remembers what has been placed;
+ * entries die with their scope. */
+#ifndef FRIT_PASSES_LOWER_INTERNAL_H
+#define FRIT_PASSES_LOWER_INTERNAL_H
+#include "ir/ir.h"
+#include "target.h"
+
+enum { LOWER_MAX_SCOPES = 96 };
+
+typedef struct lower_scope {
+    ir_builder b;
+    int serial;
+} lower_scope;
+
+typedef struct lower_memo {
+    const void *a, *b;
+    int tag, depth, serial;
+    ir_value *v;
+} lower_memo;
+
+typedef struct lower {
+    ir_module *m;   /* where the func is made */
+    arena *scratch; /* freed after the lowering */
+    sym_ctx *syms;
+    const frit_target_limits *lim;
+    lower_scope scope[LOWER_MAX_SCOPES];
+    int depth, next_serial;
+    lower_memo *memo;
+    int memo_size, memo_count;
+    sym_t lane; /* stands for the lane number inside index expressions */
+    int lanes;  /* of the stage being lowered */
+    struct lower_val *vals; /* by id of the tile program's values */
+    ir_value **ptrs;        /* pointer of each buffer, by id */
+    ir_value *scratch_arg;
+    sym_t scratch_used; /* bytes given to the allocs of the grid being lowered */
+} lower;
+
+/* Ends the process: the program given was not a valid tile program. */
+_Noreturn void lower_fail(const ir_op *op, const char *why);
+
+/* ---- lower_scope.c ---- */
+static inline ir_builder *lower_at(lower *l, int depth) { return &l->scope[depth].b; }
+static inline ir_builder *lower_here(lower *l) { return &l->scope[l->depth].b; }
+/* Opens the block `b` of `op` (the last op of the current scope); lower_pop closes it. */
+void lower_push(lower *l, ir_op *op, ir_block *b);
+void lower_pop(lower *l);
+/* What was placed under a key, if it is still in reach. */
+const lower_memo *lower_memo_find(lower *l, const void *a, const void *b, int tag);
+ir_value *lower_memo_get(lower *l, const void *a, const void *b, int tag);
+void lower_memo_put(lower *l, const void *a, const void *b, int tag, int depth, ir_value *v);
+/* One op with one result, in the scope `depth`. */
+ir_value *lower_build(lower *l, int depth, ir_opcode code, int n, ir_value *const *operands, ir_type t);
+/* The scalar v in every lane (v itself when lanes is 1 or v is a vector). */
+ir_value *lower_splat(lower *l, ir_value *v, int lanes, int depth);
+ir_value *lower_int(lower *l, frit_dtype t, int64_t v);
+/* `for` with n carried values, in the current scope: opens its body; carried[i] becomes the body's i-th carried value.
+ * lower_for_end yields carried, closes the body and sets carried to the loop's results. */
+ir_op *lower_for(lower *l, ir_value *from, ir_value *to, ir_value *step, int n, ir_value **carried);
+void lower_for_end(lower *l, ir_op *loop, int n, ir_value **carried);
+/* `if` without results: opens its first block. */
+ir_op *lower_if(lower *l, ir_value *cond);
+void lower_if_end(lower *l, ir_op *op);
+
+/* ---- lower_index.c ---- */
+/* var has this value in the scope `depth`, which is the innermost one that knows it. */
+void lower_bind(lower *l, sym_t var, ir_value *v, int depth);
+/* The depth of the outermost scope in which e can be computed. */
+int lower_depth(lower *l, sym_t e);
+/* The value of e as i64, placed in the scope lower_depth(e): a vector of l->lanes if e uses l->lane. */
+ir_value *lower_index(lower *l, sym_t e);
+/* bool: 0 <= e < n, as far as the bounds of e's variables do not prove it; NULL when they do. *depth: its scope. */
+ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth);
+/* bool lanes: lane < n. */
+ir_value *lower_lanes_below(lower *l, sym_t n, int *depth);
+/* x and y (NULL: true), widened to the lanes of the wider one. */
+ir_value *lower_and(lower *l, ir_value *x, int xd, ir_value *y, int yd, int *depth);
+
+/* ---- Stages ---- */
+typedef struct lower_val {
+    uint32_t axes; /* the stage's axes that it depends on */
+    int depth;     /* scope that holds its instances */
+    int n;
+    ir_value **inst; /* one per position of the register tile along `axes`, last axis fastest */
+} lower_val;
+
+/* What one read or write accesses; made once per stage. */
+typedef struct lower_access {
+    sym_t flat; /* element index, in the stage's vars and idx */
+    uint32_t axes;
+    int n_idx;
+    const sym_t *idx;
+    bool written; /* the stage writes the same buffer */
+} lower_access;
+
+typedef struct lower_stage {
+    const ir_op *op;
+    int n, parallel, vector; /* vector: axis along lanes, or -1 */
+    const sym_t *vars, *extent;
+    const int64_t *combines;
+    int n_terms;
+    int64_t tile[IR_MAX_RANK];
+    bool in_order; /* a scatter: points one after another */
+    int depth;     /* scope that the stage began in */
+    /* The loop nest's position at the moment. */
+    sym_t base[IR_MAX_RANK];   /* var = base + tile position (* lanes + lane for the vector axis) */
+    int count[IR_MAX_RANK];    /* tile positions of the body being emitted (vectors, for the vector axis) */
+    int full[IR_MAX_RANK];     /* of the axis's main loop */
+    int at_depth[IR_MAX_RANK]; /* scope that knows base */
+    bool maybe_empty[IR_MAX_RANK]; /* reduced axis whose loop may run zero times */
+    sym_t rest;                /* elements left along the vector axis where lanes must be masked, else NULL */
+    /* Accumulators: one per position along acc_axes for each value of each term's state (see lower_reduce.c). */
+    uint32_t acc_axes;
+    int acc_count[IR_MAX_RANK];
+    int n_acc, n_state; /* per state value; in all */
+    ir_value **acc;
+} lower_stage;
+
+static inline uint32_t lower_axis(int i) { return UINT32_C(1) << i; }
+static inline bool lower_has_lanes(const lower_stage *s, uint32_t axes) {
+    return s->vector >= 0 && (axes & lower_axis(s->vector));
+}
+/* Positions of the register tile along `axes`: p starts as zeros; false after the last. */
+bool lower_next(const lower_stage *s, uint32_t axes, const int *count, int *p);
+int lower_position(const lower_stage *s, uint32_t axes, const int *count, const int *p);
+int lower_positions(const lower_stage *s, uint32_t axes, const int *count);
+/* e with the stage's vars at tile position p, and idx replaced by with. */
+sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_idx, const sym_t *idx, const sym_t *with);
+/* Axes of the stage that e uses. */
+uint32_t lower_sym_axes(const lower_stage *s, sym_t e);
+/* The instance of v at p, widened to lanes if wide. */
+ir_value *lower_get(lower *l, const lower_stage *s, const ir_value *v, const int *p, bool wide);
+
+/* lower_stage.c */
+void lower_stage_op(lower *l, const ir_op *op);
+/* lower_body.c: all ops of the block for the tile at hand; the operands of its yield (if any) can be got after. */
+void lower_body(lower *l, lower_stage *s, const ir_block *b);
+/* lower_access.c */
+void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
+void lower_write(lower *l, lower_stage *s, const ir_op *op);
+void lower_inrange(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
+bool lower_write_is_ordered(const lower_stage *s, const ir_op *op);
+/* x combined with y in the current scope (c: not argmax, argmin, set). */
+ir_value *lower_combine(lower *l, ir_combine c, ir_value *x, ir_value *y);
+/* lower_memory.c: element access of any dtype; mask and other may be NULL. Element = index in ptr's units. */
+ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
+void lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask);
+/* lower_reduce.c */
+/* A product that is only summed: the step makes it a fused multiply-add, so the body leaves it out. */
+bool lower_is_fused(const lower *l, const lower_stage *s, const ir_op *op);
+void lower_reduce_init(lower *l, lower_stage *s);
+void lower_reduce_step(lower *l, lower_stage *s, const ir_block *b);
+void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue);
+#endif

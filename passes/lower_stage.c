@@ -1,0 +1,246 @@
+/* One stage: its loop nest, main loops and tails, and what is known at each point of it. */
+#include "lower_internal.h"
+#include <string.h>
+
+/* ---- Tile positions ---- */
+bool lower_next(const lower_stage *s, uint32_t axes, const int *count, int *p) {
+    for (int i = s->n - 1; i >= 0; i--) {
+        if (!(axes & lower_axis(i))) continue;
+        if (++p[i] < count[i]) return true;
+        p[i] = 0;
+    }
+    return false;
+}
+
+int lower_position(const lower_stage *s, uint32_t axes, const int *count, const int *p) {
+    int at = 0;
+    for (int i = 0; i < s->n; i++)
+        if (axes & lower_axis(i)) at = at * count[i] + p[i];
+    return at;
+}
+
+int lower_positions(const lower_stage *s, uint32_t axes, const int *count) {
+    int n = 1;
+    for (int i = 0; i < s->n; i++)
+        if (axes & lower_axis(i)) n *= count[i];
+    return n;
+}
+
+sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_idx, const sym_t *idx, const sym_t *with) {
+    sym_ctx *c = l->syms;
+    sym_t from[2 * IR_MAX_RANK], to[2 * IR_MAX_RANK];
+    int n = 0;
+    for (int i = 0; i < s->n; i++) {
+        if (!sym_uses(e, s->vars[i])) continue;
+        bool lanes = i == s->vector;
+        from[n] = s->vars[i];
+        to[n] = sym_addi(c, s->base[i], lanes ? (int64_t)p[i] * l->lanes : p[i]);
+        if (lanes) to[n] = sym_add(c, to[n], l->lane);
+        n++;
+    }
+    for (int i = 0; i < n_idx; i++) from[n] = idx[i], to[n++] = with[i];
+    return sym_subst(c, e, n, from, to);
+}
+
+uint32_t lower_sym_axes(const lower_stage *s, sym_t e) {
+    uint32_t axes = 0;
+    for (int i = 0; i < s->n; i++)
+        if (sym_uses(e, s->vars[i])) axes |= lower_axis(i);
+    return axes;
+}
+
+/* ---- Loops ---- */
+static void nest(lower *l, lower_stage *s, int axis);
+
+static sym_t loop_var(lower *l, const lower_stage *s, int axis, sym_t lo, sym_t hi, int64_t multiple) {
+    sym_t v = sym_var(l->syms, sym_var_name(s->vars[axis]), SYM_INDEX, lo, hi);
+    sym_var_bound(l->syms, v, NULL, NULL, multiple);
+    return v;
+}
+
+/* for base = from, from + step .. below to; one turn only when `once`. */
+static void loop(lower *l, lower_stage *s, int axis, sym_t from, sym_t to, sym_t hi, int64_t step, bool once) {
+    bool reduced = axis >= s->parallel;
+    if (once) {
+        s->base[axis] = from;
+        s->at_depth[axis] = lower_depth(l, from);
+        nest(l, s, axis + 1);
+        return;
+    }
+    int n = reduced ? s->n_state : 0;
+    s->maybe_empty[axis] = reduced && !sym_prove_lt(l->syms, from, to);
+    ir_op *op = lower_for(l, lower_index(l, from), lower_index(l, to), lower_int(l, FRIT_i64, step), n, s->acc);
+    s->base[axis] = loop_var(l, s, axis, from, hi, sym_prove_multiple(l->syms, from, step) ? step : 1);
+    lower_bind(l, s->base[axis], op->blocks[0]->args[0], l->depth);
+    s->at_depth[axis] = l->depth;
+    nest(l, s, axis + 1);
+    s->maybe_empty[axis] = false;
+    lower_for_end(l, op, n, s->acc);
+}
+
+static void plain_axis(lower *l, lower_stage *s, int axis) {
+    sym_ctx *c = l->syms;
+    sym_t e = s->extent[axis], zero = sym_const(c, 0);
+    s->count[axis] = 1;
+    loop(l, s, axis, zero, e, sym_addi(c, e, -1), 1, sym_is(e, 1));
+}
+
+/* Main loop in whole tiles, then the rest: single positions, or single vectors under a mask. */
+static void tiled_axis(lower *l, lower_stage *s, int axis) {
+    sym_ctx *c = l->syms;
+    bool lanes = axis == s->vector;
+    int64_t tile = s->tile[axis], unit = lanes ? l->lanes : 1;
+    sym_t e = s->extent[axis], zero = sym_const(c, 0), t = sym_const(c, tile);
+    sym_t main = sym_muli(c, sym_floordiv(c, e, t), tile);
+    if (sym_prove_multiple(c, e, tile)) main = e;
+    if (!sym_is(main, 0)) {
+        s->count[axis] = (int)(tile / unit);
+        loop(l, s, axis, zero, main, sym_sub(c, main, t), tile, sym_is(main, tile));
+    }
+    if (main == e) return;
+    s->count[axis] = 1;
+    sym_t left = sym_sub(c, e, main);
+    bool masked = lanes && !sym_prove_multiple(c, left, unit);
+    bool once = lanes ? tile == unit && sym_is_const(e, NULL) : sym_is(left, 1);
+    int64_t n;
+    if (lanes && sym_is_const(left, &n) && n <= unit) once = true;
+    if (masked) s->rest = e;
+    loop(l, s, axis, main, e, sym_addi(c, e, -1), unit, once);
+    s->rest = NULL;
+}
+
+static void nest(lower *l, lower_stage *s, int axis) {
+    if (axis == s->parallel) {
+        lower_reduce_init(l, s);
+        if (s->parallel == s->n) {
+            lower_body(l, s, s->op->blocks[0]);
+            return;
+        }
+    }
+    if (axis == s->n) {
+        lower_body(l, s, s->op->blocks[0]);
+        lower_reduce_step(l, s, s->op->blocks[0]);
+        return;
+    }
+    if (s->tile[axis] > 1) tiled_axis(l, s, axis);
+    else plain_axis(l, s, axis);
+    if (axis == s->parallel) lower_reduce_finish(l, s, s->op->blocks[1]);
+}
+
+/* ---- Setting up ---- */
+/* Lanes run along the vector axis: as many as fit a register for the widest dtype that varies along it. */
+static int widest_bits(const lower *l, const lower_stage *s, const ir_block *b) {
+    unsigned bits = 8;
+    for (const ir_op *op = b->first; op; op = op->next)
+        for (int i = 0; i < op->n_results; i++) {
+            unsigned w = frit_dtype_bits((frit_dtype)op->results[i].type.dtype);
+            if (lower_has_lanes(s, l->vals[op->results[i].id].axes) && w > bits) bits = w;
+        }
+    return (int)bits;
+}
+
+static uint32_t op_axes(const lower *l, const lower_stage *s, const ir_op *op) {
+    uint32_t axes = 0;
+    for (int i = 0; i < op->n_operands; i++)
+        if (ir_operand(op, i)->type.kind != IR_BUFFER) axes |= l->vals[ir_operand(op, i)->id].axes;
+    const ir_attr_key keys[] = {IR_ATTR_map, IR_ATTR_size, IR_ATTR_extent};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        const sym_t *v;
+        int n = ir_get_syms(op, keys[k], &v);
+        for (int i = 0; i < n; i++) axes |= lower_sym_axes(s, v[i]);
+    }
+    return axes;
+}
+
+static void find_axes(lower *l, const lower_stage *s, const ir_block *b) {
+    for (int i = 0; i < b->n_args; i++) l->vals[b->args[i]->id].axes = (UINT32_C(1) << s->parallel) - 1;
+    for (const ir_op *op = b->first; op; op = op->next)
+        for (int i = 0; i < op->n_results; i++) l->vals[op->results[i].id].axes = op_axes(l, s, op);
+}
+
+static bool is_ordered(const lower_stage *s, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (op->code == IR_write && lower_write_is_ordered(s, op)) return true;
+    return false;
+}
+
+static void choose_lanes(lower *l, lower_stage *s) {
+    l->lanes = 1;
+    if (s->vector < 0) return;
+    int bits = 8;
+    for (int i = 0; i < 2; i++) {
+        int w = widest_bits(l, s, s->op->blocks[i]);
+        if (w > bits) bits = w;
+    }
+    l->lanes = l->lim->vector_bytes * 8 / bits;
+    while (l->lanes > 1 && s->tile[s->vector] % l->lanes) l->lanes /= 2;
+    if (l->lanes == 1) s->vector = -1;
+    else l->lane = sym_index(l->syms, "lane", sym_const(l->syms, l->lanes));
+}
+
+/* An axis whose tile is not known to divide it doubles the code: two such axes at most keep their tile, the vector axis
+ * first. */
+static void bound_code_size(lower *l, lower_stage *s) {
+    int ragged = s->vector >= 0 && !sym_prove_multiple(l->syms, s->extent[s->vector], s->tile[s->vector]);
+    for (int i = s->n - 1; i >= 0; i--) {
+        if (i == s->vector || s->tile[i] <= 1 || sym_prove_multiple(l->syms, s->extent[i], s->tile[i])) continue;
+        if (sym_is_const(s->extent[i], NULL) && sym_prove_lt(l->syms, s->extent[i], sym_const(l->syms, s->tile[i]))) {
+            sym_is_const(s->extent[i], &s->tile[i]);
+            if (s->tile[i] < 1) s->tile[i] = 1;
+            continue;
+        }
+        if (++ragged > 2) s->tile[i] = 1;
+    }
+}
+
+static void set_up(lower *l, lower_stage *s, const ir_op *op) {
+    const int64_t *tile;
+    memset(s, 0, sizeof *s);
+    s->op = op;
+    s->n = ir_get_syms(op, IR_ATTR_vars, &s->vars);
+    if (ir_get_syms(op, IR_ATTR_extent, &s->extent) != s->n) lower_fail(op, "vars and extent differ in number");
+    s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
+    s->vector = (int)ir_get_int(op, IR_ATTR_vector, -1);
+    s->n_terms = ir_get_ints(op, IR_ATTR_combines, &s->combines);
+    int n_tile = ir_get_ints(op, IR_ATTR_tile, &tile);
+    s->in_order = is_ordered(s, op->blocks[0]) || is_ordered(s, op->blocks[1]);
+    for (int i = 0; i < s->n; i++) {
+        s->tile[i] = i < n_tile && tile[i] > 0 && !s->in_order ? tile[i] : 1;
+        s->base[i] = sym_const(l->syms, 0);
+        s->count[i] = s->full[i] = 1;
+        s->at_depth[i] = l->depth;
+    }
+    if (s->in_order) s->vector = -1;
+    find_axes(l, s, op->blocks[0]);
+    find_axes(l, s, op->blocks[1]);
+    choose_lanes(l, s);
+    bound_code_size(l, s);
+    int64_t e;
+    for (int i = 0; i < s->n; i++) {
+        s->full[i] = (int)(i == s->vector ? s->tile[i] / l->lanes : s->tile[i]);
+        if (sym_is_const(s->extent[i], &e) && e < s->tile[i]) s->full[i] = 1;
+    }
+}
+
+/* bool: all parallel extents are positive, where this is not proven; NULL when it is. */
+static ir_value *has_points(lower *l, const lower_stage *s) {
+    ir_value *all = NULL;
+    int depth = 0;
+    for (int i = 0; i < s->parallel; i++) {
+        int d;
+        ir_value *v = lower_inside(l, sym_const(l->syms, 0), s->extent[i], &d);
+        all = lower_and(l, all, depth, v, d, &depth);
+    }
+    return all;
+}
+
+/* Reads are moved out of the loops that they do not depend on; the test keeps them from running for an empty stage. */
+void lower_stage_op(lower *l, const ir_op *op) {
+    lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    set_up(l, s, op);
+    ir_value *cond = has_points(l, s);
+    ir_op *guard = cond ? lower_if(l, cond) : NULL;
+    s->depth = l->depth;
+    nest(l, s, 0);
+    if (guard) lower_if_end(l, guard);
+}

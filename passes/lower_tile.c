@@ -1,0 +1,228 @@
+/* The kernel function around the stages: arguments, task loops over the grids, buffers, sequential loops. */
+#include "lower_tile.h"
+#include "lower_internal.h"
+#include <stdlib.h>
+
+/* ---- Symbols that the kernel takes as arguments ---- */
+typedef struct symbol_set {
+    lower *l;
+    VEC(sym_t) free, bound;
+} symbol_set;
+
+static bool has_symbol(const sym_t *v, int n, sym_t x) {
+    for (int i = 0; i < n; i++)
+        if (v[i] == x) return true;
+    return false;
+}
+
+static void add_bound(symbol_set *s, const ir_op *op, ir_attr_key k) {
+    const sym_t *v;
+    int n = ir_get_syms(op, k, &v);
+    for (int i = 0; i < n; i++) vec_push(s->l->scratch, &s->bound, v[i]);
+}
+
+static void add_free(void *u, sym_t var) {
+    symbol_set *s = u;
+    if (!has_symbol(s->bound.data, s->bound.len, var) && !has_symbol(s->free.data, s->free.len, var))
+        vec_push(s->l->scratch, &s->free, var);
+}
+
+static void add_all(symbol_set *s, int n, const sym_t *v) {
+    for (int i = 0; i < n; i++) sym_each_var(v[i], add_free, s);
+}
+
+static void collect_block(symbol_set *s, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        add_bound(s, op, IR_ATTR_vars);
+        add_bound(s, op, IR_ATTR_idx);
+        const ir_attr_key keys[] = {IR_ATTR_extent, IR_ATTR_map, IR_ATTR_size};
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            const sym_t *v;
+            add_all(s, ir_get_syms(op, keys[k], &v), v);
+        }
+        for (int i = 0; i < op->n_results; i++)
+            if (op->results[i].type.kind == IR_BUFFER) add_all(s, op->results[i].type.rank, op->results[i].type.dims);
+        for (int i = 0; i < op->n_blocks; i++) collect_block(s, op->blocks[i]);
+    }
+}
+
+static int by_id(const void *a, const void *b) {
+    return sym_var_id(*(const sym_t *)a) - sym_var_id(*(const sym_t *)b);
+}
+
+static void collect_symbols(symbol_set *s, const ir_func *k) {
+    for (int i = 0; i < k->body->n_args; i++) add_all(s, k->body->args[i]->type.rank, k->body->args[i]->type.dims);
+    collect_block(s, k->body);
+    if (s->free.len) qsort(s->free.data, (size_t)s->free.len, sizeof *s->free.data, by_id);
+}
+
+/* ---- The function ---- */
+typedef struct task_range {
+    ir_value *begin, *end;
+} task_range;
+
+static task_range make_args(lower *l, ir_func *f, const ir_func *k, const symbol_set *s) {
+    int n = k->body->n_args + s->free.len + 3;
+    sym_t *arg_syms = arena_array(l->m->arena, sym_t, n);
+    for (int i = 0; i < k->body->n_args; i++) {
+        const ir_value *b = k->body->args[i];
+        l->ptrs[b->id] = ir_block_add_arg(l->m, f->body, ir_ptr((frit_dtype)b->type.dtype, IR_GLOBAL), b->name);
+    }
+    for (int i = 0; i < s->free.len; i++) {
+        sym_t v = s->free.data[i];
+        arg_syms[f->body->n_args] = v;
+        lower_bind(l, v, ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), sym_var_name(v)), 0);
+    }
+    f->arg_syms = arg_syms;
+    l->scratch_arg = ir_block_add_arg(l->m, f->body, ir_ptr(FRIT_u8, IR_CORE), "scratch");
+    task_range r;
+    r.begin = ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), "begin");
+    r.end = ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), "end");
+    return r;
+}
+
+static void check_unbound(void *u, sym_t var) {
+    const ir_op *op = u;
+    if (sym_var_role(var) != SYM_DIM && sym_var_role(var) != SYM_INT) lower_fail(op, "the size of a buffer is not known before the kernel runs");
+}
+
+static void lower_local(lower *l, const ir_op *op, sym_t elements) {
+    ir_type t = ir_result(op, 0)->type;
+    ir_value *p = lower_build(l, 0, IR_local, 0, NULL, ir_ptr((frit_dtype)t.dtype, IR_REGISTER));
+    ir_set_syms(l->m, p->op, IR_ATTR_size, 1, &elements);
+    ir_set_int(l->m, p->op, IR_ATTR_align, l->lim->vector_bytes);
+    l->ptrs[ir_result(op, 0)->id] = p;
+}
+
+static void lower_alloc(lower *l, const ir_op *op) {
+    sym_ctx *c = l->syms;
+    const ir_value *buffer = ir_result(op, 0);
+    ir_type t = buffer->type;
+    sym_t elements = sym_prod(c, t.dims, t.rank);
+    int64_t n;
+    if (t.space == IR_REGISTER && sym_is_const(elements, &n) && n <= 4096 && frit_dtype_bits((frit_dtype)t.dtype) >= 8) {
+        lower_local(l, op, elements);
+        return;
+    }
+    sym_each_var(elements, check_unbound, (void *)op);
+    sym_t bits = sym_muli(c, elements, (int64_t)frit_dtype_bits((frit_dtype)t.dtype));
+    sym_t slots = sym_ceildiv(c, bits, sym_const(c, 512));
+    ir_value *v[2] = {l->scratch_arg, lower_index(l, l->scratch_used)};
+    int depth = lower_depth(l, l->scratch_used);
+    ir_value *p = lower_build(l, depth, IR_ptradd, 2, v, l->scratch_arg->type);
+    l->ptrs[buffer->id] = lower_build(l, depth, IR_ptrcast, 1, &p, ir_ptr((frit_dtype)t.dtype, IR_CORE));
+    l->scratch_used = sym_add(c, l->scratch_used, sym_muli(c, slots, 64));
+}
+
+static void lower_list(lower *l, const ir_block *b);
+
+static void lower_sequential(lower *l, const ir_op *op) {
+    const sym_t *vars, *extent;
+    ir_get_syms(op, IR_ATTR_vars, &vars);
+    ir_get_syms(op, IR_ATTR_extent, &extent);
+    ir_value *to = lower_index(l, extent[0]);
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), to, lower_int(l, FRIT_i64, 1), 0, NULL);
+    lower_bind(l, vars[0], loop->blocks[0]->args[0], l->depth);
+    lower_list(l, op->blocks[0]);
+    lower_for_end(l, loop, 0, NULL);
+}
+
+static void lower_list(lower *l, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        lower_here(l)->span = op->span;
+        switch (op->code) {
+        case IR_alloc: lower_alloc(l, op); break;
+        case IR_for: lower_sequential(l, op); break;
+        case IR_stage: lower_stage_op(l, op); break;
+        case IR_yield: break;
+        default: lower_fail(op, "not an op of a task's block");
+        }
+    }
+}
+
+/* ---- Tasks ---- */
+/* The coordinates of task `id` of the grid; carried through the task loop and stepped like an odometer. */
+static void first_coordinates(lower *l, ir_value *id, int n, const sym_t *extent, ir_value **v) {
+    ir_type t = ir_vector(FRIT_i64, 1);
+    for (int i = n - 1; i > 0; i--) {
+        ir_value *x[2] = {id, lower_index(l, extent[i])};
+        v[i] = lower_build(l, l->depth, IR_mod, 2, x, t);
+        id = lower_build(l, l->depth, IR_floordiv, 2, x, t);
+    }
+    if (n) v[0] = id;
+}
+
+static void next_coordinates(lower *l, int n, const sym_t *extent, ir_value **v) {
+    ir_type t = ir_vector(FRIT_i64, 1), b = ir_vector(FRIT_bool, 1);
+    ir_value *carry = NULL, *one = lower_int(l, FRIT_i64, 1), *zero = lower_int(l, FRIT_i64, 0);
+    for (int i = n - 1; i >= 0; i--) {
+        ir_value *x[2] = {v[i], one};
+        ir_value *next = lower_build(l, l->depth, IR_add, 2, x, t);
+        if (carry) next = lower_build(l, l->depth, IR_select, 3, (ir_value *[]){carry, next, v[i]}, t);
+        v[i] = next;
+        if (i == 0) return;
+        ir_value *y[2] = {next, lower_index(l, extent[i])};
+        ir_value *wrap = lower_build(l, l->depth, IR_eq, 2, y, b);
+        v[i] = lower_build(l, l->depth, IR_select, 3, (ir_value *[]){wrap, zero, next}, t);
+        carry = wrap;
+    }
+}
+
+/* The grid's tasks are first .. first + count - 1 of the kernel's. */
+static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym_t count, bool alone) {
+    const sym_t *vars, *extent;
+    int n = ir_get_syms(op, IR_ATTR_vars, &vars);
+    ir_get_syms(op, IR_ATTR_extent, &extent);
+    ir_type t = ir_vector(FRIT_i64, 1);
+    ir_value *lo = r.begin, *hi = r.end, *v[IR_MAX_RANK];
+    if (!alone) {
+        ir_value *start = lower_index(l, first), *stop = lower_index(l, sym_add(l->syms, first, count));
+        lo = lower_build(l, 0, IR_max, 2, (ir_value *[]){lo, start}, t);
+        hi = lower_build(l, 0, IR_min, 2, (ir_value *[]){hi, stop}, t);
+        first_coordinates(l, lower_build(l, 0, IR_sub, 2, (ir_value *[]){lo, start}, t), n, extent, v);
+    } else {
+        first_coordinates(l, lo, n, extent, v);
+    }
+    ir_op *loop = lower_for(l, lo, hi, lower_int(l, FRIT_i64, 1), n, v);
+    for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
+    lower_list(l, op->blocks[0]);
+    next_coordinates(l, n, extent, v);
+    lower_for_end(l, loop, n, v);
+}
+
+static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
+    sym_ctx *c = l->syms;
+    int n_grids = 0;
+    for (const ir_op *op = k->body->first; op; op = op->next) n_grids += op->code == IR_grid;
+    info->tasks = info->scratch_bytes = sym_const(c, 0);
+    for (const ir_op *op = k->body->first; op; op = op->next) {
+        if (op->code == IR_return) continue;
+        if (op->code != IR_grid) lower_fail(op, "not an op of a kernel's body");
+        const sym_t *extent;
+        int n = ir_get_syms(op, IR_ATTR_extent, &extent);
+        sym_t count = sym_prod(c, extent, n);
+        l->scratch_used = sym_const(c, 0);
+        lower_grid(l, op, r, info->tasks, count, n_grids == 1);
+        info->tasks = sym_add(c, info->tasks, count);
+        info->scratch_bytes = sym_max(c, info->scratch_bytes, l->scratch_used);
+    }
+}
+
+ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits *lim, lower_info *info) {
+    arena *scratch = arena_new();
+    lower *l = arena_new_of(scratch, lower);
+    l->m = dest, l->scratch = scratch, l->syms = k->module->syms, l->lim = lim;
+    l->vals = arena_array(scratch, lower_val, k->module->n_values);
+    l->ptrs = arena_array(scratch, ir_value *, k->module->n_values);
+    ir_func *f = ir_func_new(dest, k->name, IR_LEVEL_THREAD);
+    f->span = k->span;
+    l->scope[0].b = ir_builder_at_end(dest, f->body);
+    l->scope[0].serial = l->next_serial++;
+    symbol_set s = {.l = l};
+    collect_symbols(&s, k);
+    task_range r = make_args(l, f, k, &s);
+    lower_grids(l, k, r, info);
+    ir_build(lower_here(l), IR_return, 0, NULL, 0, NULL);
+    arena_free(scratch);
+    return f;
+}
