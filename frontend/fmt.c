@@ -127,6 +127,8 @@ static void mark_pair(formatter *f, const level *open, int close) {
 static void classify(formatter *f, int i, int previous) {
     atom *a = &f->atoms.data[i];
     bool operand = previous >= 0 && ends_operand(f->atoms.data[previous].kind);
+    if (a->kind == ELSE && previous >= 0 && f->atoms.data[previous].kind == '}')
+        a->statement = true; /* where a comment keeps it off the line of the '}' */
     a->unary = a->kind == '~' || (a->kind == '-' && !operand);
     a->tight = is_arithmetic(a->kind) && !a->unary && !blank_around(f, a);
     a->call = (a->kind == '(' || a->kind == '[') && operand && !a->statement;

@@ -38,6 +38,7 @@ struct parser {
     VEC(char) literal; /* the text piece being read */
     ir_span literal_span;
     locale_t c_locale;
+    uint32_t bad_end; /* the end of the last bad character */
 
     /* filter */
     VEC(open_bracket) open;

@@ -158,6 +158,8 @@ static void close_round(parser *p, token t) {
         queue(p, t);
     } else if (at < 0) {
         diag_report(p->d, MSG_STRAY_CLOSER, t.span, t.kind == ')' ? ")" : "]");
+        t.kind = BAD;
+        queue(p, t);
     } else {
         if (at < p->open.len - 1)
             report_mismatch(p, &t);
