@@ -1,0 +1,55 @@
+/* What the files of the printer share. */
+#ifndef FRIT_CODEGEN_LLVM_PRINTER_INTERNAL_H
+#define FRIT_CODEGEN_LLVM_PRINTER_INTERNAL_H
+#include "printer.h"
+#include "shim.h"
+
+/* Keeps the first failure. */
+void printer_fail(printer *p, const ir_op *op, const char *what);
+
+/* ---- types.c: LLVM types and constants */
+LLVMTypeRef int_type(printer *p, unsigned bits, int lanes);
+LLVMTypeRef float_type(printer *p, unsigned bits, int lanes); /* 64, 32, 16 */
+LLVMTypeRef reg_type(printer *p, frit_dtype t, int lanes);
+LLVMTypeRef mem_type(printer *p, frit_dtype t, int lanes); /* not for 4-bit types */
+bool is_narrow_float(frit_dtype t);                        /* 16 and 8-bit floats */
+bool is_signed(frit_dtype t);
+bool is_nibble(frit_dtype t);
+/* Every lane the same number, in an integer type or vector of it, a float type or vector of it. */
+LLVMValueRef const_int(LLVMTypeRef t, int64_t v);
+LLVMValueRef const_float(LLVMTypeRef t, double v);
+LLVMTypeRef same_lanes(LLVMTypeRef like, LLVMTypeRef element); /* element, in as many lanes as `like` */
+LLVMValueRef splat(printer *p, LLVMValueRef x, int lanes);
+LLVMValueRef print_constant(printer *p, const ir_op *op);
+
+/* ---- convert.c */
+LLVMValueRef widen(printer *p, frit_dtype from, int lanes, LLVMValueRef x);  /* narrow float to f32, exact */
+LLVMValueRef narrow(printer *p, frit_dtype to, int lanes, LLVMValueRef x);   /* f32 to narrow float, to nearest even */
+LLVMValueRef convert(printer *p, frit_dtype from, frit_dtype to, int lanes, LLVMValueRef x); /* op `cast` */
+
+/* ---- elementwise.c */
+/* The op applied to operands of dtype t (that of operand 0, or of operand 1 for select). */
+LLVMValueRef print_elementwise(printer *p, const ir_op *op, frit_dtype t, int lanes, LLVMValueRef *x);
+/* Two values combined as a reduction does. */
+LLVMValueRef combine(printer *p, ir_combine c, frit_dtype t, int lanes, LLVMValueRef x, LLVMValueRef y);
+
+/* ---- memory.c */
+LLVMValueRef print_load(printer *p, const ir_op *op);
+void print_store(printer *p, const ir_op *op);
+LLVMValueRef print_load_lanes(printer *p, const ir_op *op);
+void print_store_lanes(printer *p, const ir_op *op);
+LLVMValueRef print_local(printer *p, const ir_op *op);
+LLVMValueRef print_ptradd(printer *p, const ir_op *op);
+
+/* ---- control.c */
+void print_for(printer *p, const ir_op *op);
+void print_if(printer *p, const ir_op *op);
+void print_while(printer *p, const ir_op *op);
+
+/* ---- printer.c */
+/* Prints the ops of blk but its terminator, which is returned. */
+const ir_op *print_block(printer *p, const ir_block *blk);
+static inline LLVMValueRef value_of(const printer *p, const ir_value *v) { return p->values[v->id]; }
+static inline LLVMValueRef operand_of(const printer *p, const ir_op *op, int i) { return value_of(p, ir_operand(op, i)); }
+static inline int lanes_of(const ir_value *v) { return v->type.lanes; }
+#endif

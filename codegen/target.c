@@ -1,0 +1,51 @@
+#include "target.h"
+#include "cpu/cpu.h"
+#include "null/null.h"
+#include <string.h>
+
+static const target_class *const classes[] = {&cpu_target_class, &null_target_class};
+enum { N_CLASSES = sizeof classes / sizeof *classes };
+
+static const struct {
+    const char *name;
+    bool text;
+} forms[TARGET_FORM_COUNT] = {
+    [TARGET_LLVM] = {"llvm", true},
+    [TARGET_ASM] = {"asm", true},
+    [TARGET_OBJ] = {"obj", false},
+};
+
+const char *target_form_name(target_form f) { return forms[f].name; }
+bool target_form_is_text(target_form f) { return forms[f].text; }
+
+bool target_form_from_name(const char *name, target_form *f) {
+    for (int i = 0; i < TARGET_FORM_COUNT; i++)
+        if (!strcmp(name, forms[i].name)) {
+            *f = (target_form)i;
+            return true;
+        }
+    return false;
+}
+
+const target_class *target_class_at(int i) { return i >= 0 && i < N_CLASSES ? classes[i] : NULL; }
+
+const target *target_open(arena *a, const char *string, const char **error) {
+    const char *colon = strchr(string, ':');
+    size_t len = colon ? (size_t)(colon - string) : strlen(string);
+    for (int i = 0; i < N_CLASSES; i++)
+        if (strlen(classes[i]->name) == len && !strncmp(classes[i]->name, string, len))
+            return classes[i]->open(a, colon ? colon + 1 : NULL, error);
+    const char *known = "";
+    for (int i = 0; i < N_CLASSES; i++) known = arena_printf(a, "%s%s%s", known, i ? ", " : "", classes[i]->name);
+    *error = arena_printf(a, "unknown target '%s' (known: %s)", string, known);
+    return NULL;
+}
+
+const code_blob *target_compile(const target *t, arena *a, int n, ir_func *const *kernels, const char **error) {
+    return t->cls->compile(t, a, n, kernels, error);
+}
+
+const char *target_emit(const target *t, arena *a, target_form form, int n, ir_func *const *kernels, int64_t *size,
+                        const char **error) {
+    return t->cls->emit(t, a, form, n, kernels, size, error);
+}
