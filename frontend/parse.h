@@ -46,6 +46,7 @@ struct parser {
     int queue_head;
     bool pending;  /* a line end that may end a statement was seen */
     bool new_line; /* no token since the last line end */
+    bool signature; /* between fn or model and its '{' */
     bool stop;     /* give up: only the end of the file follows */
     int surplus;   /* closers that recovery made and that may still come */
     int tail;           /* kind and end of the last token queued */

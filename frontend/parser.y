@@ -216,7 +216,10 @@ where: %empty { $$ = NEW(ast_exprs); } | WHERE exprs { $$ = $exprs; };
 /* ---- Types ---- */
 
 type: NAME { $$ = NEW(ast_type); *$$ = (ast_type){.span = @$, .name = $NAME}; }
-    | NAME '[' dims ']' { $$ = NEW(ast_type); *$$ = (ast_type){.span = @$, .name = $NAME, .shaped = true, .dims = *$dims}; }
+    | NAME '[' dims ']' {
+        $$ = NEW(ast_type);
+        *$$ = (ast_type){.span = @$, .name = $NAME, .shaped = true, .dims = *$dims};
+    }
     | NAME '?' { $$ = NEW(ast_type); *$$ = (ast_type){.span = @$, .name = $NAME, .optional = true}; }
     | NAME '[' dims ']' '?' {
         $$ = NEW(ast_type);

@@ -178,7 +178,8 @@ static bool several_values(const syntax_error *e) {
 
 static bool missing_type(const syntax_error *e) {
     int k = e->found.kind;
-    if (!expects(e, ':') || expects(e, ',') || e->previous.kind != NAME || (k != ',' && k != ')' && k != NL && k != '='))
+    bool place = expects(e, ':') && !expects(e, ',') && e->previous.kind == NAME;
+    if (!place || (k != ',' && k != ')' && k != NL && k != '='))
         return false;
     const char *name = source_text(e, &e->previous);
     diag_record *r = diag_report(e->p->d, MSG_PARAM_NEEDS_TYPE, e->previous.span, name);

@@ -280,9 +280,23 @@ static void admit(parser *p, token t) {
     }
 }
 
+/* `where` is a word between the brackets of a signature and its body; anywhere else it is a name, for the prelude has a
+ * function of that name. */
+static void settle_where(parser *p, token *t) {
+    if (t->kind == FN || t->kind == MODEL)
+        p->signature = true;
+    else if (t->kind == '{')
+        p->signature = false;
+    if (t->kind != WHERE || (p->signature && !is_round(innermost(p))))
+        return;
+    t->kind = NAME;
+    t->value.name = (ast_name){"where", t->span};
+}
+
 static token scan_token(parser *p) {
     token t = {0};
     t.kind = scan(&t.value, &t.span, p->scanner);
+    settle_where(p, &t);
     return t;
 }
 

@@ -53,8 +53,10 @@ static void json_form(void **state) {
     diag *d = sample();
     char *text = print(d, true, false);
     assert_string_equal(
-        text, "{\"severity\":\"error\",\"code\":\"E0108\",\"message\":\"'b\\\"c' is not a number\",\"file\":\"a \\\"b\\\".frit\","
-              "\"line\":2,\"column\":10,\"begin\":22,\"end\":24,\"notes\":[{\"message\":\"a is 1\",\"file\":\"a \\\"b\\\".frit\","
+        text, "{\"severity\":\"error\",\"code\":\"E0108\",\"message\":\"'b\\\"c' is not a number\","
+              "\"file\":\"a \\\"b\\\".frit\","
+              "\"line\":2,\"column\":10,\"begin\":22,\"end\":24,\"notes\":[{\"message\":\"a is 1\","
+              "\"file\":\"a \\\"b\\\".frit\","
               "\"line\":1,\"column\":7,\"begin\":6,\"end\":7},{\"message\":\"no place\"}],\"help\":\"write x\"}\n"
               "{\"severity\":\"error\",\"code\":\"E0201\",\"message\":\"unexpected ab\",\"notes\":[]}\n");
     free(text);

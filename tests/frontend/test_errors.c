@@ -98,8 +98,8 @@ static void check(const char *text, size_t size, const mistake *m) {
     int line, column;
     diag_locate(p.d, p.source, v.span.begin, &line, &column);
     if (strcmp(v.code, m->code) || line != m->line || column != m->column)
-        fail_msg("%s at %d:%d (%s), not %s at %d:%d, in:\n%s", v.code, line, column, v.text, m->code, m->line, m->column,
-                 text);
+        fail_msg("%s at %d:%d (%s), not %s at %d:%d, in:\n%s", v.code, line, column, v.text, m->code, m->line,
+                 m->column, text);
     if (diag_errors(p.d) > 1 && !strchr(text, '\001'))
         fail_msg("a second error, %s %s, in:\n%s", diag_get(p.d, 1).code, diag_get(p.d, 1).text, text);
     parsed_free(&p);
@@ -130,7 +130,8 @@ static void not_text(void **state) {
 
 /* Each of several statements with a mistake has its own error, and what is correct is still read. */
 static void recovery(void **state) {
-    const char *text = "fn f(x: ) {\n    a = b +\n    return 1\n}\nfn g() {\n    y = )\n    z = [1, 2\n    return 3 3\n}\n"
+    const char *text = "fn f(x: ) {\n    a = b +\n    return 1\n}\n"
+                       "fn g() {\n    y = )\n    z = [1, 2\n    return 3 3\n}\n"
                        "fn h() {\n    return 1\n}\n";
     parsed p = parse_text(text, strlen(text));
     assert_int_equal(diag_errors(p.d), 5);

@@ -51,10 +51,12 @@ static void layout(void **state) {
     check("fn f() {\n\n\nfor i in 0..2 { x = i }\nif a {\nx = 1 }\nelse { if b { y = 2 } }\n\n}\n",
           "fn f() {\n    for i in 0..2 { x = i }\n    if a {\n        x = 1\n    } else { if b { y = 2 } }\n}\n");
     check("fn f(\nx: int,\n  y: int\n) {\nreturn g(x,\n[y,\nx], # why\n\nk = 1)\n}\n",
-          "fn f(\n    x: int,\n    y: int\n) {\n    return g(x,\n        [y,\n            x],  # why\n\n        k = 1)\n}\n");
+          "fn f(\n    x: int,\n    y: int\n) {\n"
+          "    return g(x,\n        [y,\n            x],  # why\n\n        k = 1)\n}\n");
     check("fn f() {\ny[i] =\nsum[k](x)\nz = a\n+ b\n\n\nreturn y\n}\n",
           "fn f() {\n    y[i] =\n        sum[k](x)\n    z = a\n        + b\n\n    return y\n}\n");
-    check("fn f(x: int)\n-> int\nwhere x > 0 {\nreturn x\n}", "fn f(x: int)\n    -> int\n    where x > 0 {\n    return x\n}\n");
+    check("fn f(x: int)\n-> int\nwhere x > 0 {\nreturn x\n}",
+          "fn f(x: int)\n    -> int\n    where x > 0 {\n    return x\n}\n");
 }
 
 static void comments(void **state) {

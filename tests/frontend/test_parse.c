@@ -61,6 +61,7 @@ static void subscripts(void **state) {
     check_expr("zeros(f32[])", "(call zeros (index f32))");
     check_expr("zeros(T[...A, D])", "(call zeros (index T (... A) D))");
     check_expr("nn.dense(x, k = 1,) from \"p\"", "(call (attr nn dense) x k= 1 from (string \"p\"))");
+    check_expr("where(c, a, b)", "(call where c a b)");
     check_expr("x + f(a) from \"p\"", "(chain x + (call f a from (string \"p\")))");
 }
 
@@ -69,11 +70,12 @@ static void items(void **state) {
                "(import a b) (import c c) (const (N 2) (M (chain N * 2)))");
     check_dump("fn f[T: float, G, s = 1, n: str](x: T[...A, D]?, k: int = 3) -> T[] where S % 8 == 0, S <= 4096 {\n"
                "    return x\n}",
-               "(fn f (static (T float _) (G _ _) (s _ 1) (n str _)) (params (x (type T? [ (... A) D]) _ _) (k (type int)"
-               " 3 _)) (result (_ (type T []) _ _)) (where (chain (chain S % 8) == 0) (chain S <= 4096)) { (return x) })");
+               "(fn f (static (T float _) (G _ _) (s _ 1) (n str _)) (params (x (type T? [ (... A) D]) _ _) "
+               "(k (type int) 3 _)) (result (_ (type T []) _ _)) "
+               "(where (chain (chain S % 8) == 0) (chain S <= 4096)) { (return x) })");
     check_dump("## One\n##  two\n# three\n## four\nmodel m() -> (a: int, b: f32[2]) {\n}\n",
-               "(doc \"four\") (model m (static) (params) (results (a (type int) _ _) (b (type f32 [ 2]) _ _)) (where) {"
-               " })");
+               "(doc \"four\") (model m (static) (params) (results (a (type int) _ _) (b (type f32 [ 2]) _ _)) "
+               "(where) { })");
     check_dump("## far\n\nfn f() {}\n## near\nfn g() {}\n",
                "(fn f (static) (params) (result) (where) { }) (doc \"near\") (fn g (static) (params) (result) (where) "
                "{ })");
@@ -90,7 +92,8 @@ static void statements(void **state) {
     check_body("a, h[l], _ = f(x)", "(assign (a) (h [ l]) (_) (call f x))");
     check_body("y[i, j in 0..N] += x[j]", "(add (y [ i (in j 0 N _)]) (index x j))");
     check_body("y: T[B] = x", "(assign (y) (type T [ B]) x)");
-    check_body("param a: f32[2] from \"p\", b: int", " (param (a (type f32 [ 2]) _ (string \"p\")) (b (type int) _ _))");
+    check_body("param a: f32[2] from \"p\", b: int",
+               " (param (a (type f32 [ 2]) _ (string \"p\")) (b (type int) _ _))");
     check_body("state k: f32[B] = 0", " (state (k (type f32 [ B]) 0 _))");
     check_body("assert a < b, \"too {a}\"", "(assert (chain a < b) (string \"too \" a))");
     check_body("const N = 1", "(const (N 1))");
@@ -106,11 +109,12 @@ static void line_ends(void **state) {
     check_body("a =\n b\n  .T\n", "(assign (a) (attr b T))");
     check_body("a = f(b)\n  from \"p\"", "(assign (a) (call f b from (string \"p\")))");
     check_body("a = b if c\n else d", "(assign (a) (select c b d))");
+    check_body("a = b\nwhere = c", "(assign (a) b) (assign (where) c)");
     check_body("a = b # + c\n\n\n# d\nc = d", "(assign (a) b) (assign (c) d)");
     check_body("a = b\r\nc = d\r\n", "(assign (a) b) (assign (c) d)");
     check_dump("fn f(x: int,\n     y: int)\n  -> int\n  where x > 0,\n    y > 0 {\n}",
-               "(fn f (static) (params (x (type int) _ _) (y (type int) _ _)) (result (_ (type int) _ _)) (where (chain x "
-               "> 0) (chain y > 0)) { })");
+               "(fn f (static) (params (x (type int) _ _) (y (type int) _ _)) "
+               "(result (_ (type int) _ _)) (where (chain x > 0) (chain y > 0)) { })");
     check_dump("", "");
     check_dump("\n\n# only\n", "");
 }
