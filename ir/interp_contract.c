@@ -1,0 +1,201 @@
+/* contract: both operands are read once into dense x[batch][m][k] and y[batch][k][n], then multiplied by plain loops.
+ * Each result adds its products in ascending k, which is the row-major order of the contracted axes. */
+#include "interp_internal.h"
+#include <math.h>
+#include <string.h>
+
+enum { ROWS = 4, COLUMNS = 64 };
+
+typedef struct {
+    int n_batch, n_free, n_contract;
+    int axes[IR_MAX_RANK]; /* batch, free, contracted: each from the op, free ascending */
+} side;
+
+static bool read_side(interp *it, const ir_op *op, node *x, ir_attr_key batch, ir_attr_key contracted, side *s) {
+    const int64_t *b, *c;
+    unsigned used = 0;
+    *s = (side){.n_batch = ir_get_ints(op, batch, &b), .n_contract = ir_get_ints(op, contracted, &c)};
+    int64_t all[2 * IR_MAX_RANK];
+    if (s->n_batch + s->n_contract > x->rank) return interp_fail(it, INTERP_BAD_IR, "contract: too many axes");
+    for (int i = 0; i < s->n_batch + s->n_contract; i++) {
+        all[i] = i < s->n_batch ? b[i] : c[i - s->n_batch];
+        if (all[i] < 0 || all[i] >= x->rank || used >> all[i] & 1)
+            return interp_fail(it, INTERP_BAD_IR, "contract: bad axis %lld", (long long)all[i]);
+        used |= 1u << all[i];
+    }
+    s->n_free = x->rank - s->n_batch - s->n_contract;
+    int n = 0;
+    for (int i = 0; i < s->n_batch; i++) s->axes[n++] = (int)b[i];
+    for (int i = 0; i < x->rank; i++)
+        if (!(used >> i & 1)) s->axes[n++] = i;
+    for (int i = 0; i < s->n_contract; i++) s->axes[n++] = (int)c[i];
+    return true;
+}
+
+/* x, its axes in the given order, dense in dtype t. */
+static storage *fetch(interp *it, node *x, const int *order, frit_dtype t) {
+    node *p = node_permute(it, x, order);
+    if (!p) return NULL;
+    storage *s;
+    if (node_is_dense(p) && p->store->t == interp_store_dtype(it, t) && !p->undecided) {
+        s = p->store;
+        s->refs++;
+    } else {
+        s = storage_new(it, t, p->n);
+        if (s && !node_write(it, p, s->t, s->data, s->err)) {
+            storage_release(it, s);
+            s = NULL;
+        }
+    }
+    node_release(it, p);
+    return s;
+}
+
+typedef struct {
+    int64_t batch, m, n, k;
+    frit_dtype out;
+    const storage *x, *y;
+    storage *z;
+} product;
+
+static void multiply_f32(const product *p, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
+    const float *x = p->x->data, *y = p->y->data;
+    float sum[ROWS][COLUMNS] = {{0}};
+    for (int64_t k = 0; k < p->k; k++) {
+        const float *line = y + y0 + k * p->n;
+        for (int i = 0; i < rows; i++) {
+            float a = x[x0 + i * p->k + k];
+            if (columns == COLUMNS)
+                for (int j = 0; j < COLUMNS; j++) sum[i][j] += a * line[j];
+            else
+                for (int j = 0; j < columns; j++) sum[i][j] += a * line[j];
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) frit_store_float(p->out, p->z->data, z0 + i * p->n + j, sum[i][j]);
+}
+
+static void multiply_f64(const product *p, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
+    const double *x = p->x->data, *y = p->y->data;
+    double sum[ROWS][COLUMNS] = {{0}};
+    for (int64_t k = 0; k < p->k; k++)
+        for (int i = 0; i < rows; i++) {
+            double a = x[x0 + i * p->k + k];
+            for (int j = 0; j < columns; j++) sum[i][j] += a * y[y0 + k * p->n + j];
+        }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) frit_store_float(p->out, p->z->data, z0 + i * p->n + j, sum[i][j]);
+}
+
+static void multiply_int(const product *p, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
+    const uint64_t *x = p->x->data, *y = p->y->data;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            uint64_t sum = 0;
+            for (int64_t k = 0; k < p->k; k++) sum += x[x0 + i * p->k + k] * y[y0 + k * p->n + j];
+            frit_store_int(p->out, p->z->data, z0 + i * p->n + j, (int64_t)sum);
+        }
+}
+
+static double err_at(const storage *s, int64_t i) { return s->err ? s->err[i] : 0; }
+
+/* What the operands' errs add to one result. */
+static double carried_err(const product *p, int64_t x0, int64_t y0) {
+    double sum = 0;
+    if (!p->x->err && !p->y->err) return 0;
+    bool is_float = frit_dtype_is_float(p->x->t);
+    for (int64_t k = 0; k < p->k; k++) {
+        double ex = err_at(p->x, x0 + k), ey = err_at(p->y, y0 + k * p->n);
+        if (ex == 0 && ey == 0) continue;
+        if (!is_float) return INFINITY;
+        double x = fabs(((const double *)p->x->data)[x0 + k]), y = fabs(((const double *)p->y->data)[y0 + k * p->n]);
+        sum += x * ey + y * ex + ex * ey;
+    }
+    return sum;
+}
+
+static void set_err(const product *p, frit_dtype t, int64_t at, double value, double magnitude, double carried) {
+    double e = carried + (double)p->k * interp_unit(t) * magnitude;
+    if (!isfinite(value)) e = carried != 0 ? INFINITY : 0;
+    else if (isnan(e) || (t != FRIT_f64 && magnitude > 0x1.fffffep127)) e = INFINITY;
+    p->z->err[at] = e;
+}
+
+static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
+    bool is_float = frit_dtype_is_float(t);
+    double magnitude[ROWS][COLUMNS] = {{0}};
+    for (int64_t k = 0; is_float && k < p->k; k++)
+        for (int i = 0; i < rows; i++) {
+            double a = fabs(((const double *)p->x->data)[x0 + i * p->k + k]);
+            const double *line = (const double *)p->y->data + y0 + k * p->n;
+            for (int j = 0; j < columns; j++) magnitude[i][j] += a * fabs(line[j]);
+        }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            int64_t at = z0 + i * p->n + j;
+            double carried = carried_err(p, x0 + i * p->k, y0 + j);
+            if (is_float) set_err(p, t, at, ((const double *)p->z->data)[at], magnitude[i][j], carried);
+            else p->z->err[at] = carried;
+        }
+}
+
+static void multiply(const product *p, frit_dtype t) {
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t j = 0; j < p->n; j += COLUMNS)
+            for (int64_t i = 0; i < p->m; i += ROWS) {
+                int rows = p->m - i < ROWS ? (int)(p->m - i) : ROWS;
+                int columns = p->n - j < COLUMNS ? (int)(p->n - j) : COLUMNS;
+                int64_t x0 = (b * p->m + i) * p->k, y0 = b * p->k * p->n + j, z0 = (b * p->m + i) * p->n + j;
+                if (p->x->t == FRIT_f32) multiply_f32(p, x0, y0, z0, rows, columns);
+                else if (p->x->t == FRIT_f64) multiply_f64(p, x0, y0, z0, rows, columns);
+                else multiply_int(p, x0, y0, z0, rows, columns);
+                if (p->z->err) bound_product(p, t, x0, y0, z0, rows, columns);
+            }
+}
+
+static int64_t extent(const node *x, const int *axes, int n) {
+    int64_t e = 1;
+    for (int i = 0; i < n; i++) e *= x->shape[axes[i]];
+    return e;
+}
+
+static bool sides_fit(interp *it, const node *x, const node *y, const side *l, const side *r) {
+    bool ok = l->n_batch == r->n_batch && l->n_contract == r->n_contract && x->dtype == y->dtype &&
+              l->n_batch + l->n_free + r->n_free <= IR_MAX_RANK;
+    for (int i = 0; ok && i < l->n_batch; i++) ok = x->shape[l->axes[i]] == y->shape[r->axes[i]];
+    for (int i = 0; ok && i < l->n_contract; i++)
+        ok = x->shape[l->axes[x->rank - l->n_contract + i]] == y->shape[r->axes[y->rank - r->n_contract + i]];
+    return ok || interp_fail(it, INTERP_BAD_INPUT, "contract: the operands' axes do not match");
+}
+
+bool op_contract(interp *it, const ir_op *op, node **in, node **out) {
+    node *x = in[0], *y = in[1];
+    side l, r;
+    if (!read_side(it, op, x, IR_ATTR_lhs_batch, IR_ATTR_lhs_contract, &l) ||
+        !read_side(it, op, y, IR_ATTR_rhs_batch, IR_ATTR_rhs_contract, &r) || !sides_fit(it, x, y, &l, &r))
+        return false;
+    int64_t shape[IR_MAX_RANK];
+    int rank = 0, order[IR_MAX_RANK], n = 0;
+    for (int i = 0; i < l.n_batch + l.n_free; i++) shape[rank++] = x->shape[l.axes[i]];
+    for (int i = 0; i < r.n_free; i++) shape[rank++] = y->shape[r.axes[r.n_batch + i]];
+    frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
+    if (frit_dtype_is_float(t) != frit_dtype_is_float(x->dtype))
+        return interp_fail(it, INTERP_BAD_IR, "contract of %s gives %s", frit_dtype_name(x->dtype), frit_dtype_name(t));
+    if (!(out[0] = node_dense(it, t, rank, shape))) return false;
+    if (out[0]->n == 0 || x->n == 0) return true; /* empty sums are 0 */
+    /* y: contracted before free */
+    for (int i = 0; i < r.n_batch; i++) order[n++] = r.axes[i];
+    for (int i = 0; i < r.n_contract; i++) order[n++] = r.axes[r.n_batch + r.n_free + i];
+    for (int i = 0; i < r.n_free; i++) order[n++] = r.axes[r.n_batch + i];
+    frit_dtype held = !frit_dtype_is_float(x->dtype) ? FRIT_i64 : x->dtype == FRIT_f64 ? FRIT_f64 : FRIT_f32;
+    storage *xs = fetch(it, x, l.axes, held), *ys = xs ? fetch(it, y, order, held) : NULL;
+    if (ys) {
+        product p = {extent(x, l.axes, l.n_batch), extent(x, l.axes + l.n_batch, l.n_free),
+                     extent(y, r.axes + r.n_batch, r.n_free), extent(y, r.axes + r.n_batch + r.n_free, r.n_contract),
+                     out[0]->store->t, xs, ys, out[0]->store};
+        multiply(&p, x->dtype);
+    }
+    storage_release(it, xs);
+    storage_release(it, ys);
+    return ys != NULL;
+}

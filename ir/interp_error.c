@@ -1,0 +1,198 @@
+/* How errors travel through elementwise ops in a wide run (interp.h says what err means). First order: the derivative
+ * times the operand's err. */
+#include "interp_internal.h"
+#include <math.h>
+
+double interp_unit(frit_dtype t) { return t == FRIT_f64 ? 0x1p-53 : 0x1p-24; }
+
+/* Half the distance between neighbours of dtype t near 1. */
+static double half_ulp(frit_dtype t) {
+    switch (t) {
+    case FRIT_f64: return 0x1p-53;
+    case FRIT_f32: return 0x1p-24;
+    case FRIT_f16: return 0x1p-11;
+    case FRIT_bf16: return 0x1p-8;
+    case FRIT_f8e4m3: return 0x1p-4;
+    default: return 0x1p-3;
+    }
+}
+
+/* Half the smallest positive number of t: what is lost where numbers are no longer relative. */
+static double half_least(frit_dtype t) {
+    switch (t) {
+    case FRIT_f64: return 0x1p-1074;
+    case FRIT_f32: return 0x1p-150;
+    case FRIT_f16: return 0x1p-25;
+    case FRIT_bf16: return 0x1p-134;
+    case FRIT_f8e4m3: return 0x1p-10;
+    default: return 0x1p-17;
+    }
+}
+
+bool interp_too_close(double x, double ex, double y, double ey) {
+    double room = 4 * ex + 4 * ey;
+    if (isnan(ex) || isnan(ey)) return true;
+    return room > 0 && !(fabs(x - y) > room);
+}
+
+/* A step function of x that is constant over [x - 4 ex, x + 4 ex] is certain there. */
+static double step_err(ir_opcode op, double x, double ex) {
+    if (ex == 0) return 0;
+    scalar lo = {.f = x - 4 * ex}, hi = {.f = x + 4 * ex}, flo, fhi;
+    if (!isfinite(lo.f) || !isfinite(hi.f)) return INFINITY;
+    scalar_eval(op, FRIT_f64, FRIT_f64, &lo, &flo);
+    scalar_eval(op, FRIT_f64, FRIT_f64, &hi, &fhi);
+    return flo.f == fhi.f ? 0 : INFINITY;
+}
+
+/* Division by floor and remainders: certain as long as the whole quotient is. */
+static double quotient_err(ir_opcode op, const scalar *a, const double *ea, double y, double u) {
+    double x = a[0].f, d = a[1].f, q = x / d;
+    if (ea[0] == 0 && ea[1] == 0 && (op == IR_mod || op == IR_rem)) return u * (fabs(x) + fabs(y));
+    if (ea[0] == 0 && ea[1] == 0) return u * fabs(y);
+    double eq = (ea[0] + fabs(q) * ea[1]) / fabs(d) + u * fabs(q);
+    double step = step_err(op == IR_rem ? IR_trunc : IR_floor, q, eq);
+    if (op == IR_floordiv || step > 0) return step;
+    return ea[0] + fabs(trunc(q)) * ea[1] + u * (fabs(x) + fabs(y));
+}
+
+/* |f'(x)| for the unary ops, f(x) = y. */
+static double slope(ir_opcode op, double x, double y) {
+    switch (op) {
+    case IR_sqrt: return 0.5 / y;
+    case IR_rsqrt: return 0.5 * y * y * y;
+    case IR_exp: return y;
+    case IR_exp2: return y * 0.69314718055994531;
+    case IR_expm1: return y + 1;
+    case IR_log: return 1 / x;
+    case IR_log2: return 1.4426950408889634 / x;
+    case IR_log1p: return 1 / (1 + x);
+    case IR_sin: return cos(x);
+    case IR_cos: return sin(x);
+    case IR_tan: return 1 + y * y;
+    case IR_asin:
+    case IR_acos: return 1 / sqrt(1 - x * x);
+    case IR_atan: return 1 / (1 + x * x);
+    case IR_sinh: return cosh(x);
+    case IR_cosh: return sinh(x);
+    case IR_tanh: return 1 - y * y;
+    case IR_asinh: return 1 / sqrt(x * x + 1);
+    case IR_acosh: return 1 / sqrt(x * x - 1);
+    case IR_atanh: return 1 / (1 - x * x);
+    case IR_erf: return 1.1283791670955126 * exp(-x * x);
+    default: return 1;
+    }
+}
+
+static double times(double factor, double err) { return err == 0 ? 0 : fabs(factor) * err; }
+
+/* err of a float result of an op on floats, before over- and underflow. */
+static double smooth_err(ir_opcode op, const scalar *a, const double *ea, double y, double u) {
+    double x = a[0].f, ku = u * scalar_ulps(op);
+    switch (op) {
+    case IR_add:
+    case IR_sub: return ea[0] + ea[1] + u * (fabs(x) + fabs(a[1].f));
+    case IR_mul: return times(a[1].f, ea[0]) + times(x, ea[1]) + ea[0] * ea[1] + u * fabs(y);
+    case IR_fma:
+        return times(a[1].f, ea[0]) + times(x, ea[1]) + ea[0] * ea[1] + ea[2] + u * (fabs(x * a[1].f) + fabs(a[2].f));
+    case IR_div:
+        if (ea[1] > 0 && 4 * ea[1] >= fabs(a[1].f)) return INFINITY;
+        return (ea[0] + times(y, ea[1])) / (fabs(a[1].f) - 4 * ea[1]) + u * fabs(y);
+    case IR_floordiv:
+    case IR_mod:
+    case IR_rem: return quotient_err(op, a, ea, y, u);
+    case IR_min:
+    case IR_max: return ea[0] > ea[1] ? ea[0] : ea[1];
+    case IR_floor:
+    case IR_ceil:
+    case IR_round:
+    case IR_trunc: return step_err(op, x, ea[0]);
+    case IR_sign: return ea[0] > 0 && fabs(x) <= 4 * ea[0] ? INFINITY : 0;
+    case IR_atan2: {
+        double r2 = x * x + a[1].f * a[1].f;
+        return ku * fabs(y) + (ea[0] + ea[1] == 0 ? 0 : (fabs(a[1].f) * ea[0] + fabs(x) * ea[1]) / r2);
+    }
+    case IR_pow: {
+        double dx = times(a[1].f * y / x, ea[0]), dy = times(y * log(fabs(x)), ea[1]);
+        return dx + dy + ku * fabs(y);
+    }
+    case IR_log:
+    case IR_log2: /* relative to 1: the result's own zero is not a point of high accuracy for every algorithm */
+        if (ea[0] > 0 && 4 * ea[0] >= fabs(x)) return INFINITY;
+        return times(slope(op, x, y), ea[0]) + ku * fabs(y);
+    default: return times(slope(op, x, y), ea[0]) + ku * fabs(y);
+    }
+}
+
+/* A written cast to a narrow float rounds; too large is infinity, or the largest number for f8. */
+static double cast_err(frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y) {
+    if (!frit_dtype_is_float(out)) {
+        if (!frit_dtype_is_float(in)) return ea[0];
+        if (ea[0] == 0) return 0;
+        scalar lo = {.f = a[0].f - 4 * ea[0]}, hi = {.f = a[0].f + 4 * ea[0]}, flo, fhi;
+        scalar_eval(IR_cast, FRIT_f64, out, &lo, &flo);
+        scalar_eval(IR_cast, FRIT_f64, out, &hi, &fhi);
+        return isnan(ea[0]) || flo.i != fhi.i || (out == FRIT_bool && fabs(a[0].f) <= 4 * ea[0]) ? INFINITY : 0;
+    }
+    double before = y->f, rounded = scalar_round(out, before);
+    bool saturates = out == FRIT_f8e4m3 || out == FRIT_f8e5m2;
+    if (isfinite(before) && fabs(rounded - before) > fabs(before) * half_ulp(out) + half_least(out)) {
+        y->f = rounded;
+        return saturates ? ea[0] : ea[0] > 0 ? INFINITY : 0;
+    }
+    if (saturates && isinf(before)) y->f = rounded;
+    bool exact = ea[0] == 0 && rounded == before;
+    return exact ? 0 : ea[0] + half_ulp(out) * fabs(before) + half_least(out);
+}
+
+static double select_err(bool is_float, const scalar *a, const double *ea) {
+    double chosen = a[0].i ? ea[1] : ea[2];
+    if (ea[0] == 0) return chosen;
+    if (!is_float) return a[1].i == a[2].i ? fmax(ea[1], ea[2]) : INFINITY;
+    double gap = fabs(a[1].f - a[2].f) + fmax(ea[1], ea[2]);
+    return isnan(gap) ? INFINITY : gap;
+}
+
+static double int_err(int n, const double *ea) {
+    for (int i = 0; i < n; i++)
+        if (ea[i] != 0) return INFINITY;
+    return 0;
+}
+
+/* Exact operands and a result that needed no rounding: 2 + 3 may be compared with 5. */
+static bool is_exact(ir_opcode op, frit_dtype in, int n, const scalar *a, const double *ea, double y) {
+    if (scalar_ulps(op) > 1 || int_err(n, ea) > 0) return false;
+    if (in != FRIT_f64) return scalar_round(FRIT_f32, y) == y;
+    for (int i = 0; i < n; i++)
+        if (a[i].f != rint(a[i].f)) return false;
+    return op != IR_div && op != IR_sqrt && fabs(y) < 0x1p53;
+}
+
+/* A result that is infinite or NaN is certain when it is the same for operands anywhere within their bounds. */
+static double corner_err(ir_opcode op, int n, const scalar *a, const double *ea, double y) {
+    for (int corner = 0; corner < 1 << n && int_err(n, ea) > 0; corner++) {
+        scalar b[3], r;
+        for (int i = 0; i < n; i++) b[i].f = ea[i] > 0 ? a[i].f + (corner >> i & 1 ? 4 : -4) * ea[i] : a[i].f;
+        scalar_eval(op, FRIT_f64, FRIT_f64, b, &r);
+        if (isnan(y) ? !isnan(r.f) : r.f != y) return INFINITY;
+    }
+    return 0;
+}
+
+double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y) {
+    int n = ir_op_table[op].n_operands;
+    bool from_float = frit_dtype_is_float(in), to_float = frit_dtype_is_float(out);
+    if (op == IR_select) return select_err(to_float, a, ea);
+    if (op == IR_cast) return cast_err(in, out, a, ea, y);
+    if (op == IR_bitcast) return int_err(1, ea);
+    if (!from_float) return int_err(n, ea);
+    if (ir_op_table[op].flags & IR_F_COMPARE) return interp_too_close(a[0].f, ea[0], a[1].f, ea[1]) ? INFINITY : 0;
+    if (op == IR_neg || op == IR_abs) return ea[0];
+    if (is_exact(op, in, n, a, ea, y->f)) return 0;
+    double err = smooth_err(op, a, ea, y->f, interp_unit(in));
+    bool overflows = in != FRIT_f64 && isfinite(y->f) && fabs(y->f) > 0x1.fffffep127;
+    bool exact_op = scalar_ulps(op) == 0 || op == IR_floor || op == IR_ceil || op == IR_round || op == IR_trunc;
+    if (!exact_op) err += half_least(in == FRIT_f64 ? FRIT_f64 : FRIT_f32);
+    if (!isfinite(y->f)) return corner_err(op, n, a, ea, y->f);
+    return overflows || isnan(err) ? INFINITY : err;
+}

@@ -1,0 +1,105 @@
+/* reduce and scan: the operand is read with its reduced axes innermost, in row-major order. */
+#include "interp_internal.h"
+
+static ir_combine combine_of(const ir_op *op) { return (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM); }
+
+static bool combine_fits(interp *it, ir_combine c, frit_dtype in, frit_dtype out) {
+    bool arg = c == IR_ARGMAX || c == IR_ARGMIN, logical = c == IR_ANY || c == IR_ALL;
+    bool ok = c >= 0 && c < IR_SET && (arg ? frit_dtype_is_int(out) : frit_dtype_is_float(in) == frit_dtype_is_float(out));
+    if (logical) ok = in == FRIT_bool && out == FRIT_bool;
+    return ok || interp_fail(it, INTERP_BAD_IR, "%s of %s does not give %s", ir_combine_name(c), frit_dtype_name(in),
+                             frit_dtype_name(out));
+}
+
+typedef struct {
+    combination first, now;
+    int64_t length, done, written;
+    node *out;
+    bool running, exclusive; /* scan */
+} combining;
+
+static void emit(combining *c) {
+    double e;
+    scalar v = combine_value(&c->now, c->out->dtype, &e);
+    scalar_store(c->out->store->t, c->out->store->data, c->written, v);
+    if (c->out->store->err) c->out->store->err[c->written] = e;
+    c->written++;
+}
+
+static bool combine_block(void *u, interp *it, int64_t begin, int n, const column *at, const scalar *v,
+                          const double *e) {
+    combining *c = u;
+    for (int i = 0; i < n; i++) {
+        if (c->done == 0) c->now = c->first;
+        if (c->running && c->exclusive) emit(c);
+        combine_step(&c->now, v[i], e ? e[i] : 0);
+        if (c->running && !c->exclusive) emit(c);
+        if (++c->done < c->length) continue;
+        c->done = 0;
+        if (!c->running) emit(c);
+    }
+    return true;
+}
+
+bool op_reduce(interp *it, const ir_op *op, node **in, node **out) {
+    node *x = in[0];
+    const int64_t *axes;
+    int n_axes = ir_get_ints(op, IR_ATTR_axes, &axes), perm[IR_MAX_RANK], kept = 0;
+    unsigned reduced = 0;
+    int64_t shape[IR_MAX_RANK], length = 1;
+    for (int i = 0; i < n_axes; i++) {
+        if (axes[i] < 0 || axes[i] >= x->rank || reduced >> axes[i] & 1)
+            return interp_fail(it, INTERP_BAD_IR, "reduce over axis %lld", (long long)axes[i]);
+        reduced |= 1u << axes[i];
+    }
+    for (int i = 0; i < x->rank; i++)
+        if (!(reduced >> i & 1)) {
+            shape[kept] = x->shape[i];
+            perm[kept++] = i;
+        }
+    for (int i = 0, k = kept; i < x->rank; i++)
+        if (reduced >> i & 1) {
+            perm[k++] = i;
+            length = x->n ? length * x->shape[i] : 0;
+        }
+    frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
+    if (!combine_fits(it, combine_of(op), x->dtype, t)) return false;
+    node *y = out[0] = node_dense(it, t, kept, shape), *rows = y ? node_permute(it, x, perm) : NULL;
+    if (!rows) return false;
+    combining c = {.first = combine_start(it, combine_of(op), x->dtype), .length = length, .out = y};
+    bool ok = node_visit(it, rows, combine_block, &c);
+    for (c.now = c.first; ok && x->n == 0 && c.written < y->n;) emit(&c);
+    node_release(it, rows);
+    return ok;
+}
+
+bool op_scan(interp *it, const ir_op *op, node **in, node **out) {
+    node *x = in[0];
+    int last = x->rank - 1, along = (int)ir_get_int(op, IR_ATTR_axis, 0), axis[IR_MAX_RANK];
+    if (along < 0 || along > last) return interp_fail(it, INTERP_BAD_IR, "scan along axis %d", along);
+    frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
+    ir_combine how = combine_of(op);
+    if (!combine_fits(it, how, x->dtype, t)) return false;
+    /* rows: the axis innermost, backwards for a reverse scan; the result is written so and read back the same way */
+    int64_t shape[IR_MAX_RANK], start[IR_MAX_RANK] = {0}, step[IR_MAX_RANK], back_start[IR_MAX_RANK] = {0},
+            back_step[IR_MAX_RANK];
+    int back[IR_MAX_RANK];
+    bool reverse = ir_get_int(op, IR_ATTR_reverse, 0) != 0;
+    for (int i = 0; i <= last; i++) {
+        axis[i] = i < along ? i : i == along ? last : i - 1;
+        back[axis[i]] = i;
+        shape[axis[i]] = x->shape[i];
+        step[i] = i == along && reverse ? -1 : 1;
+        back_step[axis[i]] = step[i];
+        start[i] = back_start[axis[i]] = step[i] < 0 ? x->shape[i] - 1 : 0;
+    }
+    node *rows = node_affine(it, x, x->rank, shape, axis, start, step);
+    node *y = rows ? node_dense(it, t, x->rank, shape) : NULL;
+    combining c = {.first = combine_start(it, how, x->dtype), .length = x->shape[along], .out = y, .running = true,
+                   .exclusive = ir_get_int(op, IR_ATTR_exclusive, 0) != 0};
+    bool ok = y && node_visit(it, rows, combine_block, &c);
+    if (ok) out[0] = node_affine(it, y, x->rank, x->shape, back, back_start, back_step);
+    node_release(it, rows);
+    node_release(it, y);
+    return ok && out[0];
+}
