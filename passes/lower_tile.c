@@ -38,7 +38,8 @@ static void collect_block(symbol_set *s, const ir_block *b) {
         const ir_attr_key keys[] = {IR_ATTR_extent, IR_ATTR_map, IR_ATTR_size};
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
             const sym_t *v;
-            add_all(s, ir_get_syms(op, keys[k], &v), v);
+            int n = ir_get_syms(op, keys[k], &v);
+            add_all(s, n, v);
         }
         for (int i = 0; i < op->n_results; i++)
             if (op->results[i].type.kind == IR_BUFFER) add_all(s, op->results[i].type.rank, op->results[i].type.dims);
