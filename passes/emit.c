@@ -1,0 +1,314 @@
+#include "emit.h"
+#include <assert.h>
+#include <string.h>
+
+struct emit_memo {
+    struct slot {
+        const ir_value *v;
+        const sym_t *coords;
+        ir_value *scalar;
+    } *slots;
+    int n, cap;
+};
+
+frit_dtype emit_compute_dtype(frit_dtype t) {
+    switch (t) {
+    case FRIT_f16:
+    case FRIT_bf16:
+    case FRIT_f8e4m3:
+    case FRIT_f8e5m2: return FRIT_f32;
+    case FRIT_i4: return FRIT_i8;
+    case FRIT_u4: return FRIT_u8;
+    default: return t;
+    }
+}
+
+void emit_init(emit *e, ir_module *m, arena *scratch) {
+    *e = (emit){.x = {.m = m, .scratch = scratch}};
+    e->memo = arena_new_of(scratch, emit_memo);
+}
+
+void emit_place_identity(emit *e, const ir_value *v, ir_value *buffer) {
+    emit_place p = {.v = v, .buffer = buffer, .rank = v->type.rank, .exact = true};
+    sym_t *at = arena_array(e->x.scratch, sym_t, v->type.rank);
+    for (int d = 0; d < v->type.rank; d++) at[d] = sym_index(e->x.m->syms, "x", v->type.dims[d]);
+    p.at = p.index = at;
+    vec_push(e->x.scratch, &e->places, p);
+}
+
+void emit_block(emit *e, ir_block *block, ir_span span) {
+    e->b = ir_builder_at_end(e->x.m, block);
+    e->b.span = span;
+    e->value_vars.len = e->values.len = 0;
+    e->x.values.len = 0;
+    if (e->memo->slots) memset(e->memo->slots, 0, (size_t)e->memo->cap * sizeof *e->memo->slots);
+    e->memo->n = 0;
+}
+
+static struct slot *memo_slot(emit *e, const ir_value *v, const sym_t *coords) {
+    emit_memo *m = e->memo;
+    if (m->n * 2 >= m->cap) {
+        struct slot *old = m->slots;
+        int cap = m->cap;
+        m->cap = cap ? cap * 2 : 128;
+        m->slots = arena_alloc(e->x.scratch, sizeof *m->slots * (size_t)m->cap);
+        m->n = 0;
+        for (int i = 0; i < cap; i++)
+            if (old[i].v) *memo_slot(e, old[i].v, old[i].coords) = old[i], m->n++;
+    }
+    uint64_t h = (uint64_t)v->id * 0x9E3779B97F4A7C15u;
+    for (int d = 0; d < v->type.rank; d++) h = (h ^ (uint64_t)(uintptr_t)coords[d]) * 0x9E3779B97F4A7C15u;
+    for (uint64_t i = h >> 20;; i++) {
+        struct slot *s = &m->slots[i & (uint64_t)(m->cap - 1)];
+        if (!s->v || (s->v == v && !memcmp(s->coords, coords, v->type.rank * sizeof *coords))) return s;
+    }
+}
+
+void emit_known(emit *e, const ir_value *v, const sym_t *coords, ir_value *scalar) {
+    struct slot *s = memo_slot(e, v, coords);
+    if (!s->v) e->memo->n++;
+    *s = (struct slot){v, arena_copy(e->x.scratch, coords, v->type.rank * sizeof *coords), scalar};
+}
+
+/* ---- Reads and writes -------------------------------------------------------------------------------------------- */
+static bool in_range(emit *e, sym_t at, sym_t extent) {
+    return sym_prove_ge0(e->x.m->syms, at) && sym_prove_lt(e->x.m->syms, at, extent);
+}
+
+static void note_value(void *u, sym_t var) {
+    if (sym_var_role(var) == SYM_VALUE) *(bool *)u = true;
+}
+
+static bool needs_check(emit *e, sym_t at, sym_t extent) {
+    bool risky = e->unsafe > 0;
+    if (!risky) sym_each_var(at, note_value, &risky);
+    for (int i = 0; i < e->overhang.len && !risky; i++) risky = sym_uses(at, e->overhang.data[i]);
+    return risky && !in_range(e, at, extent);
+}
+
+typedef struct used_values {
+    emit *e;
+    int n;
+    sym_t vars[IR_MAX_RANK];
+    ir_value *scalars[IR_MAX_RANK];
+} used_values;
+
+static void add_used(void *u, sym_t var) {
+    used_values *s = u;
+    if (sym_var_role(var) != SYM_VALUE) return;
+    for (int i = 0; i < s->n; i++)
+        if (s->vars[i] == var) return;
+    for (int i = 0; i < s->e->value_vars.len; i++)
+        if (s->e->value_vars.data[i] == var && s->n < IR_MAX_RANK) {
+            s->vars[s->n] = var;
+            s->scalars[s->n++] = s->e->values.data[i];
+            return;
+        }
+    assert(!"an index variable without its element");
+}
+
+static used_values values_in(emit *e, int rank, const sym_t *map) {
+    used_values s = {.e = e};
+    for (int d = 0; d < rank; d++) sym_each_var(map[d], add_used, &s);
+    return s;
+}
+
+/* Sets map, idx and checked on a read or write. */
+static void set_access(emit *e, ir_op *op, ir_value *buffer, int rank, const sym_t *map, const used_values *s) {
+    int64_t checked[IR_MAX_RANK];
+    int n = 0;
+    for (int d = 0; d < rank; d++)
+        if (needs_check(e, map[d], buffer->type.dims[d])) checked[n++] = d;
+    ir_set_syms(e->x.m, op, IR_ATTR_map, rank, map);
+    if (s->n) ir_set_syms(e->x.m, op, IR_ATTR_idx, s->n, s->vars);
+    if (n) ir_set_ints(e->x.m, op, IR_ATTR_checked, n, checked);
+}
+
+static ir_value *to_compute(emit *e, ir_value *x) {
+    return ir_cast(&e->b, x, emit_compute_dtype((frit_dtype)x->type.dtype));
+}
+
+ir_value *emit_read(emit *e, ir_value *buffer, int rank, const sym_t *map, double fill) {
+    used_values s = values_in(e, rank, map);
+    ir_value *ops[1 + IR_MAX_RANK] = {buffer};
+    memcpy(ops + 1, s.scalars, (size_t)s.n * sizeof *ops);
+    ir_type t = ir_scalar((frit_dtype)buffer->type.dtype);
+    ir_op *op = ir_build(&e->b, IR_read, 1 + s.n, ops, 1, &t);
+    set_access(e, op, buffer, rank, map, &s);
+    if (fill != 0) ir_set_float(e->x.m, op, IR_ATTR_fill, fill);
+    return to_compute(e, ir_result(op, 0));
+}
+
+ir_op *emit_write(emit *e, ir_value *buffer, ir_value *x, int rank, const sym_t *map) {
+    used_values s = values_in(e, rank, map);
+    ir_value *ops[2 + IR_MAX_RANK] = {buffer, ir_cast(&e->b, x, (frit_dtype)buffer->type.dtype)};
+    memcpy(ops + 2, s.scalars, (size_t)s.n * sizeof *ops);
+    ir_op *op = ir_build(&e->b, IR_write, 2 + s.n, ops, 0, NULL);
+    set_access(e, op, buffer, rank, map, &s);
+    return op;
+}
+
+static emit_place *place_of(emit *e, const ir_value *v) {
+    for (int i = e->places.len - 1; i >= 0; i--)
+        if (e->places.data[i].v == v) return &e->places.data[i];
+    return NULL;
+}
+
+static ir_value *read_place(emit *e, const emit_place *p, const sym_t *coords, double fill) {
+    sym_t map[IR_MAX_RANK];
+    for (int k = 0; k < p->rank; k++) map[k] = sym_subst(e->x.m->syms, p->index[k], p->v->type.rank, p->at, coords);
+    return emit_read(e, p->buffer, p->rank, map, fill);
+}
+
+/* ---- Formulas ---------------------------------------------------------------------------------------------------- */
+static ir_value *compute(emit *e, ir_value *v, const sym_t *coords);
+
+static ir_value *symbol_value(emit *e, sym_t s, frit_dtype t) {
+    ir_type type = ir_scalar(t);
+    ir_op *op = ir_build(&e->b, IR_index, 0, NULL, 1, &type);
+    ir_set_syms(e->x.m, op, IR_ATTR_size, 1, &s);
+    return ir_result(op, 0);
+}
+
+/* The bool 0 <= at[i] < extent[i] for all i. */
+static ir_value *range_test(emit *e, int n, const sym_t *at, const sym_t *extent) {
+    used_values s = values_in(e, n, at);
+    ir_type t = ir_scalar(FRIT_bool);
+    ir_op *op = ir_build(&e->b, IR_inrange, s.n, s.scalars, 1, &t);
+    ir_set_syms(e->x.m, op, IR_ATTR_map, n, at);
+    ir_set_syms(e->x.m, op, IR_ATTR_extent, n, extent);
+    if (s.n) ir_set_syms(e->x.m, op, IR_ATTR_idx, s.n, s.vars);
+    return ir_result(op, 0);
+}
+
+static ir_value *number(emit *e, ir_type t, double x) {
+    return frit_dtype_is_float((frit_dtype)t.dtype) ? ir_splat(&e->b, t, x) : ir_splat_int(&e->b, t, (int64_t)x);
+}
+
+/* data at `at`, or fill where a coordinate is outside. `fill_value` (a scalar) or fill (a number) is read there. */
+static ir_value *guarded(emit *e, ir_value *data, const sym_t *at, double fill, ir_value *fill_value) {
+    sym_t tested[IR_MAX_RANK], extent[IR_MAX_RANK];
+    int n = 0;
+    for (int d = 0; d < data->type.rank; d++)
+        if (!in_range(e, at[d], data->type.dims[d])) {
+            tested[n] = at[d];
+            extent[n++] = data->type.dims[d];
+        }
+    if (n == 0) return emit_element(e, data, at);
+    emit_place *p = place_of(e, data);
+    e->unsafe++;
+    ir_value *x;
+    if (p && p->exact && !fill_value) {
+        x = read_place(e, p, at, fill);
+        n = 0;
+    } else x = emit_element(e, data, at);
+    e->unsafe--;
+    if (!x || n == 0) return x;
+    return ir_select(&e->b, range_test(e, n, tested, extent), x, fill_value ? fill_value : number(e, x->type, fill));
+}
+
+static ir_value *emit_gather(emit *e, ir_value *v, const sym_t *coords) {
+    const ir_op *op = v->op;
+    sym_t at[IR_MAX_RANK];
+    for (int k = 0; k + 1 < op->n_operands; k++) {
+        access_operand(&e->x, op, k + 1, coords, at);
+        ir_value *i = emit_element(e, ir_operand(op, k + 1), at);
+        if (!i) return NULL;
+        sym_t var = access_index_var(&e->x, op, k, coords);
+        vec_push(e->x.scratch, &e->value_vars, var);
+        vec_push(e->x.scratch, &e->values, ir_cast(&e->b, i, FRIT_i64));
+    }
+    access_operand(&e->x, op, 0, coords, at);
+    return guarded(e, ir_operand(op, 0), at, ir_get_float(op, IR_ATTR_fill, 0), NULL);
+}
+
+static ir_value *emit_pad(emit *e, const ir_op *op, const sym_t *coords) {
+    sym_t at[IR_MAX_RANK];
+    double fill = 0;
+    ir_value *f = ir_operand(op, 1), *scalar = NULL;
+    if (!ir_splat_value(f, &fill) && !(scalar = emit_element(e, f, coords))) return NULL;
+    access_operand(&e->x, op, 0, coords, at);
+    return guarded(e, ir_operand(op, 0), at, fill, scalar);
+}
+
+static ir_value *emit_concat(emit *e, const ir_op *op, const sym_t *coords) {
+    int axis = (int)ir_get_int(op, IR_ATTR_axis, 0);
+    sym_t at[IR_MAX_RANK];
+    ir_value *out = NULL;
+    e->unsafe++;
+    for (int i = op->n_operands - 1; i >= 0; i--) {
+        access_operand(&e->x, op, i, coords, at);
+        ir_value *x = emit_element(e, ir_operand(op, i), at);
+        if (!x) {
+            out = NULL;
+            break;
+        }
+        sym_t extent = ir_operand(op, i)->type.dims[axis];
+        out = out ? ir_select(&e->b, range_test(e, 1, &at[axis], &extent), x, out) : x;
+    }
+    e->unsafe--;
+    return out;
+}
+
+static ir_value *emit_elementwise(emit *e, const ir_op *op, const sym_t *coords) {
+    ir_value *x[3];
+    for (int i = 0; i < op->n_operands; i++)
+        if (!(x[i] = emit_element(e, ir_operand(op, i), coords))) return NULL;
+    frit_dtype to = (frit_dtype)ir_result(op, 0)->type.dtype, from = (frit_dtype)ir_operand(op, 0)->type.dtype;
+    if (op->code == IR_cast) return to_compute(e, ir_cast(&e->b, x[0], to));
+    if (op->code == IR_bitcast) {
+        ir_type t = ir_scalar(to);
+        ir_value *bits = ir_cast(&e->b, x[0], from);
+        return to_compute(e, ir_result(ir_build(&e->b, IR_bitcast, 1, &bits, 1, &t), 0));
+    }
+    switch (op->n_operands) {
+    case 1: return ir_unary(&e->b, op->code, x[0]);
+    case 2: return ir_binary(&e->b, op->code, x[0], x[1]);
+    default: return op->code == IR_select ? ir_select(&e->b, x[0], x[1], x[2]) : ir_fma(&e->b, x[0], x[1], x[2]);
+    }
+}
+
+static ir_value *emit_constant(emit *e, ir_value *v) {
+    const ir_attr *a = ir_attr_get(v->op, IR_ATTR_value);
+    frit_dtype t = (frit_dtype)v->type.dtype, c = emit_compute_dtype(t);
+    double d;
+    if (!ir_splat_value(v, &d)) return NULL;
+    if (frit_dtype_is_float(t)) return ir_splat(&e->b, ir_scalar(c), frit_load_float(t, a->data.p, 0));
+    return ir_splat_int(&e->b, ir_scalar(c), frit_load_int(t, a->data.p, 0));
+}
+
+static ir_value *compute(emit *e, ir_value *v, const sym_t *coords) {
+    const ir_op *op = v->op;
+    sym_t at[IR_MAX_RANK];
+    const sym_t *s;
+    switch (op->code) {
+    case IR_constant: return emit_constant(e, v);
+    case IR_iota:
+        return symbol_value(e, coords[ir_get_int(op, IR_ATTR_axis, 0)], emit_compute_dtype((frit_dtype)v->type.dtype));
+    case IR_size: ir_get_syms(op, IR_ATTR_size, &s); return symbol_value(e, s[0], FRIT_i64);
+    case IR_gather: return emit_gather(e, v, coords);
+    case IR_pad: return emit_pad(e, op, coords);
+    case IR_concat: return emit_concat(e, op, coords);
+    case IR_view:
+        access_operand(&e->x, op, 0, coords, at);
+        return guarded(e, ir_operand(op, 0), at, ir_get_float(op, IR_ATTR_fill, 0), NULL);
+    default: break;
+    }
+    if (ir_op_flags(op) & IR_F_ELEMENTWISE) return emit_elementwise(e, op, coords);
+    if (!(ir_op_flags(op) & IR_F_VIEW)) return NULL;
+    access_operand(&e->x, op, 0, coords, at);
+    return emit_element(e, ir_operand(op, 0), at);
+}
+
+ir_value *emit_element(emit *e, ir_value *v, const sym_t *coords) {
+    struct slot *s = memo_slot(e, v, coords);
+    if (s->v) return s->scalar;
+    emit_place *p = place_of(e, v);
+    ir_value *x = p ? read_place(e, p, coords, 0) : v->op ? compute(e, v, coords) : NULL;
+    if (!x) {
+        if (!e->error) e->error = v->op ? ir_op_table[v->op->code].name : "an argument without a buffer";
+        return NULL;
+    }
+    emit_known(e, v, coords, x);
+    return x;
+}

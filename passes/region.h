@@ -1,0 +1,66 @@
+/* A kernel's block read as loop nests. Every op that needs loops of its own (a reduction, a contraction, a value worth
+ * keeping, an output) is a *nest*; pointwise ops between nests have none: they are evaluated where they are read. The
+ * analysis finds the axes that all nests share (the grid) and, for every nest, which of its dims are bound to grid axes and
+ * which run in full inside a task.
+ *
+ * The analysis fails (and says why) on blocks that do not fit the form; fusion asks it before it groups ops. */
+#ifndef FRIT_PASSES_REGION_H
+#define FRIT_PASSES_REGION_H
+#include "access.h"
+
+typedef enum nest_kind {
+    NEST_MAP,     /* a pointwise value: an output, or one kept because it is dear and read more than once */
+    NEST_REDUCE,  /* ir reduce */
+    NEST_CONTRACT /* ir contract */
+} nest_kind;
+
+/* An axis of a nest that a loop runs over: a local dim or a reduced axis, possibly split into several variables. */
+typedef struct nest_axis {
+    sym_t expr;      /* the coordinate, in terms of vars (or of grid variables for a bound dim) */
+    int n_vars;
+    sym_t vars[6];   /* outermost first */
+    sym_t extents[6];
+} nest_axis;
+
+typedef struct nest {
+    ir_value *v;
+    nest_kind kind;
+    bool output;
+    int rank, n_red;
+    nest_axis dim[IR_MAX_RANK]; /* per dim of v */
+    bool bound[IR_MAX_RANK];    /* the dim's expr is over grid variables only */
+    nest_axis red[IR_MAX_RANK];
+    /* Coordinates at which other nests read v: NULL until read; `conflict` marks dims read at different coordinates. */
+    const sym_t *read_at;
+    bool conflict[IR_MAX_RANK];
+    int n_readers;   /* nests that read it */
+    int last_reader; /* index of the last nest that counted itself in n_readers */
+    int into;        /* the map nest that is computed in this nest's epilogue, or -1 */
+    int merged;      /* the nest whose epilogue computes this one, or -1 */
+} nest;
+
+typedef struct region {
+    access x;
+    ir_block *block;
+    VEC(nest) nests;       /* producers before consumers */
+    int n_grid;
+    sym_t grid[24], grid_extent[24];
+    const char *why_not;   /* set when the analysis fails */
+    VEC(ir_value *) keep;  /* values that must be nests of their own although pointwise */
+    struct region_splits *splits;
+} region;
+
+/* Reads the ops of `block` that `outputs` depend on. The block's arguments, and any value defined outside of it, are
+ * inputs. Returns NULL only when out of the form; then *why (if given) names the reason. Memory comes from scratch. */
+region *region_analyse(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
+                       const char **why);
+
+/* The nest that holds v, or NULL. */
+nest *region_nest_of(region *r, const ir_value *v);
+/* v is computed inside the region's block (not an input). */
+bool region_inside(const region *r, const ir_value *v);
+/* Flops of evaluating one element of v down to inputs and nests; transcendental ops count 20. */
+double region_element_cost(region *r, const ir_value *v);
+/* v reaches an input or nest through transpose, broadcast, slice, cast and exact reshape only. */
+bool region_is_plain_read(region *r, const ir_value *v);
+#endif

@@ -1,0 +1,156 @@
+#include "schedule_internal.h"
+#include <string.h>
+
+ir_value *sched_output(const sched *s, int k) { return s->f->body->args[s->kernel->n_operands + k]; }
+
+void sched_add_var(stage_vars *sv, sym_t var, sym_t extent) {
+    if (sv->n == SCHED_MAX_VARS) return;
+    sv->var[sv->n] = var;
+    sv->extent[sv->n++] = extent;
+}
+
+ir_op *sched_stage(sched *s, ir_block *in, const stage_vars *sv) {
+    ir_builder b = ir_builder_at_end(s->m, in);
+    b.span = s->span;
+    ir_op *op = ir_build(&b, IR_stage, 0, NULL, 0, NULL);
+    ir_set_syms(s->m, op, IR_ATTR_vars, sv->n, sv->var);
+    ir_set_syms(s->m, op, IR_ATTR_extent, sv->n, sv->extent);
+    ir_set_int(s->m, op, IR_ATTR_parallel, sv->n_par);
+    emit_block(&s->e, op->blocks[0], s->span);
+    return op;
+}
+
+ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
+    ir_builder b = ir_builder_at_end(s->m, s->f->body);
+    b.span = s->span;
+    ir_op *op = ir_build(&b, IR_grid, 0, NULL, 0, NULL);
+    ir_set_syms(s->m, op, IR_ATTR_vars, n, vars);
+    ir_set_syms(s->m, op, IR_ATTR_extent, n, extents);
+    return op->blocks[0];
+}
+
+ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_t *dims) {
+    ir_builder b = ir_builder_at_end(s->m, in);
+    b.span = s->span;
+    ir_type type = ir_buffer(s->m, t, IR_CORE, rank, dims);
+    return ir_result(ir_build(&b, IR_alloc, 0, NULL, 1, &type), 0);
+}
+
+/* ---- Components: outputs that share loops go into one grid ---------------------------------------------------------- */
+static bool in_block(const ir_block *b, const ir_value *v) { return v->op && v->op->parent == b; }
+
+/* Marks the loops (reductions, contractions) that v needs with the component's number; a loop that has another
+ * component's number makes the two one. */
+static void collect_loops(ir_block *b, ir_value *v, int comp, int *parent, int depth) {
+    if (!in_block(b, v) || depth > 4000) return;
+    ir_op *op = v->op;
+    bool loops = op->code == IR_reduce || op->code == IR_contract;
+    if (op->mark == comp + 1) return;
+    if (loops && op->mark) {
+        int r = op->mark - 1, c = comp;
+        while (parent[r] != r) r = parent[r];
+        while (parent[c] != c) c = parent[c];
+        parent[r] = c;
+    }
+    op->mark = comp + 1;
+    for (int i = 0; i < op->n_operands; i++) collect_loops(b, ir_operand(op, i), comp, parent, depth + 1);
+}
+
+static bool has_loops(ir_block *b, ir_value *v, int depth) {
+    if (!in_block(b, v) || depth > 400) return false;
+    if (v->op->code == IR_reduce || v->op->code == IR_contract) return true;
+    for (int i = 0; i < v->op->n_operands; i++)
+        if (has_loops(b, ir_operand(v->op, i), depth + 1)) return true;
+    return false;
+}
+
+static bool same_dims(ir_type a, ir_type b) {
+    return a.rank == b.rank && !memcmp(a.dims, b.dims, a.rank * sizeof *a.dims);
+}
+
+static int find_root(int *parent, int i) {
+    while (parent[i] != i) i = parent[i];
+    return i;
+}
+
+/* comp[i]: which grid yield operand i belongs to. */
+static void find_components(ir_block *b, ir_op *yield, int *comp) {
+    int n = yield->n_operands;
+    for (int i = 0; i < n; i++) comp[i] = i;
+    for (ir_op *op = b->first; op; op = op->next) op->mark = 0;
+    for (int i = 0; i < n; i++)
+        if (in_block(b, ir_operand(yield, i)) && !sched_is_special(ir_operand(yield, i)->op))
+            collect_loops(b, ir_operand(yield, i), i, comp, 0);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++) {
+            ir_value *x = ir_operand(yield, i), *y = ir_operand(yield, j);
+            bool special = (x->op && sched_is_special(x->op)) || (y->op && sched_is_special(y->op));
+            if (!special && same_dims(x->type, y->type) && !has_loops(b, x, 0) && !has_loops(b, y, 0))
+                comp[find_root(comp, i)] = find_root(comp, j);
+        }
+    for (int i = 0; i < n; i++) comp[i] = find_root(comp, i);
+}
+
+int schedule_in_place(const ir_op *kernel, int k) {
+    const ir_block *b = kernel->blocks[0];
+    const ir_value *v = ir_operand(b->last, k);
+    if (!v->op || (v->op->code != IR_insert && v->op->code != IR_scatter)) return -1;
+    const ir_value *base = ir_operand(v->op, 0);
+    return base->block == b ? base->index : -1;
+}
+
+static bool schedule_outputs(sched *s) {
+    ir_op *yield = s->block->last;
+    int n = yield->n_operands;
+    int *comp = arena_array(s->scratch, int, n + 1);
+    find_components(s->block, yield, comp);
+    for (int root = 0; root < n; root++) {
+        if (comp[root] != root) continue;
+        ir_value **outputs = arena_array(s->scratch, ir_value *, n), **buffers = arena_array(s->scratch, ir_value *, n);
+        int k = 0;
+        for (int i = 0; i < n; i++)
+            if (comp[i] == root) {
+                outputs[k] = ir_operand(yield, i);
+                buffers[k++] = sched_output(s, i);
+            }
+        ir_value *v = outputs[0];
+        if (v->op && in_block(s->block, v) && sched_is_special(v->op)) {
+            if (v->index == 0 && !sched_special(s, v->op)) return false;
+        } else if (!sched_nests(s, k, outputs, buffers)) return false;
+    }
+    return true;
+}
+
+static ir_type as_buffer(ir_module *m, ir_type t) { return ir_buffer(m, (frit_dtype)t.dtype, IR_GLOBAL, t.rank, t.dims); }
+
+ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
+                         const char **why) {
+    sched s = {.m = m, .scratch = arena_new(), .lim = lim, .kernel = kernel, .block = kernel->blocks[0]};
+    s.span = kernel->span;
+    s.f = ir_func_new(m, name, IR_LEVEL_TILE);
+    s.f->span = kernel->span;
+    emit_init(&s.e, m, s.scratch);
+    for (int i = 0; i < kernel->n_operands; i++) {
+        ir_value *arg = s.block->args[i];
+        emit_place_identity(&s.e, arg, ir_block_add_arg(m, s.f->body, as_buffer(m, arg->type), arg->name));
+    }
+    for (int i = 0; i < kernel->n_results; i++) {
+        const ir_value *r = ir_result(kernel, i);
+        ir_block_add_arg(m, s.f->body, as_buffer(m, r->type), r->name ? r->name : "out");
+    }
+    bool ok = schedule_outputs(&s);
+    if (ok) {
+        ir_builder b = ir_builder_at_end(m, s.f->body);
+        ir_build(&b, IR_return, 0, NULL, 0, NULL);
+    } else {
+        ir_func_remove(s.f);
+        if (why) *why = arena_strdup(m->arena, s.why ? s.why : s.e.error ? s.e.error : "no schedule");
+    }
+    arena_free(s.scratch);
+    return ok ? s.f : NULL;
+}
+
+bool schedule_fits(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
+                   const char **why) {
+    return region_analyse(m, scratch, block, n_outputs, outputs, why) != NULL;
+}

@@ -1,0 +1,20 @@
+/* From a `kernel` op to a tile program: which axes become tasks, how much of each a task does, which nests become stages
+ * and where their results live. Choices follow the target's limits and the extents' typical sizes; any choice is right. */
+#ifndef FRIT_PASSES_SCHEDULE_H
+#define FRIT_PASSES_SCHEDULE_H
+#include "ir/ir.h"
+#include "target.h"
+
+/* A tile-level func named `name` in m, with one buffer argument per operand of the kernel and one per result. NULL when the
+ * kernel does not fit a schedule; *why says what stood in the way. An output that the kernel updates in place
+ * (schedule_in_place) starts out holding its base operand's elements; the caller sees to it. */
+ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
+                         const char **why);
+
+/* The operand index whose elements result `k` of the kernel must hold before it runs, or -1. */
+int schedule_in_place(const ir_op *kernel, int k);
+
+/* True when the ops that `outputs` need fit one kernel; else *why. Asked by fusion before it groups ops. */
+bool schedule_fits(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
+                   const char **why);
+#endif

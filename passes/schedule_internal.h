@@ -1,0 +1,43 @@
+#ifndef FRIT_PASSES_SCHEDULE_INTERNAL_H
+#define FRIT_PASSES_SCHEDULE_INTERNAL_H
+#include "emit.h"
+#include "region.h"
+#include "schedule.h"
+
+enum { SCHED_MAX_VARS = 40 };
+
+/* The loops of one stage. */
+typedef struct stage_vars {
+    int n, n_par;
+    sym_t var[SCHED_MAX_VARS], extent[SCHED_MAX_VARS];
+} stage_vars;
+
+typedef struct sched {
+    ir_module *m;
+    arena *scratch;
+    const frit_target_limits *lim;
+    ir_func *f;
+    const ir_op *kernel;
+    ir_block *block; /* the kernel's */
+    emit e;
+    const char *why;
+    ir_span span;
+} sched;
+
+/* The output buffer of yield operand k. */
+ir_value *sched_output(const sched *s, int k);
+void sched_add_var(stage_vars *sv, sym_t var, sym_t extent);
+/* A stage at the end of `in`; block 0 is ready for emission. */
+ir_op *sched_stage(sched *s, ir_block *in, const stage_vars *sv);
+/* A grid op at the end of the func; returns its block. */
+ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents);
+ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_t *dims);
+/* Sets the register tile and the vector axis of a finished stage from how its reads and writes move through memory.
+ * m_var: a parallel variable to tile for reuse in registers (or NULL). */
+void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var);
+/* One output value through loop nests; several when they share nests. */
+bool sched_nests(sched *s, int n_outputs, ir_value *const *outputs, ir_value *const *buffers);
+/* Ops with a schedule of their own: insert, scatter, scan, sort, compact, and concat placed piece by piece. */
+bool sched_is_special(const ir_op *op);
+bool sched_special(sched *s, const ir_op *op);
+#endif

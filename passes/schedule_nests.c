@@ -1,0 +1,522 @@
+/* Loop nests -> grid and stages. */
+#include "schedule_internal.h"
+#include <assert.h>
+#include <string.h>
+
+enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, PANEL = 16, CONTRACT_N = 128, CONTRACT_M = 96, CHAIN_M = 24 };
+
+/* How one grid variable is cut: g = task * tile + inner. */
+typedef struct cut {
+    sym_t tile;             /* NULL: one value a task; the extent itself: all of it in one task */
+    sym_t task, inner;      /* variables, NULL where there is none */
+    sym_t task_extent, inner_extent, inner_max;
+    sym_t expr;             /* g in terms of task and inner */
+} cut;
+
+typedef struct plan {
+    sched *s;
+    region *r;
+    cut cuts[24];
+    ir_block *grid;
+    ir_value *const *outputs, *const *buffers;
+    int n_outputs;
+    /* While a packed contraction's stage is written: this variable runs as two (lanes inside panels). */
+    sym_t split_var, split_expr;
+} plan;
+
+static sym_t on_cuts(plan *p, sym_t e) {
+    sym_t with[24];
+    for (int g = 0; g < p->r->n_grid; g++) with[g] = p->cuts[g].expr;
+    return sym_subst(p->s->m->syms, e, p->r->n_grid, p->r->grid, with);
+}
+
+static void make_cut(plan *p, int g, sym_t tile) {
+    sym_ctx *c = p->s->m->syms;
+    cut *k = &p->cuts[g];
+    sym_t var = p->r->grid[g], extent = p->r->grid_extent[g];
+    int64_t e, t;
+    if (tile && sym_is_const(tile, &t) && sym_is_const(extent, &e) && t >= e) tile = extent;
+    *k = (cut){.tile = tile, .expr = var};
+    if (!tile) {
+        k->task = var;
+        k->task_extent = extent;
+    } else if (tile == extent) {
+        k->inner = var;
+        k->inner_extent = k->inner_max = extent;
+    } else {
+        k->task_extent = sym_ceildiv(c, extent, tile);
+        k->task = sym_index(c, "t", k->task_extent);
+        sym_t base = sym_mul(c, k->task, tile);
+        bool even = sym_mul(c, sym_floordiv(c, extent, tile), tile) == extent;
+        k->inner_max = tile;
+        k->inner_extent = even ? tile : sym_min(c, tile, sym_sub(c, extent, base));
+        k->inner = sym_index(c, sym_var_name(var), k->inner_extent);
+        k->expr = sym_add(c, base, k->inner);
+    }
+}
+
+/* ---- Tile sizes -------------------------------------------------------------------------------------------------- */
+/* Operand coordinates of contraction n, in grid and own variables. */
+static void contract_coords(plan *p, const nest *n, int i, sym_t *out) {
+    sym_t at[IR_MAX_RANK], red[IR_MAX_RANK];
+    for (int d = 0; d < n->rank; d++) at[d] = n->dim[d].expr;
+    for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
+    access_reduced(&p->r->x, n->v->op, i, at, red, out);
+}
+
+static bool any_uses(const sym_t *v, int n, sym_t var) {
+    for (int i = 0; i < n; i++)
+        if (sym_uses(v[i], var)) return true;
+    return false;
+}
+
+/* Which side of contraction n varies along var: 1 left only, 2 right only, 3 both, 0 neither. */
+static int contract_side(plan *p, const nest *n, sym_t var) {
+    sym_t a[IR_MAX_RANK], b[IR_MAX_RANK];
+    contract_coords(p, n, 0, a);
+    contract_coords(p, n, 1, b);
+    return any_uses(a, ir_operand(n->v->op, 0)->type.rank, var) | any_uses(b, ir_operand(n->v->op, 1)->type.rank, var) << 1;
+}
+
+static bool has_local_axes(const region *r) {
+    for (int i = 0; i < r->nests.len; i++)
+        for (int d = 0; d < r->nests.data[i].rank; d++)
+            if (r->nests.data[i].dim[d].n_vars) return true;
+    return false;
+}
+
+static const nest *last_contract(const region *r) {
+    for (int i = r->nests.len - 1; i >= 0; i--)
+        if (r->nests.data[i].kind == NEST_CONTRACT) return &r->nests.data[i];
+    return NULL;
+}
+
+/* Elements that one value of all grid variables stands for: the longest local or reduced extent of a nest. */
+static int64_t row_length(const region *r) {
+    int64_t longest = 1;
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        int64_t len = 1;
+        for (int d = 0; d < n->rank; d++)
+            for (int k = 0; k < n->dim[d].n_vars; k++) len *= sym_hint(n->dim[d].extents[k]);
+        for (int d = 0; d < n->n_red; d++)
+            for (int k = 0; k < n->red[d].n_vars; k++) len *= sym_hint(n->red[d].extents[k]);
+        if (len > longest) longest = len;
+    }
+    return longest;
+}
+
+static void cut_contract(plan *p, const nest *n) {
+    region *r = p->r;
+    sym_ctx *c = p->s->m->syms;
+    bool chain = has_local_axes(r);
+    int64_t m_left = chain ? CHAIN_M : CONTRACT_M, n_left = CONTRACT_N;
+    for (int g = r->n_grid - 1; g >= 0; g--) {
+        int side = contract_side(p, n, r->grid[g]);
+        int64_t *left = side == 1 ? &m_left : side == 2 ? &n_left : NULL, h = sym_hint(r->grid_extent[g]), e;
+        if (!left || *left <= 1) {
+            make_cut(p, g, NULL);
+        } else if (sym_is_const(r->grid_extent[g], &e) && e <= *left) {
+            make_cut(p, g, r->grid_extent[g]);
+            *left = e ? *left / e : 1;
+        } else {
+            make_cut(p, g, sym_const(c, *left));
+            *left = h > 0 ? *left / h : 1;
+        }
+    }
+}
+
+/* The innermost grid variables, up to about `elements` points a task. */
+static void cut_inner(plan *p, int64_t elements) {
+    region *r = p->r;
+    int64_t left = elements;
+    for (int g = r->n_grid - 1; g >= 0; g--) {
+        int64_t h = sym_hint(r->grid_extent[g]);
+        if (left <= 1) make_cut(p, g, NULL);
+        else if (h <= left) {
+            make_cut(p, g, r->grid_extent[g]);
+            left = h > 0 ? left / h : left;
+        } else {
+            make_cut(p, g, sym_const(p->s->m->syms, left < PANEL ? left : left / PANEL * PANEL));
+            left = 1;
+        }
+    }
+}
+
+/* Reductions over an axis that is not the fastest want many neighbouring results a task, for unit-stride reads. */
+static bool reduces_slow_axis(const region *r) {
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        const int64_t *axes;
+        if (n->kind != NEST_REDUCE) continue;
+        int k = ir_get_ints(n->v->op, IR_ATTR_axes, &axes);
+        if (k && axes[k - 1] != ir_operand(n->v->op, 0)->type.rank - 1) return true;
+    }
+    return false;
+}
+
+static void choose_cuts(plan *p) {
+    const nest *n = last_contract(p->r);
+    if (n) {
+        cut_contract(p, n);
+        return;
+    }
+    int64_t row = row_length(p->r), points = row > 1 ? ROW_ELEMENTS / row : TASK_ELEMENTS;
+    if (reduces_slow_axis(p->r) && points < 256) points = 256;
+    cut_inner(p, points < 1 ? 1 : points);
+}
+
+/* ---- Stages ------------------------------------------------------------------------------------------------------ */
+/* Own variables come before reduced ones; grid variables that a task covers come first. */
+static void add_axis_vars(plan *p, stage_vars *sv, const nest_axis *a) {
+    for (int k = 0; k < a->n_vars; k++) sched_add_var(sv, a->vars[k], on_cuts(p, a->extents[k]));
+}
+
+static bool nest_uses(const nest *n, sym_t var) {
+    for (int d = 0; d < n->rank; d++)
+        if (sym_uses(n->dim[d].expr, var)) return true;
+    return false;
+}
+
+static stage_vars loops_of(plan *p, const nest *n, const nest *q) {
+    stage_vars sv = {0};
+    for (int g = 0; g < p->r->n_grid; g++)
+        if (p->cuts[g].inner && (nest_uses(n, p->r->grid[g]) || (q && nest_uses(q, p->r->grid[g]))))
+            sched_add_var(&sv, p->cuts[g].inner, p->cuts[g].inner_extent);
+    for (int d = 0; q && d < q->rank; d++) add_axis_vars(p, &sv, &q->dim[d]);
+    for (int d = 0; d < n->rank; d++) add_axis_vars(p, &sv, &n->dim[d]);
+    sv.n_par = sv.n;
+    for (int k = 0; k < n->n_red; k++) add_axis_vars(p, &sv, &n->red[k]);
+    return sv;
+}
+
+static void coords_of(plan *p, const nest *n, sym_t *out) {
+    for (int d = 0; d < n->rank; d++) out[d] = on_cuts(p, n->dim[d].expr);
+}
+
+/* The task-private buffer of n: the covered grid variables, then every local dim in full. */
+static ir_value *local_buffer(plan *p, const nest *n) {
+    sched *s = p->s;
+    sym_ctx *c = s->m->syms;
+    sym_t dims[IR_MAX_RANK], own[IR_MAX_RANK * 6], zero[IR_MAX_RANK * 6], top[IR_MAX_RANK * 6];
+    emit_place place = {.v = n->v};
+    sym_t *at = arena_array(s->scratch, sym_t, n->rank + 1), *index = arena_array(s->scratch, sym_t, IR_MAX_RANK);
+    for (int g = 0; g < p->r->n_grid && place.rank < IR_MAX_RANK; g++)
+        if (p->cuts[g].inner && nest_uses(n, p->r->grid[g])) {
+            dims[place.rank] = p->cuts[g].inner_max;
+            index[place.rank++] = p->cuts[g].inner;
+        }
+    for (int d = 0; d < n->rank; d++) {
+        const nest_axis *a = &n->dim[d];
+        at[d] = sym_index(c, "x", n->v->type.dims[d]);
+        if (!a->n_vars) continue;
+        for (int k = 0; k < a->n_vars; k++) {
+            own[k] = a->vars[k];
+            zero[k] = sym_const(c, 0);
+            top[k] = sym_addi(c, a->extents[k], -1);
+        }
+        sym_t base = sym_subst(c, a->expr, a->n_vars, own, zero);
+        if (place.rank == IR_MAX_RANK) {
+            s->why = "a value of too high rank";
+            return NULL;
+        }
+        dims[place.rank] = on_cuts(p, sym_addi(c, sym_sub(c, sym_subst(c, a->expr, a->n_vars, own, top), base), 1));
+        index[place.rank++] = sym_sub(c, at[d], on_cuts(p, base));
+    }
+    place.at = at;
+    place.index = index;
+    place.buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)n->v->type.dtype), place.rank, dims);
+    vec_push(s->scratch, &s->e.places, place);
+    return place.buffer;
+}
+
+static void write_output(plan *p, const nest *n, ir_value *x, const sym_t *coords) {
+    for (int k = 0; k < p->n_outputs; k++)
+        if (p->outputs[k] == n->v) emit_write(&p->s->e, p->buffers[k], x, n->rank, coords);
+}
+
+/* Whether some nest other than its own epilogue reads n from memory. */
+static bool needs_buffer(const nest *n) { return n->n_readers > (n->into >= 0) && !n->output; }
+
+/* Stores the element x of n wherever readers look for it, and makes it known to later stages. */
+static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coords) {
+    sched *s = p->s;
+    if (n->output) {
+        write_output(p, n, x, coords);
+        for (int k = 0; k < p->n_outputs; k++)
+            if (p->outputs[k] == n->v && n->n_readers) emit_place_identity(&s->e, n->v, p->buffers[k]);
+    } else if (needs_buffer(n)) {
+        ir_value *buffer = local_buffer(p, n);
+        if (!buffer) return;
+        emit_place *place = &s->e.places.data[s->e.places.len - 1];
+        sym_t map[IR_MAX_RANK];
+        for (int k = 0; k < place->rank; k++) {
+            map[k] = sym_subst(s->m->syms, place->index[k], n->rank, place->at, coords);
+            if (p->split_var) map[k] = sym_subst(s->m->syms, map[k], 1, &p->split_var, &p->split_expr);
+        }
+        emit_write(&s->e, buffer, x, place->rank, map);
+    }
+}
+
+/* Block 1 of a reduction's stage: the combined value, and what is computed from it on the spot. */
+static bool epilogue(plan *p, ir_op *stage, const nest *n, const nest *q, const sym_t *coords, ir_type t) {
+    sched *s = p->s;
+    ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], t, NULL);
+    emit_block(&s->e, stage->blocks[1], s->span);
+    ir_value *x = ir_cast(&s->e.b, arg, emit_compute_dtype((frit_dtype)n->v->type.dtype));
+    emit_known(&s->e, n->v, coords, x);
+    sym_t at[IR_MAX_RANK];
+    ir_value *y = NULL;
+    if (q) {
+        coords_of(p, q, at);
+        if (!(y = emit_element(&s->e, q->v, at))) return false;
+    }
+    store_element(p, n, x, coords);
+    if (q) store_element(p, q, y, at);
+    return !s->why;
+}
+
+static bool map_stage(plan *p, const nest *n) {
+    sched *s = p->s;
+    stage_vars sv = loops_of(p, n, NULL);
+    sym_t coords[IR_MAX_RANK];
+    coords_of(p, n, coords);
+    ir_op *stage = sched_stage(s, p->grid, &sv);
+    ir_value *x = emit_element(&s->e, n->v, coords);
+    if (!x) return false;
+    store_element(p, n, x, coords);
+    sched_choose_tile(s, stage, NULL);
+    return !s->why;
+}
+
+static void finish_terms(sched *s, ir_op *stage, ir_value *term, ir_combine combine) {
+    int64_t c = combine;
+    ir_set_ints(s->m, stage, IR_ATTR_combines, 1, &c);
+    ir_build(&s->e.b, IR_yield, 1, &term, 0, NULL);
+}
+
+static bool reduce_stage(plan *p, const nest *n, const nest *q) {
+    sched *s = p->s;
+    stage_vars sv = loops_of(p, n, q);
+    sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK], red[IR_MAX_RANK];
+    coords_of(p, n, coords);
+    for (int k = 0; k < n->n_red; k++) red[k] = on_cuts(p, n->red[k].expr);
+    access_reduced(&s->e.x, n->v->op, 0, coords, red, at);
+    ir_op *stage = sched_stage(s, p->grid, &sv);
+    ir_value *x = emit_element(&s->e, ir_operand(n->v->op, 0), at);
+    if (!x) return false;
+    ir_combine combine = (ir_combine)ir_get_int(n->v->op, IR_ATTR_combine, IR_SUM);
+    bool arg = combine == IR_ARGMAX || combine == IR_ARGMIN;
+    if (!arg) x = ir_cast(&s->e.b, x, emit_compute_dtype((frit_dtype)n->v->type.dtype));
+    finish_terms(s, stage, x, combine);
+    if (!epilogue(p, stage, n, q, coords, arg ? ir_scalar(FRIT_i64) : x->type)) return false;
+    sched_choose_tile(s, stage, NULL);
+    return true;
+}
+
+/* ---- Contractions ------------------------------------------------------------------------------------------------ */
+typedef struct contraction {
+    const nest *n, *q;
+    stage_vars sv;
+    sym_t coords[IR_MAX_RANK], red[IR_MAX_RANK], at[2][IR_MAX_RANK];
+    int side[SCHED_MAX_VARS]; /* of each parallel variable: see contract_side */
+    int m, nv;                /* positions in sv of the variables tiled for reuse and along lanes; -1 for none */
+    int rhs;                  /* the operand that varies along nv */
+} contraction;
+
+static void contraction_coords(plan *p, contraction *k) {
+    for (int i = 0; i < 2; i++) access_reduced(&p->s->e.x, k->n->v->op, i, k->coords, k->red, k->at[i]);
+}
+
+/* Address step of operand i's memory along var when the operand is read directly; 1 is contiguous, -1 unknown. */
+static int64_t operand_step(plan *p, contraction *k, int i, sym_t var) {
+    ir_value *v = ir_operand(k->n->v->op, i);
+    sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK], coef, rest;
+    sym_ctx *c = p->s->m->syms;
+    memcpy(coords, k->at[i], v->type.rank * sizeof *coords);
+    while (region_inside(p->r, v) && !region_nest_of(p->r, v)) {
+        if (v->op->n_operands < 1 || !access_is_pointwise(v->op)) return -1;
+        access_operand(&p->s->e.x, v->op, 0, coords, at);
+        v = ir_operand(v->op, 0);
+        memcpy(coords, at, sizeof coords);
+    }
+    sym_t addr = sym_const(c, 0);
+    for (int d = 0; d < v->type.rank; d++) addr = sym_add(c, sym_mul(c, addr, v->type.dims[d]), coords[d]);
+    int64_t step;
+    return sym_linear(c, addr, var, &coef, &rest) && sym_is_const(coef, &step) ? step : -1;
+}
+
+/* The widest variable of each side; the side whose variable is written with unit stride gets the lanes. */
+static void choose_roles(plan *p, contraction *k) {
+    int best[2] = {-1, -1};
+    for (int i = 0; i < k->sv.n_par; i++) {
+        int side = any_uses(k->at[0], ir_operand(k->n->v->op, 0)->type.rank, k->sv.var[i]) |
+                   any_uses(k->at[1], ir_operand(k->n->v->op, 1)->type.rank, k->sv.var[i]) << 1;
+        k->side[i] = side;
+        if (side != 1 && side != 2) continue;
+        int *b = &best[side - 1];
+        if (*b < 0 || sym_hint(k->sv.extent[i]) >= sym_hint(k->sv.extent[*b])) *b = i;
+    }
+    const nest *w = k->q ? k->q : k->n;
+    sym_t out[IR_MAX_RANK], coef, rest;
+    coords_of(p, w, out);
+    bool left_unit = best[0] >= 0 && w->rank && sym_linear(p->s->m->syms, out[w->rank - 1], k->sv.var[best[0]], &coef, &rest) &&
+                     sym_is(coef, 1);
+    bool swap = left_unit || best[1] < 0;
+    k->rhs = swap ? 0 : 1;
+    k->nv = best[k->rhs];
+    k->m = best[1 - k->rhs];
+}
+
+/* Copies the operand that varies along lanes into panels [.., n / 16, reduced.., 16] and replaces its variable by two. */
+static ir_value *pack_panels(plan *p, contraction *k) {
+    sched *s = p->s;
+    sym_ctx *c = s->m->syms;
+    sym_t n = k->sv.var[k->nv], extent = k->sv.extent[k->nv], panel = sym_const(c, PANEL);
+    sym_t panels = sym_ceildiv(c, extent, panel), n0 = sym_index(c, "n", panels), n1 = sym_index(c, "l", panel);
+    sym_t joined = sym_add(c, sym_mul(c, n0, panel), n1);
+    bool even = sym_mul(c, sym_floordiv(c, extent, panel), panel) == extent;
+    if (!even) vec_push(s->scratch, &s->e.overhang, n1);
+    for (int d = 0; d < k->n->rank; d++) k->coords[d] = sym_subst(c, k->coords[d], 1, &n, &joined);
+    contraction_coords(p, k);
+    /* loops and dims of the copy */
+    stage_vars sv = {0};
+    sym_t dims[IR_MAX_RANK], index[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < k->sv.n && rank < IR_MAX_RANK - 2; i++) {
+        bool own = i < k->sv.n_par && i != k->nv && (k->side[i] >> k->rhs & 1);
+        if (!own && i != k->nv && i < k->sv.n_par) continue;
+        sym_t var = i == k->nv ? n0 : k->sv.var[i], e = i == k->nv ? panels : k->sv.extent[i];
+        sched_add_var(&sv, var, e);
+        index[rank] = var;
+        int64_t lo, hi; /* the buffer is sized by the largest extent that any task meets */
+        sym_range(c, e, &lo, &hi);
+        dims[rank++] = sym_is_const(e, NULL) || hi == INT64_MAX ? e : sym_const(c, hi);
+    }
+    sched_add_var(&sv, n1, panel);
+    sv.n_par = sv.n;
+    index[rank] = n1;
+    dims[rank++] = panel;
+    ir_value *v = ir_operand(k->n->v->op, k->rhs);
+    ir_value *buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)v->type.dtype), rank, dims);
+    ir_op *stage = sched_stage(s, p->grid, &sv);
+    ir_value *x = emit_element(&s->e, v, k->at[k->rhs]);
+    if (!x) return NULL;
+    emit_write(&s->e, buffer, x, rank, index);
+    sched_choose_tile(s, stage, NULL);
+    /* the contraction's stage runs over n0, n1 in the place of n */
+    stage_vars out = {0};
+    for (int i = 0; i < k->sv.n; i++) {
+        if (i == k->nv) sched_add_var(&out, n0, panels), sched_add_var(&out, n1, panel);
+        else sched_add_var(&out, k->sv.var[i], k->sv.extent[i]);
+    }
+    out.n_par = k->sv.n_par + 1;
+    if (k->m > k->nv) k->m++;
+    k->sv = out;
+    return buffer;
+}
+
+/* The packed operand's element in the contraction's own variables. */
+static ir_value *read_panels(plan *p, contraction *k, ir_value *buffer, const contraction *before) {
+    sym_t index[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < before->sv.n; i++) {
+        bool own = i < before->sv.n_par && i != before->nv && (before->side[i] >> k->rhs & 1);
+        if (!own && i != before->nv && i < before->sv.n_par) continue;
+        index[rank++] = i == before->nv ? k->sv.var[before->nv] : before->sv.var[i];
+    }
+    index[rank++] = k->sv.var[before->nv + 1];
+    return emit_read(&p->s->e, buffer, rank, index, 0);
+}
+
+static bool wants_panels(plan *p, contraction *k) {
+    if (k->nv < 0) return false;
+    int64_t rows = k->m < 0 ? 1 : sym_hint(k->sv.extent[k->m]), depth = 1;
+    for (int i = k->sv.n_par; i < k->sv.n; i++) depth *= sym_hint(k->sv.extent[i]);
+    sym_t n = k->sv.var[k->nv];
+    if (sym_hint(k->sv.extent[k->nv]) < 8 || rows < 4) return false;
+    if (operand_step(p, k, k->rhs, n) == 1)
+        return rows >= 12 && depth * sym_hint(k->sv.extent[k->nv]) * 4 > p->s->lim->l1_bytes / 2;
+    return true;
+}
+
+static bool contract_stage(plan *p, const nest *n, const nest *q) {
+    sched *s = p->s;
+    contraction k = {.n = n, .q = q, .sv = loops_of(p, n, q)};
+    sym_ctx *c = s->m->syms;
+    coords_of(p, n, k.coords);
+    for (int i = 0; i < n->n_red; i++) k.red[i] = on_cuts(p, n->red[i].expr);
+    contraction_coords(p, &k);
+    choose_roles(p, &k);
+    contraction before = k;
+    ir_value *panels = NULL;
+    if (wants_panels(p, &k) && !(panels = pack_panels(p, &k))) return false;
+    ir_op *stage = sched_stage(s, p->grid, &k.sv);
+    frit_dtype acc = emit_compute_dtype((frit_dtype)ir_operand(n->v->op, 0)->type.dtype);
+    frit_dtype out = emit_compute_dtype((frit_dtype)n->v->type.dtype);
+    if (frit_dtype_bits(out) > frit_dtype_bits(acc)) acc = out;
+    ir_value *x[2];
+    for (int i = 0; i < 2; i++) {
+        x[i] = panels && i == k.rhs ? read_panels(p, &k, panels, &before)
+                                    : emit_element(&s->e, ir_operand(n->v->op, i), k.at[i]);
+        if (!x[i]) return false;
+        x[i] = ir_cast(&s->e.b, x[i], acc);
+    }
+    ir_value *term = ir_binary(&s->e.b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
+    finish_terms(s, stage, term, acc == FRIT_bool ? IR_ANY : IR_SUM);
+    sym_t at[IR_MAX_RANK];
+    if (panels) {
+        p->split_var = before.sv.var[before.nv];
+        p->split_expr = sym_add(c, sym_muli(c, k.sv.var[before.nv], PANEL), k.sv.var[before.nv + 1]);
+    }
+    if (q) {
+        coords_of(p, q, at);
+        for (int d = 0; d < q->rank && panels; d++) at[d] = sym_subst(c, at[d], 1, &p->split_var, &p->split_expr);
+    }
+    ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], ir_scalar(acc), NULL);
+    emit_block(&s->e, stage->blocks[1], s->span);
+    ir_value *r = ir_cast(&s->e.b, arg, out), *y = NULL;
+    emit_known(&s->e, n->v, k.coords, r);
+    if (q && !(y = emit_element(&s->e, q->v, at))) return false;
+    store_element(p, n, r, k.coords);
+    if (q) store_element(p, q, y, at);
+    sched_choose_tile(s, stage, k.m >= 0 ? k.sv.var[k.m] : NULL);
+    s->e.overhang.len = 0;
+    p->split_var = NULL;
+    return !s->why;
+}
+
+/* ---- A region ---------------------------------------------------------------------------------------------------- */
+static void open_grid(plan *p) {
+    sym_t vars[24], extents[24];
+    int n = 0;
+    for (int g = 0; g < p->r->n_grid; g++)
+        if (p->cuts[g].task) {
+            vars[n] = p->cuts[g].task;
+            extents[n++] = p->cuts[g].task_extent;
+        }
+    p->grid = sched_grid(p->s, n, vars, extents);
+}
+
+bool sched_nests(sched *s, int n_outputs, ir_value *const *outputs, ir_value *const *buffers) {
+    plan p = {.s = s, .outputs = outputs, .buffers = buffers, .n_outputs = n_outputs};
+    p.r = region_analyse(s->m, s->scratch, s->block, n_outputs, outputs, &s->why);
+    if (!p.r) return false;
+    choose_cuts(&p);
+    open_grid(&p);
+    int n_places = s->e.places.len;
+    bool ok = true;
+    for (int i = 0; i < p.r->nests.len && ok; i++) {
+        const nest *n = &p.r->nests.data[i], *q = n->into >= 0 ? &p.r->nests.data[n->into] : NULL;
+        if (n->merged >= 0) continue;
+        s->span = n->v->op->span;
+        switch (n->kind) {
+        case NEST_MAP: ok = map_stage(&p, n); break;
+        case NEST_REDUCE: ok = reduce_stage(&p, n, q); break;
+        case NEST_CONTRACT: ok = contract_stage(&p, n, q); break;
+        }
+    }
+    s->e.places.len = n_places;
+    if (!ok && !s->why) s->why = s->e.error ? s->e.error : "no schedule";
+    return ok;
+}

@@ -1,0 +1,293 @@
+/* Ops that are no formula of single elements, each as a small tile program of its own. Their operands are evaluated on the
+ * fly like any other read, so producers still fuse into them. */
+#include "schedule_internal.h"
+#include <string.h>
+
+bool sched_is_special(const ir_op *op) {
+    switch (op->code) {
+    case IR_insert:
+    case IR_scatter:
+    case IR_scan:
+    case IR_sort:
+    case IR_compact: return true;
+    default: return false;
+    }
+}
+
+static ir_value *output_of(sched *s, const ir_value *v) {
+    ir_op *yield = s->block->last;
+    for (int i = 0; i < yield->n_operands; i++)
+        if (ir_operand(yield, i) == v) return sched_output(s, i);
+    return NULL;
+}
+
+/* One variable per dim of t. The outer ones become tasks while a task keeps at least `least` elements; the others are
+ * added to sv. Returns the grid's block. */
+static ir_block *grid_over(sched *s, ir_type t, sym_t *vars, stage_vars *sv, int64_t least) {
+    sym_t task[IR_MAX_RANK], extent[IR_MAX_RANK];
+    int n = 0, first = t.rank;
+    int64_t size = 1;
+    while (first > 0 && size < least) size *= sym_hint(t.dims[--first]);
+    for (int d = 0; d < t.rank; d++) {
+        vars[d] = sym_index(s->m->syms, "i", t.dims[d]);
+        if (d < first) task[n] = vars[d], extent[n++] = t.dims[d];
+        else sched_add_var(sv, vars[d], t.dims[d]);
+    }
+    return sched_grid(s, n, task, extent);
+}
+
+static bool ends(sched *s, ir_op *stage) {
+    sched_choose_tile(s, stage, NULL);
+    return !s->why;
+}
+
+/* base is already in the output: only x is written. */
+static bool insert(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_value *x = ir_operand(op, 1), *out = output_of(s, ir_result(op, 0));
+    const sym_t *start;
+    const int64_t *step;
+    sym_t at[IR_MAX_RANK], to[IR_MAX_RANK];
+    stage_vars sv = {0};
+    ir_get_syms(op, IR_ATTR_start, &start);
+    ir_get_ints(op, IR_ATTR_step, &step);
+    ir_block *grid = grid_over(s, x->type, at, &sv, 4096);
+    sv.n_par = sv.n;
+    ir_op *stage = sched_stage(s, grid, &sv);
+    ir_value *e = emit_element(&s->e, x, at);
+    if (!e) return false;
+    for (int d = 0; d < x->type.rank; d++) to[d] = sym_add(c, start[d], sym_muli(c, at[d], step[d]));
+    emit_write(&s->e, out, e, x->type.rank, to);
+    return ends(s, stage);
+}
+
+/* Updates in row-major order on one task: coordinates may repeat. Outside coordinates write nothing. */
+static bool scatter(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_value *x = ir_operand(op, 1), *out = output_of(s, ir_result(op, 0));
+    const sym_t *vars, *idx, *map;
+    int n = ir_get_syms(op, IR_ATTR_vars, &vars), n_idx = ir_get_syms(op, IR_ATTR_idx, &idx);
+    int rank = ir_get_syms(op, IR_ATTR_map, &map);
+    sym_t at[IR_MAX_RANK], from[IR_MAX_RANK * 2], with[IR_MAX_RANK * 2], to[IR_MAX_RANK];
+    stage_vars sv = {0};
+    ir_block *grid = sched_grid(s, 0, NULL, NULL);
+    for (int d = 0; d < n; d++) {
+        at[d] = from[d] = with[d] = sym_index(c, "i", x->type.dims[d]);
+        from[d] = vars[d];
+        sched_add_var(&sv, at[d], x->type.dims[d]);
+    }
+    sv.n_par = sv.n;
+    ir_op *stage = sched_stage(s, grid, &sv);
+    for (int k = 0; k < n_idx; k++) {
+        ir_value *i = emit_element(&s->e, ir_operand(op, 2 + k), at);
+        if (!i) return false;
+        from[n + k] = idx[k];
+        with[n + k] = sym_var(c, "idx", SYM_VALUE, NULL, NULL);
+        vec_push(s->scratch, &s->e.value_vars, with[n + k]);
+        vec_push(s->scratch, &s->e.values, ir_cast(&s->e.b, i, FRIT_i64));
+    }
+    ir_value *e = emit_element(&s->e, x, at);
+    if (!e) return false;
+    for (int d = 0; d < rank; d++) to[d] = sym_subst(c, map[d], n + n_idx, from, with);
+    s->e.unsafe++;
+    ir_op *w = emit_write(&s->e, out, e, rank, to);
+    s->e.unsafe--;
+    ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET);
+    if (combine != IR_SET) ir_set_int(s->m, w, IR_ATTR_combine, combine);
+    int64_t tile[IR_MAX_RANK]; /* in order: no lanes */
+    for (int d = 0; d < n; d++) tile[d] = 1;
+    ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
+    ir_set_int(s->m, stage, IR_ATTR_vector, -1);
+    return true;
+}
+
+static ir_value *combined(ir_builder *b, ir_combine c, ir_value *x, ir_value *y) {
+    switch (c) {
+    case IR_SUM: return ir_binary(b, IR_add, x, y);
+    case IR_PROD: return ir_binary(b, IR_mul, x, y);
+    case IR_MAX: return ir_binary(b, IR_max, x, y);
+    case IR_MIN: return ir_binary(b, IR_min, x, y);
+    case IR_ANY: return ir_binary(b, IR_or, x, y);
+    case IR_ALL: return ir_binary(b, IR_and, x, y);
+    default: return NULL;
+    }
+}
+
+/* The value that combining with changes nothing. */
+static ir_value *identity(ir_builder *b, ir_combine c, frit_dtype t) {
+    ir_type type = ir_scalar(t);
+    bool is_float = frit_dtype_is_float(t), is_signed = frit_dtype_kind_of(t) == FRIT_KIND_SINT;
+    int bits = (int)frit_dtype_bits(t);
+    int64_t lowest = t == FRIT_bool || !is_signed ? 0 : INT64_MIN >> (64 - bits);
+    int64_t highest = t == FRIT_bool ? 1 : is_signed ? INT64_MAX >> (64 - bits) : bits == 64 ? -1 : (INT64_C(1) << bits) - 1;
+    switch (c) {
+    case IR_PROD:
+    case IR_ALL: return is_float ? ir_splat(b, type, 1) : ir_splat_int(b, type, 1);
+    case IR_MAX: return is_float ? ir_splat(b, type, -__builtin_inf()) : ir_splat_int(b, type, lowest);
+    case IR_MIN: return is_float ? ir_splat(b, type, __builtin_inf()) : ir_splat_int(b, type, highest);
+    default: return is_float ? ir_splat(b, type, 0) : ir_splat_int(b, type, 0);
+    }
+}
+
+/* Sequential along the axis, with the running value of every other point in a task's memory. */
+static bool scan(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_value *x = ir_operand(op, 0), *out = output_of(s, ir_result(op, 0));
+    int axis = (int)ir_get_int(op, IR_ATTR_axis, 0);
+    ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
+    bool exclusive = ir_get_int(op, IR_ATTR_exclusive, 0), reverse = ir_get_int(op, IR_ATTR_reverse, 0);
+    sym_t rest[IR_MAX_RANK], at[IR_MAX_RANK];
+    ir_type others = x->type;
+    sym_t dims[IR_MAX_RANK];
+    int n = 0;
+    for (int d = 0; d < x->type.rank; d++)
+        if (d != axis) dims[n++] = x->type.dims[d];
+    others = ir_tensor(s->m, (frit_dtype)x->type.dtype, n, dims);
+    stage_vars sv = {0};
+    ir_block *grid = grid_over(s, others, rest, &sv, 64);
+    sv.n_par = sv.n;
+    frit_dtype acc = emit_compute_dtype((frit_dtype)out->type.dtype);
+    ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
+    ir_op *start = sched_stage(s, grid, &sv);
+    emit_write(&s->e, state, identity(&s->e.b, combine, acc), sv.n, sv.var);
+    sched_choose_tile(s, start, NULL);
+    ir_builder b = ir_builder_at_end(s->m, grid);
+    b.span = s->span;
+    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
+    sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
+    ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &t);
+    ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
+    for (int d = 0, k = 0; d < x->type.rank; d++)
+        at[d] = d != axis ? rest[k++] : reverse ? sym_addi(c, sym_sub(c, extent, t), -1) : t;
+    ir_op *stage = sched_stage(s, loop->blocks[0], &sv);
+    ir_value *e = emit_element(&s->e, x, at);
+    if (!e) return false;
+    ir_value *before = emit_read(&s->e, state, sv.n, sv.var, 0);
+    ir_value *after = combined(&s->e.b, combine, before, ir_cast(&s->e.b, e, acc));
+    if (!after) return s->why = "a scan with this combination", false;
+    emit_write(&s->e, state, after, sv.n, sv.var);
+    emit_write(&s->e, out, exclusive ? before : after, x->type.rank, at);
+    return ends(s, stage);
+}
+
+/* x sorts before y: by value, NaN as the largest; descending turns it around. */
+static ir_value *sorts_before(ir_builder *b, ir_value *x, ir_value *y, bool descending) {
+    if (descending) {
+        ir_value *t = x;
+        x = y;
+        y = t;
+    }
+    ir_value *lt = ir_binary(b, IR_lt, x, y);
+    if (!frit_dtype_is_float((frit_dtype)x->type.dtype)) return lt;
+    ir_value *x_nan = ir_binary(b, IR_ne, x, x), *y_nan = ir_binary(b, IR_ne, y, y);
+    ir_value *only_y = ir_binary(b, IR_and, y_nan, ir_unary(b, IR_not, x_nan));
+    return ir_binary(b, IR_or, lt, only_y);
+}
+
+/* Rank sort: an element's position is the number of elements that sort before it, ties by position. Quadratic in the axis
+ * and parallel in everything else. */
+static bool sort(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_value *x = ir_operand(op, 0), *values = output_of(s, ir_result(op, 0)), *indices = output_of(s, ir_result(op, 1));
+    int axis = (int)ir_get_int(op, IR_ATTR_axis, 0), rank = x->type.rank;
+    bool descending = ir_get_int(op, IR_ATTR_descending, 0);
+    sym_t extent = x->type.dims[axis], at[IR_MAX_RANK], other[IR_MAX_RANK], vars[IR_MAX_RANK], exts[IR_MAX_RANK];
+    int n = 0;
+    for (int d = 0; d < rank; d++) {
+        at[d] = sym_index(c, "i", x->type.dims[d]);
+        if (d != axis) vars[n] = at[d], exts[n++] = x->type.dims[d];
+    }
+    ir_block *grid = sched_grid(s, n, vars, exts);
+    ir_value *key = sched_alloc(s, grid, emit_compute_dtype((frit_dtype)x->type.dtype), 1, &extent);
+    stage_vars load = {0};
+    sched_add_var(&load, at[axis], extent);
+    load.n_par = 1;
+    ir_op *copy = sched_stage(s, grid, &load);
+    ir_value *e = emit_element(&s->e, x, at);
+    if (!e) return false;
+    emit_write(&s->e, key, e, 1, &at[axis]);
+    sched_choose_tile(s, copy, NULL);
+
+    sym_t j = sym_index(c, "j", extent), i = at[axis];
+    stage_vars sv = load;
+    sched_add_var(&sv, j, extent);
+    ir_op *stage = sched_stage(s, grid, &sv);
+    ir_builder *b = &s->e.b;
+    ir_value *mine = emit_read(&s->e, key, 1, &i, 0), *theirs = emit_read(&s->e, key, 1, &j, 0);
+    ir_type i64 = ir_scalar(FRIT_i64);
+    ir_op *pi = ir_build(b, IR_index, 0, NULL, 1, &i64), *pj = ir_build(b, IR_index, 0, NULL, 1, &i64);
+    ir_set_syms(s->m, pi, IR_ATTR_size, 1, &i);
+    ir_set_syms(s->m, pj, IR_ATTR_size, 1, &j);
+    ir_value *less = sorts_before(b, theirs, mine, descending), *more = sorts_before(b, mine, theirs, descending);
+    ir_value *tie = ir_binary(b, IR_and, ir_unary(b, IR_not, ir_binary(b, IR_or, less, more)),
+                              ir_binary(b, IR_lt, ir_result(pj, 0), ir_result(pi, 0)));
+    ir_value *term = ir_cast(b, ir_binary(b, IR_or, less, tie), FRIT_i64);
+    int64_t sum = IR_SUM;
+    ir_set_ints(s->m, stage, IR_ATTR_combines, 1, &sum);
+    ir_build(b, IR_yield, 1, &term, 0, NULL);
+    ir_value *position = ir_block_add_arg(s->m, stage->blocks[1], i64, NULL);
+    emit_block(&s->e, stage->blocks[1], s->span);
+    sym_t var = sym_var(c, "rank", SYM_VALUE, NULL, NULL);
+    vec_push(s->scratch, &s->e.value_vars, var);
+    vec_push(s->scratch, &s->e.values, position);
+    memcpy(other, at, sizeof other);
+    other[axis] = var;
+    if (values) emit_write(&s->e, values, emit_read(&s->e, key, 1, &i, 0), rank, other);
+    if (indices) {
+        ir_op *p = ir_build(&s->e.b, IR_index, 0, NULL, 1, &i64);
+        ir_set_syms(s->m, p, IR_ATTR_size, 1, &i);
+        emit_write(&s->e, indices, ir_result(p, 0), rank, other);
+    }
+    return ends(s, stage);
+}
+
+/* One pass over the mask with a running count; a false element's position is -1, which writes nothing. */
+static bool compact(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_value *mask = ir_operand(op, 0), *out = output_of(s, ir_result(op, 0)), *count = output_of(s, ir_result(op, 1));
+    ir_block *grid = sched_grid(s, 0, NULL, NULL);
+    ir_value *total = sched_alloc(s, grid, FRIT_i64, 0, NULL);
+    stage_vars none = {0};
+    ir_op *start = sched_stage(s, grid, &none);
+    emit_write(&s->e, total, ir_splat_int(&s->e.b, ir_scalar(FRIT_i64), 0), 0, NULL);
+    sched_choose_tile(s, start, NULL);
+    ir_builder b = ir_builder_at_end(s->m, grid);
+    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
+    sym_t extent = mask->type.dims[0], t = sym_index(c, "t", extent);
+    ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &t);
+    ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
+    ir_op *stage = sched_stage(s, loop->blocks[0], &none);
+    ir_value *m = emit_element(&s->e, mask, &t);
+    if (!m) return false;
+    ir_builder *e = &s->e.b;
+    ir_type i64 = ir_scalar(FRIT_i64);
+    ir_value *n = emit_read(&s->e, total, 0, NULL, 0), *none_at = ir_splat_int(e, i64, -1);
+    sym_t var = sym_var(c, "to", SYM_VALUE, NULL, NULL);
+    vec_push(s->scratch, &s->e.value_vars, var);
+    vec_push(s->scratch, &s->e.values, ir_select(e, m, n, none_at));
+    ir_op *p = ir_build(e, IR_index, 0, NULL, 1, &i64);
+    ir_set_syms(s->m, p, IR_ATTR_size, 1, &t);
+    if (out) emit_write(&s->e, out, ir_result(p, 0), 1, &var);
+    emit_write(&s->e, total, ir_binary(e, IR_add, n, ir_cast(e, m, FRIT_i64)), 0, NULL);
+    sched_choose_tile(s, stage, NULL);
+    if (!count) return true;
+    ir_op *last = sched_stage(s, grid, &none);
+    emit_write(&s->e, count, emit_read(&s->e, total, 0, NULL, 0), 0, NULL);
+    sched_choose_tile(s, last, NULL);
+    return true;
+}
+
+bool sched_special(sched *s, const ir_op *op) {
+    s->span = op->span;
+    bool ok;
+    switch (op->code) {
+    case IR_insert: ok = insert(s, op); break;
+    case IR_scatter: ok = scatter(s, op); break;
+    case IR_scan: ok = scan(s, op); break;
+    case IR_sort: ok = sort(s, op); break;
+    case IR_compact: ok = compact(s, op); break;
+    default: ok = false; break;
+    }
+    if (!ok && !s->why) s->why = s->e.error ? s->e.error : ir_op_table[op->code].name;
+    return ok;
+}

@@ -1,0 +1,86 @@
+/* The register tile of a stage: which loop runs along vector lanes and how many positions are kept in registers. */
+#include "schedule_internal.h"
+#include <string.h>
+
+typedef struct axis_use {
+    int unit_reads, same_reads, other_reads, unit_writes, other_writes;
+} axis_use;
+
+/* Row-major element address of an access. */
+static sym_t address(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_type t = ir_operand(op, 0)->type;
+    const sym_t *map;
+    int rank = ir_get_syms(op, IR_ATTR_map, &map);
+    sym_t at = sym_const(c, 0);
+    for (int d = 0; d < rank; d++) at = sym_add(c, sym_mul(c, at, t.dims[d]), map[d]);
+    return at;
+}
+
+static void count_uses(sched *s, const ir_block *b, int n, const sym_t *vars, axis_use *use, int *widest) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->n_results == 1) {
+            int bytes = (int)frit_dtype_bits((frit_dtype)ir_result(op, 0)->type.dtype) / 8;
+            if (bytes > *widest) *widest = bytes;
+        }
+        if (op->code != IR_read && op->code != IR_write) continue;
+        sym_t at = address(s, op);
+        for (int i = 0; i < n; i++) {
+            sym_t coef, rest;
+            bool linear = sym_linear(s->m->syms, at, vars[i], &coef, &rest), write = op->code == IR_write;
+            if (linear && sym_is(coef, 0)) use[i].same_reads += !write, use[i].other_writes += write;
+            else if (linear && sym_is(coef, 1)) write ? use[i].unit_writes++ : use[i].unit_reads++;
+            else write ? use[i].other_writes++ : use[i].other_reads++;
+        }
+    }
+}
+
+static double score(const axis_use *u, bool reduced, int64_t extent, int lanes) {
+    if (u->unit_reads + u->unit_writes == 0 && u->other_reads + u->other_writes > 0) return -1;
+    double s = 4 * u->unit_reads + 6 * u->unit_writes + u->same_reads - 4 * u->other_reads - 8 * u->other_writes;
+    if (reduced) s += 8 * u->other_writes - 1; /* the write is outside of the reduced loop */
+    if (extent < lanes) s -= 3.0 * (lanes - (double)extent) / lanes;
+    return s;
+}
+
+static int64_t round_up(int64_t x, int64_t m) { return (x + m - 1) / m * m; }
+
+static bool heavy(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (ir_op_flags(op) & IR_F_TRANSCENDENTAL) return true;
+    return false;
+}
+
+void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
+    const sym_t *vars, *extent;
+    int n = ir_get_syms(stage, IR_ATTR_vars, &vars), n_par = (int)ir_get_int(stage, IR_ATTR_parallel, n);
+    ir_get_syms(stage, IR_ATTR_extent, &extent);
+    axis_use use[SCHED_MAX_VARS] = {0};
+    int widest = 1;
+    for (int k = 0; k < 2; k++) count_uses(s, stage->blocks[k], n, vars, use, &widest);
+    int lanes = s->lim->vector_bytes / (widest < 4 ? 4 : widest), best = -1;
+    double best_score = 0;
+    for (int i = 0; i < n; i++) {
+        if (vars[i] == m_var) continue;
+        double sc = score(&use[i], i >= n_par, sym_hint(extent[i]), lanes);
+        if (sc > best_score) best = i, best_score = sc;
+    }
+    int64_t tile[SCHED_MAX_VARS];
+    for (int i = 0; i < n; i++) tile[i] = 1;
+    if (best >= 0) {
+        bool dear = heavy(stage->blocks[0]);
+        int vectors = best >= n_par ? 4 : n > n_par ? (m_var ? 2 : 4) : dear ? 1 : 2;
+        int64_t e, want = (int64_t)vectors * lanes;
+        if (sym_is_const(extent[best], &e) && e < want) want = round_up(e < 1 ? 1 : e, lanes);
+        tile[best] = want;
+        int64_t regs = want / lanes, rows = (s->lim->vector_registers - 4) / regs;
+        for (int i = 0; i < n_par; i++)
+            if (vars[i] == m_var && i != best) {
+                if (rows > 12) rows = 12;
+                if (sym_is_const(extent[i], &e) && e < rows) rows = e < 1 ? 1 : e;
+                tile[i] = best >= n_par ? (rows < 4 ? rows : 4) : rows;
+            }
+    }
+    ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
+    ir_set_int(s->m, stage, IR_ATTR_vector, best);
+}
