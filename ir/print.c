@@ -1,6 +1,6 @@
 /* The printer of .fir text. See README.md for the format. Names are chosen here: values are unique in their function,
  * variables among those in scope together. */
-#include "text.h"
+#include "verify_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +24,8 @@ typedef struct printer {
     const char **values; /* name by value id */
     name_table taken;    /* names of values of this function */
     int unnamed, indent;
+    const char *(*note)(void *u, const ir_op *op);
+    void *note_context;
 } printer;
 
 /* ---- Names ---- */
@@ -344,11 +346,19 @@ static void put_args(printer *p, const ir_block *b, const sym_t *is) {
     text_put(&p->t, ")");
 }
 
+static void put_note(printer *p, const ir_op *op) {
+    const char *note = p->note ? p->note(p->note_context, op) : NULL;
+    if (!note) return;
+    put_indent(p);
+    text_printf(&p->t, "# %s\n", note);
+}
+
 static void put_body(printer *p, const ir_block *b) {
     int mark = p->scope.len;
     text_put(&p->t, " {\n");
     p->indent++;
     for (const ir_op *op = b->first; op; op = op->next) {
+        put_note(p, op);
         put_indent(p);
         put_op(p, op);
         text_put(&p->t, "\n");
@@ -523,8 +533,10 @@ static void put_header(printer *p) {
     }
 }
 
-const char *ir_print(arena *a, const ir_module *m) {
-    printer p = {.a = a, .m = m, .t = {.a = a}};
+const char *ir_print(arena *a, const ir_module *m) { return ir_print_noted(a, m, NULL, NULL); }
+
+const char *ir_print_noted(arena *a, const ir_module *m, const char *(*note)(void *u, const ir_op *op), void *u) {
+    printer p = {.a = a, .m = m, .t = {.a = a}, .note = note, .note_context = u};
     put_header(&p);
     for (const ir_func *f = m->funcs; f; f = f->next) {
         text_put(&p.t, "\n");
