@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
     int kind;
     ir_span span;
+    int indent;    /* of the line that it stands in */
     bool forgiven; /* an error that it explains was reported */
 } open_bracket;
 
@@ -46,6 +47,8 @@ struct parser {
     int queue_head;
     bool pending;  /* a line end that may end a statement was seen */
     bool new_line; /* no token since the last line end */
+    uint32_t line_begin; /* of the line being read */
+    ir_span suspect; /* a '{' whose '}' stands further left than its line: likely the one that lacks its own '}' */
     bool signature; /* between fn or model and its '{' */
     bool stop;     /* give up: only the end of the file follows */
     int surplus;   /* closers that recovery made and that may still come */

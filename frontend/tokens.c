@@ -66,6 +66,14 @@ static bool any_open(const parser *p, int kind) {
     return false;
 }
 
+/* Blanks at the start of the line being read; deeper than any sane file is all the same. */
+static int line_indent(const parser *p) {
+    int n = 0;
+    while (n < 1000 && (p->text[p->line_begin + (uint32_t)n] == ' ' || p->text[p->line_begin + (uint32_t)n] == '\t'))
+        n++;
+    return n;
+}
+
 static void queue(parser *p, token t) {
     vec_push(p->memory, &p->queue, t);
     p->tail = t.kind;
@@ -91,6 +99,8 @@ static void close_innermost(parser *p, const token *at) {
             diag_note(p->d, r, at->span, "the file ends here");
         else
             diag_note(p->d, r, at->span, "it would have to be closed before this");
+        if (b.kind == '{' && p->suspect.file)
+            diag_note(p->d, r, p->suspect, "judging by the indentation, this '{' lacks its '}'");
     }
     if (b.kind == '{')
         end_statement(p, true);
@@ -125,7 +135,7 @@ static void open_new(parser *p, token t) {
         queue_made(p, YYerror, true);
         return;
     }
-    open_bracket b = {t.kind, t.span, false};
+    open_bracket b = {t.kind, t.span, line_indent(p), false};
     vec_push(p->memory, &p->open, b);
     queue(p, t);
 }
@@ -181,7 +191,9 @@ static void close_brace(parser *p, token t) {
         return;
     }
     end_statement(p, false);
-    p->open.len--;
+    open_bracket b = p->open.data[--p->open.len];
+    if (t.first && line_indent(p) < b.indent)
+        p->suspect = b.span;
     queue(p, t);
 }
 
@@ -228,6 +240,7 @@ static void line_end(parser *p, token t) {
     if (any_open(p, STRING_BEGIN))
         close_string(p, t);
     p->new_line = true;
+    p->line_begin = t.span.end;
     if (!is_round(innermost(p)) && token_ends_statement(p->tail))
         p->pending = true;
 }

@@ -154,6 +154,19 @@ static void opener_note(void **state) {
     parsed_free(&p);
 }
 
+/* A missing '}' shows at the end of the file; indentation tells whose it is. */
+static void unclosed_block_note(void **state) {
+    const char *text = "fn f() {\n    if a {\n        x = 1\n    while b {\n        y = 2\n    }\n    return y\n}\n";
+    parsed p = parse_text(text, strlen(text));
+    assert_int_equal(diag_errors(p.d), 1);
+    assert_int_equal(diag_get(p.d, 0).message, MSG_UNCLOSED);
+    assert_int_equal(diag_get(p.d, 0).notes, 2);
+    ir_span span;
+    assert_non_null(strstr(diag_get_note(p.d, 0, 1, &span), "indentation"));
+    assert_int_equal(span.begin, strchr(text, 'a') - text + 2);
+    parsed_free(&p);
+}
+
 /* The examples of the specification that show syntax errors; the others are valid files. */
 static void specification(void **state) {
     arena *a = arena_new();
@@ -177,6 +190,7 @@ static void specification(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_in_function), cmocka_unit_test(mistakes_in_file), cmocka_unit_test(not_text),
+        cmocka_unit_test(unclosed_block_note),
         cmocka_unit_test(recovery),             cmocka_unit_test(opener_note),      cmocka_unit_test(specification),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
