@@ -76,7 +76,7 @@ typedef struct package_kernel {
     int n_inputs, n_outputs;
     int n_ints;
     const sym_t *ints;
-    sym_t tasks, scratch; /* over bound, int and seed symbols only */
+    sym_t tasks, scratch; /* scratch: bytes a worker; no loop counters */
     sym_t bytes, flops;
     int block;         /* GPU: threads of a block */
     const char *file;  /* source of the op it stems from, or NULL */
@@ -111,7 +111,8 @@ void package_while(package *p, package_ref cond);
 void package_if(package *p, package_ref cond);
 void package_else(package *p);
 void package_end(package *p); /* closes the innermost loop, while or if */
-/* var = the i64 at `from`, from here on. Sizes of buffers cannot use it. */
+/* var = the i64 at `from`, from here on. var must have an upper bound (sym_var_hi): sizes of buffers and scratch that use
+ * var are taken at the bound, and so is the shape that a host passes for an output whose dims use it. */
 void package_read(package *p, sym_t var, package_ref from);
 /* Checks a fact at this point of the run (for symbols that package_read set). */
 void package_check_here(package *p, const char *op, sym_t lhs, sym_t rhs, const char *text, const char *file,

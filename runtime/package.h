@@ -71,6 +71,7 @@ typedef struct fpk_symbol {
     uint32_t name, role;
     int64_t lo, hi; /* inclusive; INT64_MIN, INT64_MAX: no bound. Checked when the symbol is bound */
     int64_t multiple; /* value % multiple == 0; 1 for anything */
+    uint32_t lower, upper; /* bounds that depend on other symbols (expressions), or FPK_NONE */
 } fpk_symbol;
 
 typedef enum fpk_step_op {
@@ -131,8 +132,8 @@ enum {
 };
 typedef struct fpk_buffer {
     uint32_t kind, index;
-    uint32_t size;    /* expression: bytes. Over bound, int and seed symbols only */
-    uint32_t align;   /* power of two up to 4096 that kernels rely on */
+    uint32_t size;    /* expression: bytes. No loop counters; device symbols count at their upper bounds */
+    uint32_t align;   /* power of two up to FPK_ALIGN that kernels rely on */
     uint32_t same_as; /* another temp of the variant whose storage this one shares, or FPK_NONE */
     uint32_t flags;
     uint64_t offset;  /* in FPK_DATA, of a constant */
@@ -142,7 +143,8 @@ typedef struct fpk_kernel {
     uint32_t name, file, line; /* strings and number: the source op that it stems from */
     uint32_t n_inputs, n_outputs; /* buffers it reads, then buffers it writes */
     uint32_t ints, n_ints; /* list of expressions: its i64 arguments */
-    uint32_t tasks, scratch, bytes, flops; /* expressions; bytes and flops may be FPK_NONE. Scratch is bytes a worker */
+    uint32_t tasks, scratch, bytes, flops; /* expressions; bytes and flops may be FPK_NONE. Scratch is bytes a worker,
+                                             * without loop counters, device symbols at their upper bounds */
     uint32_t block; /* threads of a block on a GPU, else 0 */
     uint64_t code_offset; /* of its entry point, from the variant's code; on a GPU the name finds it */
     uint64_t code_size;
