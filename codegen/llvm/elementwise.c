@@ -37,7 +37,8 @@ static LLVMValueRef ew_mul(ew *e) {
 static LLVMValueRef ew_div(ew *e) { return LLVMBuildFDiv(e->p->b, e->x[0], e->x[1], ""); }
 static LLVMValueRef ew_fma(ew *e) {
     if (is_float(e)) return call(e, "llvm.fma", 3, e->x[0], e->x[1], e->x[2]);
-    return LLVMBuildAdd(e->p->b, LLVMBuildMul(e->p->b, e->x[0], e->x[1], ""), e->x[2], "");
+    LLVMValueRef xy = LLVMBuildMul(e->p->b, e->x[0], e->x[1], "");
+    return e->t == FRIT_bool ? LLVMBuildOr(e->p->b, xy, e->x[2], "") : LLVMBuildAdd(e->p->b, xy, e->x[2], "");
 }
 static LLVMValueRef ew_neg(ew *e) {
     if (e->t == FRIT_bool) return e->x[0];

@@ -99,7 +99,9 @@ static void check(const op_case *c, jit_fn fn, uint64_t *seed) {
         scalar x[3], want, got = scalar_load(c->out, buf[n], e);
         for (int i = 0; i < n; i++) x[i] = scalar_load(operand_type(c, i), buf[i], e);
         assert_true(scalar_eval(c->op, c->in, c->out, x, &want));
-        if (!same(c->out, got, want)) explain(c, x, got, want);
+        /* a scalar keeps no payload of NaN, and storing one saturates */
+        bool payload = c->op == IR_bitcast && frit_dtype_is_float(c->in) && !isfinite(x[0].f);
+        if (!payload && !same(c->out, got, want)) explain(c, x, got, want);
     }
     for (int i = 0; i <= n; i++) guard_free(buf[i], (size_t)frit_dtype_bytes(i < n ? operand_type(c, i) : c->out, N));
 }
