@@ -1,7 +1,7 @@
 /* Reads and writes: which address, along which lanes, under which mask. */
 #include "lower_internal.h"
 
-enum { TAG_POINTER = 110, TAG_IDX = 111 };
+enum { TAG_POINTER = 110 };
 
 /* ---- The element accessed ---- */
 static const ir_value *buffer_of(const ir_op *op) { return ir_operand(op, 0); }
@@ -16,31 +16,29 @@ static sym_t flat_index(lower *l, const ir_op *op) {
     return flat;
 }
 
-/* Index operands at one position of the tile: fresh variables that stand for their values. */
+/* Index operands at one position of the tile: variables that stand for their values. */
 typedef struct index_values {
     int n;
     const sym_t *idx;
     sym_t with[IR_MAX_RANK];
 } index_values;
 
+static sym_t index_variable(lower *l, const lower_stage *s, const ir_value *operand, sym_t like, const int *p) {
+    lower_val *val = &l->vals[operand->id];
+    int at = lower_position(s, val->axes, s->count, p);
+    if (!val->as_sym) val->as_sym = arena_array(l->scratch, sym_t, val->n);
+    if (val->as_sym[at]) return val->as_sym[at];
+    ir_value *v = val->inst[at];
+    if (v->type.dtype != FRIT_i64) v = lower_build(l, val->depth, IR_cast, 1, &v, ir_vector(FRIT_i64, v->type.lanes));
+    val->as_sym[at] = sym_var(l->syms, sym_var_name(like), SYM_VALUE, sym_var_lo(like), sym_var_hi(like));
+    lower_bind(l, val->as_sym[at], v, val->depth);
+    return val->as_sym[at];
+}
+
 static index_values index_operands(lower *l, const lower_stage *s, const ir_op *op, int first, const int *p) {
     index_values x;
     x.n = ir_get_syms(op, IR_ATTR_idx, &x.idx);
-    for (int i = 0; i < x.n; i++) {
-        const ir_value *operand = ir_operand(op, first + i);
-        ir_value *v = lower_get(l, s, operand, p, false);
-        int d = l->vals[operand->id].depth;
-        if (v->type.dtype != FRIT_i64) {
-            ir_value *wide = lower_memo_get(l, v, NULL, TAG_IDX);
-            if (!wide) {
-                wide = lower_build(l, d, IR_cast, 1, &v, ir_vector(FRIT_i64, v->type.lanes));
-                lower_memo_put(l, v, NULL, TAG_IDX, d, wide);
-            }
-            v = wide;
-        }
-        x.with[i] = sym_var(l->syms, sym_var_name(x.idx[i]), SYM_VALUE, sym_var_lo(x.idx[i]), sym_var_hi(x.idx[i]));
-        lower_bind(l, x.with[i], v, d);
-    }
+    for (int i = 0; i < x.n; i++) x.with[i] = index_variable(l, s, ir_operand(op, first + i), x.idx[i], p);
     return x;
 }
 

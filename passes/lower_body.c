@@ -24,6 +24,7 @@ static void prepare(lower *l, const lower_stage *s, const ir_op *op, lower_val *
     }
     v->n = lower_positions(s, v->axes, s->count);
     v->inst = arena_array(l->scratch, ir_value *, v->n);
+    v->as_sym = NULL;
 }
 
 static void elementwise(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {

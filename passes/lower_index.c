@@ -6,29 +6,34 @@ enum { TAG_VALUE = 0, TAG_INSIDE = 101, TAG_BELOW = 102 };
 
 void lower_bind(lower *l, sym_t var, ir_value *v, int depth) { lower_memo_put(l, var, NULL, TAG_VALUE, depth, v); }
 
-static bool in_lanes(const lower *l, sym_t e) { return l->lane && sym_uses(e, l->lane); }
-
-typedef struct depth_query {
+typedef struct var_query {
     lower *l;
     int depth;
-} depth_query;
+    bool lanes;
+} var_query;
 
-static void var_depth(void *u, sym_t var) {
-    depth_query *q = u;
-    if (var == q->l->lane) return;
+static void visit_var(void *u, sym_t var) {
+    var_query *q = u;
+    if (var == q->l->lane) {
+        q->lanes = true;
+        return;
+    }
     const lower_memo *e = lower_memo_find(q->l, var, NULL, TAG_VALUE);
     if (!e) lower_fail(NULL, sym_print(q->l->scratch, var));
     if (e->depth > q->depth) q->depth = e->depth;
+    q->lanes |= e->v->type.lanes > 1;
 }
 
-int lower_depth(lower *l, sym_t e) {
-    if (sym_is_const(e, NULL)) return 0;
+static var_query query(lower *l, sym_t e) {
+    var_query q = {.l = l};
     const lower_memo *placed = lower_memo_find(l, e, NULL, TAG_VALUE);
-    if (placed) return placed->depth;
-    depth_query q = {l, 0};
-    sym_each_var(e, var_depth, &q);
-    return q.depth;
+    if (placed) q.depth = placed->depth, q.lanes = placed->v->type.lanes > 1;
+    else if (!sym_is_const(e, NULL)) sym_each_var(e, visit_var, &q);
+    return q;
 }
+
+int lower_depth(lower *l, sym_t e) { return query(l, e).depth; }
+static bool in_lanes(lower *l, sym_t e) { return query(l, e).lanes; }
 
 /* ---- Emission ---- */
 static ir_value *emit(lower *l, sym_t e);

@@ -70,7 +70,8 @@ void lower_if_end(lower *l, ir_op *op);
 void lower_bind(lower *l, sym_t var, ir_value *v, int depth);
 /* The depth of the outermost scope in which e can be computed. */
 int lower_depth(lower *l, sym_t e);
-/* The value of e as i64, placed in the scope lower_depth(e): a vector of l->lanes if e uses l->lane. */
+/* The value of e as i64, placed in the scope lower_depth(e): a vector of l->lanes if e uses l->lane or a var bound to
+ * a vector. */
 ir_value *lower_index(lower *l, sym_t e);
 /* bool: 0 <= e < n, as far as the bounds of e's variables do not prove it; NULL when they do. *depth: its scope. */
 ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth);
@@ -85,6 +86,7 @@ typedef struct lower_val {
     int depth;     /* scope that holds its instances */
     int n;
     ir_value **inst; /* one per position of the register tile along `axes`, last axis fastest */
+    sym_t *as_sym;   /* variables that stand for the instances in index expressions, where they are used so */
 } lower_val;
 
 /* What one read or write accesses; made once per stage. */

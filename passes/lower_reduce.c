@@ -217,6 +217,7 @@ void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue) {
         v->depth = l->depth;
         v->n = lower_positions(s, parallel, s->count);
         v->inst = arena_array(l->scratch, ir_value *, v->n);
+        v->as_sym = NULL;
         int p[IR_MAX_RANK] = {0}, i = 0;
         do {
             ir_value *x = finish_at(l, s, (ir_combine)s->combines[k], acc, p);

@@ -106,7 +106,7 @@ static void tiled_axis(lower *l, lower_stage *s, int axis) {
     if (lanes && sym_is_const(left, &n) && n <= unit) once = true;
     if (masked) s->rest = e;
     loop(l, s, axis, main, e, sym_addi(c, e, -1), unit, once);
-    s->rest = NULL;
+    if (masked) s->rest = NULL;
 }
 
 static void nest(lower *l, lower_stage *s, int axis) {
