@@ -1,0 +1,198 @@
+/* Running a compiled package by libfrit_rt. */
+#include "exec.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DIMS = 64 };
+
+typedef struct {
+    exec base;
+    frit_package *package;
+    frit_device *device;
+    frit_weights *weights;
+    frit_session *session;
+    frit_dim dims[MAX_DIMS];
+    int n_dims;
+    uint64_t seed;
+    const io_array **states; /* to set once the session knows their shapes */
+} package_exec;
+
+static DLTensor as_dl(const io_array *a, int64_t *shape) {
+    memcpy(shape, a->dims, sizeof *shape * (size_t)a->rank);
+    return frit_dense(a->data, a->dtype, a->rank, shape);
+}
+
+static int set_dim(exec *base, cli *c, const char *name, int64_t value) {
+    package_exec *x = (package_exec *)base;
+    frit_error err = {0};
+    if (x->n_dims < MAX_DIMS)
+        x->dims[x->n_dims++] = (frit_dim){name, value};
+    if (frit_weights_set_dim(x->weights, name, value, &err) == FRIT_OK || err.status == FRIT_NOT_FOUND)
+        return EXIT_DONE;
+    return cli_runtime_failure(c, &err);
+}
+
+static int bind(exec *base, cli *c, int param, const io_array *a) {
+    package_exec *x = (package_exec *)base;
+    frit_error err = {0};
+    int64_t shape[IO_MAX_RANK];
+    DLTensor t = as_dl(a, shape);
+    if (frit_weights_bind(x->weights, x->base.info->params[param].name, &t, FRIT_BORROW, &err) == FRIT_OK)
+        return EXIT_DONE;
+    return cli_runtime_failure(c, &err);
+}
+
+static int open_session(package_exec *x, cli *c) {
+    frit_error err = {0};
+    int64_t threads;
+    if (x->session)
+        return EXIT_DONE;
+    if (!cli_number(c, OPT_threads, 0, &threads))
+        return EXIT_USAGE;
+    frit_session_options options = {.struct_size = sizeof options, .threads = (int)threads, .dims = x->dims,
+                                    .n_dims = x->n_dims, .seed = x->seed};
+    if (frit_weights_load(x->weights, &err) != FRIT_OK ||
+        frit_session_create(x->weights, &options, &x->session, &err) != FRIT_OK)
+        return cli_runtime_failure(c, &err);
+    return EXIT_DONE;
+}
+
+static int copy_states_in(package_exec *x, cli *c) {
+    frit_error err = {0};
+    for (int i = 0; i < x->base.info->n_states; i++) {
+        DLTensor t;
+        const io_array *a = x->states[i];
+        if (!a)
+            continue;
+        if (frit_session_state(x->session, x->base.info->states[i].name, &t, &err) != FRIT_OK)
+            return cli_runtime_failure(c, &err);
+        bool same = t.ndim == a->rank && !memcmp(t.shape, a->dims, sizeof *a->dims * (size_t)a->rank) &&
+                    frit_dtype_from_dl(t.dtype) == a->dtype;
+        if (!same) {
+            diag_report(c->d, MSG_STATE_DATA, (ir_span){0},
+                        arena_printf(c->arena, "state '%s' has another shape or dtype than the model's",
+                                     x->base.info->states[i].name));
+            return EXIT_MODEL;
+        }
+        if (a->bytes)
+            memcpy((char *)t.data + t.byte_offset, a->data, (size_t)a->bytes);
+    }
+    return EXIT_DONE;
+}
+
+static int make_outputs(package_exec *x, cli *c, io_array *outputs) {
+    for (int i = 0; i < x->base.info->n_outputs; i++) {
+        const frit_tensor_info *t = &x->base.info->outputs[i];
+        int64_t dims[IO_MAX_RANK];
+        frit_error err = {0};
+        io_error e;
+        if (frit_session_output_shape(x->session, i, dims, &err) != FRIT_OK)
+            return cli_runtime_failure(c, &err);
+        if (!io_array_alloc(&outputs[i], t->dtype, t->rank, dims, &e))
+            return cli_environment(c, "%s", e.text);
+    }
+    return EXIT_DONE;
+}
+
+/* An extent that depends on data comes back smaller than its bound; rows are then closed up. */
+static void take_extents(io_array *a, const DLTensor *t) {
+    int64_t n;
+    bool same = !memcmp(a->dims, t->shape, sizeof *a->dims * (size_t)a->rank);
+    if (same)
+        return;
+    memcpy(a->dims, t->shape, sizeof *a->dims * (size_t)a->rank);
+    io_size(a->dtype, a->rank, a->dims, &n, &a->bytes);
+}
+
+static int run(exec *base, cli *c, const io_array *inputs, io_array *outputs) {
+    package_exec *x = (package_exec *)base;
+    const frit_package_info *info = base->info;
+    frit_error err = {0};
+    DLTensor *in = arena_array(c->arena, DLTensor, info->n_inputs + 1);
+    DLTensor *out = arena_array(c->arena, DLTensor, info->n_outputs + 1);
+    int64_t *shapes = arena_array(c->arena, int64_t, (info->n_inputs + info->n_outputs + 1) * IO_MAX_RANK);
+    for (int i = 0; i < info->n_inputs; i++)
+        in[i] = as_dl(&inputs[i], shapes + IO_MAX_RANK * i);
+    int status = open_session(x, c);
+    if (status != EXIT_DONE)
+        return status;
+    if (frit_session_prepare(x->session, in, info->n_inputs, &err) != FRIT_OK)
+        return cli_runtime_failure(c, &err);
+    if ((status = copy_states_in(x, c)) != EXIT_DONE || (status = make_outputs(x, c, outputs)) != EXIT_DONE)
+        return status;
+    for (int i = 0; i < info->n_outputs; i++)
+        out[i] = as_dl(&outputs[i], shapes + IO_MAX_RANK * (info->n_inputs + i));
+    if (frit_session_run(x->session, in, info->n_inputs, out, info->n_outputs, &err) != FRIT_OK ||
+        frit_session_wait(x->session, &err) != FRIT_OK)
+        return cli_runtime_failure(c, &err);
+    for (int i = 0; i < info->n_outputs; i++)
+        take_extents(&outputs[i], &out[i]);
+    return EXIT_DONE;
+}
+
+static int get_state(exec *base, cli *c, int state, io_array *a) {
+    package_exec *x = (package_exec *)base;
+    frit_error err = {0};
+    io_error e;
+    DLTensor t;
+    if (frit_session_state(x->session, base->info->states[state].name, &t, &err) != FRIT_OK)
+        return cli_runtime_failure(c, &err);
+    if (!io_array_alloc(a, frit_dtype_from_dl(t.dtype), t.ndim, t.shape, &e))
+        return cli_environment(c, "%s", e.text);
+    if (a->bytes)
+        memcpy(a->data, (char *)t.data + t.byte_offset, (size_t)a->bytes);
+    return EXIT_DONE;
+}
+
+static int set_state(exec *base, cli *c, int state, const io_array *a) {
+    ((package_exec *)base)->states[state] = a;
+    return EXIT_DONE;
+}
+
+static void close_exec(exec *base) {
+    package_exec *x = (package_exec *)base;
+    frit_session_release(x->session);
+    frit_weights_release(x->weights);
+    frit_device_release(x->device);
+    frit_package_release(x->package);
+    free(x->states);
+    free(x);
+}
+
+static bool open_all(package_exec *x, cli *c, const model *m, const void *bytes, size_t size, frit_error *err) {
+    int64_t threads, index;
+    if (!cli_number(c, OPT_threads, 0, &threads) || !cli_number(c, OPT_device, 0, &index)) {
+        err->status = FRIT_OK;
+        return false;
+    }
+    frit_status s = bytes ? frit_package_open_memory(bytes, size, NULL, NULL, NULL, &x->package, err)
+                          : frit_package_open(m->path, &x->package, err);
+    if (s != FRIT_OK)
+        return false;
+    const char *target = frit_package_get_info(x->package)->n_targets ? frit_package_get_info(x->package)->targets[0] : "cpu";
+    frit_device_options options = {.struct_size = sizeof options, .index = (int)index, .threads = (int)threads};
+    return frit_device_open(target, &options, &x->device, err) == FRIT_OK &&
+           frit_weights_create(x->package, x->device, NULL, &x->weights, err) == FRIT_OK;
+}
+
+exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, uint64_t seed, int *status) {
+    package_exec *x = calloc(1, sizeof *x);
+    frit_error err = {0};
+    *status = EXIT_ENVIRONMENT;
+    if (!x)
+        return NULL;
+    x->seed = seed;
+    x->base = (exec){.set_dim = set_dim, .bind = bind, .run = run, .get_state = get_state, .set_state = set_state,
+                     .close = close_exec};
+    if (!open_all(x, c, m, bytes, size, &err)) {
+        *status = err.status == FRIT_OK ? EXIT_USAGE : cli_runtime_failure(c, &err);
+        close_exec(&x->base);
+        return NULL;
+    }
+    x->base.info = frit_package_get_info(x->package);
+    x->base.device = frit_device_name(x->device);
+    x->states = calloc((size_t)x->base.info->n_states + 1, sizeof *x->states);
+    return &x->base;
+}
+
+frit_session *exec_session(exec *x) { return x->run == run ? ((package_exec *)x)->session : NULL; }
