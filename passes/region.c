@@ -51,13 +51,7 @@ nest *region_nest_of(region *r, const ir_value *v) {
     return NULL;
 }
 
-static bool block_within(const ir_block *b, const ir_block *outer) {
-    for (; b; b = b->op ? b->op->parent : NULL)
-        if (b == outer) return true;
-    return false;
-}
-
-bool region_inside(const region *r, const ir_value *v) { return v->op && block_within(v->op->parent, r->block); }
+bool region_inside(const region *r, const ir_value *v) { return v->op && v->op->mark == REGION_MARK; }
 
 static bool kept(const region *r, const ir_value *v) {
     for (int i = 0; i < r->keep.len; i++)
@@ -102,17 +96,26 @@ bool region_is_plain_read(region *r, const ir_value *v) {
     return false;
 }
 
-/* Marks (op->mark = 1) the ops of the block that the outputs need. */
+/* Marks the ops that the outputs need. */
 static void mark_needed(const region *r, ir_value *const *outputs, int n) {
-    for (ir_op *op = r->block->first; op; op = op->next) op->mark = 0;
+    enum { KNOWN = REGION_MARK + 1 };
+    for (int i = 0; i < r->n_ops; i++) r->ops[i]->mark = KNOWN;
     for (int i = 0; i < n; i++)
-        if (region_inside(r, outputs[i])) outputs[i]->op->mark = 1;
-    for (ir_op *op = r->block->last; op; op = op->prev)
-        if (op->mark)
-            for (int i = 0; i < op->n_operands; i++) {
-                ir_value *v = ir_operand(op, i);
-                if (region_inside(r, v)) v->op->mark = 1;
-            }
+        if (outputs[i]->op && outputs[i]->op->mark == KNOWN) outputs[i]->op->mark = REGION_MARK;
+    for (int k = r->n_ops - 1; k >= 0; k--) {
+        const ir_op *op = r->ops[k];
+        if (op->mark != REGION_MARK) continue;
+        for (int i = 0; i < op->n_operands; i++) {
+            ir_value *v = ir_operand(op, i);
+            if (v->op && v->op->mark == KNOWN) v->op->mark = REGION_MARK;
+        }
+    }
+    for (int i = 0; i < r->n_ops; i++)
+        if (r->ops[i]->mark == KNOWN) r->ops[i]->mark = 0;
+}
+
+void region_release(region *r) {
+    for (int i = 0; i < r->n_ops; i++) r->ops[i]->mark = 0;
 }
 
 static bool is_output(ir_value *const *outputs, int n, const ir_value *v) {
@@ -123,9 +126,11 @@ static bool is_output(ir_value *const *outputs, int n, const ir_value *v) {
 
 static bool find_nests(region *r, int n_out, ir_value *const *outputs) {
     r->nests.len = 0;
-    for (ir_op *op = r->block->first; op; op = op->next) {
-        if (!op->mark || op->n_results != 1) {
-            if (op->mark) return r->why_not = "an op with several results has a kernel of its own", false;
+    for (int k = 0; k < r->n_ops; k++) {
+        const ir_op *op = r->ops[k];
+        bool needed = op->mark == REGION_MARK;
+        if (!needed || op->n_results != 1) {
+            if (needed) return r->why_not = "an op with several results has a kernel of its own", false;
             continue;
         }
         bool loops = op->code == IR_reduce || op->code == IR_contract, out = is_output(outputs, n_out, ir_result(op, 0));
@@ -182,13 +187,14 @@ static bool choose_keep(region *r) {
     for (int i = 0; i < r->nests.len; i++)
         for (int k = 0; k < r->nests.data[i].v->op->n_operands; k++)
             count_readers(r, ir_operand(r->nests.data[i].v->op, k), i + 1, readers, last, n_values, 0);
-    for (ir_op *op = r->block->last; op; op = op->prev) {
-        if (!op->mark || !(ir_op_flags(op) & IR_F_ELEMENTWISE)) continue;
+    for (int k = r->n_ops - 1; k >= 0; k--) {
+        const ir_op *op = r->ops[k];
+        if (op->mark != REGION_MARK || !(ir_op_flags(op) & IR_F_ELEMENTWISE)) continue;
         ir_value *v = ir_result(op, 0);
         if (readers[v->id] < 2 || region_element_cost(r, v) < KEEP_COST) continue;
         bool last_shared = false; /* some user is a nest, or is evaluated by fewer nests than v */
         for (ir_use *u = v->uses; u; u = u->next)
-            if (u->user->mark && u->user->n_results == 1) {
+            if (u->user->mark == REGION_MARK && u->user->n_results == 1) {
                 ir_value *w = ir_result(u->user, 0);
                 last_shared |= region_nest_of(r, w) || readers[w->id] < readers[v->id];
             }
@@ -218,10 +224,6 @@ static nest_axis make_axis(region *r, const ir_value *v, bool red, int axis, sym
     }
     return a;
 }
-
-typedef struct split_search {
-    region *r;
-} split_search;
 
 /* Requests a split for every x // f or x % f of a loop variable x in e that divides evenly. */
 static void find_splits(region *r, sym_t e) {
@@ -474,9 +476,9 @@ static int pick_primary(region *r) {
     return best;
 }
 
-static bool used_inside(region *r, const nest *n) {
+static bool used_inside(const nest *n) {
     for (ir_use *u = n->v->uses; u; u = u->next)
-        if (u->user->mark && block_within(u->user->parent, r->block)) return true;
+        if (u->user->mark == REGION_MARK) return true;
     return false;
 }
 
@@ -497,9 +499,9 @@ static bool place_all(region *r) {
     int p = pick_primary(r);
     if (p < 0) return r->why_not = "no output", false;
     nest *primary = &r->nests.data[p];
-    if (used_inside(r, primary)) { /* then it is placed where it is read; pick a sink instead */
+    if (used_inside(primary)) { /* then it is placed where it is read; pick a sink instead */
         for (int i = r->nests.len - 1; i >= 0; i--)
-            if (r->nests.data[i].output && !used_inside(r, &r->nests.data[i])) {
+            if (r->nests.data[i].output && !used_inside(&r->nests.data[i])) {
                 primary = &r->nests.data[p = i];
                 break;
             }
@@ -508,7 +510,7 @@ static bool place_all(region *r) {
     for (int pass = 0; pass < 2; pass++)
         for (int i = r->nests.len - 1; i >= 0; i--) {
             nest *n = &r->nests.data[i];
-            bool sink = n->output && !used_inside(r, n);
+            bool sink = n->output && !used_inside(n);
             if ((pass == 0) != (i == p)) continue;
             make_red_axes(r, n);
             if (i == p) place_primary(r, n, coords);
@@ -541,11 +543,6 @@ static bool same_loops(const nest *a, const nest *b) {
         if (!b->bound[d]) return false;
     return true;
 }
-
-typedef struct var_use {
-    const nest *n;
-    bool all;
-} var_use;
 
 /* Every own variable of q appears in the coordinates at which it reads n, and n has as many elements as q. */
 static bool covers(region *r, const nest *n, const nest *q) {
@@ -596,12 +593,13 @@ static void merge_epilogues(region *r) {
     }
 }
 
-region *region_analyse(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
-                       const char **why) {
+region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,
+                       ir_value *const *outputs, const char **why) {
     region *r = arena_new_of(scratch, region);
     r->x.m = m;
     r->x.scratch = scratch;
-    r->block = block;
+    r->n_ops = n_ops;
+    r->ops = ops;
     r->splits = arena_new_of(scratch, work);
     mark_needed(r, outputs, n_outputs);
     bool ok = find_nests(r, n_outputs, outputs);
@@ -611,6 +609,7 @@ region *region_analyse(ir_module *m, arena *scratch, ir_block *block, int n_outp
         else if (!(ok = place_all(r)) || !r->splits->again) break;
     }
     if (!ok) {
+        region_release(r);
         if (why) *why = r->why_not;
         return NULL;
     }

@@ -41,7 +41,8 @@ typedef struct nest {
 
 typedef struct region {
     access x;
-    ir_block *block;
+    int n_ops;
+    ir_op *const *ops;
     VEC(nest) nests;       /* producers before consumers */
     int n_grid;
     sym_t grid[24], grid_extent[24];
@@ -50,14 +51,17 @@ typedef struct region {
     struct region_splits *splits;
 } region;
 
-/* Reads the ops of `block` that `outputs` depend on. The block's arguments, and any value defined outside of it, are
- * inputs. Returns NULL only when out of the form; then *why (if given) names the reason. Memory comes from scratch. */
-region *region_analyse(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
-                       const char **why);
+/* Reads those of `ops` (one block's, in its order) that `outputs` depend on; any other value is an input. Returns NULL
+ * when out of the form; then *why (if given) names the reason. Memory comes from scratch. While the region is in use its
+ * ops carry REGION_MARK; region_release clears it, and must be called (on success only) before the next analysis. */
+enum { REGION_MARK = 0x4e45 };
+region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,
+                       ir_value *const *outputs, const char **why);
+void region_release(region *r);
 
 /* The nest that holds v, or NULL. */
 nest *region_nest_of(region *r, const ir_value *v);
-/* v is computed inside the region's block (not an input). */
+/* v is computed by one of the region's ops (not an input). */
 bool region_inside(const region *r, const ir_value *v);
 /* Flops of evaluating one element of v down to inputs and nests; transcendental ops count 20. */
 double region_element_cost(region *r, const ir_value *v);

@@ -73,22 +73,21 @@ static int find_root(int *parent, int i) {
     return i;
 }
 
-/* comp[i]: which grid yield operand i belongs to. */
-static void find_components(ir_block *b, ir_op *yield, int *comp) {
-    int n = yield->n_operands;
+/* comp[i]: which grid stored value i belongs to. */
+static void find_components(ir_block *b, const sched_out *out, int n, int *comp) {
     for (int i = 0; i < n; i++) comp[i] = i;
     for (ir_op *op = b->first; op; op = op->next) op->mark = 0;
     for (int i = 0; i < n; i++)
-        if (in_block(b, ir_operand(yield, i)) && !sched_is_special(ir_operand(yield, i)->op))
-            collect_loops(b, ir_operand(yield, i), i, comp, 0);
+        if (in_block(b, out[i].v) && !sched_is_special(out[i].v->op)) collect_loops(b, out[i].v, i, comp, 0);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < i; j++) {
-            ir_value *x = ir_operand(yield, i), *y = ir_operand(yield, j);
-            bool special = (x->op && sched_is_special(x->op)) || (y->op && sched_is_special(y->op));
-            if (!special && same_dims(x->type, y->type) && !has_loops(b, x, 0) && !has_loops(b, y, 0))
+            ir_value *x = out[i].v, *y = out[j].v;
+            bool pointwise = in_block(b, x) && in_block(b, y) && !sched_is_special(x->op) && !sched_is_special(y->op);
+            if (pointwise && same_dims(x->type, y->type) && !has_loops(b, x, 0) && !has_loops(b, y, 0))
                 comp[find_root(comp, i)] = find_root(comp, j);
         }
     for (int i = 0; i < n; i++) comp[i] = find_root(comp, i);
+    for (ir_op *op = b->first; op; op = op->next) op->mark = 0;
 }
 
 int schedule_in_place(const ir_op *kernel, int k) {
@@ -99,24 +98,51 @@ int schedule_in_place(const ir_op *kernel, int k) {
     return base->block == b ? base->index : -1;
 }
 
-static bool schedule_outputs(sched *s) {
+/* What is stored: the kernel's results, with inserts and concats taken apart. */
+static int stored_values(sched *s, sched_out **list) {
     ir_op *yield = s->block->last;
-    int n = yield->n_operands;
+    VEC(sched_out) out = {0};
+    for (int i = 0; i < yield->n_operands; i++) {
+        ir_value *v = ir_operand(yield, i);
+        sched_out o = {.v = v, .buffer = sched_output(s, i)};
+        if (v->op && v->op->code == IR_concat && in_block(s->block, v)) {
+            for (int k = 0; k < v->op->n_operands; k++) {
+                o.v = ir_operand(v->op, k), o.via = v->op, o.piece = k;
+                vec_push(s->scratch, &out, o);
+            }
+            continue;
+        }
+        if (v->op && v->op->code == IR_insert && in_block(s->block, v)) o.v = ir_operand(v->op, 1), o.via = v->op;
+        vec_push(s->scratch, &out, o);
+    }
+    *list = out.data;
+    return out.len;
+}
+
+/* No stored value before number i is a result of op. */
+static bool first_of_op(const sched_out *out, int i, const ir_op *op) {
+    while (i-- > 0)
+        if (out[i].v->op == op) return false;
+    return true;
+}
+
+static bool schedule_outputs(sched *s) {
+    sched_out *out;
+    int n = stored_values(s, &out);
     int *comp = arena_array(s->scratch, int, n + 1);
-    find_components(s->block, yield, comp);
+    find_components(s->block, out, n, comp);
     for (int root = 0; root < n; root++) {
         if (comp[root] != root) continue;
-        ir_value **outputs = arena_array(s->scratch, ir_value *, n), **buffers = arena_array(s->scratch, ir_value *, n);
+        sched_out *members = arena_array(s->scratch, sched_out, n);
         int k = 0;
         for (int i = 0; i < n; i++)
-            if (comp[i] == root) {
-                outputs[k] = ir_operand(yield, i);
-                buffers[k++] = sched_output(s, i);
-            }
-        ir_value *v = outputs[0];
-        if (v->op && in_block(s->block, v) && sched_is_special(v->op)) {
-            if (v->index == 0 && !sched_special(s, v->op)) return false;
-        } else if (!sched_nests(s, k, outputs, buffers)) return false;
+            if (comp[i] == root) members[k++] = out[i];
+        ir_value *v = members[0].v;
+        bool ok;
+        if (!in_block(s->block, v)) ok = sched_copy(s, &members[0]);
+        else if (sched_is_special(v->op)) ok = !first_of_op(out, root, v->op) || sched_special(s, v->op);
+        else ok = sched_nests(s, k, members);
+        if (!ok) return false;
     }
     return true;
 }
@@ -129,6 +155,11 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
     s.span = kernel->span;
     s.f = ir_func_new(m, name, IR_LEVEL_TILE);
     s.f->span = kernel->span;
+    for (ir_op *op = s.block->first; op; op = op->next) s.n_ops++;
+    s.ops = arena_array(s.scratch, ir_op *, s.n_ops);
+    s.n_ops = 0;
+    for (ir_op *op = s.block->first; op; op = op->next)
+        if (op->code != IR_yield) s.ops[s.n_ops++] = op;
     emit_init(&s.e, m, s.scratch);
     for (int i = 0; i < kernel->n_operands; i++) {
         ir_value *arg = s.block->args[i];
@@ -148,9 +179,4 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
     }
     arena_free(s.scratch);
     return ok ? s.f : NULL;
-}
-
-bool schedule_fits(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
-                   const char **why) {
-    return region_analyse(m, scratch, block, n_outputs, outputs, why) != NULL;
 }

@@ -14,7 +14,4 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
 /* The operand index whose elements result `k` of the kernel must hold before it runs, or -1. */
 int schedule_in_place(const ir_op *kernel, int k);
 
-/* True when the ops that `outputs` need fit one kernel; else *why. Asked by fusion before it groups ops. */
-bool schedule_fits(ir_module *m, arena *scratch, ir_block *block, int n_outputs, ir_value *const *outputs,
-                   const char **why);
 #endif

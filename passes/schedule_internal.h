@@ -12,6 +12,13 @@ typedef struct stage_vars {
     sym_t var[SCHED_MAX_VARS], extent[SCHED_MAX_VARS];
 } stage_vars;
 
+/* A value that the kernel stores: all of an output buffer, or (via an insert or concat) a part of it. */
+typedef struct sched_out {
+    ir_value *v, *buffer;
+    const ir_op *via; /* insert or concat, or NULL */
+    int piece;        /* which operand of the concat v is */
+} sched_out;
+
 typedef struct sched {
     ir_module *m;
     arena *scratch;
@@ -19,6 +26,8 @@ typedef struct sched {
     ir_func *f;
     const ir_op *kernel;
     ir_block *block; /* the kernel's */
+    int n_ops;
+    ir_op **ops;     /* of the block, in order */
     emit e;
     const char *why;
     ir_span span;
@@ -35,9 +44,13 @@ ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_
 /* Sets the register tile and the vector axis of a finished stage from how its reads and writes move through memory.
  * m_var: a parallel variable to tile for reuse in registers (or NULL). */
 void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var);
+/* Where in o's buffer the element of o->v at coords goes. */
+void sched_output_coords(sched *s, const sched_out *o, const sym_t *coords, sym_t *at);
 /* One output value through loop nests; several when they share nests. */
-bool sched_nests(sched *s, int n_outputs, ir_value *const *outputs, ir_value *const *buffers);
-/* Ops with a schedule of their own: insert, scatter, scan, sort, compact, and concat placed piece by piece. */
+bool sched_nests(sched *s, int n_outputs, const sched_out *outputs);
+/* Copies a value that is an argument of the kernel into an output. */
+bool sched_copy(sched *s, const sched_out *o);
+/* Ops with a schedule of their own: scatter, scan, sort, compact. */
 bool sched_is_special(const ir_op *op);
 bool sched_special(sched *s, const ir_op *op);
 #endif

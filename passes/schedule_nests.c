@@ -18,7 +18,7 @@ typedef struct plan {
     region *r;
     cut cuts[24];
     ir_block *grid;
-    ir_value *const *outputs, *const *buffers;
+    const sched_out *outputs;
     int n_outputs;
     /* While a packed contraction's stage is written: this variable runs as two (lanes inside panels). */
     sym_t split_var, split_expr;
@@ -230,9 +230,23 @@ static ir_value *local_buffer(plan *p, const nest *n) {
     return place.buffer;
 }
 
+/* Later stages read the value back from where it was written. */
+static void place_output(sched *s, const sched_out *o) {
+    emit_place_identity(&s->e, o->v, o->buffer);
+    emit_place *p = &s->e.places.data[s->e.places.len - 1];
+    sym_t *index = arena_array(s->scratch, sym_t, IR_MAX_RANK);
+    sched_output_coords(s, o, p->at, index);
+    p->index = index;
+    p->exact = !o->via;
+}
+
 static void write_output(plan *p, const nest *n, ir_value *x, const sym_t *coords) {
     for (int k = 0; k < p->n_outputs; k++)
-        if (p->outputs[k] == n->v) emit_write(&p->s->e, p->buffers[k], x, n->rank, coords);
+        if (p->outputs[k].v == n->v) {
+            sym_t at[IR_MAX_RANK];
+            sched_output_coords(p->s, &p->outputs[k], coords, at);
+            emit_write(&p->s->e, p->outputs[k].buffer, x, n->rank, at);
+        }
 }
 
 /* Whether some nest other than its own epilogue reads n from memory. */
@@ -244,7 +258,7 @@ static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coor
     if (n->output) {
         write_output(p, n, x, coords);
         for (int k = 0; k < p->n_outputs; k++)
-            if (p->outputs[k] == n->v && n->n_readers) emit_place_identity(&s->e, n->v, p->buffers[k]);
+            if (p->outputs[k].v == n->v && n->n_readers) place_output(s, &p->outputs[k]);
     } else if (needs_buffer(n)) {
         ir_value *buffer = local_buffer(p, n);
         if (!buffer) return;
@@ -498,9 +512,11 @@ static void open_grid(plan *p) {
     p->grid = sched_grid(p->s, n, vars, extents);
 }
 
-bool sched_nests(sched *s, int n_outputs, ir_value *const *outputs, ir_value *const *buffers) {
-    plan p = {.s = s, .outputs = outputs, .buffers = buffers, .n_outputs = n_outputs};
-    p.r = region_analyse(s->m, s->scratch, s->block, n_outputs, outputs, &s->why);
+bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
+    plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
+    ir_value **values = arena_array(s->scratch, ir_value *, n_outputs);
+    for (int i = 0; i < n_outputs; i++) values[i] = outputs[i].v;
+    p.r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, n_outputs, values, &s->why);
     if (!p.r) return false;
     choose_cuts(&p);
     open_grid(&p);
@@ -517,6 +533,7 @@ bool sched_nests(sched *s, int n_outputs, ir_value *const *outputs, ir_value *co
         }
     }
     s->e.places.len = n_places;
+    region_release(p.r);
     if (!ok && !s->why) s->why = s->e.error ? s->e.error : "no schedule";
     return ok;
 }

@@ -5,7 +5,6 @@
 
 bool sched_is_special(const ir_op *op) {
     switch (op->code) {
-    case IR_insert:
     case IR_scatter:
     case IR_scan:
     case IR_sort:
@@ -41,23 +40,32 @@ static bool ends(sched *s, ir_op *stage) {
     return !s->why;
 }
 
-/* base is already in the output: only x is written. */
-static bool insert(sched *s, const ir_op *op) {
+void sched_output_coords(sched *s, const sched_out *o, const sym_t *coords, sym_t *at) {
     sym_ctx *c = s->m->syms;
-    ir_value *x = ir_operand(op, 1), *out = output_of(s, ir_result(op, 0));
     const sym_t *start;
     const int64_t *step;
+    memcpy(at, coords, o->v->type.rank * sizeof *at);
+    if (!o->via) return;
+    if (o->via->code == IR_insert) {
+        ir_get_syms(o->via, IR_ATTR_start, &start);
+        ir_get_ints(o->via, IR_ATTR_step, &step);
+        for (int d = 0; d < o->v->type.rank; d++) at[d] = sym_add(c, start[d], sym_muli(c, coords[d], step[d]));
+        return;
+    }
+    int axis = (int)ir_get_int(o->via, IR_ATTR_axis, 0);
+    for (int i = 0; i < o->piece; i++) at[axis] = sym_add(c, at[axis], ir_operand(o->via, i)->type.dims[axis]);
+}
+
+bool sched_copy(sched *s, const sched_out *o) {
     sym_t at[IR_MAX_RANK], to[IR_MAX_RANK];
     stage_vars sv = {0};
-    ir_get_syms(op, IR_ATTR_start, &start);
-    ir_get_ints(op, IR_ATTR_step, &step);
-    ir_block *grid = grid_over(s, x->type, at, &sv, 4096);
+    ir_block *grid = grid_over(s, o->v->type, at, &sv, 4096);
     sv.n_par = sv.n;
     ir_op *stage = sched_stage(s, grid, &sv);
-    ir_value *e = emit_element(&s->e, x, at);
+    ir_value *e = emit_element(&s->e, o->v, at);
     if (!e) return false;
-    for (int d = 0; d < x->type.rank; d++) to[d] = sym_add(c, start[d], sym_muli(c, at[d], step[d]));
-    emit_write(&s->e, out, e, x->type.rank, to);
+    sched_output_coords(s, o, at, to);
+    emit_write(&s->e, o->buffer, e, o->v->type.rank, to);
     return ends(s, stage);
 }
 
@@ -281,7 +289,6 @@ bool sched_special(sched *s, const ir_op *op) {
     s->span = op->span;
     bool ok;
     switch (op->code) {
-    case IR_insert: ok = insert(s, op); break;
     case IR_scatter: ok = scatter(s, op); break;
     case IR_scan: ok = scan(s, op); break;
     case IR_sort: ok = sort(s, op); break;
