@@ -25,6 +25,9 @@ static void scatter_one(const scattering *s, int64_t place, scalar v, double e, 
                                        : IR_and;
     if (s->how != IR_SET) scalar_eval(op, y->t, y->t, a, &r);
     if (y->err) y->err[place] = s->how == IR_SET ? e : interp_err(op, t, t, a, ea, &r);
+    /* the sum so far rests in memory in dtype t between updates */
+    bool rounds = s->how == IR_SUM || s->how == IR_PROD;
+    if (y->err && rounds && frit_dtype_is_float(t)) y->err[place] += interp_half_ulp(t) * fabs(r.f);
     scalar_store(y->t, y->data, place, r);
 }
 

@@ -56,7 +56,22 @@ typedef struct {
     frit_dtype out;
     const storage *x, *y;
     storage *z;
+    const double *xe, *ye; /* errs of x and y; NULL when all are 0 */
 } product;
+
+static const double *errs_of(const storage *s) {
+    for (int64_t i = 0; s->err && i < s->n; i++)
+        if (s->err[i] != 0) return s->err;
+    return NULL;
+}
+
+/* sum += a * |line|, a whole tile wide or less. */
+static void add_scaled(double *sum, double a, const double *line, int columns) {
+    if (columns == COLUMNS)
+        for (int j = 0; j < COLUMNS; j++) sum[j] += a * fabs(line[j]);
+    else
+        for (int j = 0; j < columns; j++) sum[j] += a * fabs(line[j]);
+}
 
 static void multiply_f32(const product *p, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
     const float *x = p->x->data, *y = p->y->data;
@@ -81,7 +96,11 @@ static void multiply_f64(const product *p, int64_t x0, int64_t y0, int64_t z0, i
     for (int64_t k = 0; k < p->k; k++)
         for (int i = 0; i < rows; i++) {
             double a = x[x0 + i * p->k + k];
-            for (int j = 0; j < columns; j++) sum[i][j] += a * y[y0 + k * p->n + j];
+            const double *line = y + y0 + k * p->n;
+            if (columns == COLUMNS)
+                for (int j = 0; j < COLUMNS; j++) sum[i][j] += a * line[j];
+            else
+                for (int j = 0; j < columns; j++) sum[i][j] += a * line[j];
         }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) frit_store_float(p->out, p->z->data, z0 + i * p->n + j, sum[i][j]);
@@ -97,23 +116,6 @@ static void multiply_int(const product *p, int64_t x0, int64_t y0, int64_t z0, i
         }
 }
 
-static double err_at(const storage *s, int64_t i) { return s->err ? s->err[i] : 0; }
-
-/* What the operands' errs add to one result. */
-static double carried_err(const product *p, int64_t x0, int64_t y0) {
-    double sum = 0;
-    if (!p->x->err && !p->y->err) return 0;
-    bool is_float = frit_dtype_is_float(p->x->t);
-    for (int64_t k = 0; k < p->k; k++) {
-        double ex = err_at(p->x, x0 + k), ey = err_at(p->y, y0 + k * p->n);
-        if (ex == 0 && ey == 0) continue;
-        if (!is_float) return INFINITY;
-        double x = fabs(((const double *)p->x->data)[x0 + k]), y = fabs(((const double *)p->y->data)[y0 + k * p->n]);
-        sum += x * ey + y * ex + ex * ey;
-    }
-    return sum;
-}
-
 static void set_err(const product *p, frit_dtype t, int64_t at, double value, double magnitude, double carried) {
     double e = carried + (double)p->k * interp_unit(t) * magnitude;
     if (!isfinite(value)) e = carried != 0 ? INFINITY : 0;
@@ -121,22 +123,32 @@ static void set_err(const product *p, frit_dtype t, int64_t at, double value, do
     p->z->err[at] = e;
 }
 
+/* magnitude: sum of |x y|. carried: sum of |x| err(y) + |y| err(x) + err(x) err(y). */
 static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
-    bool is_float = frit_dtype_is_float(t);
-    double magnitude[ROWS][COLUMNS] = {{0}};
-    for (int64_t k = 0; is_float && k < p->k; k++)
+    const double *x = p->x->data, *y = p->y->data;
+    double magnitude[ROWS][COLUMNS] = {{0}}, carried[ROWS][COLUMNS] = {{0}};
+    for (int64_t k = 0; k < p->k; k++)
         for (int i = 0; i < rows; i++) {
-            double a = fabs(((const double *)p->x->data)[x0 + i * p->k + k]);
-            const double *line = (const double *)p->y->data + y0 + k * p->n;
-            for (int j = 0; j < columns; j++) magnitude[i][j] += a * fabs(line[j]);
+            int64_t at = x0 + i * p->k + k, line = y0 + k * p->n;
+            double a = fabs(x[at]), e = p->xe ? p->xe[at] : 0;
+            add_scaled(magnitude[i], a, y + line, columns);
+            if (e != 0) add_scaled(carried[i], e, y + line, columns);
+            if (p->ye) add_scaled(carried[i], a + e, p->ye + line, columns);
         }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
             int64_t at = z0 + i * p->n + j;
-            double carried = carried_err(p, x0 + i * p->k, y0 + j);
-            if (is_float) set_err(p, t, at, ((const double *)p->z->data)[at], magnitude[i][j], carried);
-            else p->z->err[at] = carried;
+            set_err(p, t, at, ((const double *)p->z->data)[at], magnitude[i][j], carried[i][j]);
         }
+}
+
+/* Integers: a result is lost when any of its terms is. */
+static void doubt_product(const product *p, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            for (int64_t k = 0; k < p->k; k++)
+                if ((p->xe && p->xe[x0 + i * p->k + k] != 0) || (p->ye && p->ye[y0 + k * p->n + j] != 0))
+                    p->z->err[z0 + i * p->n + j] = INFINITY;
 }
 
 static void multiply(const product *p, frit_dtype t) {
@@ -149,7 +161,9 @@ static void multiply(const product *p, frit_dtype t) {
                 if (p->x->t == FRIT_f32) multiply_f32(p, x0, y0, z0, rows, columns);
                 else if (p->x->t == FRIT_f64) multiply_f64(p, x0, y0, z0, rows, columns);
                 else multiply_int(p, x0, y0, z0, rows, columns);
-                if (p->z->err) bound_product(p, t, x0, y0, z0, rows, columns);
+                if (!p->z->err) continue;
+                if (frit_dtype_is_float(t)) bound_product(p, t, x0, y0, z0, rows, columns);
+                else if (p->xe || p->ye) doubt_product(p, x0, y0, z0, rows, columns);
             }
 }
 
@@ -192,7 +206,7 @@ bool op_contract(interp *it, const ir_op *op, node **in, node **out) {
     if (ys) {
         product p = {extent(x, l.axes, l.n_batch), extent(x, l.axes + l.n_batch, l.n_free),
                      extent(y, r.axes + r.n_batch, r.n_free), extent(y, r.axes + r.n_batch + r.n_free, r.n_contract),
-                     out[0]->store->t, xs, ys, out[0]->store};
+                     out[0]->store->t, xs, ys, out[0]->store, errs_of(xs), errs_of(ys)};
         multiply(&p, x->dtype);
     }
     storage_release(it, xs);

@@ -5,8 +5,7 @@
 
 double interp_unit(frit_dtype t) { return t == FRIT_f64 ? 0x1p-53 : 0x1p-24; }
 
-/* Half the distance between neighbours of dtype t near 1. */
-static double half_ulp(frit_dtype t) {
+double interp_half_ulp(frit_dtype t) {
     switch (t) {
     case FRIT_f64: return 0x1p-53;
     case FRIT_f32: return 0x1p-24;
@@ -136,13 +135,13 @@ static double cast_err(frit_dtype in, frit_dtype out, const scalar *a, const dou
     }
     double before = y->f, rounded = scalar_round(out, before);
     bool saturates = out == FRIT_f8e4m3 || out == FRIT_f8e5m2;
-    if (isfinite(before) && fabs(rounded - before) > fabs(before) * half_ulp(out) + half_least(out)) {
+    if (isfinite(before) && fabs(rounded - before) > fabs(before) * interp_half_ulp(out) + half_least(out)) {
         y->f = rounded;
         return saturates ? ea[0] : ea[0] > 0 ? INFINITY : 0;
     }
     if (saturates && isinf(before)) y->f = rounded;
     bool exact = ea[0] == 0 && rounded == before;
-    return exact ? 0 : ea[0] + half_ulp(out) * fabs(before) + half_least(out);
+    return exact ? 0 : ea[0] + interp_half_ulp(out) * fabs(before) + half_least(out);
 }
 
 static double select_err(bool is_float, const scalar *a, const double *ea) {

@@ -133,6 +133,8 @@ bool interp_dims(interp *it, ir_type t, int64_t *shape);
 /* ---- interp_error.c: err of an elementwise result. in: operand dtype; a: operands, ea: their
  * errs, y: the wide result (adjusted where a narrow dtype saturates or overflows). */
 double interp_unit(frit_dtype t);
+/* What rounding to t may lose, relative to the value. */
+double interp_half_ulp(frit_dtype t);
 double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y);
 /* Whether x (err ex) is too near to y (err ey) to say which is larger. */
 bool interp_too_close(double x, double ex, double y, double ey);
