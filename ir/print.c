@@ -1,6 +1,7 @@
 /* The printer of .fir text. See README.md for the format. Names are chosen here: values are unique in their function,
  * variables among those in scope together. */
 #include "verify_internal.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +201,9 @@ static bool put_element(printer *p, frit_dtype t, const void *data, int64_t i) {
         number v = {.is_float = true, .f = frit_load_float(t, data, i)};
         if (!same_number(t, data, i, v)) return false;
         char s[40] = "nan";
-        for (int digits = 3; digits <= 17 && v.f == v.f; digits++) { /* the shortest that rounds to the same element */
+        bool whole = v.f == rint(v.f) && fabs(v.f) < 1e15;
+        /* The shortest that rounds to the same element, but whole numbers in full. */
+        for (int digits = whole ? 17 : 1; digits <= 17 && !isnan(v.f); digits++) {
             snprintf(s, sizeof s, "%.*g", digits, v.f);
             if (same_number(t, data, i, (number){.is_float = true, .f = strtod(s, NULL)})) break;
         }
@@ -310,7 +313,8 @@ static void put_op(printer *p, const ir_op *op) {
         if (i) text_put(&p->t, ", ");
         put_value(p, &op->results[i]);
     }
-    text_printf(&p->t, "%s%s(", op->n_results ? " = " : "", ir_op_table[op->code].name);
+    const char *opcode = (unsigned)op->code < IR_OPCODE_COUNT ? ir_op_table[op->code].name : "?";
+    text_printf(&p->t, "%s%s(", op->n_results ? " = " : "", opcode);
     for (int i = 0; i < op->n_operands; i++) {
         if (i) text_put(&p->t, ", ");
         put_value(p, op->operands[i].value);
