@@ -47,9 +47,9 @@ void package_seed(package *p, sym_t var);
 /* ---- One target ---------------------------------------------------------------------------------------------------- */
 /* Begins the variant for `target` (canonical string). features: bits of runtime/cpu.h that its code needs. */
 void package_target(package *p, const char *target, fpk_arch arch, uint64_t features);
-/* Appends machine code, aligned to 64 bytes, and returns its offset in the variant's code. Code must be
- * position-independent and import nothing; its constants travel in the same blob. */
-uint64_t package_code(package *p, const void *code, uint64_t bytes);
+/* Appends machine code at a multiple of `align` (a power of two up to 4096) and returns its offset in the variant's code.
+ * Code must be position-independent and import nothing; its constants travel in the same blob. */
+uint64_t package_code(package *p, const void *code, uint64_t bytes, uint64_t align);
 
 /* Buffers. Those of tensors take their size from dtype and dims and are made once (asking again gives the same). */
 int package_input_buffer(package *p, int input);

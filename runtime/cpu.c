@@ -6,7 +6,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-uint32_t cpu_arch(void) { return FPK_ARCH_X86_64; }
+uint32_t rt_cpu_arch(void) { return FPK_ARCH_X86_64; }
 
 static uint64_t xgetbv0(void) {
     uint32_t lo, hi;
@@ -18,7 +18,7 @@ static uint64_t bit(uint32_t reg, int i, int feature) { return (uint64_t)(reg >>
 
 /* Intel SDM volume 2, CPUID; leaves 1, 7.0, 7.1 and 0x80000001. Vector features count only when XCR0 says that the
  * system saves their registers. */
-uint64_t cpu_features(void) {
+uint64_t rt_cpu_features(void) {
     uint32_t a, b, c, d, ext_c = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
     uint64_t f = bit(c, 0, CPU_BIT_SSE3) | bit(c, 9, CPU_BIT_SSSE3) | bit(c, 19, CPU_BIT_SSE41) |
@@ -47,8 +47,8 @@ uint64_t cpu_features(void) {
 #include <sys/auxv.h>
 #include <asm/hwcap.h>
 
-uint32_t cpu_arch(void) { return FPK_ARCH_AARCH64; }
-uint64_t cpu_features(void) {
+uint32_t rt_cpu_arch(void) { return FPK_ARCH_AARCH64; }
+uint64_t rt_cpu_features(void) {
     unsigned long h = getauxval(AT_HWCAP), h2 = getauxval(AT_HWCAP2);
     uint64_t f = 0;
 #define BIT(word, mask, name) f |= (uint64_t)(((word) & (mask)) != 0) << CPU_BIT_##name
@@ -63,11 +63,11 @@ uint64_t cpu_features(void) {
     return f;
 }
 #else
-uint32_t cpu_arch(void) { return FPK_ARCH_ANY; }
-uint64_t cpu_features(void) { return 0; }
+uint32_t rt_cpu_arch(void) { return FPK_ARCH_ANY; }
+uint64_t rt_cpu_features(void) { return 0; }
 #endif
 
-uint64_t cpu_level_features(int level) {
+uint64_t rt_cpu_level_features(int level) {
     uint64_t f = 0;
 #define FEATURE(name, text, l)                                                                                         \
     if (l && l <= level) f |= (uint64_t)1 << CPU_BIT_##name;
@@ -76,14 +76,14 @@ uint64_t cpu_level_features(int level) {
     return f;
 }
 
-int cpu_level(uint64_t features) {
-    if (cpu_arch() != FPK_ARCH_X86_64) return 0;
+int rt_cpu_level(uint64_t features) {
+    if (rt_cpu_arch() != FPK_ARCH_X86_64) return 0;
     int level = 1;
-    while (level < 4 && (features & cpu_level_features(level + 1)) == cpu_level_features(level + 1)) level++;
+    while (level < 4 && (features & rt_cpu_level_features(level + 1)) == rt_cpu_level_features(level + 1)) level++;
     return level;
 }
 
-const char *cpu_feature_name(uint32_t arch, int i) {
+const char *rt_cpu_feature_name(uint32_t arch, int i) {
 #define FEATURE(name, text, level) text,
     static const char *const x86[] = {CPU_FEATURES_X86(FEATURE)}, *const arm[] = {CPU_FEATURES_ARM(FEATURE)};
 #undef FEATURE
@@ -92,7 +92,7 @@ const char *cpu_feature_name(uint32_t arch, int i) {
     return arch == FPK_ARCH_AARCH64 && i < CPU_FEATURES_ARM_COUNT ? arm[i] : NULL;
 }
 
-int cpu_count(void) {
+int rt_cpu_count(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int n = CPU_COUNT(&set);

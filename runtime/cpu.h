@@ -29,15 +29,15 @@ enum {
 #define CPU_HAS(features, name) ((features) >> CPU_BIT_##name & 1)
 
 /* fpk_arch of the machine this runs on. */
-uint32_t cpu_arch(void);
+uint32_t rt_cpu_arch(void);
 /* Features that the processor has and the system has enabled. */
-uint64_t cpu_features(void);
+uint64_t rt_cpu_features(void);
 /* All features of an x86-64 level, 1 to 4. */
-uint64_t cpu_level_features(int level);
+uint64_t rt_cpu_level_features(int level);
 /* The highest level whose features are all there: 1 to 4; 0 elsewhere than on x86-64. */
-int cpu_level(uint64_t features);
+int rt_cpu_level(uint64_t features);
 /* LLVM's name of feature bit i of an fpk_arch, or NULL. */
-const char *cpu_feature_name(uint32_t arch, int i);
+const char *rt_cpu_feature_name(uint32_t arch, int i);
 /* CPUs that this process may run on, at least 1. */
-int cpu_count(void);
+int rt_cpu_count(void);
 #endif

@@ -61,7 +61,7 @@ static frit_status make_pool(frit_device *d, const frit_device_options *o, frit_
         d->pool = *o->pool;
         return FRIT_OK;
     }
-    int n = o->threads ? o->threads : cpu_count();
+    int n = o->threads ? o->threads : rt_cpu_count();
     if (n < 1 || n > 4096) return rt_fail(err, FRIT_USAGE, "frit_device_open: threads = %d is not in 1 .. 4096", n);
     rt_pool *own = pool_new(&d->mem, n);
     if (!own) return rt_fail(err, FRIT_NO_MEMORY, "cannot start %d threads", n);
@@ -76,7 +76,7 @@ static frit_status cpu_open(frit_device *d, const frit_device_options *o, frit_e
     d->dl = (DLDevice){kDLCPU, 0};
     d->workers = d->pool.threads;
     char level[24] = "aarch64";
-    if (cpu_arch() == FPK_ARCH_X86_64) snprintf(level, sizeof level, "x86-64-v%d", cpu_level(cpu_features()));
+    if (rt_cpu_arch() == FPK_ARCH_X86_64) snprintf(level, sizeof level, "x86-64-v%d", rt_cpu_level(rt_cpu_features()));
     snprintf(d->name, sizeof d->name, "cpu (%s, %d thread%s)", level, d->workers, d->workers == 1 ? "" : "s");
     return FRIT_OK;
 }
@@ -85,10 +85,10 @@ static void cpu_close(frit_device *d) { pool_free(&d->mem, d->own); }
 
 static bool cpu_runs(const frit_device *d, const fpk_variant *v, const char *target, char *why) {
     (void)d;
-    uint64_t missing = v->features & ~cpu_features();
-    if ((v->arch == FPK_ARCH_ANY || v->arch == cpu_arch()) && !missing) return true;
-    const char *name = cpu_feature_name(v->arch, missing ? __builtin_ctzll(missing) : -1);
-    if (why) snprintf(why, 160, "%s needs %s", target, v->arch != cpu_arch() ? "another architecture" : name ? name : "a newer CPU");
+    uint64_t missing = v->features & ~rt_cpu_features();
+    if ((v->arch == FPK_ARCH_ANY || v->arch == rt_cpu_arch()) && !missing) return true;
+    const char *name = rt_cpu_feature_name(v->arch, missing ? __builtin_ctzll(missing) : -1);
+    if (why) snprintf(why, 160, "%s needs %s", target, v->arch != rt_cpu_arch() ? "another architecture" : name ? name : "a newer CPU");
     return false;
 }
 

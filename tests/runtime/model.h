@@ -1,0 +1,57 @@
+/* Hand-made packages for the tests, and the objects to run them. */
+#ifndef FRIT_TESTS_RUNTIME_MODEL_H
+#define FRIT_TESTS_RUNTIME_MODEL_H
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "blob.h"
+#include "codegen/package.h"
+#include "runtime/frit.h"
+
+/* A package under construction with the blob as the code of its one target, "cpu" for any machine. */
+typedef struct model {
+    arena *a;
+    sym_ctx *c;
+    package *p;
+} model;
+model model_new(void);
+void model_free(model *m);
+void model_target(model *m); /* after tensors, before buffers */
+/* A kernel of the blob. */
+int model_kernel(model *m, void (*fn)(void *const *, const int64_t *, void *, int64_t, int64_t), int n_inputs,
+                 int n_outputs, int n_ints, const sym_t *ints, sym_t tasks, sym_t scratch);
+/* Finishes; fails the test with the writer's reason. */
+const void *model_bytes(model *m, uint64_t *n);
+
+/* A session on the package, with `threads` threads. */
+typedef struct rig {
+    frit_package *package;
+    frit_device *device;
+    frit_weights *weights;
+    frit_session *session;
+} rig;
+rig rig_open(model *m, int threads);
+void rig_close(rig *r);
+
+#define assert_ok(call)                                                                                                \
+    do {                                                                                                               \
+        frit_error ok_err = {0};                                                                                       \
+        frit_error *err = &ok_err;                                                                                     \
+        frit_status ok_status = (call);                                                                                \
+        if (ok_status != FRIT_OK) fail_msg("%s: %s: %s", #call, frit_status_name(ok_status), err->message);            \
+    } while (0)
+/* The call fails with this status and a message that contains `part`. */
+#define assert_fails(call, want, part)                                                                                 \
+    do {                                                                                                               \
+        frit_error fail_err = {0};                                                                                     \
+        frit_error *err = &fail_err;                                                                                   \
+        frit_status fail_status = (call);                                                                              \
+        if (fail_status != (want) || !strstr(err->message, part))                                                      \
+            fail_msg("%s: %s: %s", #call, frit_status_name(fail_status), err->message);                                \
+    } while (0)
+
+/* z[n] = x[n] + y[n], 16 elements a task. */
+model model_add(void);
+#endif
