@@ -140,7 +140,7 @@ static address make_address(lower *l, const ir_value *buffer, sym_t e, bool wide
 /* ---- Reads ---- */
 static ir_value *fill_value(lower *l, const ir_op *op, frit_dtype t) {
     double fill = ir_get_float(op, IR_ATTR_fill, 0);
-    if (frit_dtype_is_float(t)) return ir_splat(lower_at(l, 0), ir_vector(t, 1), fill);
+    if (frit_dtype_is_float(t)) return lower_float(l, t, fill);
     return lower_int(l, t, frit_int_from_double(t, fill));
 }
 
@@ -227,6 +227,20 @@ static bool is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
     return false;
 }
 
+/* Whether a ragged tile may compute its last point several times: what it reads is not what it has written before. All
+ * positions read before any writes, so this holds even where an output shares its memory with an input. */
+bool lower_may_repeat(const lower_stage *s) {
+    for (int i = 0; i < 2; i++) {
+        bool wrote = false;
+        for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next) {
+            wrote |= op->code == IR_write;
+            if (op->code == IR_read && wrote) return false;
+            if (op->code == IR_write && is_combining(op)) return false;
+        }
+    }
+    return true;
+}
+
 bool lower_write_is_ordered(const lower_stage *s, const ir_op *op) {
     if (!ir_has(op, IR_ATTR_combine)) return false;
     for (int i = 0; i < s->parallel; i++)
@@ -245,10 +259,10 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 2));
     if (mask.v) mask.v = lower_splat(l, mask.v, wide ? l->lanes : 1, mask.depth);
     if (is_combining(op)) {
-        ir_value *zero = mask.v ? lower_splat(l, ir_splat(lower_at(l, 0), ir_vector((frit_dtype)x->type.dtype, 1), 0),
-                                              x->type.lanes, 0)
-                                : NULL;
-        ir_value *old = lower_load(l, l->depth, a.ptr, a.index, x->type, mask.v, zero);
+        frit_dtype t = (frit_dtype)x->type.dtype;
+        ir_value *zero = frit_dtype_is_float(t) ? lower_float(l, t, 0) : lower_int(l, t, 0);
+        zero = lower_splat(l, zero, x->type.lanes, 0);
+        ir_value *old = lower_load(l, l->depth, a.ptr, a.index, x->type, mask.v, mask.v ? zero : NULL);
         x = lower_combine(l, (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET), old, x);
     }
     lower_store(l, a.ptr, a.index, x, mask.v);

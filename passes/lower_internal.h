@@ -57,6 +57,7 @@ ir_value *lower_build(lower *l, int depth, ir_opcode code, int n, ir_value *cons
 /* The scalar v in every lane (v itself when lanes is 1 or v is a vector). */
 ir_value *lower_splat(lower *l, ir_value *v, int lanes, int depth);
 ir_value *lower_int(lower *l, frit_dtype t, int64_t v);
+ir_value *lower_float(lower *l, frit_dtype t, double v);
 /* `for` with n carried values, in the current scope: opens its body; carried[i] becomes the body's i-th carried value.
  * lower_for_end yields carried, closes the body and sets carried to the loop's results. */
 ir_op *lower_for(lower *l, ir_value *from, ir_value *to, ir_value *step, int n, ir_value **carried);
@@ -106,12 +107,14 @@ typedef struct lower_stage {
     int n_terms;
     int64_t tile[IR_MAX_RANK];
     bool in_order; /* a scatter: points one after another */
+    bool repeats;  /* computing a point twice in one tile does no harm: ragged tiles repeat their last position */
     int depth;     /* scope that the stage began in */
     /* The loop nest's position at the moment. */
     sym_t base[IR_MAX_RANK];   /* var = base + tile position (* lanes + lane for the vector axis) */
     int count[IR_MAX_RANK];    /* tile positions of the body being emitted (vectors, for the vector axis) */
     int full[IR_MAX_RANK];     /* of the axis's main loop */
     int at_depth[IR_MAX_RANK]; /* scope that knows base */
+    bool clamped[IR_MAX_RANK];     /* positions beyond the extent stand for the last one */
     bool maybe_empty[IR_MAX_RANK]; /* reduced axis whose loop may run zero times */
     sym_t rest;                /* elements left along the vector axis where lanes must be masked, else NULL */
     /* Accumulators: one per position along acc_axes for each value of each term's state (see lower_reduce.c). */
@@ -145,6 +148,7 @@ void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
 void lower_write(lower *l, lower_stage *s, const ir_op *op);
 void lower_inrange(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
 bool lower_write_is_ordered(const lower_stage *s, const ir_op *op);
+bool lower_may_repeat(const lower_stage *s);
 /* x combined with y in the current scope (c: not argmax, argmin, set). */
 ir_value *lower_combine(lower *l, ir_combine c, ir_value *x, ir_value *y);
 /* lower_memory.c: element access of any dtype; mask and other may be NULL. Element = index in ptr's units. */

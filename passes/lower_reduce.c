@@ -76,7 +76,7 @@ static ir_value *identity(lower *l, ir_combine c, frit_dtype t) {
     bool low = c == IR_MAX || c == IR_ARGMAX, high = c == IR_MIN || c == IR_ARGMIN;
     if (frit_dtype_is_float(t)) {
         double v = c == IR_PROD ? 1 : low ? -INFINITY : high ? INFINITY : 0;
-        return ir_splat(lower_at(l, 0), ir_vector(t, 1), v);
+        return lower_float(l, t, v);
     }
     if (t == FRIT_bool) return lower_int(l, t, c == IR_PROD || c == IR_ALL || high);
     if (low || high) return lower_int(l, t, int_extreme(t, high));

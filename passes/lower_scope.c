@@ -2,6 +2,7 @@
 #include "lower_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void lower_fail(const ir_op *op, const char *why) {
     fprintf(stderr, "frit: internal error: lowering `%s`: %s\n", op ? ir_op_table[op->code].name : "kernel", why);
@@ -97,6 +98,18 @@ ir_value *lower_int(lower *l, frit_dtype t, int64_t v) {
     if (!c) {
         c = ir_splat_int(lower_at(l, 0), ir_vector(t, 1), v);
         lower_memo_put(l, key, NULL, 1 + (int)t, 0, c);
+    }
+    return c;
+}
+
+ir_value *lower_float(lower *l, frit_dtype t, double v) {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    sym_t key = sym_const(l->syms, (int64_t)bits);
+    ir_value *c = lower_memo_get(l, key, key, 1 + (int)t);
+    if (!c) {
+        c = ir_splat(lower_at(l, 0), ir_vector(t, 1), v);
+        lower_memo_put(l, key, key, 1 + (int)t, 0, c);
     }
     return c;
 }

@@ -36,6 +36,7 @@ sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_i
         from[n] = s->vars[i];
         to[n] = sym_addi(c, s->base[i], lanes ? (int64_t)p[i] * l->lanes : p[i]);
         if (lanes) to[n] = sym_add(c, to[n], l->lane);
+        if (s->clamped[i] && p[i]) to[n] = sym_min(c, to[n], sym_addi(c, s->extent[i], -1));
         n++;
     }
     for (int i = 0; i < n_idx; i++) from[n] = idx[i], to[n++] = with[i];
@@ -92,6 +93,13 @@ static void tiled_axis(lower *l, lower_stage *s, int axis) {
     int64_t tile = s->tile[axis], unit = lanes ? l->lanes : 1;
     sym_t e = s->extent[axis], zero = sym_const(c, 0), t = sym_const(c, tile);
     sym_t main = sym_muli(c, sym_floordiv(c, e, t), tile);
+    if (s->repeats && axis < s->parallel && !lanes && !sym_prove_multiple(c, e, tile)) {
+        s->count[axis] = (int)tile;
+        s->clamped[axis] = true;
+        loop(l, s, axis, zero, e, sym_addi(c, e, -1), tile, false);
+        s->clamped[axis] = false;
+        return;
+    }
     if (sym_prove_multiple(c, e, tile)) main = e;
     if (!sym_is(main, 0)) {
         s->count[axis] = (int)(tile / unit);
@@ -178,17 +186,16 @@ static void choose_lanes(lower *l, lower_stage *s) {
     else l->lane = sym_index(l->syms, "lane", sym_const(l->syms, l->lanes));
 }
 
-/* An axis whose tile is not known to divide it doubles the code: two such axes at most keep their tile, the vector axis
+/* An axis with a tail doubles the code: two such axes at most keep their tile, the vector axis
  * first. */
 static void bound_code_size(lower *l, lower_stage *s) {
     int ragged = s->vector >= 0 && !sym_prove_multiple(l->syms, s->extent[s->vector], s->tile[s->vector]);
     for (int i = s->n - 1; i >= 0; i--) {
-        if (i == s->vector || s->tile[i] <= 1 || sym_prove_multiple(l->syms, s->extent[i], s->tile[i])) continue;
-        if (sym_is_const(s->extent[i], NULL) && sym_prove_lt(l->syms, s->extent[i], sym_const(l->syms, s->tile[i]))) {
-            sym_is_const(s->extent[i], &s->tile[i]);
-            if (s->tile[i] < 1) s->tile[i] = 1;
-            continue;
-        }
+        int64_t e;
+        if (i == s->vector) continue;
+        if (sym_is_const(s->extent[i], &e) && e < s->tile[i]) s->tile[i] = e > 1 ? e : 1;
+        if (s->tile[i] == 1 || sym_prove_multiple(l->syms, s->extent[i], s->tile[i])) continue;
+        if (s->repeats && i < s->parallel) continue;
         if (++ragged > 2) s->tile[i] = 1;
     }
 }
@@ -210,6 +217,7 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
         s->count[i] = s->full[i] = 1;
         s->at_depth[i] = l->depth;
     }
+    s->repeats = !s->in_order && lower_may_repeat(s);
     if (s->in_order) s->vector = -1;
     find_axes(l, s, op->blocks[0]);
     find_axes(l, s, op->blocks[1]);
