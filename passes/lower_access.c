@@ -164,10 +164,7 @@ static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v
     and_nonempty(l, s, v->depth, &mask);
     ir_type type = ir_vector(t, wide ? l->lanes : 1);
     ir_value *other = NULL;
-    if (mask.v) {
-        mask.v = lower_splat(l, mask.v, type.lanes, mask.depth);
-        other = lower_splat(l, fill_value(l, op, t), type.lanes, 0);
-    }
+    if (mask.v) other = lower_splat(l, fill_value(l, op, t), type.lanes, 0);
     return lower_load(l, v->depth, a.ptr, a.index, type, mask.v, other);
 }
 
@@ -257,7 +254,6 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     and_checked(l, s, op, p, &idx, &mask);
     sym_t e = lower_point(l, s, flat, p, idx.n, idx.idx, idx.with);
     address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 2));
-    if (mask.v) mask.v = lower_splat(l, mask.v, wide ? l->lanes : 1, mask.depth);
     if (is_combining(op)) {
         frit_dtype t = (frit_dtype)x->type.dtype;
         ir_value *zero = frit_dtype_is_float(t) ? lower_float(l, t, 0) : lower_int(l, t, 0);

@@ -151,7 +151,7 @@ bool lower_write_is_ordered(const lower_stage *s, const ir_op *op);
 bool lower_may_repeat(const lower_stage *s);
 /* x combined with y in the current scope (c: not argmax, argmin, set). */
 ir_value *lower_combine(lower *l, ir_combine c, ir_value *x, ir_value *y);
-/* lower_memory.c: element access of any dtype; mask and other may be NULL. Element = index in ptr's units. */
+/* lower_memory.c: one element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
 void lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask);
 /* lower_reduce.c */
