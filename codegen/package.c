@@ -29,7 +29,8 @@ static const char *type_text(package *p, frit_dtype t, int rank, const sym_t *di
 
 static void mark_dim(void *u, sym_t var) {
     package *p = u;
-    p->symbols.data[package_symbol_of(p, var)].tensor_dim = true;
+    uint32_t i = package_symbol_of(p, var); /* may move the table */
+    p->symbols.data[i].tensor_dim = true;
 }
 
 static uint32_t dim_list(package *p, int rank, const sym_t *dims) {
@@ -58,7 +59,8 @@ static int add_tensor(package *p, int kind, const char *name, frit_dtype t, int 
 }
 
 void package_set_role(package *p, sym_t var, uint32_t role) {
-    fpk_symbol *s = &p->symbols.data[package_symbol_of(p, var)].record;
+    uint32_t i = package_symbol_of(p, var); /* may move the table */
+    fpk_symbol *s = &p->symbols.data[i].record;
     if (s->role != 0 && s->role != role) package_wrong(p, "%s gets its value in two ways", sym_var_name(var));
     s->role = role;
 }
@@ -68,7 +70,7 @@ int package_input(package *p, const char *name, frit_dtype t, int rank, const sy
     if (!host_int) return i;
     if (rank || t != FRIT_i64) package_wrong(p, "the host integer %s must be an i64 of rank 0", name);
     package_set_role(p, host_int, ROLE_INT);
-    p->tensors[PACKAGE_INPUT].data[i].record.symbol = package_symbol_of(p, host_int);
+    p->tensors[PACKAGE_INPUT].data[i].record.symbol = package_symbol_of(p, host_int); /* known by now */
     return i;
 }
 int package_output(package *p, const char *name, frit_dtype t, int rank, const sym_t *dims) {

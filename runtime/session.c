@@ -73,6 +73,7 @@ static void set_seed(frit_session *s, uint64_t seed) {
 
 static void find_alignments(frit_session *s) {
     const frit_package *p = package_of(s);
+    for (uint32_t i = 0; i < p->info->n_inputs + p->info->n_outputs; i++) s->align[i] = 1;
     for (uint32_t b = 0; b < s->frame.variant->n_buffers; b++) {
         const fpk_buffer *buf = &s->frame.buffers[b];
         uint32_t io = buf->kind == FPK_BUF_INPUT ? buf->index : p->info->n_inputs + buf->index;
@@ -285,7 +286,7 @@ static bool overlaps(const DLTensor *a, const DLTensor *b) {
 
 /* Whether kernels can use the tensor's memory as it is. */
 static bool usable(const frit_session *s, const DLTensor *t, uint32_t io) {
-    return rt_is_dense(t) && (!t->data || (uintptr_t)rt_data(t) % s->align[io] == 0);
+    return rt_is_dense(t) && (!t->data || ((uintptr_t)rt_data(t) & (s->align[io] - 1)) == 0);
 }
 
 static bool output_in_place(const frit_session *s, const DLTensor *inputs, int n_inputs, const DLTensor *out,
