@@ -74,15 +74,20 @@ static const char *var_name(void *u, sym_t var) {
     return name ? name : clean(p->a, sym_var_name(var), false);
 }
 
+/* The table holds for every name how many values asked for it, so that the n-th one finds a free number at once. */
 static void name_value(printer *p, const ir_value *v) {
-    const char *base, *name;
-    if (v->name && *v->name) {
-        base = name = clean(p->a, v->name, true);
-        for (int i = 1; name_get(&p->taken, name, strlen(name)); i++) name = arena_printf(p->a, "%s_%d", base, i);
-        name_set(&p->taken, name, strlen(name), p);
-    } else {
-        name = arena_printf(p->a, "%d", p->unnamed++);
+    if (!v->name || !*v->name) {
+        p->values[v->id] = arena_printf(p->a, "%d", p->unnamed++);
+        return;
     }
+    const char *base = clean(p->a, v->name, true), *name = base;
+    int *asked = name_get(&p->taken, base, strlen(base));
+    if (asked) {
+        do {
+            name = arena_printf(p->a, "%s_%d", base, ++*asked);
+        } while (name_get(&p->taken, name, strlen(name)));
+    }
+    name_set(&p->taken, name, strlen(name), arena_new_of(p->a, int));
     p->values[v->id] = name;
 }
 
