@@ -40,7 +40,7 @@ typedef enum interp_status {
     INTERP_BAD_INPUT, /* an input, param or shape does not fit */
     INTERP_CHECK,     /* a check of the module failed */
     INTERP_MEMORY,    /* more than max_bytes, or malloc failed */
-    INTERP_LIMIT,     /* more than max_ops ops executed */
+    INTERP_LIMIT,     /* more work than max_ops */
     INTERP_BAD_IR,    /* the program is not one (unverified IR) */
 } interp_status;
 
@@ -48,7 +48,7 @@ typedef struct interp_options {
     bool wide;
     uint64_t seed;     /* of `random` */
     int64_t max_bytes; /* of tensors alive at once; 0: 8 GiB */
-    int64_t max_ops;   /* executed ops, so that `while` ends; 0: no limit */
+    int64_t max_ops;   /* ops executed plus blocks of 256 elements computed, so that every run ends; 0: no limit */
 } interp_options;
 
 /* An interpreter of one module: params bound to it, states that live from run to run. Not thread-safe; uses (and grows)

@@ -173,6 +173,7 @@ bool node_visit(interp *it, const node *x, block_visitor f, void *u) {
     double e[BLOCK];
     for (int64_t begin = 0; begin < x->n; begin += BLOCK) {
         int n = x->n - begin < BLOCK ? (int)(x->n - begin) : BLOCK;
+        if (!interp_work(it, 1)) return false;
         block_columns(x->rank, x->shape, begin, n, at, room);
         if (!node_eval(it, x, n, at, v, it->wide ? e : NULL)) return false;
         if (!f(u, it, begin, n, at, v, it->wide ? e : NULL)) return false;

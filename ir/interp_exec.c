@@ -221,8 +221,7 @@ static bool enter(interp *it, const ir_op *op, const ir_value *v, node *x) {
 static bool call(interp *it, const ir_op *op, node **in, node **out) {
     op_function *f = function_of(op);
     if (!f) return interp_fail(it, INTERP_BAD_IR, "the interpreter has no op %s", ir_op_table[op->code].name);
-    if (it->max_ops > 0 && ++it->ops > it->max_ops)
-        return interp_fail(it, INTERP_LIMIT, "more than %lld ops executed", (long long)it->max_ops);
+    if (!interp_work(it, 1)) return false;
     int least = ir_op_table[op->code].n_operands, results = ir_op_table[op->code].n_results;
     int floor = op->code == IR_scatter ? 2 : op->code == IR_gather || op->code == IR_concat || op->code == IR_if;
     if (op->n_operands < floor || (least >= 0 && op->n_operands != least) ||

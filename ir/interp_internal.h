@@ -79,6 +79,8 @@ struct interp {
 /* ---- interp_node.c: memory and nodes. Functions that return a node return a new reference, or NULL after
  * interp_fail; arguments keep theirs. */
 bool interp_fail(interp *it, interp_status s, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Counts n ops or blocks of elements against the limit. */
+bool interp_work(interp *it, int64_t n);
 /* The dtype that values of dtype t are computed and stored in. */
 static inline frit_dtype interp_store_dtype(const interp *it, frit_dtype t) {
     return it->wide && frit_dtype_is_float(t) ? FRIT_f64 : t;

@@ -14,6 +14,16 @@ bool interp_fail(interp *it, interp_status s, const char *format, ...) {
     return false;
 }
 
+bool interp_work(interp *it, int64_t n) {
+    if (it->max_ops <= 0) return true;
+    if (n <= it->max_ops - it->ops) {
+        it->ops += n;
+        return true;
+    }
+    it->ops = it->max_ops;
+    return interp_fail(it, INTERP_LIMIT, "more work than the limit of %lld ops", (long long)it->max_ops);
+}
+
 /* ---- Storage ----------------------------------------------------------------------------------------------------- */
 storage *storage_new(interp *it, frit_dtype t, int64_t n) {
     frit_dtype stored = interp_store_dtype(it, t);

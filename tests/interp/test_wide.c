@@ -171,6 +171,11 @@ static void test_contract(void **state) {
         for (int k = 0; k < K; k++) sum -= (long double)x[at / M * K + k] * y[k * M + at % M];
         assert_true(fabs((double)(sum - interp_get_float(&b.wide, at))) < 1e-12);
     }
+    for (int at = 0; at < S * M; at++) { /* typed: f32, left to right */
+        float sum = 0;
+        for (int k = 0; k < K; k++) sum += -x[at / M * K + k] * y[k * M + at % M];
+        assert_true(sum == ((float *)b.typed.data)[at]);
+    }
     ((float *)b.typed.data)[77] += 0.05f;
     interp_comparison c = interp_compare(&b.typed, &b.wide, 0, 0);
     assert_true(!c.ok && c.worst == 77);
