@@ -101,12 +101,15 @@ frit_status rt_no_value(rt_frame *f, uint32_t e, frit_error *err) {
     return rt_fail(err, FRIT_SHAPE, "a size overflows 64 bits: the dims are too large");
 }
 
+static frit_status size_of(rt_frame *f, uint32_t b, frit_error *err) {
+    TRY(rt_value(f, f->buffers[b].size, &f->size[b], err));
+    if (f->size[b] < 0) return rt_fail(err, FRIT_SHAPE, "a buffer's size is negative: %lld bytes", (long long)f->size[b]);
+    return FRIT_OK;
+}
+
 frit_status rt_frame_sizes(rt_frame *f, uint32_t kind, frit_error *err) {
-    for (uint32_t b = 0; b < f->variant->n_buffers; b++) {
-        if (f->buffers[b].kind != kind) continue;
-        TRY(rt_value(f, f->buffers[b].size, &f->size[b], err));
-        if (f->size[b] < 0) return rt_fail(err, FRIT_SHAPE, "a buffer's size is negative: %lld bytes", (long long)f->size[b]);
-    }
+    for (uint32_t b = 0; b < f->variant->n_buffers; b++)
+        if (f->buffers[b].kind == kind) TRY(size_of(f, b, err));
     return FRIT_OK;
 }
 
@@ -118,12 +121,15 @@ static bool plan_fits(const rt_frame *f, const rt_plan *p, uint32_t s) {
     return true;
 }
 
-/* Scratch of one worker: the most that any kernel wants, a multiple of two cache lines. */
-static frit_status scratch_stride(rt_frame *f, int64_t *stride, frit_error *err) {
+/* Scratch of one worker: the most that any kernel of the schedule wants, a multiple of two cache lines. */
+static frit_status scratch_stride(rt_frame *f, uint32_t s, int64_t *stride, frit_error *err) {
+    const fpk_schedule *sched = &f->pkg->schedules[f->variant->first_schedule + s];
+    const uint32_t *code = f->pkg->words + sched->first;
     int64_t most = 0;
-    for (uint32_t i = 0; i < f->variant->n_kernels; i++) {
+    for (uint32_t pc = 0; pc < sched->count; pc += code[pc] >> 8) {
         int64_t n;
-        TRY(rt_value(f, f->kernels[i].scratch, &n, err));
+        if ((code[pc] & 0xff) != FPK_OP_LAUNCH) continue;
+        TRY(rt_value(f, f->kernels[code[pc + 1]].scratch, &n, err));
         if (n > most) most = n;
     }
     if (most > INT64_MAX / 8192) return rt_fail(err, FRIT_SHAPE, "a kernel wants %lld bytes of scratch", (long long)most);
@@ -131,15 +137,39 @@ static frit_status scratch_stride(rt_frame *f, int64_t *stride, frit_error *err)
     return FRIT_OK;
 }
 
+/* Sizes of the temps that the plan places. */
+static frit_status size_temps(rt_frame *f, const rt_plan *p, frit_error *err) {
+    for (uint32_t b = 0; b < f->variant->n_buffers; b++)
+        if (p->offsets[b] >= 0) TRY(size_of(f, b, err));
+    return FRIT_OK;
+}
+
+/* Marks the temps that share the storage of a life with offset 0, the others with -1. */
+static void mark_placed(rt_frame *f, rt_plan *p, uint32_t n) {
+    for (uint32_t b = 0; b < f->variant->n_buffers; b++) p->offsets[b] = -1;
+    for (uint32_t i = 0; i < n; i++) p->offsets[f->lives[i].buffer] = 0;
+    for (uint32_t b = 0; b < f->variant->n_buffers; b++) p->offsets[b] = p->offsets[f->root[b]];
+}
+
+static void size_lives(rt_frame *f, const rt_plan *p, uint32_t n) {
+    int64_t *most = f->placed; /* by buffer, for now */
+    for (uint32_t b = 0; b < f->variant->n_buffers; b++) {
+        if (f->root[b] == b) most[b] = 0;
+        if (p->offsets[b] >= 0 && f->size[b] > most[f->root[b]]) most[f->root[b]] = f->size[b];
+    }
+    for (uint32_t i = 0; i < n; i++) f->lives[i].size = most[f->lives[i].buffer];
+}
+
 static frit_status make_plan(rt_frame *f, rt_plan *p, uint32_t s, frit_error *err) {
     p->used = 0; /* not usable if what follows fails */
     if (f->plan == p) f->plan = NULL;
-    TRY(rt_frame_sizes(f, FPK_BUF_TEMP, err));
-    TRY(scratch_stride(f, &p->stride, err));
-    uint32_t n = rt_lifetimes(f->pkg, f->variant, s, f->size, f->root, f->lives);
+    uint32_t n = rt_lifetimes(f->pkg, f->variant, s, f->root, f->lives);
+    mark_placed(f, p, n);
+    TRY(size_temps(f, p, err));
+    size_lives(f, p, n);
+    TRY(scratch_stride(f, s, &p->stride, err));
     p->total = rt_plan_offsets(f->lives, n, f->order, f->placed);
     if (p->total < 0) return rt_fail(err, FRIT_SHAPE, "the temporaries overflow 64 bits: the dims are too large");
-    for (uint32_t b = 0; b < f->variant->n_buffers; b++) p->offsets[b] = -1;
     for (uint32_t i = 0; i < n; i++) p->offsets[f->lives[i].buffer] = f->placed[i];
     for (uint32_t b = 0; b < f->variant->n_buffers; b++) p->offsets[b] = p->offsets[f->root[b]];
     memcpy(p->syms, f->syms, f->pkg->n_symbols * sizeof *p->syms);
@@ -184,7 +214,7 @@ frit_status rt_frame_place(rt_frame *f, uint32_t s, int64_t extra, char **tail, 
     if (__builtin_add_overflow(p->total, scratch, &need) || __builtin_add_overflow(need, extra, &need))
         return rt_fail(err, FRIT_SHAPE, "the temporaries overflow 64 bits: the dims are too large");
     TRY(grow_arena(f, need, err));
-    if (f->plan != p) TRY(rt_frame_sizes(f, FPK_BUF_TEMP, err));
+    if (f->plan != p) TRY(size_temps(f, p, err));
     if (f->plan != p || f->swaps) show_plan(f, p);
     f->scratch = f->arena + p->total;
     if (tail) *tail = f->scratch + scratch;

@@ -99,20 +99,18 @@ static bool join_swaps(walk *w, uint32_t n) {
     return changed;
 }
 
-static void prepare(walk *w, const int64_t *sizes, uint32_t *root) {
+static void prepare(walk *w, uint32_t *root) {
     for (uint32_t b = 0; b < w->v->n_buffers; b++) {
         const fpk_buffer *buf = &w->p->buffers[w->v->first_buffer + b];
         root[b] = buf->same_as == FPK_NONE ? b : root[buf->same_as];
         w->lives[b] = (rt_life){.buffer = b};
-        if (buf->kind == FPK_BUF_TEMP && sizes[b] > w->lives[root[b]].size) w->lives[root[b]].size = sizes[b];
     }
 }
 
-uint32_t rt_lifetimes(const frit_package *p, const fpk_variant *v, uint32_t s, const int64_t *sizes, uint32_t *root,
-                      rt_life *lives) {
+uint32_t rt_lifetimes(const frit_package *p, const fpk_variant *v, uint32_t s, uint32_t *root, rt_life *lives) {
     const fpk_schedule *sched = &p->schedules[v->first_schedule + s];
     walk w = {.p = p, .v = v, .code = p->words + sched->first, .root = root, .lives = lives};
-    prepare(&w, sizes, root);
+    prepare(&w, root);
     walk_schedule(&w, sched->count, false);
     walk_schedule(&w, sched->count, true);
     while (join_swaps(&w, sched->count)) {}

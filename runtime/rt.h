@@ -158,9 +158,8 @@ frit_status rt_frame_place(rt_frame *f, uint32_t s, int64_t extra, char **tail, 
 
 /* ---- Planner (lifetimes.c, plan.c) ------------------------------------------------------------------------------- */
 /* Lifetimes of the temps that schedule s of the variant touches, joined over same_as and swaps; returns how many.
- * sizes: per buffer. lives: room for n_buffers. root[b] receives the buffer whose storage b shares. */
-uint32_t rt_lifetimes(const frit_package *p, const fpk_variant *v, uint32_t s, const int64_t *sizes, uint32_t *root,
-                      rt_life *lives);
+ * lives: room for n_buffers, sizes are left 0. root[b] receives the buffer whose storage b shares. */
+uint32_t rt_lifetimes(const frit_package *p, const fpk_variant *v, uint32_t s, uint32_t *root, rt_life *lives);
 /* Offsets, multiples of FPK_ALIGN, such that no two lives that overlap in time overlap in memory. Greedy by size, best
  * fit: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 4.3.
  * offsets[i] is that of lives[i]; order: room for 2 n. Returns the bytes needed, -1 on overflow. */

@@ -1,0 +1,241 @@
+/* Damaged packages and exhausted memory: refused with a status, or harmless; never a crash. */
+#include "model.h"
+#include "damage.h"
+#include <stdlib.h>
+#include <string.h>
+
+static model damage_model(void) {
+    static const float w[4] = {1, 2, 3, 4};
+    model m = model_new();
+    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, sym_const(m.c, 64)), four = sym_const(m.c, 4), bytes = sym_muli(m.c, n, 4);
+    sym_t trips = sym_var(m.c, "trips", SYM_INT, sym_const(m.c, 0), sym_const(m.c, 9)), i = sym_var(m.c, "i", SYM_INT, NULL, NULL);
+    sym_t twice = sym_addi(m.c, sym_muli(m.c, n, 2), 1);
+    package_input(m.p, "x", FRIT_f32, 1, &n, NULL);
+    package_input(m.p, "y", FRIT_f32, 1, &twice, NULL);
+    package_input(m.p, "trips", FRIT_i64, 0, NULL, trips);
+    package_output(m.p, "out", FRIT_f32, 1, &n);
+    package_param_inside(m.p, package_param(m.p, "w", FRIT_f32, 1, &four), w, sizeof w);
+    int s = package_state(m.p, "s", FRIT_f32, 1, &n);
+    package_check(m.p, "<=", trips, n, "few trips", NULL, 0);
+    model_target(&m);
+    int add = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, n}, sym_ceildiv(m.c, n, four), four);
+    int quad = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, four}, NULL, NULL);
+    package_ref w_ref = package_at(package_param_buffer(m.p, 0)), packed = package_at(package_packed(m.p, sym_const(m.c, 16)));
+    package_ref x = package_at(package_input_buffer(m.p, 0)), t = package_at(package_temp(m.p, bytes));
+    package_ref u = package_at(package_temp(m.p, bytes)), st = package_at(package_state_buffer(m.p, s));
+    package_load(m.p);
+    package_launch(m.p, quad, (package_ref[]){w_ref, package_at(package_constant(m.p, w, sizeof w)), packed});
+    package_init(m.p, s);
+    package_fill(m.p, st, bytes, 4, 0x3f800000);
+    package_main(m.p);
+    package_copy(m.p, t, x, bytes);
+    package_copy(m.p, u, x, bytes);
+    package_loop(m.p, i, trips);
+    package_launch(m.p, add, (package_ref[]){t, st, u});
+    package_swap(m.p, t.buffer, u.buffer);
+    package_end(m.p);
+    package_copy(m.p, package_at(package_output_buffer(m.p, 0)), t, bytes);
+    return m;
+}
+
+/* Opens the bytes and runs them when they are accepted. Whether they were. */
+static bool try_package(const void *bytes, size_t n) {
+    frit_package *p = NULL;
+    frit_error err = {0};
+    frit_status s = frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, &err);
+    if (s != FRIT_OK) {
+        assert_true(err.message[0] != 0);
+        assert_null(p);
+        return false;
+    }
+    frit_package_release(p);
+    return true;
+}
+
+static void test_flips(void **state) {
+    (void)state;
+    model m = damage_model();
+    uint64_t n;
+    const void *bytes = model_bytes(&m, &n);
+    uint8_t *copy = aligned_alloc(64, (n + 63) / 64 * 64);
+    assert_true(try_package(bytes, n));
+    uint64_t accepted = 0, covered = sizeof(fpk_header);
+    const fpk_section *sections = (const fpk_section *)((const fpk_header *)bytes + 1);
+    for (uint32_t i = 0; i < ((const fpk_header *)bytes)->n_sections; i++)
+        covered += sizeof *sections + sections[i].size;
+    for (uint64_t i = 0; i < n; i++) {
+        memcpy(copy, bytes, n);
+        copy[i] ^= (uint8_t)(1u << i % 8);
+        accepted += try_package(copy, n);
+    }
+    /* Only bytes between sections may change unnoticed: they mean nothing. */
+    assert_int_equal(accepted, n - covered);
+    free(copy);
+    model_free(&m);
+}
+
+static void test_truncation(void **state) {
+    (void)state;
+    model m = damage_model();
+    uint64_t n;
+    const void *bytes = model_bytes(&m, &n);
+    for (uint64_t i = 0; i < n; i++) assert_false(try_package(bytes, i));
+    uint8_t *longer = malloc(n + 1);
+    memcpy(longer, bytes, n);
+    longer[n] = 0;
+    assert_false(try_package(longer, n + 1));
+    assert_true(try_package(longer, n));
+    memmove(longer + 1, longer, n); /* not aligned: copied */
+    assert_true(try_package(longer + 1, n));
+    free(longer);
+    model_free(&m);
+}
+
+static void test_version(void **state) {
+    (void)state;
+    model m = model_add();
+    uint64_t n;
+    uint8_t *bytes = (uint8_t *)model_bytes(&m, &n);
+    frit_package *p;
+    ((fpk_header *)bytes)->version++;
+    assert_fails(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err), FRIT_VERSION_MISMATCH, "version 2");
+    assert_fails(frit_package_open_memory("no package at all, but long enough for a header", 48, NULL, NULL, NULL, &p, err),
+                 FRIT_BAD_PACKAGE, "not a frit package");
+    assert_fails(frit_package_open("/nonexistent/x.fpk", &p, err), FRIT_IO, "cannot open");
+    assert_fails(frit_package_open("/", &p, err), FRIT_IO, "cannot map");
+    model_free(&m);
+}
+
+/* Every field of every record takes bad values, with the checksums made right again: what the reader accepts must also
+ * bind, plan and describe itself without harm. */
+static void test_bad_fields(void **state) {
+    (void)state;
+    model m = damage_model();
+    uint64_t n;
+    const void *bytes = model_bytes(&m, &n);
+    uint8_t *copy = aligned_alloc(64, (n + 63) / 64 * 64);
+    const fpk_header *h = bytes;
+    const fpk_section *s = (const fpk_section *)(h + 1);
+    static const uint32_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x00ffffff, 65};
+    uint64_t refused = 0, tried = 0;
+    for (uint32_t k = 0; k < h->n_sections; k++) {
+        if (s[k].kind == FPK_CODE || s[k].kind == FPK_WEIGHTS || s[k].kind == FPK_DATA) continue;
+        for (uint64_t at = 0; at + 4 <= s[k].size; at += 4) {
+            for (size_t v = 0; v < sizeof values / sizeof *values; v++, tried++) {
+                memcpy(copy, bytes, n);
+                memcpy(copy + s[k].offset + at, &values[v], 4);
+                damage_reseal(copy, n);
+                refused += !damage_exercise(copy, n);
+            }
+        }
+    }
+    assert_true(tried > 1000);
+    assert_true(refused > tried / 10);
+    free(copy);
+    model_free(&m);
+}
+
+/* ---- Memory that runs out ------------------------------------------------------------------------------------------ */
+typedef struct counting {
+    int left;  /* allocations until the one that fails; -1: none fails */
+    int live;
+    size_t live_bytes;
+} counting;
+
+static void *counted_alloc(void *ctx, size_t size, size_t align) {
+    counting *c = ctx;
+    if (c->left == 0) return NULL;
+    if (c->left > 0) c->left--;
+    void *p = aligned_alloc(align, (size + align - 1) / align * align);
+    if (p) c->live++, c->live_bytes += size;
+    return p;
+}
+static void counted_free(void *ctx, void *p, size_t size) {
+    counting *c = ctx;
+    c->live--, c->live_bytes -= size;
+    free(p);
+}
+
+/* Everything from device to run; whether nothing failed. */
+static frit_status whole_life(frit_package *p, const frit_allocator *mem) {
+    frit_device_options o = {.struct_size = sizeof o, .threads = 2, .allocator = mem};
+    frit_device *d = NULL;
+    frit_weights *w = NULL;
+    frit_session *s = NULL;
+    float x[16] = {0}, y[33] = {0}, out[32] = {0};
+    int64_t n = 16, n2 = 33, trips = 3, step = 2;
+    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &n), frit_dense(y, FRIT_f32, 1, &n2), frit_dense(&trips, FRIT_i64, 0, NULL)};
+    DLTensor z = frit_dense(out, FRIT_f32, 1, &n);
+    z.strides = &step;
+    frit_status st = frit_device_open("cpu", &o, &d, NULL);
+    if (st == FRIT_OK) st = frit_weights_create(p, d, NULL, &w, NULL);
+    if (st == FRIT_OK) st = frit_session_create(w, NULL, &s, NULL);
+    if (st == FRIT_OK) st = frit_session_prepare(s, in, 3, NULL);
+    if (st == FRIT_OK) st = frit_session_run(s, in, 3, &z, 1, NULL);
+    if (st == FRIT_NO_MEMORY && s) st = frit_session_run(s, in, 3, &z, 1, NULL); /* usable after the failure */
+    if (st == FRIT_OK && s) assert_true(out[30] == 3);
+    frit_session_release(s);
+    frit_weights_release(w);
+    frit_device_release(d);
+    return st;
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    model m = damage_model();
+    uint64_t n;
+    const void *bytes = model_bytes(&m, &n);
+    frit_package *p;
+    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err));
+    int failures = 0;
+    for (int i = 0;; i++) {
+        counting c = {.left = i};
+        frit_allocator mem = {&c, counted_alloc, counted_free};
+        frit_status st = whole_life(p, &mem);
+        assert_int_equal(c.live, 0);
+        assert_int_equal(c.live_bytes, 0);
+        if (st == FRIT_OK && c.left > 0) break;
+        assert_int_equal(st, FRIT_NO_MEMORY);
+        failures++;
+        assert_true(i < 1000);
+    }
+    assert_true(failures > 15);
+    frit_package_release(p);
+    model_free(&m);
+}
+
+/* After prepare, runs take no memory, also when a host integer changes from run to run. */
+static void test_steady_runs(void **state) {
+    (void)state;
+    model m = damage_model();
+    uint64_t n;
+    const void *bytes = model_bytes(&m, &n);
+    counting c = {.left = -1};
+    frit_allocator mem = {&c, counted_alloc, counted_free};
+    rig r = {0};
+    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &r.package, err));
+    frit_device_options o = {.struct_size = sizeof o, .threads = 1, .allocator = &mem};
+    assert_ok(frit_device_open("cpu", &o, &r.device, err));
+    assert_ok(frit_weights_create(r.package, r.device, NULL, &r.weights, err));
+    assert_ok(frit_session_create(r.weights, NULL, &r.session, err));
+    float x[16] = {0}, y[33] = {0}, out[16];
+    int64_t len = 16, len2 = 33, trips = 0;
+    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &len), frit_dense(y, FRIT_f32, 1, &len2), frit_dense(&trips, FRIT_i64, 0, NULL)};
+    DLTensor z = frit_dense(out, FRIT_f32, 1, &len);
+    assert_ok(frit_session_prepare(r.session, in, 3, err));
+    c.left = 0; /* any allocation from here on fails */
+    for (trips = 0; trips < 9; trips++) {
+        assert_ok(frit_session_run(r.session, in, 3, &z, 1, err));
+        assert_true(out[15] == (float)trips); /* each turn adds the state, 1 */
+    }
+    rig_close(&r);
+    model_free(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flips),      cmocka_unit_test(test_truncation), cmocka_unit_test(test_version),
+        cmocka_unit_test(test_bad_fields), cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_steady_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
