@@ -1,0 +1,559 @@
+/* Index notation: y[i, j in a..b] = e and f[k, r in a..b](e). */
+#include "elab_internal.h"
+#include <string.h>
+
+iaxis *el_axis_new(elab *e, const char *name, sym_t lo, sym_t extent, ir_span span) {
+    iaxis *x = arena_new_of(e->a, iaxis);
+    *x = (iaxis){.id = e->n_axes++, .name = name, .lo = lo, .extent = extent, .span = span};
+    x->var = sym_is(lo, 0) ? sym_index(e->s, name, extent)
+                           : sym_var(e->s, name, SYM_INDEX, lo, sym_addi(e->s, sym_add(e->s, lo, extent), -1));
+    int id = sym_var_id(x->var);
+    while (e->axis_of_var.len <= id)
+        vec_push(e->a, &e->axis_of_var, NULL);
+    e->axis_of_var.data[id] = x;
+    return x;
+}
+
+/* ---- Extents from uses --------------------------------------------------------------------------------------------- */
+
+typedef struct wanted {
+    const char *name;
+    ir_span span, first; /* where it is written; the use that gave the extent */
+    sym_t lo, extent;    /* extent NULL: not found yet */
+} wanted;
+typedef struct wanteds {
+    elab *e;
+    VEC(wanted) list;
+    bool failed;
+} wanteds;
+
+static wanted *want_of(wanteds *w, const char *name) {
+    for (int i = 0; i < w->list.len; i++)
+        if (!strcmp(w->list.data[i].name, name))
+            return &w->list.data[i];
+    return NULL;
+}
+
+static void found_extent(wanteds *w, wanted *x, sym_t dim, ir_span at) {
+    elab *e = w->e;
+    if (!x->extent) {
+        x->extent = dim;
+        x->first = at;
+        return;
+    }
+    if (x->first.file == 0 || el_dims_equal(e, x->extent, dim, at, arena_printf(e->a, "the uses of index '%s' agree", x->name)))
+        return;
+    diag_record *r = diag_report(e->d, MSG_AXIS_DISAGREE, el_at(e, at), x->name, sym_print(e->a, x->extent),
+                                 sym_print(e->a, dim));
+    diag_note(e->d, r, x->first, "'%s' runs over %s here", x->name, sym_print(e->a, x->extent));
+    diag_suggest(e->d, r, "write its range: '%s in 0..N'", x->name);
+    el_fail(e, r);
+    w->failed = true;
+}
+
+static bool mentions(const wanteds *w, const ast_expr *x);
+static bool sub_mentions(const wanteds *w, const ast_sub *s) {
+    return (s->value && mentions(w, s->value)) || (s->hi && mentions(w, s->hi)) || (s->step && mentions(w, s->step));
+}
+static bool mentions(const wanteds *w, const ast_expr *x) {
+    switch (x->kind) {
+    case AST_NAME:
+        for (int i = 0; i < w->list.len; i++)
+            if (!strcmp(w->list.data[i].name, x->name.text))
+                return true;
+        return false;
+    case AST_ATTR: return mentions(w, x->attr.base);
+    case AST_INDEX:
+        for (int i = 0; i < x->index.subs.len; i++)
+            if (sub_mentions(w, &x->index.subs.data[i]))
+                return true;
+        return mentions(w, x->index.base);
+    default: return true; /* anything else is not evaluated twice for its shape */
+    }
+}
+
+static int consumed(const ast_sub *s) {
+    return s->kind != AST_SUB_REST && !(s->kind == AST_SUB_EXPR && s->value->kind == AST_NONE);
+}
+
+static void bare_uses(wanteds *w, const ast_subs *subs, int rank, const sym_t *dims) {
+    int total = 0, k = 0;
+    for (int i = 0; i < subs->len; i++)
+        total += consumed(&subs->data[i]);
+    for (int i = 0; i < subs->len; i++) {
+        const ast_sub *s = &subs->data[i];
+        if (s->kind == AST_SUB_REST)
+            k += rank - total;
+        wanted *x = s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME ? want_of(w, s->value->name.text) : NULL;
+        if (x && k >= 0 && k < rank)
+            found_extent(w, x, dims[k], s->span);
+        k += consumed(s);
+    }
+}
+
+/* The shape of what is subscripted, if it is cheap to tell. */
+static bool base_shape(wanteds *w, const ast_expr *base, int *rank, const sym_t **dims) {
+    elab *e = w->e;
+    if (base->kind == AST_NAME) {
+        binding *b = el_find_local(e, base->name.text);
+        if (b && b->kind == B_STATE) {
+            *rank = b->state->type.rank;
+            *dims = b->state->type.dims;
+            return true;
+        }
+        if (!b || b->unbound || b->v.kind != V_TENSOR)
+            return false;
+        *rank = el_rank(b->v);
+        *dims = el_dims(b->v);
+        return true;
+    }
+    if (mentions(w, base))
+        return false;
+    val v = el_eval(e, base);
+    if (v.kind != V_TENSOR)
+        return false;
+    *rank = el_rank(v);
+    *dims = el_dims(v);
+    return true;
+}
+
+static void uses_in(wanteds *w, const ast_expr *x);
+
+static void uses_in_index(wanteds *w, const ast_expr *x) {
+    int rank;
+    const sym_t *dims;
+    bool any = false;
+    for (int i = 0; i < x->index.subs.len; i++) {
+        const ast_sub *s = &x->index.subs.data[i];
+        any = any || (s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME && want_of(w, s->value->name.text));
+        if (s->value) uses_in(w, s->value);
+        if (s->hi) uses_in(w, s->hi);
+    }
+    uses_in(w, x->index.base);
+    if (any && base_shape(w, x->index.base, &rank, &dims))
+        bare_uses(w, &x->index.subs, rank, dims);
+}
+
+static void uses_in(wanteds *w, const ast_expr *x) {
+    if (w->failed || el_deep(w->e, x->span)) {
+        w->failed = true;
+        return;
+    }
+    switch (x->kind) {
+    case AST_LIST:
+        for (int i = 0; i < x->items.len; i++)
+            uses_in(w, x->items.data[i]);
+        return;
+    case AST_UNARY: uses_in(w, x->unary.operand); return;
+    case AST_CHAIN:
+        uses_in(w, x->chain.first);
+        for (int i = 0; i < x->chain.links.len; i++)
+            uses_in(w, x->chain.links.data[i].rhs);
+        return;
+    case AST_SELECT:
+        uses_in(w, x->select.cond);
+        uses_in(w, x->select.then);
+        uses_in(w, x->select.otherwise);
+        return;
+    case AST_CALL:
+        for (int i = 0; i < x->call.args.len; i++)
+            uses_in(w, x->call.args.data[i].value);
+        return;
+    case AST_INDEX: uses_in_index(w, x); return;
+    case AST_ATTR: uses_in(w, x->attr.base); return;
+    default: return;
+    }
+}
+
+/* ---- Axes of a statement or call ----------------------------------------------------------------------------------- */
+
+static bool want_range(wanteds *w, const ast_sub *s) {
+    elab *e = w->e;
+    wanted x = {.name = s->name.text, .span = s->span};
+    sym_t hi;
+    if (!el_eval_int(e, s->value, &x.lo, "the beginning of a range") || !el_eval_int(e, s->hi, &hi, "the end of a range"))
+        return false;
+    x.extent = sym_sub(e->s, hi, x.lo);
+    if (sym_prove_lt(e->s, x.extent, sym_const(e->s, 0))) {
+        el_fail(e, diag_report(e->d, MSG_BAD_RANGE, el_at(e, s->span), sym_print(e->a, x.lo), sym_print(e->a, hi)));
+        return false;
+    }
+    vec_push(e->a, &w->list, x);
+    return true;
+}
+
+static bool want_name(wanteds *w, const ast_sub *s) {
+    wanted x = {.name = s->value->name.text, .span = s->span, .lo = sym_const(w->e->s, 0)};
+    vec_push(w->e->a, &w->list, x);
+    return true;
+}
+
+/* Binds every wanted name as an axis in the innermost scope. */
+static bool make_axes(wanteds *w) {
+    elab *e = w->e;
+    for (int i = 0; i < w->list.len; i++) {
+        wanted *x = &w->list.data[i];
+        if (!x->extent) {
+            diag_record *r = diag_report(e->d, MSG_AXIS_EXTENT, el_at(e, x->span), x->name);
+            diag_suggest(e->d, r, "write its range: '%s in 0..N'", x->name);
+            el_fail(e, r);
+            return false;
+        }
+        iaxis *a = el_axis_new(e, x->name, x->lo, el_resolve(e, x->extent), x->span);
+        el_bind(e, e->scope, x->name, v_int(a->var), x->span)->kind = B_AXIS;
+    }
+    return true;
+}
+
+static iaxis *axis_named(elab *e, const char *name) {
+    binding *b = el_find_local(e, name);
+    return b && b->kind == B_AXIS ? e->axis_of_var.data[sym_var_id(b->v.i)] : NULL;
+}
+
+/* ---- f[k](e) ------------------------------------------------------------------------------------------------------- */
+
+static bool takes_axis(val f) {
+    if (f.kind == V_BUILTIN)
+        return el_builtin_takes(f.builtin, "axis");
+    for (int i = 0; f.kind == V_FN && i < f.fn->fn->statics.len; i++)
+        if (!strcmp(f.fn->fn->statics.data[i].name.text, "axis"))
+            return true;
+    return false;
+}
+
+static bool callee_axes(wanteds *w, const ast_subs *subs, const ast_args *args) {
+    elab *e = w->e;
+    for (int i = 0; i < subs->len; i++) {
+        const ast_sub *s = &subs->data[i];
+        bool bare = s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME;
+        if (s->kind != AST_SUB_RANGE && !bare) {
+            el_fail(e, diag_report(e->d, MSG_BAD_SUBSCRIPT, el_at(e, s->span), "an index is a name or 'name in a..b'"));
+            return false;
+        }
+        if (want_of(w, bare ? s->value->name.text : s->name.text)) {
+            el_fail(e, diag_report(e->d, MSG_BAD_SUBSCRIPT, el_at(e, s->span), "an index is named once"));
+            return false;
+        }
+        if (bare ? !want_name(w, s) : !want_range(w, s))
+            return false;
+    }
+    for (int i = 0; i < w->list.len; i++) /* a written range is the extent, whatever the uses are */
+        if (w->list.data[i].extent)
+            w->list.data[i].first = (ir_span){0};
+    for (int i = 0; i < args->len; i++)
+        uses_in(w, args->data[i].value);
+    return !w->failed && make_axes(w);
+}
+
+/* e tabulated over the new axes, which become own dims in front. */
+static val tabulate(elab *e, val v, int first_axis, int n, ir_span at) {
+    v = el_tensor(e, v, FRIT_DTYPE_COUNT, at);
+    if (v.kind != V_TENSOR)
+        return v;
+    iaxis *fresh[IR_MAX_RANK], **all;
+    val with = {.kind = V_TENSOR, .n_axes = (uint8_t)n, .axes = fresh};
+    for (int i = 0, k = 0; i < e->axis_of_var.len && k < n; i++)
+        if (e->axis_of_var.data[i] && e->axis_of_var.data[i]->id >= first_axis &&
+            e->axis_of_var.data[i]->id < first_axis + n)
+            fresh[k++] = e->axis_of_var.data[i];
+    int n_axes = el_union_axes(e, (val[]){v, with}, 2, &all);
+    if (n_axes + el_rank(v) > IR_MAX_RANK)
+        return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, at), n_axes + el_rank(v), IR_MAX_RANK));
+    sym_t dims[IR_MAX_RANK];
+    for (int i = 0; i < el_rank(v); i++)
+        dims[i] = el_dims(v)[i];
+    v = el_spread(e, v, n_axes, all, el_rank(v), dims);
+    return el_own_axes(v, n);
+}
+
+static val notation_args(elab *e, val f, const char *name, const ast_expr *x, int first_axis, int n) {
+    const ast_args *in = &x->call.args;
+    arg *args = arena_array(e->a, arg, in->len + 2);
+    if (!in->len || in->data[0].name.text)
+        return el_fail(e, diag_report(e->d, MSG_MISSING_ARGUMENT, el_at(e, x->span), name, "the expression"));
+    for (int i = 0; i < in->len; i++) {
+        args[i] = (arg){el_eval(e, in->data[i].value), in->data[i].value->span, in->data[i].name.text};
+        if (args[i].v.kind == V_ERROR)
+            return v_error();
+    }
+    e->b.span = el_at(e, x->span);
+    args[0].v = tabulate(e, args[0].v, first_axis, n, args[0].span);
+    if (args[0].v.kind != V_TENSOR)
+        return v_error();
+    val *axes = arena_array(e->a, val, n + 1);
+    for (int i = 0; i < n; i++)
+        axes[i] = v_consti(e, i);
+    args[in->len] = (arg){n == 1 ? axes[0] : v_list(axes, n), x->span, "axis"};
+    const char *prefix = e->frame->prefix;
+    if (x->call.from) {
+        const char *p = el_eval_string(e, x->call.from);
+        if (!p)
+            return v_error();
+        prefix = arena_printf(e->a, "%s%s.", prefix, p);
+    }
+    return el_call_value(e, f, name, args, in->len + 1, prefix, x->span);
+}
+
+val el_call_notation(elab *e, const ast_expr *x) {
+    const ast_expr *callee = x->call.callee;
+    const char *name;
+    val f = el_callee(e, callee->index.base, &name);
+    if (f.kind == V_ERROR)
+        return f;
+    if (!takes_axis(f))
+        return el_fail(e, diag_report(e->d, MSG_NEEDS_AXIS, el_at(e, callee->span), name));
+    if (callee->index.subs.len > IR_MAX_RANK / 2)
+        return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, callee->span), callee->index.subs.len, IR_MAX_RANK / 2));
+    wanteds w = {.e = e};
+    el_scope_push(e);
+    int first = e->n_axes;
+    val r = v_error();
+    if (callee_axes(&w, &callee->index.subs, &x->call.args))
+        r = notation_args(e, f, name, x, first, w.list.len);
+    el_scope_pop(e);
+    return r;
+}
+
+/* ---- y[i] = e, y not yet bound ------------------------------------------------------------------------------------- */
+
+static binding *loop_var(elab *e, const ast_sub *s) {
+    if (s->kind != AST_SUB_EXPR || s->value->kind != AST_NAME)
+        return NULL;
+    binding *b = el_find_local(e, s->value->name.text);
+    return b && b->kind == B_LOOP ? b : NULL;
+}
+
+typedef struct shape_plan { /* own dims of y in target order, and where each comes from in the value */
+    int n;
+    int from[IR_MAX_RANK];    /* own dim of the value, -1: a stacking loop */
+    sym_t dims[IR_MAX_RANK];
+    binding *loop[IR_MAX_RANK];
+} shape_plan;
+
+static bool too_many(elab *e, const ast_target *t) {
+    el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, t->span), IR_MAX_RANK + 1, IR_MAX_RANK));
+    return false;
+}
+
+static bool new_sub(elab *e, const ast_sub *s, shape_plan *p, int *next_axis, int *next_own, int n_fresh, val v) {
+    binding *l = loop_var(e, s);
+    if (l) {
+        if (!sym_is(l->loop->lo, 0)) {
+            el_fail(e, diag_report(e->d, MSG_AXIS_START, el_at(e, s->span), l->name, sym_print(e->a, l->loop->lo)));
+            return false;
+        }
+        p->loop[p->n] = l;
+        p->dims[p->n] = l->loop->hi;
+        p->from[p->n++] = -1;
+        return true;
+    }
+    const char *name = s->kind == AST_SUB_RANGE ? s->name.text : s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME ? s->value->name.text : NULL;
+    iaxis *x = name ? axis_named(e, name) : NULL;
+    if (x && x->id >= e->statement_axis) {
+        if (!sym_is(x->lo, 0)) {
+            el_fail(e, diag_report(e->d, MSG_AXIS_START, el_at(e, s->span), name, sym_print(e->a, x->lo)));
+            return false;
+        }
+        p->from[p->n++] = (*next_axis)++;
+        return true;
+    }
+    if (s->kind == AST_SUB_SLICE && !s->value && !s->hi && !s->step && *next_own < el_rank(v)) {
+        p->from[p->n++] = (*next_own)++;
+        return true;
+    }
+    if (s->kind == AST_SUB_SLICE) {
+        el_fail(e, diag_report(e->d, MSG_BAD_SUBSCRIPT, el_at(e, s->span), "a ':' on the left stands for a dim of the value"));
+        return false;
+    }
+    diag_record *r = diag_report(e->d, MSG_NEW_SUBSCRIPT, el_at(e, s->span));
+    if (name)
+        diag_suggest(e->d, r, "'%s' has a value already; index with a fresh name", name);
+    el_fail(e, r);
+    return false;
+}
+
+/* v's own dims are the fresh axes in order, then the value's. */
+static bool plan_shape(elab *e, const ast_target *t, val v, int n_fresh, shape_plan *p) {
+    int next_axis = 0, next_own = n_fresh, colons = 0;
+    *p = (shape_plan){0};
+    for (int i = 0; i < t->subs.len; i++)
+        colons += t->subs.data[i].kind == AST_SUB_SLICE;
+    int rest = el_rank(v) - n_fresh - colons;
+    for (int i = 0; i < t->subs.len; i++) {
+        const ast_sub *s = &t->subs.data[i];
+        if (p->n >= IR_MAX_RANK)
+            return too_many(e, t);
+        if (s->kind == AST_SUB_REST) {
+            for (; rest > 0; rest--)
+                p->from[p->n++] = next_own++;
+            continue;
+        }
+        if (!new_sub(e, s, p, &next_axis, &next_own, n_fresh, v))
+            return false;
+    }
+    while (next_own < el_rank(v) && p->n < IR_MAX_RANK)
+        p->from[p->n++] = next_own++;
+    for (int i = 0; i < p->n; i++)
+        if (p->from[i] >= 0)
+            p->dims[i] = el_dims(v)[p->from[i]];
+    return true;
+}
+
+/* The outermost loop whose counter is in the target, or NULL. */
+static loop_rec *outermost(elab *e, const shape_plan *p) {
+    loop_rec *found = NULL;
+    for (loop_rec *l = e->loops; l; l = l->up)
+        for (int i = 0; i < p->n; i++)
+            if (p->loop[i] && p->loop[i]->loop == l)
+                found = l;
+    return found;
+}
+
+/* y begins as zeros in front of loop `outer` and is carried by every run-time loop from there to here. */
+static binding *begin_stack(elab *e, const ast_name *name, val piece, const shape_plan *p, loop_rec *outer) {
+    loop_rec *chain[64];
+    int n = 0;
+    for (loop_rec *l = e->loops; l; l = l->up) {
+        if (l->run_time && n < 64)
+            chain[n++] = l;
+        if (l == outer)
+            break;
+    }
+    sym_t dims[2 * IR_MAX_RANK];
+    for (int i = 0; i < piece.n_axes; i++)
+        dims[i] = piece.t->type.dims[i];
+    for (int i = 0; i < p->n; i++)
+        dims[piece.n_axes + i] = p->dims[i];
+    ir_type type = ir_tensor(e->m, el_dtype(piece), piece.n_axes + p->n, dims);
+    ir_builder *at = n ? &chain[n - 1]->before : &e->b;
+    at->span = e->b.span;
+    ir_value *zero = frit_dtype_is_float(el_dtype(piece)) ? ir_splat(at, type, 0) : ir_splat_int(at, type, 0);
+    val v = v_tensor_axes(zero, piece.n_axes, piece.axes);
+    binding *b = el_bind(e, outer->outside, name->text, v, name->span);
+    for (int i = n - 1; i >= 0; i--) {
+        carried c = {.b = b, .init = b->v, .stacked = true};
+        c.arg = ir_block_add_arg(e->m, chain[i]->block, type, name->text);
+        if (chain[i]->cond)
+            ir_block_add_arg(e->m, chain[i]->cond, type, name->text);
+        vec_push(e->a, &chain[i]->carried, c);
+        b->v = v_tensor_axes(c.arg, piece.n_axes, piece.axes);
+    }
+    return b;
+}
+
+static bool stack_piece(elab *e, const ast_target *t, val piece, const shape_plan *p, loop_rec *outer) {
+    sym_t dims[IR_MAX_RANK];
+    int perm[IR_MAX_RANK], n = 0;
+    for (int i = 0; i < p->n; i++)
+        if (p->from[i] >= 0)
+            perm[n++] = p->from[i];
+    piece = el_transpose(e, piece, perm);
+    for (int i = 0; i < p->n; i++)
+        dims[i] = p->from[i] >= 0 ? p->dims[i] : sym_const(e->s, 1);
+    binding *b = begin_stack(e, &t->name, piece, p, outer);
+    access a = {.base = b->v, .span = t->span, .n_axes = b->v.n_axes, .axes = (iaxis **)b->v.axes};
+    for (int i = 0; i < p->n; i++) {
+        a.own_dims[a.n_own] = dims[i];
+        a.own_vars[a.n_own] = sym_index(e->s, "k", dims[i]);
+        a.coord[i] = p->from[i] >= 0 ? a.own_vars[a.n_own] : p->loop[i]->v.i;
+        a.range[i] = true;
+        a.n_own++;
+    }
+    val r = el_update(e, &a, el_reshape(e, piece, p->n, dims), false, t->span);
+    if (r.kind == V_ERROR)
+        return false;
+    el_rebind(e, b, r);
+    return true;
+}
+
+static bool create(elab *e, const ast_target *t, val v, int first_axis, int n_fresh) {
+    shape_plan p;
+    v = tabulate(e, v, first_axis, n_fresh, t->span);
+    if (v.kind != V_TENSOR)
+        return false;
+    v.weak = STRONG;
+    if (!plan_shape(e, t, v, n_fresh, &p))
+        return false;
+    loop_rec *outer = outermost(e, &p);
+    if (outer)
+        return stack_piece(e, t, v, &p, outer);
+    v = el_transpose(e, v, p.from);
+    scope *home = e->scope->up; /* the axes' own scope ends with the statement */
+    el_bind(e, home, t->name.text, v, t->name.span);
+    return true;
+}
+
+/* ---- The statement ------------------------------------------------------------------------------------------------- */
+
+static bool fresh_name(elab *e, const ast_sub *s) {
+    return s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME && !el_known(e, s->value->name.text);
+}
+
+static bool target_axes(wanteds *w, const ast_target *t, const ast_expr *value, const binding *b) {
+    elab *e = w->e;
+    for (int i = 0; i < t->subs.len; i++) {
+        const ast_sub *s = &t->subs.data[i];
+        if (s->kind == AST_SUB_RANGE ? !want_range(w, s) : fresh_name(e, s) && !want_of(w, s->value->name.text) && !want_name(w, s))
+            return false;
+    }
+    if (w->list.len > IR_MAX_RANK)
+        return too_many(e, t);
+    for (int i = 0; i < w->list.len; i++)
+        if (w->list.data[i].extent)
+            w->list.data[i].first = (ir_span){0};
+    if (value && w->list.len)
+        uses_in(w, value);
+    bool any_left = false;
+    for (int i = 0; i < w->list.len; i++)
+        any_left |= !w->list.data[i].extent;
+    if (any_left && b && (b->kind == B_STATE || b->v.kind == V_TENSOR)) {
+        const sym_t *dims = b->kind == B_STATE ? b->state->type.dims : el_dims(b->v);
+        bare_uses(w, &t->subs, b->kind == B_STATE ? b->state->type.rank : el_rank(b->v), dims);
+    }
+    return !w->failed && make_axes(w);
+}
+
+static bool update(elab *e, const ast_target *t, binding *b, val v, bool add) {
+    access a;
+    val base = b->kind == B_STATE ? el_state_read(e, b) : b->v;
+    if (base.kind != V_TENSOR) {
+        if (base.kind != V_ERROR)
+            el_fail(e, diag_report(e->d, MSG_EXPECTED_VALUE, el_at(e, t->name.span), "a tensor", el_describe(e, base)));
+        return false;
+    }
+    v = el_convert_to(e, v, el_dtype(base), t->name.text, t->span);
+    if (v.kind != V_TENSOR || !el_access(e, base, &t->subs, t->span, &a))
+        return false;
+    val r = el_update(e, &a, v, add, t->span);
+    if (r.kind != V_TENSOR)
+        return false;
+    if (b->kind == B_STATE)
+        el_state_write(e, b, r);
+    else
+        el_rebind(e, b, r);
+    return true;
+}
+
+bool el_assign_indexed(elab *e, const ast_target *t, const ast_expr *value, const val *given, bool add, ir_span at) {
+    binding *b = el_find_local(e, t->name.text);
+    if (b && b->unbound)
+        b = NULL;
+    if (!b && add) {
+        ast_name n = t->name;
+        el_lookup(e, &n);
+        return false;
+    }
+    wanteds w = {.e = e};
+    int outer_axis = e->statement_axis;
+    el_scope_push(e);
+    e->statement_axis = e->n_axes;
+    bool ok = target_axes(&w, t, value, b);
+    int first = e->statement_axis, n = w.list.len;
+    val v = !ok ? v_error() : given ? *given : el_eval(e, value);
+    e->statement_axis = first;
+    e->b.span = el_at(e, at);
+    ok = v.kind != V_ERROR && (b ? update(e, t, b, v, add) : create(e, t, v, first, n));
+    el_scope_pop(e);
+    e->statement_axis = outer_axis;
+    return ok;
+}

@@ -1,0 +1,555 @@
+/* Types: matching dims against the names of a signature, solving them, and what two dims being equal means. */
+#include "elab_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Given on the command line ------------------------------------------------------------------------------------- */
+
+static val parse_define(elab *e, const char *text) {
+    char *end;
+    if (!strcmp(text, "true") || !strcmp(text, "false"))
+        return v_bool(!strcmp(text, "true"));
+    long long i = strtoll(text, &end, 0);
+    if (end != text && !*end)
+        return v_consti(e, i);
+    double d = strtod(text, &end);
+    if (end != text && !*end)
+        return v_num(d);
+    frit_dtype t = frit_dtype_from_name(text, strlen(text));
+    return t != FRIT_DTYPE_COUNT ? v_dtype(t) : v_str(text);
+}
+
+bool el_define(elab *e, const char *name, val *out) {
+    for (int i = e->o->n_defines - 1; i >= 0; i--) {
+        if (strcmp(e->o->defines[i].name, name))
+            continue;
+        e->define_used[i] = true;
+        *out = parse_define(e, e->o->defines[i].value);
+        return true;
+    }
+    return false;
+}
+
+/* ---- Facts about dims ---------------------------------------------------------------------------------------------- */
+
+void el_check(elab *e, const char *op, sym_t lhs, sym_t rhs, const char *text, ir_span at) {
+    for (int i = 0; i < e->m->checks.len; i++) {
+        const ir_check *c = &e->m->checks.data[i];
+        if (c->lhs == lhs && c->rhs == rhs && !strcmp(c->op, op))
+            return;
+    }
+    ir_check c = {op, lhs, rhs, text ? arena_strdup(e->m->arena, text) : NULL, el_at(e, at)};
+    vec_push(e->m->arena, &e->m->checks, c);
+}
+
+struct subst {
+    elab *e;
+    sym_t var, to;
+};
+
+static sym_t subst_one(const struct subst *s, sym_t x) {
+    return sym_uses(x, s->var) ? sym_subst(s->e->s, x, 1, &s->var, &s->to) : x;
+}
+
+static void subst_list(const struct subst *s, int n, const sym_t *v, const sym_t **out) {
+    for (int i = 0; i < n; i++) {
+        if (subst_one(s, v[i]) == v[i])
+            continue;
+        sym_t *fresh = arena_array(s->e->m->arena, sym_t, n);
+        for (int k = 0; k < n; k++)
+            fresh[k] = subst_one(s, v[k]);
+        *out = fresh;
+        return;
+    }
+}
+
+static void subst_block(const struct subst *s, ir_block *b) {
+    for (int i = 0; i < b->n_args; i++)
+        subst_list(s, b->args[i]->type.rank, b->args[i]->type.dims, &b->args[i]->type.dims);
+    for (ir_op *op = b->first; op; op = op->next) {
+        for (int i = 0; i < op->n_results; i++)
+            subst_list(s, op->results[i].type.rank, op->results[i].type.dims, &op->results[i].type.dims);
+        for (int i = 0; i < op->n_attrs; i++)
+            if (ir_attr_table[op->attrs[i].key].kind == IR_ATTR_SYMS)
+                subst_list(s, op->attrs[i].syms.n, op->attrs[i].syms.v, &op->attrs[i].syms.v);
+        for (int i = 0; i < op->n_blocks; i++)
+            subst_block(s, op->blocks[i]);
+    }
+}
+
+/* Everything made so far says `to` instead of var: the program sees one dim, not two that happen to be equal. */
+void el_substitute(elab *e, sym_t var, sym_t to) {
+    struct subst s = {e, var, to};
+    vec_push(e->a, &e->subst_var, var);
+    vec_push(e->a, &e->subst_to, to);
+    for (ir_func *f = e->m->funcs; f; f = f->next)
+        subst_block(&s, f->body);
+    for (loop_rec *l = e->loops; l; l = l->up) {
+        if (l->block)
+            subst_block(&s, l->block);
+        if (l->cond)
+            subst_block(&s, l->cond);
+        l->lo = subst_one(&s, l->lo);
+        l->hi = l->hi ? subst_one(&s, l->hi) : NULL;
+    }
+    for (int i = 0; i < e->open_blocks.len; i++)
+        subst_block(&s, e->open_blocks.data[i]);
+    for (int i = 0; i < e->m->globals.len; i++)
+        subst_list(&s, e->m->globals.data[i]->type.rank, e->m->globals.data[i]->type.dims, &e->m->globals.data[i]->type.dims);
+    for (int i = 0; i < e->m->checks.len; i++) {
+        e->m->checks.data[i].lhs = subst_one(&s, e->m->checks.data[i].lhs);
+        e->m->checks.data[i].rhs = subst_one(&s, e->m->checks.data[i].rhs);
+    }
+    for (int i = 0; i < e->axis_of_var.len; i++) {
+        iaxis *x = e->axis_of_var.data[i];
+        if (x) {
+            x->lo = subst_one(&s, x->lo);
+            x->extent = subst_one(&s, x->extent);
+        }
+    }
+    for (int i = 0; i < e->m->symbols.len; i++) {
+        if (e->m->symbols.data[i] != var)
+            continue;
+        memmove(&e->m->symbols.data[i], &e->m->symbols.data[i + 1], sizeof(sym_t) * (size_t)(e->m->symbols.len - i - 1));
+        e->m->symbols.len--;
+        break;
+    }
+}
+
+static bool is_free(const elab *e, sym_t s) {
+    for (int i = 0; i < e->free_dims.len; i++)
+        if (e->free_dims.data[i] == s)
+            return true;
+    return false;
+}
+
+static bool unify_if(elab *e, sym_t var, sym_t to) {
+    if (!is_free(e, var) || sym_uses(to, var) || !el_runs_known(e, to))
+        return false;
+    el_substitute(e, var, to);
+    return true;
+}
+
+bool el_dims_merge(elab *e, sym_t a, sym_t b) {
+    a = el_resolve(e, a);
+    b = el_resolve(e, b);
+    return a == b || unify_if(e, b, a) || unify_if(e, a, b);
+}
+
+struct known {
+    elab *e;
+    bool ok;
+};
+static void known_var(void *u, sym_t var) {
+    struct known *k = u;
+    for (int i = k->e->m->symbols.len - 1; i >= 0; i--)
+        if (k->e->m->symbols.data[i] == var)
+            return;
+    k->ok = false;
+}
+
+bool el_runs_known(elab *e, sym_t s) {
+    struct known k = {e, true};
+    sym_each_var(s, known_var, &k);
+    return k.ok;
+}
+
+static bool dim_var(elab *e, sym_t s) { return sym_is_var(s) && sym_var_role(s) == SYM_DIM && el_runs_known(e, s); }
+
+/* Dims of inputs are unified too: binding them per run compares the tensors that share a symbol. */
+bool el_dims_equal(elab *e, sym_t a, sym_t b, ir_span at, const char *text) {
+    a = el_resolve(e, a);
+    b = el_resolve(e, b);
+    if (el_dims_merge(e, a, b))
+        return true;
+    if (sym_prove_lt(e->s, a, b) || sym_prove_lt(e->s, b, a) || !el_runs_known(e, a) || !el_runs_known(e, b))
+        return false;
+    if (dim_var(e, b) && !sym_uses(a, b) && dim_var(e, a))
+        el_substitute(e, b, a);
+    else
+        el_check(e, "==", a, b, text, at);
+    return true;
+}
+
+static void bound_var(elab *e, sym_t var, bool upper, sym_t limit) {
+    if (!sym_uses(limit, var))
+        sym_var_bound(e->s, var, upper ? NULL : limit, upper ? limit : NULL, 1);
+}
+
+/* Records what lhs <= rhs says about the variable that is an integer input, else about a lone dim. */
+void el_bound(elab *e, const char *op, sym_t lhs, sym_t rhs) {
+    bool strict = !strcmp(op, "<");
+    if (!strict && strcmp(op, "<="))
+        return;
+    for (int i = e->m->symbols.len - 1; i >= 0; i--) {
+        sym_t v = e->m->symbols.data[i], coef, rest, d = sym_sub(e->s, rhs, lhs);
+        bool lone = lhs == v || rhs == v;
+        if ((sym_var_role(v) != SYM_INT && !lone) || !sym_linear(e->s, d, v, &coef, &rest))
+            continue;
+        if (strict)
+            rest = sym_addi(e->s, rest, -1);
+        if (sym_is(coef, -1)) /* v <= rest */
+            bound_var(e, v, true, rest);
+        else if (sym_is(coef, 1)) /* v >= -rest */
+            bound_var(e, v, false, sym_muli(e->s, rest, -1));
+        else
+            continue;
+        return;
+    }
+}
+
+/* ---- Dtypes of types ----------------------------------------------------------------------------------------------- */
+
+static bool dtype_kind_ok(const char *kind, frit_dtype t) {
+    if (!strcmp(kind, "float"))
+        return frit_dtype_is_float(t);
+    if (!strcmp(kind, "integer"))
+        return frit_dtype_is_int(t);
+    return strcmp(kind, "number") || t != FRIT_bool;
+}
+
+static frit_dtype bind_dtype(elab *e, binding *b, frit_dtype actual, ir_span at) {
+    if (actual == FRIT_DTYPE_COUNT)
+        return actual;
+    if (b->v.kind == V_STR && !dtype_kind_ok(b->v.s, actual)) { /* an unbound dtype parameter keeps its kind here */
+        el_fail(e, diag_report(e->d, MSG_DTYPE_KIND, el_at(e, at), b->name, b->v.s, frit_dtype_name(actual)));
+        return FRIT_DTYPE_COUNT;
+    }
+    b->unbound = false;
+    b->v = v_dtype(actual);
+    return actual;
+}
+
+frit_dtype el_type_dtype(elab *e, const ast_type *t, frit_dtype actual, ir_span at) {
+    binding *b = el_find_local(e, t->name.text);
+    if (b && b->unbound)
+        return bind_dtype(e, b, actual, at);
+    val v = el_lookup(e, &t->name);
+    if (v.kind == V_DTYPE)
+        return (frit_dtype)v.dtype;
+    if (v.kind != V_ERROR)
+        el_fail(e, diag_report(e->d, MSG_EXPECTED_VALUE, el_at(e, t->name.span), "a dtype", el_describe(e, v)));
+    return FRIT_DTYPE_COUNT;
+}
+
+/* ---- Matching ------------------------------------------------------------------------------------------------------ */
+
+static const char *rest_name(elab *e, const ast_sub *s) {
+    return s->name.text ? arena_printf(e->a, "...%s", s->name.text) : "...";
+}
+
+static bool rank_mismatch(elab *e, const ast_subs *subs, int rank, const sym_t *dims, place_of w, bool open) {
+    int n = subs->len - open;
+    const char *need = arena_printf(e->a, "%s%d", open ? "at least " : "", n);
+    diag_record *r = diag_report(e->d, MSG_RANK_MISMATCH, el_at(e, w.at), w.what, rank, need);
+    diag_note(e->d, r, w.decl, "declared here; the value has shape %s", el_dims_text(e, dims, rank));
+    el_fail(e, r);
+    return false;
+}
+
+static bool match_rest(elab *e, const ast_sub *s, int n, const sym_t *dims, place_of w) {
+    const char *name = rest_name(e, s);
+    binding *b = el_find_local(e, name);
+    if (!b || b->unbound) {
+        val *items = arena_array(e->a, val, n + 1);
+        for (int i = 0; i < n; i++)
+            items[i] = v_int(dims[i]);
+        el_bind(e, e->frame->scope, name, v_list(items, n), w.at);
+        return true;
+    }
+    bool same = b->v.count == n;
+    for (int i = 0; same && i < n; i++)
+        same = el_dims_equal(e, b->v.items[i].i, dims[i], w.at, NULL);
+    if (same)
+        return true;
+    sym_t bound[IR_MAX_RANK];
+    for (int i = 0; i < b->v.count; i++)
+        bound[i] = el_resolve(e, b->v.items[i].i);
+    diag_record *r = diag_report(e->d, MSG_REST_MISMATCH, el_at(e, w.at), w.what, el_dims_text(e, dims, n), name,
+                                 el_dims_text(e, bound, b->v.count));
+    diag_note(e->d, r, b->span, "'%s' was bound here", name);
+    el_fail(e, r);
+    return false;
+}
+
+static binding *bind_dim(elab *e, binding *b, const char *name, sym_t s, ir_span at) {
+    if (!b)
+        b = el_bind(e, e->frame->scope, name, v_int(s), at);
+    b->unbound = false;
+    b->v = v_int(s);
+    b->span = at;
+    b->is_dim = true;
+    return b;
+}
+
+static binding *unknown_dim(elab *e, const char *name, bool *unknown) {
+    binding *b = el_find_local(e, name);
+    *unknown = b ? b->unbound : !el_known(e, name);
+    return b;
+}
+
+bool el_match_dims(elab *e, const ast_subs *subs, int rank, const sym_t *dims, place_of w, equations *eqs) {
+    int open = -1;
+    for (int i = 0; i < subs->len; i++)
+        if (subs->data[i].kind == AST_SUB_REST)
+            open = i;
+    int n = subs->len - (open >= 0), extra = rank - n;
+    if (open >= 0 ? extra < 0 : extra != 0)
+        return rank_mismatch(e, subs, rank, dims, w, open >= 0);
+    if (open >= 0 && !match_rest(e, &subs->data[open], extra, dims + open, w))
+        return false;
+    for (int i = 0, k = 0; i < subs->len; i++) {
+        const ast_sub *s = &subs->data[i];
+        if (s->kind == AST_SUB_REST) {
+            k += extra;
+            continue;
+        }
+        if (s->kind != AST_SUB_EXPR)
+            return el_fail(e, diag_report(e->d, MSG_BAD_DIM, el_at(e, s->span))).kind != V_ERROR;
+        bool unknown = false;
+        binding *b = s->value->kind == AST_NAME ? unknown_dim(e, s->value->name.text, &unknown) : NULL;
+        if (s->value->kind == AST_NAME && unknown)
+            bind_dim(e, b, s->value->name.text, dims[k], w.at);
+        else
+            vec_push(e->a, eqs, ((equation){s->value, dims[k], w, k}));
+        k++;
+    }
+    return true;
+}
+
+/* The names in x that nothing defines yet; at most two are of interest. */
+static int unknown_names(elab *e, const ast_expr *x, const char *found[2], int n) {
+    bool unknown;
+    switch (x->kind) {
+    case AST_NAME:
+        unknown_dim(e, x->name.text, &unknown);
+        if (unknown && !(n > 0 && !strcmp(found[0], x->name.text)) && n < 2)
+            found[n++] = x->name.text;
+        return n;
+    case AST_CHAIN:
+        n = unknown_names(e, x->chain.first, found, n);
+        for (int i = 0; i < x->chain.links.len && n < 2; i++)
+            n = unknown_names(e, x->chain.links.data[i].rhs, found, n);
+        return n;
+    case AST_UNARY: return unknown_names(e, x->unary.operand, found, n);
+    case AST_SELECT:
+        n = unknown_names(e, x->select.cond, found, n);
+        n = unknown_names(e, x->select.then, found, n);
+        return unknown_names(e, x->select.otherwise, found, n);
+    case AST_CALL:
+        for (int i = 0; i < x->call.args.len && n < 2; i++)
+            n = unknown_names(e, x->call.args.data[i].value, found, n);
+        return n;
+    default: return n;
+    }
+}
+
+static bool dim_mismatch(elab *e, const equation *q, sym_t want_dim) {
+    diag_record *r = diag_report(e->d, MSG_DIM_MISMATCH, el_at(e, q->w.at), q->w.what, q->dim + 1,
+                                 sym_print(e->a, q->actual), sym_print(e->a, want_dim));
+    diag_note(e->d, r, q->pattern->span, "declared here");
+    if (q->pattern->kind == AST_NAME) {
+        const char *name = q->pattern->name.text;
+        binding *b = el_find_local(e, name);
+        if (b)
+            diag_note(e->d, r, b->span, "'%s' is %s because of this", name, sym_print(e->a, want_dim));
+        else
+            diag_note(e->d, r, (ir_span){0}, "'%s' is a const of this file; another name would be a new dim", name);
+    }
+    el_fail(e, r);
+    return false;
+}
+
+static bool eval_dim(elab *e, const ast_expr *x, sym_t *out) {
+    if (!el_eval_int(e, x, out, "a dim"))
+        return false;
+    *out = el_resolve(e, *out);
+    return true;
+}
+
+static bool check_equation(elab *e, const equation *q) {
+    sym_t w;
+    if (!eval_dim(e, q->pattern, &w))
+        return false;
+    const char *text = arena_printf(e->a, "dim %d of %s is %s, expected %s", q->dim + 1, q->w.what,
+                                    sym_print(e->a, q->actual), sym_print(e->a, w));
+    return el_dims_equal(e, w, q->actual, q->w.at, text) || dim_mismatch(e, q, w);
+}
+
+static bool not_divisible(elab *e, const equation *q, sym_t whole, sym_t by) {
+    diag_record *r = diag_report(e->d, MSG_NOT_DIVISIBLE, el_at(e, q->w.at), sym_print(e->a, whole), sym_print(e->a, by));
+    diag_note(e->d, r, q->pattern->span, "dim %d of %s is declared here", q->dim + 1, q->w.what);
+    el_fail(e, r);
+    return false;
+}
+
+static bool unsolved(elab *e, const char *name, ir_span at) {
+    diag_record *r = diag_report(e->d, MSG_UNSOLVED_DIM, el_at(e, at), name);
+    binding *b = el_find_local(e, name);
+    if (b && !b->is_dim)
+        diag_suggest(e->d, r, "give it in the call: %s = ...", name);
+    el_fail(e, r);
+    return false;
+}
+
+/* One unknown: pattern == actual is linear in it, or it can't be solved. */
+static bool solve_one(elab *e, const equation *q, const char *name) {
+    binding *b = el_find_local(e, name);
+    if (!b)
+        b = el_bind(e, e->frame->scope, name, v_error(), q->w.at);
+    sym_t u = sym_var(e->s, name, SYM_DIM, NULL, NULL), pattern, coef, rest;
+    val kind = b->v;
+    b->unbound = false;
+    b->v = v_int(u);
+    bool ok = eval_dim(e, q->pattern, &pattern);
+    b->unbound = true;
+    b->v = kind;
+    if (!ok)
+        return false;
+    if (!sym_linear(e->s, pattern, u, &coef, &rest) || sym_uses(coef, u) || sym_uses(rest, u))
+        return unsolved(e, name, q->pattern->span);
+    sym_t whole = sym_sub(e->s, el_resolve(e, q->actual), rest), s = sym_floordiv(e->s, whole, coef);
+    sym_t back = sym_mul(e->s, s, coef);
+    int64_t c, w;
+    if (sym_is_const(coef, &c) && (c == 0 || (sym_is_const(whole, &w) && (w % c != 0 || w / c < 0))))
+        return not_divisible(e, q, whole, coef);
+    if (back != whole) {
+        sym_t left = sym_mod(e->s, whole, coef);
+        if (!el_runs_known(e, left))
+            return not_divisible(e, q, whole, coef);
+        if (!sym_is(left, 0))
+            el_check(e, "==", left, sym_const(e->s, 0),
+                     arena_printf(e->a, "%s is not divisible by %s", sym_print(e->a, whole), sym_print(e->a, coef)), q->w.at);
+        if (sym_is_var(whole) && sym_is_const(coef, &c))
+            sym_var_bound(e->s, whole, NULL, NULL, c);
+    }
+    bind_dim(e, b, name, s, q->w.at);
+    return true;
+}
+
+/* Equations with no unknown are checked, those with one solved, until nothing is left. */
+bool el_solve(elab *e, equations *eqs) {
+    while (eqs->len) {
+        int kept = 0, before = eqs->len;
+        const char *names[2] = {0};
+        for (int i = 0; i < before; i++) {
+            equation q = eqs->data[i];
+            int n = unknown_names(e, q.pattern, names, 0);
+            if (n == 0 && !check_equation(e, &q))
+                return false;
+            if (n == 1 && !solve_one(e, &q, names[0]))
+                return false;
+            if (n > 1)
+                eqs->data[kept++] = q;
+        }
+        eqs->len = kept;
+        if (kept == before) {
+            unknown_names(e, eqs->data[0].pattern, names, 0);
+            return unsolved(e, names[0], eqs->data[0].pattern->span);
+        }
+    }
+    return true;
+}
+
+/* ---- Dims of a written type ---------------------------------------------------------------------------------------- */
+
+static bool rest_dims(elab *e, const ast_sub *s, int *rank, sym_t dims[IR_MAX_RANK], int room) {
+    const char *name = rest_name(e, s);
+    binding *b = el_find_local(e, name);
+    if (!b || b->unbound) {
+        el_fail(e, diag_report(e->d, MSG_UNSOLVED_DIM, el_at(e, s->span), name));
+        return false;
+    }
+    for (int i = 0; i < b->v.count; i++) {
+        if (*rank >= room)
+            return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, s->span), *rank + 1, IR_MAX_RANK)).kind != V_ERROR;
+        dims[(*rank)++] = el_resolve(e, b->v.items[i].i);
+    }
+    return true;
+}
+
+/* A dim that nothing defines: -D gives it, else it is a symbol of the module. */
+static sym_t new_dim(elab *e, const char *name, const char *path) {
+    val v;
+    int64_t n;
+    const char *full = path ? arena_printf(e->a, "%s.%s", path, name) : name;
+    if (((path && el_define(e, full, &v)) || el_define(e, name, &v)) && el_const_int(v, &n) && n >= 0)
+        return v.i;
+    sym_t s = sym_var(e->s, name, SYM_DIM, NULL, NULL);
+    vec_push(e->m->arena, &e->m->symbols, s);
+    if (path)
+        vec_push(e->a, &e->free_dims, s);
+    return s;
+}
+
+static bool negative_dim(elab *e, sym_t d, ir_span at) {
+    if (!sym_prove_lt(e->s, d, sym_const(e->s, 0)))
+        return false;
+    el_fail(e, diag_report(e->d, MSG_NEGATIVE_DIM, el_at(e, at), sym_print(e->a, d)));
+    return true;
+}
+
+bool el_type_dims(elab *e, const ast_subs *subs, int *rank, sym_t dims[IR_MAX_RANK], bool make_new, const char *path) {
+    *rank = 0;
+    for (int i = 0; make_new && i < subs->len; i++) { /* bare names first: 2*D may come before D */
+        const ast_sub *s = &subs->data[i];
+        const char *names[2] = {0};
+        if (s->kind != AST_SUB_EXPR)
+            continue;
+        for (int n = unknown_names(e, s->value, names, 0); n > 0; n = unknown_names(e, s->value, names, 0))
+            bind_dim(e, el_find_local(e, names[0]), names[0], new_dim(e, names[0], path), s->span);
+    }
+    for (int i = 0; i < subs->len; i++) {
+        const ast_sub *s = &subs->data[i];
+        if (s->kind == AST_SUB_REST) {
+            if (!rest_dims(e, s, rank, dims, IR_MAX_RANK))
+                return false;
+            continue;
+        }
+        if (*rank >= IR_MAX_RANK)
+            return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, s->span), subs->len, IR_MAX_RANK)).kind != V_ERROR;
+        if (s->kind != AST_SUB_EXPR)
+            return el_fail(e, diag_report(e->d, MSG_BAD_DIM, el_at(e, s->span))).kind != V_ERROR;
+        if (!eval_dim(e, s->value, &dims[*rank]) || negative_dim(e, dims[*rank], s->span))
+            return false;
+        (*rank)++;
+    }
+    return true;
+}
+
+val el_eval_type(elab *e, const ast_expr *x) {
+    val base = el_eval(e, x->index.base);
+    if (base.kind != V_DTYPE)
+        return base;
+    int rank;
+    sym_t dims[IR_MAX_RANK];
+    if (!el_type_dims(e, &x->index.subs, &rank, dims, false, NULL))
+        return v_error();
+    val *items = arena_array(e->a, val, rank + 1);
+    for (int i = 0; i < rank; i++)
+        items[i] = v_int(dims[i]);
+    return (val){.kind = V_TYPE, .dtype = base.dtype, .items = items, .count = rank};
+}
+
+/* ---- Misspelt dims ------------------------------------------------------------------------------------------------- */
+
+static bool nearly(const char *a, const char *b) {
+    size_t n = strlen(a);
+    return n >= 3 && strcmp(a, b) && diag_distance(a, b, n >= 5 ? 2 : 1) <= (n >= 5 ? 2 : 1);
+}
+
+/* A dim of a signature that is written once and looks like another name is probably that name. */
+void el_warn_misspelt(elab *e, const fn_ref *f, scope *s) {
+    for (int i = 0; i < s->list.len; i++) {
+        binding *b = s->list.data[i];
+        if (!b->is_dim || b->uses > 0 || f->file->is_prelude)
+            continue;
+        for (int k = 0; k < s->list.len; k++) {
+            const binding *other = s->list.data[k];
+            if (other == b || !other->is_dim || !nearly(b->name, other->name))
+                continue;
+            diag_report(e->d, MSG_MISSPELT_DIM, f->fn->head, b->name, other->name);
+            break;
+        }
+    }
+}

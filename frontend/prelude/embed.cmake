@@ -1,0 +1,15 @@
+# Writes OUT, C source that holds the prelude's texts: cmake -DOUT=... -DDIR=... -P embed.cmake
+file(GLOB files ${DIR}/*.frit)
+list(SORT files)
+set(text "/* Made from prelude/ at build time. */\n#include \"elab.h\"\nconst prelude_file prelude_files[] = {\n")
+list(LENGTH files n)
+foreach(f ${files})
+  get_filename_component(name ${f} NAME)
+  file(READ ${f} body HEX)
+  # As bytes: no compiler has a limit on array initializers, while string literals are limited.
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" body "${body}")
+  string(REGEX REPLACE "\\\\x0a" "\\\\x0a\"\n\"" body "${body}")
+  string(APPEND text "{\"prelude/${name}\",\n\"${body}\"},\n")
+endforeach()
+string(APPEND text "{0, 0}};\nconst int prelude_count = ${n};\n")
+file(WRITE ${OUT} "${text}")
