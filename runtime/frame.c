@@ -75,7 +75,8 @@ frit_status rt_frame_init(rt_frame *f, const frit_package *p, const fpk_variant 
 
 void rt_frame_free(rt_frame *f) {
     if (f->arena) f->dev->driver->free(f->dev, f->mem, f->arena, f->arena_size);
-    if (f->syms) rt_free(f->mem, f->syms, lay_out(f, NULL), 1);
+    void *memory = f->syms; /* the first array; laying out anew forgets it */
+    rt_free(f->mem, memory, lay_out(f, NULL), 1);
 }
 
 /* ---- Values -------------------------------------------------------------------------------------------------------- */
