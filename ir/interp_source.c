@@ -32,7 +32,8 @@ bool op_constant(interp *it, const ir_op *op, node **in, node **out) {
         put(out[0], 0, scalar_load(d, value->data.p, 0));
         return true;
     }
-    if (value->data.bytes != frit_dtype_bytes(d, n))
+    /* two 4-bit elements take two bytes here: one byte is a splat */
+    if (value->data.bytes != frit_dtype_bytes(d, n) && !(n == 2 && one == 1 && value->data.bytes == 2))
         return interp_fail(it, INTERP_BAD_IR, "constant of %lld bytes for %lld elements of %s",
                            (long long)value->data.bytes, (long long)n, frit_dtype_name(d));
     if (!(out[0] = node_dense(it, d, t.rank, shape))) return false;

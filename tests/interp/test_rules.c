@@ -2,7 +2,6 @@
 #include "support.h"
 #include "ir/scalar.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void assert_message(const interp *it, const char *part) {
@@ -214,6 +213,24 @@ static void test_insert_copies(void **state) {
     ir_module_free(m);
 }
 
+/* 4-bit constants: two elements are not a splat, one is. */
+static void test_nibbles(void **state) {
+    ir_module *m = module_of("fir 1\nfunc tensor @f() -> 2 {\n"
+                             "    %a = constant() {value = [1, -2]} : i4[2]\n"
+                             "    %b = constant() {value = 9} : u4[5]\n"
+                             "    %c = add(%a, %a) : i4[2]\n    return(%c, %b)\n}\n");
+    interp *it = interp_new(m, NULL);
+    interp_tensor out[2];
+    assert_int_equal(run_func(it, m, "f", 0, NULL, 2, out), INTERP_OK);
+    assert_int_equal(interp_get_int(&out[0], 0), 2);
+    assert_int_equal(interp_get_int(&out[0], 1), -4);
+    assert_int_equal(interp_get_int(&out[1], 4), 9);
+    interp_tensor_free(&out[0]);
+    interp_tensor_free(&out[1]);
+    interp_free(it);
+    ir_module_free(m);
+}
+
 /* A chain as long as a generated model: neither the walk nor the recipes recurse on it. */
 static void test_long_chain(void **state) {
     enum { LENGTH = 20000 };
@@ -238,7 +255,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_symbols), cmocka_unit_test(test_states),        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_recipes), cmocka_unit_test(test_insert_copies), cmocka_unit_test(test_long_chain),
-        cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_scalars), cmocka_unit_test(test_nibbles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
