@@ -1,0 +1,121 @@
+/* The driver: finds the ops, brings their operands to f32 or f64, and puts the expansion in their place. */
+#include "expand_math_internal.h"
+
+mx mx_at(ir_builder b, frit_dtype t, int lanes) {
+    bool single = t == FRIT_f32;
+    return (mx){.b = b,
+                .t = t,
+                .lanes = lanes,
+                .type = ir_vector(t, lanes),
+                .bits = ir_vector(single ? FRIT_i32 : FRIT_i64, lanes),
+                .fraction = single ? 23 : 52,
+                .bias = single ? 127 : 1023,
+                .round = single ? 0x1.8p23 : 0x1.8p52,
+                .tiny = single ? 0x1p-26 : 0x1p-55};
+}
+
+/* ---- Composites */
+mv mx_sign_bit(mx *m, mv x) { return mx_and(m, mx_int(m, x), mx_ik(m, m->t == FRIT_f32 ? INT32_MIN : INT64_MIN)); }
+mv mx_with_sign(mx *m, mv x, mv sign) { return mx_float(m, mx_xor(m, mx_int(m, x), sign)); }
+mv mx_copysign(mx *m, mv x, mv y) { return mx_with_sign(m, mx_abs(m, x), mx_sign_bit(m, y)); }
+
+mv mx_any(mx *m, mv cond) {
+    if (m->lanes == 1) return cond;
+    ir_type t = ir_vector(FRIT_bool, 1);
+    ir_op *op = ir_build(&m->b, IR_reduce_lanes, 1, &cond, 1, &t);
+    ir_set_int(m->b.m, op, IR_ATTR_combine, IR_ANY);
+    return ir_result(op, 0);
+}
+
+mv mx_poly(mx *m, const math_poly *p, mv x) {
+    bool single = m->t == FRIT_f32;
+    const double *c = single ? p->c32 : p->c64;
+    int n = single ? p->n32 : p->n64;
+    mv r = mx_k(m, c[n - 1]);
+    for (int i = n - 2; i >= 0; i--) r = mx_fma(m, r, x, mx_k(m, c[i]));
+    return r;
+}
+
+/* Knuth, TAOCP 2, 4.2.2. */
+mdd mx_two_sum(mx *m, mv x, mv y) {
+    mv s = mx_add(m, x, y), y1 = mx_sub(m, s, x), x1 = mx_sub(m, s, y1);
+    return (mdd){s, mx_add(m, mx_sub(m, x, x1), mx_sub(m, y, y1))};
+}
+
+/* Dekker 1971. */
+mdd mx_fast_two_sum(mx *m, mv x, mv y) {
+    mv s = mx_add(m, x, y);
+    return (mdd){s, mx_add(m, mx_sub(m, x, s), y)};
+}
+
+mdd mx_two_mul(mx *m, mv x, mv y) {
+    mv p = mx_mul(m, x, y);
+    return (mdd){p, mx_fms(m, x, y, p)};
+}
+
+/* ---- Which op is what */
+static mv expand_float(mx *m, ir_opcode c, mv x, mv y) {
+    switch (c) {
+    case IR_exp: return mx_exp(m, x);
+    case IR_exp2: return mx_exp2(m, x);
+    case IR_expm1: return mx_expm1(m, x);
+    case IR_log: return mx_log(m, x);
+    case IR_log2: return mx_log2(m, x);
+    case IR_log1p: return mx_log1p(m, x);
+    case IR_sin: return mx_sin(m, x);
+    case IR_cos: return mx_cos(m, x);
+    case IR_tan: return mx_tan(m, x);
+    case IR_asin: return mx_asin(m, x);
+    case IR_acos: return mx_acos(m, x);
+    case IR_atan: return mx_atan(m, x);
+    case IR_atan2: return mx_atan2(m, x, y);
+    case IR_sinh: return mx_sinh(m, x);
+    case IR_cosh: return mx_cosh(m, x);
+    case IR_tanh: return mx_tanh(m, x);
+    case IR_asinh: return mx_asinh(m, x);
+    case IR_acosh: return mx_acosh(m, x);
+    case IR_atanh: return mx_atanh(m, x);
+    case IR_erf: return mx_erf(m, x);
+    case IR_pow: return mx_pow(m, x, y);
+    case IR_rem: return mx_rem(m, x, y);
+    case IR_mod: return mx_mod(m, x, y);
+    case IR_floordiv: return mx_floordiv(m, x, y);
+    default: return NULL;
+    }
+}
+
+static bool is_expanded(const ir_op *op) {
+    if (ir_op_flags(op) & IR_F_TRANSCENDENTAL) return true;
+    bool division = op->code == IR_rem || op->code == IR_mod || op->code == IR_floordiv;
+    return division && frit_dtype_is_float((frit_dtype)ir_operand(op, 0)->type.dtype);
+}
+
+static mv expansion(ir_op *op) {
+    ir_builder b = ir_builder_before(op->parent->func ? op->parent->func->module : ir_block_func(op->parent)->module, op);
+    mv x = ir_operand(op, 0), y = op->n_operands > 1 ? ir_operand(op, 1) : NULL;
+    frit_dtype t = (frit_dtype)x->type.dtype;
+    if (!frit_dtype_is_float(t)) return expand_int_pow(&b, x, y);
+    frit_dtype in = t == FRIT_f64 ? FRIT_f64 : FRIT_f32;
+    x = ir_cast(&b, x, in);
+    y = y ? ir_cast(&b, y, in) : NULL;
+    mx m = mx_at(b, in, x->type.lanes);
+    mv r = expand_float(&m, op->code, x, y);
+    return r ? ir_cast(&m.b, r, t) : NULL;
+}
+
+static bool expand_block(ir_block *blk) {
+    bool progress = false;
+    for (ir_op *op = blk->first, *next; op; op = next) {
+        next = op->next;
+        for (int i = 0; i < op->n_blocks; i++) progress |= expand_block(op->blocks[i]);
+        if (!is_expanded(op)) continue;
+        mv r = expansion(op);
+        if (!r) continue;
+        ir_replace_uses(ir_result(op, 0), r);
+        ir_op_remove(op);
+        progress = true;
+    }
+    return progress;
+}
+
+bool expand_math(ir_func *f) { return expand_block(f->body); }

@@ -1,0 +1,16 @@
+/* Transcendental ops (IR_F_TRANSCENDENTAL), and floordiv, mod and rem of floats, rewritten as arithmetic on thread IR:
+ * polynomials, range reduction with fma, bit tricks through bitcast; no call of any library. One set of formulas for
+ * every target, so that results do not depend on it. Works on scalars and vectors of f32 and f64; f16, bf16 and f8 go
+ * through f32.
+ *
+ * Errors, in units in the last place of the correctly rounded result's, over all finite arguments (denormals included;
+ * infinities, NaN and signed zeros as in C's math.h), checked by tests/codegen/test_math.c:
+ *     f32: at most 2 for every function.   f64: at most 4.
+ * Coefficients are minimax fits made by tests/codegen/fit_math.py. */
+#ifndef FRIT_PASSES_EXPAND_MATH_H
+#define FRIT_PASSES_EXPAND_MATH_H
+#include "ir/ir.h"
+
+/* Rewrites f, a thread-level function, in place. True if anything changed. */
+bool expand_math(ir_func *f);
+#endif
