@@ -143,8 +143,8 @@ static bool run_checks(interp *it) {
                   : !strcmp(c->op, "<=") ? l <= r
                                          : l < r;
         if (!ok)
-            return interp_fail(it, INTERP_CHECK, "check failed: %s (%lld %s %lld)", c->text ? c->text : "", (long long)l,
-                               c->op, (long long)r);
+            return interp_fail(it, INTERP_CHECK, "check failed: %s (%lld %s %lld)", c->text ? c->text : "",
+                               (long long)l, c->op, (long long)r);
     }
     return true;
 }
@@ -152,10 +152,14 @@ static bool run_checks(interp *it) {
 /* f: the func that b is the body of, or NULL. */
 static bool run(interp *it, const ir_func *f, const ir_block *b, int n_inputs, const interp_tensor *inputs,
                 int n_results, interp_tensor *results) {
-    if (b->n_args != n_inputs) return interp_fail(it, INTERP_BAD_INPUT, "%d inputs given, %d expected", n_inputs, b->n_args);
-    for (int i = 0; i < n_inputs; i++)
-        if (!tensor_fits(it, &inputs[i], b->args[i]->type, "input", b->args[i]->name ? b->args[i]->name : "")) return false;
-    if (!grow_globals(it) || !interp_solve(it, b, f ? f->arg_syms : NULL, inputs) || !interp_prepare(it, b)) return false;
+    if (b->n_args != n_inputs)
+        return interp_fail(it, INTERP_BAD_INPUT, "%d inputs given, %d expected", n_inputs, b->n_args);
+    for (int i = 0; i < n_inputs; i++) {
+        const char *name = b->args[i]->name ? b->args[i]->name : "";
+        if (!tensor_fits(it, &inputs[i], b->args[i]->type, "input", name)) return false;
+    }
+    if (!grow_globals(it) || !interp_solve(it, b, f ? f->arg_syms : NULL, inputs)) return false;
+    if (!interp_prepare(it, b)) return false;
     if (f && !run_checks(it)) return false;
     node **args = calloc((size_t)(n_inputs + n_results) + 1, sizeof *args), **out = args + n_inputs;
     if (!args) return interp_fail(it, INTERP_MEMORY, "out of memory");

@@ -1,18 +1,18 @@
 /* The interpreter: the definition of every tensor op, written to be read rather than to be fast.
  *
  * One walk, two definitions:
- *   typed  each op rounded to its dtype. This is what a model means. f16, bf16 and f8 elementwise ops compute in f32 and
- *          round; their sums and contractions accumulate in f32, left to right in row-major order of the reduced axes
- *          starting from the identity, and round once at the end.
+ *   typed  each op rounded to its dtype. This is what a model means. f16, bf16 and f8 elementwise ops compute in f32
+ *          and round; their sums and contractions accumulate in f32, left to right in row-major order of the reduced
+ *          axes starting from the identity, and round once at the end.
  *   wide   floats stay f64, each with a bound on how far a correct kernel may be from it. Integers as in typed.
  *
  * The bound. Every wide float carries err, the running first-order sum of u (n + k) M: u the unit of the accumulator
- * (2^-24 for f32 and narrower, 2^-53 for f64), n the reduction length, k the op's units in the last place (scalar_ulps),
- * M the magnitude of its terms (for x + y: |x| + |y|, so that a kernel may associate a sum as it likes). Through an op
- * f(x, y), err = |df/dx| err(x) + |df/dy| err(y) + u k M. A written cast adds the unit of its dtype. A kernel's y is
- * right when |y - y64| <= 4 err + half a unit of y's dtype (running error analysis: Higham, Accuracy and Stability of
- * Numerical Algorithms, 2nd ed., section 3.3). err is infinite where nothing can be said: a discontinuous op
- * (comparison, floor, cast to integer, argmax, sort positions) whose input is within 4 err of its discontinuity, a
+ * (2^-24 for f32 and narrower, 2^-53 for f64), n the reduction length, k the op's units in the last place
+ * (scalar_ulps), M the magnitude of its terms (for x + y: |x| + |y|, so that a kernel may associate a sum as it likes).
+ * Through an op f(x, y), err = |df/dx| err(x) + |df/dy| err(y) + u k M. A written cast adds the unit of its dtype. A
+ * kernel's y is right when |y - y64| <= 4 err + half a unit of y's dtype (running error analysis: Higham, Accuracy and
+ * Stability of Numerical Algorithms, 2nd ed., section 3.3). err is infinite where nothing can be said: a discontinuous
+ * op (comparison, floor, cast to integer, argmax, sort positions) whose input is within 4 err of its discontinuity, a
  * value too large for its dtype, or an integer computed from such a value. */
 #ifndef FRIT_IR_INTERP_H
 #define FRIT_IR_INTERP_H

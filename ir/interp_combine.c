@@ -21,7 +21,8 @@ combination combine_start(const interp *it, ir_combine c, frit_dtype t) {
     combination a = {.how = c, .dtype = t, .held = held_dtype(it, c, t), .wide = it->wide, .rival = -INFINITY};
     bool is_float = frit_dtype_is_float(t);
     if (is_float) a.v.f = c == IR_PROD ? 1 : c == IR_MAX ? -INFINITY : c == IR_MIN ? INFINITY : 0;
-    else a.v.i = c == IR_PROD || c == IR_ALL ? 1 : c == IR_MAX ? int_limit(t, false) : c == IR_MIN ? int_limit(t, true) : 0;
+    else if (c == IR_MAX || c == IR_MIN) a.v.i = int_limit(t, c == IR_MIN);
+    else a.v.i = c == IR_PROD || c == IR_ALL;
     return a;
 }
 

@@ -32,7 +32,8 @@ static verdict judge_float(const interp_tensor *got, const interp_tensor *wide, 
     v.bound = 4 * e + half_unit(got->dtype, want) + rtol * fabs(want) + atol;
     v.difference = fabs(y - want);
     /* past the largest number, infinity is near */
-    if (isinf(y) && isfinite(want) && !isfinite(scalar_round(got->dtype, want + copysign(v.bound, y)))) v.difference = 0;
+    bool reaches = !isfinite(scalar_round(got->dtype, want + copysign(v.bound, y)));
+    if (isinf(y) && isfinite(want) && reaches) v.difference = 0;
     v.bad = !(v.difference <= v.bound);
     return v;
 }

@@ -6,8 +6,8 @@
 
 enum { ROWS = 4, COLUMNS = 64 };
 
-/* The inner loops are compiled twice and chosen when the program starts. Neither version has fused multiply-add, so both
- * round alike. Sanitizers are not ready when that choice is made. */
+/* The inner loops are compiled twice and chosen when the program starts. Neither version has fused multiply-add, so
+ * both round alike. Sanitizers are not ready when that choice is made. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
 #define WIDER_VECTORS __attribute__((target_clones("avx2", "default"), optimize("O3")))

@@ -229,7 +229,8 @@ static bool call(interp *it, const ir_op *op, node **in, node **out) {
         return interp_fail(it, INTERP_BAD_IR, "%s: wrong number of operands or results", ir_op_table[op->code].name);
     for (int i = 0; i < op->n_operands; i++) {
         const ir_value *v = ir_operand(op, i);
-        if (!it->env[v->id]) return interp_fail(it, INTERP_BAD_IR, "%s uses a value before it is defined", ir_op_table[op->code].name);
+        if (!it->env[v->id])
+            return interp_fail(it, INTERP_BAD_IR, "%s uses a value that is not defined", ir_op_table[op->code].name);
         in[i] = node_keep(it->env[v->id]);
     }
     for (int i = 0; i < op->n_operands; i++)
@@ -275,7 +276,8 @@ static void leave(interp *it, const ir_block *b) {
 }
 
 bool interp_block(interp *it, const ir_block *b, int n_args, node **args, int n_results, node **results) {
-    if (b->n_args != n_args) return interp_fail(it, INTERP_BAD_IR, "a block has %d arguments, given %d", b->n_args, n_args);
+    if (b->n_args != n_args)
+        return interp_fail(it, INTERP_BAD_IR, "a block has %d arguments, given %d", b->n_args, n_args);
     for (int i = 0; i < n_args; i++) {
         node *x = args[i];
         if (!x || x->dtype != (frit_dtype)b->args[i]->type.dtype || x->rank != b->args[i]->type.rank)

@@ -196,15 +196,17 @@ static int64_t floor_quotient(int64_t x, int64_t y) {
     return x / y - (x % y != 0 && (x < 0) != (y < 0));
 }
 
+static int64_t floor_remainder(int64_t x, int64_t y) {
+    return y == 0 ? 0 : (int64_t)((uint64_t)x - (uint64_t)floor_quotient(x, y) * (uint64_t)y);
+}
+
 static bool eval_binary(interp *it, const map *p, int n, const column *vars, int64_t *out) {
     int64_t r[BLOCK];
     if (!map_eval(it, p->l, n, vars, out) || !map_eval(it, p->r, n, vars, r)) return false;
     for (int i = 0; i < n; i++) {
         switch (p->op) {
         case SYM_FLOORDIV: out[i] = floor_quotient(out[i], r[i]); break;
-        case SYM_MOD:
-            out[i] = r[i] == 0 ? 0 : (int64_t)((uint64_t)out[i] - (uint64_t)floor_quotient(out[i], r[i]) * (uint64_t)r[i]);
-            break;
+        case SYM_MOD: out[i] = floor_remainder(out[i], r[i]); break;
         case SYM_MIN: out[i] = r[i] < out[i] ? r[i] : out[i]; break;
         default: out[i] = r[i] > out[i] ? r[i] : out[i]; break;
         }

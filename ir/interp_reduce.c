@@ -5,7 +5,8 @@ static ir_combine combine_of(const ir_op *op) { return (ir_combine)ir_get_int(op
 
 static bool combine_fits(interp *it, ir_combine c, frit_dtype in, frit_dtype out) {
     bool arg = c == IR_ARGMAX || c == IR_ARGMIN, logical = c == IR_ANY || c == IR_ALL;
-    bool ok = c >= 0 && c < IR_SET && (arg ? frit_dtype_is_int(out) : frit_dtype_is_float(in) == frit_dtype_is_float(out));
+    bool same_kind = frit_dtype_is_float(in) == frit_dtype_is_float(out);
+    bool ok = c >= 0 && c < IR_SET && (arg ? frit_dtype_is_int(out) : same_kind);
     if (logical) ok = in == FRIT_bool && out == FRIT_bool;
     return ok || interp_fail(it, INTERP_BAD_IR, "%s of %s does not give %s", ir_combine_name(c), frit_dtype_name(in),
                              frit_dtype_name(out));

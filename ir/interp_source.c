@@ -62,8 +62,9 @@ bool op_state_read(interp *it, const ir_op *op, node **in, node **out) {
     int i = global_index(it, ir_get_string(op, IR_ATTR_path));
     if (i < 0) return false;
     if (!it->globals[i]) {
-        ir_func *init = it->m->globals.data[i]->init;
-        if (!init) return interp_fail(it, INTERP_BAD_INPUT, "state '%s' has no first value", it->m->globals.data[i]->path);
+        const ir_global *g = it->m->globals.data[i];
+        ir_func *init = g->init;
+        if (!init) return interp_fail(it, INTERP_BAD_INPUT, "state '%s' has no first value", g->path);
         if (!interp_prepare(it, init->body) || !interp_block(it, init->body, 0, NULL, 1, &it->globals[i])) return false;
     }
     out[0] = node_keep(it->globals[i]);

@@ -53,10 +53,12 @@ bool op_broadcast(interp *it, const ir_op *op, node **in, node **out) {
         return interp_fail(it, INTERP_BAD_IR, "broadcast needs one axis per operand axis");
     if (!result_shape(it, op, shape)) return false;
     for (int i = 0; i < in[0]->rank; i++) {
-        if (axes[i] < 0 || axes[i] >= rank) return interp_fail(it, INTERP_BAD_IR, "broadcast to axis %lld", (long long)axes[i]);
+        if (axes[i] < 0 || axes[i] >= rank)
+            return interp_fail(it, INTERP_BAD_IR, "broadcast to axis %lld", (long long)axes[i]);
         int64_t have = in[0]->shape[i], want = shape[axes[i]];
         if (have != want && have != 1)
-            return interp_fail(it, INTERP_BAD_INPUT, "broadcast of a dim of %lld to %lld", (long long)have, (long long)want);
+            return interp_fail(it, INTERP_BAD_INPUT, "broadcast of a dim of %lld to %lld", (long long)have,
+                               (long long)want);
         axis[i] = have == want ? (int)axes[i] : -1;
         step[i] = 1;
     }
@@ -79,7 +81,8 @@ bool op_slice(interp *it, const ir_op *op, node **in, node **out) {
         step[i] = i < n_steps && shape[i] > 1 ? steps[i] : 1;
         axis[i] = i;
         if (!interp_eval(it, starts[i], &start[i])) return false;
-        bool bad = __builtin_mul_overflow(shape[i] - 1, step[i], &last) || __builtin_add_overflow(last, start[i], &last);
+        bool bad = __builtin_mul_overflow(shape[i] - 1, step[i], &last);
+        bad = bad || __builtin_add_overflow(last, start[i], &last);
         bad |= start[i] < 0 || start[i] >= in[0]->shape[i] || last < 0 || last >= in[0]->shape[i];
         if (shape[i] > 0 && bad)
             return interp_fail(it, INTERP_BAD_INPUT, "slice of %lld from %lld by %lld leaves a dim of %lld",
@@ -163,7 +166,8 @@ bool op_concat(interp *it, const ir_op *op, node **in, node **out) {
         if (!node_write_region(it, in[i], y, start, NULL)) return false;
         start[axis] += in[i]->shape[axis];
     }
-    if (y && start[axis] != shape[axis]) return interp_fail(it, INTERP_BAD_INPUT, "concat: operands do not fill the result");
+    if (y && start[axis] != shape[axis])
+        return interp_fail(it, INTERP_BAD_INPUT, "concat: operands do not fill the result");
     return y != NULL;
 }
 
@@ -174,7 +178,7 @@ bool op_map(interp *it, const ir_op *op, node **in, node **out) {
     int rank = ir_result(op, 0)->type.rank, n_idx = op->n_operands - 1;
     bool bad = ir_get_syms(op, IR_ATTR_vars, &vars) != rank || ir_get_syms(op, IR_ATTR_map, &exprs) != in[0]->rank;
     bad |= ir_get_syms(op, IR_ATTR_idx, &idx) != n_idx || n_idx > IR_MAX_RANK;
-    if (bad) return interp_fail(it, INTERP_BAD_IR, "%s needs a variable per axis and a map", ir_op_table[op->code].name);
+    if (bad) return interp_fail(it, INTERP_BAD_IR, "%s: variables and map do not fit", ir_op_table[op->code].name);
     if (!result_shape(it, op, shape)) return false;
     int64_t n = interp_count(it, rank, shape);
     if (n < 0 || !compute_once(it, in[0], n)) return false;

@@ -112,7 +112,8 @@ static bool float_compare(ir_opcode op, double x, double y) {
 static bool less(bool is_unsigned, int64_t x, int64_t y) { return is_unsigned ? (uint64_t)x < (uint64_t)y : x < y; }
 
 static bool int_compare(ir_opcode op, bool is_unsigned, int64_t x, int64_t y) {
-    return op == IR_eq ? x == y : op == IR_ne ? x != y : op == IR_lt ? less(is_unsigned, x, y) : !less(is_unsigned, y, x);
+    if (op == IR_eq || op == IR_ne) return (x == y) == (op == IR_eq);
+    return op == IR_lt ? less(is_unsigned, x, y) : !less(is_unsigned, y, x);
 }
 
 /* Quotient toward zero, and what is left. By 0: both 0. By -1: the quotient wraps. */

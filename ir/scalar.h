@@ -19,8 +19,8 @@ int64_t scalar_wrap(frit_dtype t, int64_t x);
 
 /* result = op(args). `in` is the dtype of the operands (of operand 1 for select, whose operand 0 is bool), `out` of the
  * result; they differ for comparisons, cast and bitcast only. False: op is not elementwise, or not defined on `in`
- * (IR_F_FLOAT, IR_F_INT), or bitcast between widths. Floats: f64 and f32 round the exact result once (transcendental ops:
- * the C library's double result); f16, bf16 and f8 round to f32 first. Division of floats by floor follows NumPy:
+ * (IR_F_FLOAT, IR_F_INT), or bitcast between widths. Floats: f64 and f32 round the exact result once (transcendental
+ * ops: the C library's double result); f16, bf16 and f8 round to f32 first. Division of floats by floor follows NumPy:
  * the exact quotient's floor, and the remainder has the sign of y. */
 bool scalar_eval(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *args, scalar *result);
 

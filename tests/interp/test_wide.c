@@ -141,8 +141,8 @@ static void test_narrow(void **state) {
     }
     interp_tensor in[2] = {tensor_of(FRIT_f16, x, 4, K, -1), tensor_of(FRIT_f16, y, K, 4, -1)};
     both b = run_both("fir 1\nfunc tensor @f(%x: f16[4, 64], %y: f16[64, 4]) -> 1 {\n"
-                      "    %p = contract(%x, %y) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]}"
-                      " : f32[4, 4]\n"
+                      "    %p = contract(%x, %y) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], "
+                      "rhs_contract = [0]} : f32[4, 4]\n"
                       "    %h = cast(%p) : bf16[4, 4]\n    %w = cast(%h) : f32[4, 4]\n"
                       "    %r = mul(%w, %w) : f32[4, 4]\n    return(%r)\n}\n",
                       2, in);
@@ -162,8 +162,8 @@ static void test_contract(void **state) {
     interp_tensor in[2] = {F32(x, S, K), F32(y, K, M)};
     both b = run_both("fir 1\ndim S\ndim K\ndim M\nfunc tensor @f(%x: f32[S, K], %y: f32[K, M]) -> 1 {\n"
                       "    %a = neg(%x) : f32[S, K]\n"
-                      "    %p = contract(%a, %y) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]}"
-                      " : f32[S, M]\n    return(%p)\n}\n",
+                      "    %p = contract(%a, %y) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], "
+                      "rhs_contract = [0]} : f32[S, M]\n    return(%p)\n}\n",
                       2, in);
     assert_true(interp_compare(&b.typed, &b.wide, 0, 0).ok);
     for (int at = 0; at < S * M; at += 501) { /* against sums in long double */
