@@ -14,7 +14,11 @@ prog prog_new(void) {
     return p;
 }
 
-sym_t dim(prog *p, const char *name) { return sym_var(p->c, name, SYM_DIM, NULL, NULL); }
+sym_t dim(prog *p, const char *name) {
+    for (const dim_value *d = p->fixed; d && d->name; d++)
+        if (!strcmp(d->name, name)) return sym_const(p->c, d->v);
+    return sym_var(p->c, name, SYM_DIM, NULL, NULL);
+}
 
 ir_value *buffer(prog *p, frit_dtype t, int rank, const sym_t *dims) {
     return ir_block_add_arg(p->m, p->f->body, ir_buffer(p->m, t, IR_GLOBAL, rank, dims), NULL);
@@ -108,6 +112,7 @@ ir_value *idx(prog *p, sym_t s, frit_dtype t) {
 struct code {
     arena *a;
     prog p;
+    ir_module *lowered;
     ir_func *thread;
     lower_info info;
     void *map;
@@ -118,7 +123,7 @@ struct code {
 
 static double now_ms(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
@@ -146,10 +151,12 @@ code *compile(prog *p) {
     if (!t) fail_msg("%s", error);
     check_module(a, p->m, "tile program");
     double start = now_ms();
-    k->thread = lower_tile(p->m, p->f, &t->limits, &k->info);
+    k->lowered = ir_module_new();
+    k->lowered->syms = p->m->syms;
+    k->thread = lower_tile(k->lowered, p->f, &t->limits, &k->info);
     k->lower_ms = now_ms() - start;
     if (getenv("FRIT_DUMP")) printf("%s\n%s\n", ir_print_func(a, p->f), ir_print_func(a, k->thread));
-    check_module(a, p->m, "thread program");
+    check_module(a, k->lowered, "thread program");
     start = now_ms();
     expand_math(k->thread);
     const code_blob *blob = target_compile(t, a, 1, &k->thread, &error);
@@ -165,6 +172,7 @@ code *compile(prog *p) {
 
 void code_free(code *k) {
     munmap(k->map, k->mapped);
+    ir_module_free(k->lowered);
     ir_module_free(k->p.m);
     arena_free(k->a);
 }

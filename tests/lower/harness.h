@@ -10,15 +10,21 @@
 #include "passes/lower_tile.h"
 
 /* ---- Writing a program ---- */
+typedef struct dim_value {
+    const char *name;
+    int64_t v;
+} dim_value;
+
 typedef struct prog {
     ir_module *m;
     sym_ctx *c;
     ir_func *f;
     ir_builder b; /* where the next op goes */
+    const dim_value *fixed; /* dims that are constants; NULL-terminated */
 } prog;
 
 prog prog_new(void);
-sym_t dim(prog *p, const char *name);
+sym_t dim(prog *p, const char *name); /* a symbol, or the constant that `fixed` gives */
 #define N_OF(...) (int)(sizeof((sym_t[]){__VA_ARGS__}) / sizeof(sym_t))
 #define SYMS(...) N_OF(__VA_ARGS__), (const sym_t[]){__VA_ARGS__}
 #define NONE 0, NULL
@@ -60,10 +66,6 @@ typedef struct memory {
 memory memory_new(frit_dtype t, int64_t n, bool at_end);
 void memory_free(memory *m);
 /* dims: values of the kernel's symbols by name, NULL-terminated. Runs all tasks, split in `pieces` calls. */
-typedef struct dim_value {
-    const char *name;
-    int64_t v;
-} dim_value;
 void run(code *k, const memory *bufs, int n_bufs, const dim_value *dims, int pieces);
 /* The bare function, for timing. */
 typedef void kernel_fn(void *const *buffers, const int64_t *ints, void *scratch, int64_t begin, int64_t end);

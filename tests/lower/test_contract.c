@@ -3,8 +3,9 @@
 #include <string.h>
 
 /* out[m, n] = sum over k of a * b, in one task per block of rows. ta, tb: a is [K, M], b is [N, K]. */
-static code *matmul(frit_dtype t, bool ta, bool tb, const int64_t *tile, int vector, int64_t rows) {
+static code *matmul(frit_dtype t, bool ta, bool tb, const int64_t *tile, int vector, int64_t rows, const dim_value *fixed) {
     prog p = prog_new();
+    p.fixed = fixed;
     sym_t m = dim(&p, "M"), n = dim(&p, "N"), k = dim(&p, "K"), br = sym_const(p.c, rows);
     ir_value *a = buffer(&p, t, 2, ta ? (sym_t[]){k, m} : (sym_t[]){m, k});
     ir_value *b = buffer(&p, t, 2, tb ? (sym_t[]){n, k} : (sym_t[]){k, n});
@@ -43,7 +44,7 @@ static void check_matmul(code *k, frit_dtype t, bool ta, bool tb, int64_t M, int
 }
 
 static void sweep(frit_dtype t, bool ta, bool tb, const int64_t *tile, int vector, int64_t rows, int64_t step) {
-    code *k = matmul(t, ta, tb, tile, vector, rows);
+    code *k = matmul(t, ta, tb, tile, vector, rows, NULL);
     for (int64_t M = 0; M <= 40; M += step)
         for (int64_t N = 0; N <= 40; N += step)
             for (int64_t K = 0; K <= 40; K += step) check_matmul(k, t, ta, tb, M, N, K, (int)(M + N + K));
@@ -58,6 +59,19 @@ static void test_transposed_b(void **state) { sweep(FRIT_f32, false, true, (int6
 static void test_lanes_along_m(void **state) { sweep(FRIT_f32, true, true, (int64_t[]){16, 4, 1}, 0, 40, 3); }
 static void test_lanes_along_k(void **state) { sweep(FRIT_f32, false, true, (int64_t[]){2, 2, 16}, 2, 7, 3); }
 static void test_scalar(void **state) { sweep(FRIT_f32, false, false, (int64_t[]){1, 1, 4}, -1, 7, 5); }
+
+/* Extents that are known: whole tiles, tails of known length, tiles larger than the axis. */
+static void test_constant_dims(void **state) {
+    static const int64_t sizes[] = {1, 5, 8, 10, 13, 16, 17, 24, 39};
+    for (int s = 0; s < 81; s++) {
+        int64_t M = sizes[s / 9], N = sizes[s % 9], K = sizes[(s * 5 + 2) % 9];
+        dim_value fixed[] = {{"M", M}, {"N", N}, {"K", K}, {0}};
+        bool k_lanes = s % 3 == 0;
+        code *k = matmul(FRIT_f32, false, k_lanes, k_lanes ? (int64_t[]){2, 2, 32} : (int64_t[]){6, 16, 1}, k_lanes ? 2 : 1, 24, fixed);
+        check_matmul(k, FRIT_f32, false, k_lanes, M, N, K, s);
+        code_free(k);
+    }
+}
 
 /* b packed into [N / 16][K][16] first, then 6 x 16 tiles over blocks of rows with bias and relu in the epilogue. */
 static void test_packed(void **state) {
@@ -162,6 +176,7 @@ int main(void) {
         cmocka_unit_test(test_microkernel),   cmocka_unit_test(test_microkernel_f64), cmocka_unit_test(test_unrolled),
         cmocka_unit_test(test_transposed_a),  cmocka_unit_test(test_transposed_b),    cmocka_unit_test(test_lanes_along_m),
         cmocka_unit_test(test_lanes_along_k), cmocka_unit_test(test_scalar),          cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_constant_dims),
         cmocka_unit_test(test_convolution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
