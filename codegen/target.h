@@ -49,6 +49,8 @@ struct target_class {
     /* One of the forms, *size bytes (text is NUL-terminated besides). */
     const char *(*emit)(const target *t, arena *a, target_form form, int n, ir_func *const *kernels, int64_t *size,
                         const char **error);
+    /* What a machine must have to run its code: an fpk_arch and feature bits of runtime/cpu.h. */
+    void (*needs)(const target *t, uint32_t *arch, uint64_t *features);
 };
 
 /* The target that a string names. */

@@ -110,12 +110,12 @@ static bool is_inline(fuser *f, const ir_op *op) {
     return cost <= CHEAP;
 }
 
-static int new_group(fuser *f, int node, bool fixed) {
+static int new_group(fuser *f, int at, bool fixed) {
     group g = {.fixed = fixed, .cost = -1, .emitted = 0};
-    vec_push(f->scratch, &g.ops, node);
-    g.special = !fixed && sched_is_special(f->nodes[node].op);
+    vec_push(f->scratch, &g.ops, at);
+    g.special = !fixed && sched_is_special(f->nodes[at].op);
     vec_push(f->scratch, &f->groups, g);
-    f->nodes[node].group = f->groups.len - 1;
+    f->nodes[at].group = f->groups.len - 1;
     return f->groups.len - 1;
 }
 
@@ -126,8 +126,8 @@ typedef struct io {
     VEC(ir_value *) outputs;  /* stored */
 } io;
 
-static bool in_either(const fuser *f, int node, int a, int b) {
-    int g = f->nodes[node].group;
+static bool in_either(const fuser *f, int at, int a, int b) {
+    int g = f->nodes[at].group;
     return g >= 0 && (g == a || g == b);
 }
 
@@ -171,7 +171,7 @@ static io collect(fuser *f, int a, int b) {
         if (f->nodes[list.data[i]].group < 0) continue;
         for (int k = 0; k < op->n_results; k++) {
             ir_value *v = ir_result(op, k);
-            bool outside = false;
+            bool outside = op->code == IR_compact && k == 1; /* the length binds a dim: it is always stored */
             for (ir_use *u = v->uses; u && !outside; u = u->next) {
                 if (u->user->parent != f->block || u->user->n_results == 0) outside = true;
                 else {
@@ -410,10 +410,10 @@ static bool depends_on(fuser *f, const ir_op *op, int g, int depth) {
     return false;
 }
 
-static void join_epilogue(fuser *f, int node) {
-    const ir_op *op = f->nodes[node].op;
+static void join_epilogue(fuser *f, int at) {
+    const ir_op *op = f->nodes[at].op;
     int g = producer_to_join(f, op);
-    int own = new_group(f, node, false);
+    int own = new_group(f, at, false);
     if (g < 0 || f->o->mode == FUSE_OP || f->groups.data[own].special || depends_on(f, op, g, 0)) return;
     const char *why = NULL;
     io k = collect(f, own, g);

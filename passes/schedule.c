@@ -31,6 +31,7 @@ ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
 
 ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_t *dims) {
     ir_builder b = ir_builder_at_end(s->m, in);
+    for (b.before = in->first; b.before && b.before->code == IR_alloc;) b.before = b.before->next;
     b.span = s->span;
     ir_type type = ir_buffer(s->m, t, IR_CORE, rank, dims);
     return ir_result(ir_build(&b, IR_alloc, 0, NULL, 1, &type), 0);

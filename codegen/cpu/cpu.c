@@ -112,4 +112,4 @@ static const char *cpu_emit(const target *t, arena *a, target_form form, int n, 
 }
 
 const target_class cpu_target_class = {"cpu", "x86-64 and aarch64 processors, through LLVM", cpu_open, cpu_compile,
-                                       cpu_emit};
+                                       cpu_emit, cpu_needs};

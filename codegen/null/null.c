@@ -42,4 +42,10 @@ static const char *null_emit(const target *t, arena *a, target_form form, int n,
     return NULL;
 }
 
-const target_class null_target_class = {"null", "prints thread IR; no machine", null_open, null_compile, null_emit};
+static void null_needs(const target *t, uint32_t *arch, uint64_t *features) {
+    *arch = 0; /* any machine */
+    *features = 0;
+}
+
+const target_class null_target_class = {"null",       "prints thread IR; no machine", null_open, null_compile,
+                                        null_emit, null_needs};

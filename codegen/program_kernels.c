@@ -1,0 +1,292 @@
+#include "program_kernels.h"
+#include "passes/expand_math.h"
+#include "passes/lower_tile.h"
+#include "passes/schedule.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_WORKERS = 64 };
+
+typedef struct record {
+    program_kernel k;
+    const char *key;
+    int n_symbols;       /* in order of appearance in the key */
+    const sym_t *symbols;
+    sym_t tasks, scratch;
+    const code_blob *blob;
+    int64_t offset;
+} record;
+
+struct kernel_set {
+    arena *arena;
+    ir_module *m;
+    /* Kernels at the tile and thread level; they share the arena and symbols of m. */
+    ir_module tiles, threads;
+    const target *target;
+    VEC(record) records;
+    VEC(sym_t) canonical; /* stand-ins for symbols, by position of first appearance */
+    double schedule_ms, lower_ms;
+};
+
+static double now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+kernel_set *kernel_set_new(arena *a, ir_module *m, const target *t) {
+    kernel_set *s = arena_new_of(a, kernel_set);
+    s->arena = a;
+    s->m = m;
+    s->tiles = (ir_module){.arena = m->arena, .syms = m->syms};
+    s->tiles.last_func = &s->tiles.funcs;
+    s->threads = (ir_module){.arena = m->arena, .syms = m->syms};
+    s->threads.last_func = &s->threads.funcs;
+    s->target = t;
+    return s;
+}
+
+/* ---- Keys: a kernel op's text with values numbered and symbols renamed in order of appearance ------------------------- */
+typedef struct writer {
+    kernel_set *s;
+    char *text;
+    size_t n, cap;
+    VEC(sym_t) vars;    /* appearance order; loop indices of maps included */
+    VEC(sym_t) symbols; /* those of them that a launch passes */
+    VEC(const ir_value *) values;
+} writer;
+
+static void put(writer *w, const char *s) {
+    size_t k = strlen(s);
+    if (w->n + k + 1 > w->cap) {
+        w->cap = (w->cap + k) * 2 + 256;
+        char *p = arena_alloc(w->s->arena, w->cap);
+        if (w->n) memcpy(p, w->text, w->n);
+        w->text = p;
+    }
+    memcpy(w->text + w->n, s, k + 1);
+    w->n += k;
+}
+
+static void put_int(writer *w, int64_t v) {
+    char b[32];
+    snprintf(b, sizeof b, "%lld ", (long long)v);
+    put(w, b);
+}
+
+static void note_var(void *u, sym_t var) {
+    writer *w = u;
+    for (int i = 0; i < w->vars.len; i++)
+        if (w->vars.data[i] == var) return;
+    vec_push(w->s->arena, &w->vars, var);
+    while (w->s->canonical.len < w->vars.len) {
+        char name[16];
+        snprintf(name, sizeof name, "$%d", w->s->canonical.len);
+        vec_push(w->s->arena, &w->s->canonical, sym_var(w->s->m->syms, name, SYM_VALUE, NULL, NULL));
+    }
+    if (sym_var_role(var) != SYM_INDEX && sym_var_role(var) != SYM_VALUE) {
+        vec_push(w->s->arena, &w->symbols, var);
+        int64_t lo, hi; /* what is known of a symbol decides which code is right */
+        sym_range(w->s->m->syms, var, &lo, &hi);
+        put(w, "<");
+        put_int(w, sym_var_role(var));
+        put_int(w, lo);
+        put_int(w, hi);
+        put_int(w, sym_var_multiple(var));
+        put_int(w, sym_hint(var));
+        put(w, ">");
+    }
+}
+
+static void put_sym(writer *w, sym_t s) {
+    sym_each_var(s, note_var, w);
+    put(w, sym_print(w->s->arena, sym_subst(w->s->m->syms, s, w->vars.len, w->vars.data, w->s->canonical.data)));
+    put(w, ",");
+}
+
+static void put_type(writer *w, ir_type t) {
+    put(w, frit_dtype_name((frit_dtype)t.dtype));
+    put(w, "[");
+    for (int d = 0; d < t.rank; d++) put_sym(w, t.dims[d]);
+    put(w, "]");
+}
+
+static void put_value(writer *w, const ir_value *v) {
+    for (int i = w->values.len - 1; i >= 0; i--)
+        if (w->values.data[i] == v) {
+            put_int(w, i);
+            return;
+        }
+    put(w, "? ");
+}
+
+static void put_bytes(writer *w, const void *p, int64_t n) {
+    char b[4];
+    for (int64_t i = 0; i < n; i++) {
+        snprintf(b, sizeof b, "%02x", ((const unsigned char *)p)[i]);
+        put(w, b);
+    }
+}
+
+static void put_attr(writer *w, const ir_attr *a) {
+    char b[40];
+    put(w, ir_attr_table[a->key].name);
+    put(w, "=");
+    switch (ir_attr_table[a->key].kind) {
+    case IR_ATTR_INT:
+    case IR_ATTR_DTYPE:
+    case IR_ATTR_ENUM: put_int(w, a->i); return;
+    case IR_ATTR_FLOAT:
+        snprintf(b, sizeof b, "%a ", a->f);
+        put(w, b);
+        return;
+    case IR_ATTR_STRING: put(w, a->s); return;
+    case IR_ATTR_INTS:
+        for (int i = 0; i < a->ints.n; i++) put_int(w, a->ints.v[i]);
+        return;
+    case IR_ATTR_SYMS:
+        for (int i = 0; i < a->syms.n; i++) put_sym(w, a->syms.v[i]);
+        return;
+    case IR_ATTR_DATA: put_bytes(w, a->data.p, a->data.bytes); return;
+    }
+}
+
+static void put_kernel(writer *w, const ir_op *kernel) {
+    const ir_block *b = kernel->blocks[0];
+    for (int i = 0; i < b->n_args; i++) {
+        vec_push(w->s->arena, &w->values, b->args[i]);
+        put_type(w, b->args[i]->type);
+    }
+    for (const ir_op *op = b->first; op; op = op->next) {
+        put(w, ";");
+        put(w, ir_op_table[op->code].name);
+        put(w, " ");
+        for (int i = 0; i < op->n_operands; i++) put_value(w, ir_operand(op, i));
+        for (int i = 0; i < op->n_attrs; i++) put_attr(w, &op->attrs[i]);
+        for (int i = 0; i < op->n_results; i++) {
+            vec_push(w->s->arena, &w->values, ir_result(op, i));
+            put_type(w, ir_result(op, i)->type);
+        }
+    }
+}
+
+/* ---- Scheduling ------------------------------------------------------------------------------------------------------ */
+static bool make_record(kernel_set *s, const ir_op *op, const writer *w, const char **error) {
+    record r = {.key = w->text, .n_symbols = w->symbols.len, .symbols = w->symbols.data};
+    r.k.op = op;
+    r.k.name = ir_get_string(op, IR_ATTR_name);
+    for (int n = 1; ir_func_find(&s->tiles, r.k.name); n++)
+        r.k.name = arena_printf(s->arena, "%s_%d", ir_get_string(op, IR_ATTR_name), n);
+    double t0 = now_ms();
+    const char *why = NULL;
+    r.k.tile = schedule_kernel(&s->tiles, op, r.k.name, &s->target->limits, &why);
+    if (!r.k.tile) {
+        *error = arena_printf(s->arena, "kernel %s: %s", r.k.name, why ? why : "no schedule");
+        return false;
+    }
+    double t1 = now_ms();
+    lower_info info;
+    r.k.thread = lower_tile(&s->threads, r.k.tile, &s->target->limits, &info);
+    expand_math(r.k.thread);
+    s->schedule_ms += t1 - t0;
+    s->lower_ms += now_ms() - t1;
+    r.tasks = r.k.tasks = info.tasks;
+    r.scratch = r.k.scratch = info.scratch_bytes;
+    vec_push(s->arena, &s->records, r);
+    return true;
+}
+
+bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char **error) {
+    writer w = {.s = s};
+    put(&w, "");
+    put_kernel(&w, op);
+    int at = 0;
+    while (at < s->records.len && strcmp(s->records.data[at].key, w.text)) at++;
+    if (at == s->records.len && !make_record(s, op, &w, error)) return false;
+    record *r = &s->records.data[at];
+    r->k.launches++;
+    const ir_func *f = r->k.thread;
+    sym_ctx *c = s->m->syms;
+    sym_t *ints = arena_array(s->arena, sym_t, f->body->n_args + 1);
+    int n = 0;
+    for (int i = 0; i < f->body->n_args; i++)
+        if (f->arg_syms && f->arg_syms[i])
+            ints[n++] = sym_subst(c, f->arg_syms[i], r->n_symbols, r->symbols, w.symbols.data);
+    *use = (kernel_use){at, n, ints, sym_subst(c, r->tasks, r->n_symbols, r->symbols, w.symbols.data),
+                        sym_subst(c, r->scratch, r->n_symbols, r->symbols, w.symbols.data)};
+    return true;
+}
+
+/* ---- Compilation ----------------------------------------------------------------------------------------------------- */
+typedef struct job {
+    const target *target;
+    arena *arena;
+    int n;
+    ir_func **funcs;
+    const code_blob *blob;
+    const char *error;
+} job;
+
+static void *run_job(void *u) {
+    job *j = u;
+    if (j->n) j->blob = target_compile(j->target, j->arena, j->n, j->funcs, &j->error);
+    return NULL;
+}
+
+bool kernel_set_compile(kernel_set *s, int workers, const char **error) {
+    int n = s->records.len, jobs = workers > 0 ? workers : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (jobs > n) jobs = n;
+    if (jobs > MAX_WORKERS) jobs = MAX_WORKERS;
+    if (jobs < 1) return true;
+    job job_of[MAX_WORKERS] = {0};
+    pthread_t threads[MAX_WORKERS];
+    bool started[MAX_WORKERS] = {0};
+    for (int j = 0; j < jobs; j++) {
+        job_of[j].target = s->target;
+        job_of[j].arena = arena_new(); /* an arena serves one thread */
+        job_of[j].funcs = arena_array(s->arena, ir_func *, n);
+    }
+    for (int i = 0; i < n; i++) { /* dealt in turn: the split must not depend on timing */
+        job *j = &job_of[i % jobs];
+        j->funcs[j->n++] = s->records.data[i].k.thread;
+    }
+    for (int j = 1; j < jobs; j++) started[j] = !pthread_create(&threads[j], NULL, run_job, &job_of[j]);
+    for (int j = 0; j < jobs; j++)
+        if (!started[j]) run_job(&job_of[j]);
+    bool ok = true;
+    for (int j = 0; j < jobs; j++) {
+        if (started[j]) pthread_join(threads[j], NULL);
+        if (!job_of[j].blob) {
+            if (ok) *error = arena_strdup(s->arena, job_of[j].error ? job_of[j].error : "no code");
+            ok = false;
+            arena_free(job_of[j].arena);
+            continue;
+        }
+        code_blob *b = arena_copy(s->arena, job_of[j].blob, sizeof *b);
+        b->bytes = arena_copy(s->arena, b->bytes, (size_t)b->size);
+        for (int k = 0; k < job_of[j].n; k++) {
+            record *r = &s->records.data[k * jobs + j];
+            r->blob = b;
+            r->offset = job_of[j].blob->kernels[k].offset;
+            r->k.code_bytes = b->size;
+        }
+        arena_free(job_of[j].arena);
+    }
+    return ok;
+}
+
+const ir_module *kernel_set_tiles(const kernel_set *s) { return &s->tiles; }
+const ir_module *kernel_set_threads(const kernel_set *s) { return &s->threads; }
+int kernel_set_count(const kernel_set *s) { return s->records.len; }
+program_kernel *kernel_set_at(kernel_set *s, int i) { return &s->records.data[i].k; }
+const code_blob *kernel_set_code(const kernel_set *s, int i, int64_t *offset) {
+    *offset = s->records.data[i].offset;
+    return s->records.data[i].blob;
+}
+void kernel_set_times(const kernel_set *s, double *schedule_ms, double *lower_ms) {
+    *schedule_ms = s->schedule_ms;
+    *lower_ms = s->lower_ms;
+}

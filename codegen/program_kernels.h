@@ -1,0 +1,29 @@
+/* The distinct kernels of a program. */
+#ifndef FRIT_CODEGEN_PROGRAM_KERNELS_H
+#define FRIT_CODEGEN_PROGRAM_KERNELS_H
+#include "program.h"
+
+typedef struct kernel_set kernel_set;
+/* What a kernel op launches: a record of the set, and the values of its i64 arguments in this op's own symbols. */
+typedef struct kernel_use {
+    int index;
+    int n_ints;
+    const sym_t *ints;
+    sym_t tasks, scratch;
+} kernel_use;
+
+kernel_set *kernel_set_new(arena *a, ir_module *m, const target *t);
+/* The kernel that runs `op`: scheduled and lowered when no equal one is there yet (equal up to the names of symbols and
+ * values). Returns false with *error. */
+bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char **error);
+/* Compiles all of them with `workers` threads. */
+bool kernel_set_compile(kernel_set *s, int workers, const char **error);
+/* All kernels as modules of one level. */
+const ir_module *kernel_set_tiles(const kernel_set *s);
+const ir_module *kernel_set_threads(const kernel_set *s);
+int kernel_set_count(const kernel_set *s);
+program_kernel *kernel_set_at(kernel_set *s, int i);
+/* The blob that kernel i is in, and its offset there. */
+const code_blob *kernel_set_code(const kernel_set *s, int i, int64_t *offset);
+void kernel_set_times(const kernel_set *s, double *schedule_ms, double *lower_ms);
+#endif

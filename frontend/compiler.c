@@ -1,0 +1,34 @@
+#include "compiler.h"
+#include "passes/fuse.h"
+#include "passes/pass.h"
+
+void compile_fuse(ir_module *m, ir_func *model, const compile_options *o) {
+    fuse_options f = {.mode = o->fusion == COMPILE_FULL ? FUSE_FULL : FUSE_OP, .limits = &o->target->limits};
+    if (o->fusion != COMPILE_NONE) {
+        pass_ctx ctx = pass_ctx_new(m, NULL);
+        passes_tensor(&ctx, m);
+    }
+    fuse(m, model, &f);
+    for (int i = 0; i < m->globals.len; i++)
+        if (m->globals.data[i]->init) fuse(m, m->globals.data[i]->init, &f);
+}
+
+static const char *locate(void *u, ir_span span, uint32_t *line) {
+    const compile_options *o = u;
+    if (!o->diag || !span.file) return NULL;
+    int l, column;
+    diag_locate(o->diag, span.file, span.begin, &l, &column);
+    *line = (uint32_t)l;
+    return diag_source_name(o->diag, span.file);
+}
+
+const program *compile_program(arena *a, ir_func *fused, const compile_options *o, const char **error) {
+    program_options p = {.target = o->target,
+                         .stop = o->stop,
+                         .workers = o->workers,
+                         .locate = locate,
+                         .locate_ctx = (void *)o,
+                         .weight = o->weight,
+                         .weight_ctx = o->weight_ctx};
+    return program_build(a, fused, &p, error);
+}

@@ -1,0 +1,209 @@
+#include "roundtrip.h"
+#include "ir/diag.h"
+#include "runtime/frit.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t next_random(uint64_t *s) { /* xorshift64*, Vigna 2016 */
+    *s ^= *s >> 12, *s ^= *s << 25, *s ^= *s >> 27;
+    return *s * UINT64_C(2685821657736338717);
+}
+
+typedef struct run {
+    const roundtrip_options *o;
+    roundtrip_result *r;
+    ir_module *m, *fused;
+    ir_func *f;
+    interp *it;
+    uint64_t rng;
+    int n_in, n_out;
+    interp_tensor in[32], want[32];
+    DLTensor dl_in[32], dl_out[32];
+    int64_t shape[64][IR_MAX_RANK];
+    void *out[32];
+} run;
+
+static bool fail(run *x, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(x->r->message, sizeof x->r->message, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+static bool dim_value(void *u, sym_t var, int64_t *v) {
+    run *x = u;
+    for (int i = 0; i < x->o->n_dims; i++)
+        if (!strcmp(x->o->dim_names[i], sym_var_name(var))) {
+            *v = x->o->dim_values[i];
+            return true;
+        }
+    *v = x->o->extent;
+    int64_t lo, hi;
+    sym_range(x->m->syms, var, &lo, &hi);
+    if (*v < lo) *v = lo;
+    if (*v > hi) *v = hi;
+    return true;
+}
+
+static bool fill(run *x, interp_tensor *t, ir_type type) {
+    *t = (interp_tensor){.dtype = (frit_dtype)type.dtype, .rank = type.rank};
+    for (int d = 0; d < type.rank; d++)
+        if (!sym_eval(type.dims[d], dim_value, x, &t->shape[d])) return fail(x, "a dim has no value");
+    int64_t n = interp_elements(t);
+    t->data = calloc((size_t)n + 8, 16);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t r = next_random(&x->rng);
+        if (frit_dtype_is_float(t->dtype)) frit_store_float(t->dtype, t->data, i, (double)(r >> 11) * 0x1p-53 * 3 - 1.4);
+        else if (t->dtype == FRIT_bool) frit_store_int(t->dtype, t->data, i, (int64_t)(r >> 40 & 1));
+        else frit_store_int(t->dtype, t->data, i, (int64_t)(r >> 40) % 7 - (frit_dtype_kind_of(t->dtype) == FRIT_KIND_SINT ? 2 : 0));
+    }
+    return true;
+}
+
+static DLTensor as_dl(const interp_tensor *t, int64_t *shape) {
+    memcpy(shape, t->shape, sizeof t->shape);
+    return frit_dense(t->data, t->dtype, t->rank, shape);
+}
+
+static bool open_session(run *x, const program *p, frit_package **pkg, frit_device **dev, frit_weights **w, frit_session **s,
+                         const interp_tensor *params) {
+    frit_error e;
+    if (frit_package_open_memory(p->bytes, p->n_bytes, NULL, NULL, NULL, pkg, &e) || frit_device_open("cpu", NULL, dev, &e) ||
+        frit_weights_create(*pkg, *dev, NULL, w, &e))
+        return fail(x, "%s", e.message);
+    int k = 0;
+    for (int i = 0; i < x->m->globals.len; i++) {
+        if (x->m->globals.data[i]->is_state) continue;
+        int64_t shape[IR_MAX_RANK];
+        DLTensor t = as_dl(&params[i], shape);
+        if (frit_weights_bind(*w, x->m->globals.data[i]->path, &t, FRIT_BORROW, &e)) return fail(x, "%s", e.message);
+        k++;
+    }
+    frit_session_options so = {.struct_size = sizeof so, .seed = 7};
+    if (frit_session_create(*w, &so, s, &e)) return fail(x, "%s", e.message);
+    return true;
+}
+
+static bool compare_all(run *x) {
+    for (int i = 0; i < x->n_out; i++) {
+        interp_tensor got = x->want[i];
+        got.data = x->out[i], got.wide = false, got.err = NULL;
+        interp_comparison c = interp_compare(&got, &x->want[i], 0, 0);
+        x->r->undecidable += c.undecidable;
+        if (c.ratio > x->r->worst) x->r->worst = c.ratio;
+        if (!c.ok)
+            return fail(x, "output %d, element %lld of %lld: %.9g, not %.9g (bound %.3g, %lld bad)", i, (long long)c.worst,
+                        (long long)c.n, c.got, c.want, c.bound, (long long)c.bad);
+    }
+    return true;
+}
+
+static bool one_run(run *x, frit_session *s) {
+    frit_error e;
+    for (int i = 0; i < x->n_in; i++) {
+        if (!fill(x, &x->in[i], x->f->body->args[i]->type)) return false;
+        if (x->f->arg_syms && x->f->arg_syms[i]) {
+            int64_t v;
+            dim_value(x, x->f->arg_syms[i], &v);
+            frit_store_int(FRIT_i64, x->in[i].data, 0, v);
+        }
+        x->dl_in[i] = as_dl(&x->in[i], x->shape[i]);
+    }
+    if (interp_run(x->it, x->f, x->n_in, x->in, x->n_out, x->want)) return fail(x, "interpreter: %s", interp_message(x->it));
+    if (frit_session_prepare(s, x->dl_in, x->n_in, &e)) return fail(x, "prepare: %s", e.message);
+    for (int i = 0; i < x->n_out; i++) {
+        frit_session_output_shape(s, i, x->shape[32 + i], &e);
+        int64_t n = 1;
+        for (int d = 0; d < x->want[i].rank; d++) n *= x->shape[32 + i][d];
+        x->out[i] = malloc((size_t)n * 8 + 64);
+        memset(x->out[i], 0xff, (size_t)n * 8 + 64); /* NaN where nothing is written */
+        x->dl_out[i] = frit_dense(x->out[i], x->want[i].dtype, x->want[i].rank, x->shape[32 + i]);
+    }
+    bool ok = !frit_session_run(s, x->dl_in, x->n_in, x->dl_out, x->n_out, &e) || fail(x, "run: %s", e.message);
+    for (int i = 0; ok && i < x->n_out; i++)
+        if (memcmp(x->shape[32 + i], x->want[i].shape, (size_t)x->want[i].rank * sizeof(int64_t)))
+            ok = fail(x, "output %d has other extents", i);
+    ok = ok && compare_all(x);
+    for (int i = 0; i < x->n_in; i++) free(x->in[i].data);
+    for (int i = 0; i < x->n_out; i++) {
+        interp_tensor_free(&x->want[i]);
+        free(x->out[i]);
+    }
+    return ok;
+}
+
+static void show(run *x, const program *p) {
+    arena *a = arena_new();
+    fprintf(x->o->show, "%s\n", ir_print(a, x->fused));
+    if (p) fprintf(x->o->show, "%s\n%s\n", ir_print(a, p->tiles), ir_print(a, p->threads));
+    arena_free(a);
+}
+
+roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_options *o) {
+    roundtrip_result r = {.message = ""};
+    run x = {.o = o, .r = &r, .rng = o->seed * 2 + 0x9E3779B97F4A7C15u};
+    diag *d = diag_new();
+    uint32_t file = diag_add_source(d, "test.fir", text, size);
+    arena *a = arena_new();
+    frit_package *pkg = NULL;
+    frit_device *dev = NULL;
+    frit_weights *w = NULL;
+    frit_session *s = NULL;
+    interp_tensor *params = NULL;
+    x.m = ir_parse(d, file);
+    x.fused = ir_parse(d, file);
+    if (!x.m || !x.fused) {
+        fail(&x, "the text does not parse");
+        diag_print_text(d, stderr, false);
+        goto done;
+    }
+    x.f = x.m->funcs;
+    x.n_in = x.f->body->n_args;
+    x.n_out = x.f->body->last->n_operands;
+    x.it = interp_new(x.m, &(interp_options){.wide = true, .seed = 7});
+    params = calloc((size_t)x.m->globals.len + 1, sizeof *params);
+    for (int i = 0; i < x.m->globals.len; i++)
+        if (!x.m->globals.data[i]->is_state) {
+            if (!fill(&x, &params[i], x.m->globals.data[i]->type)) goto done;
+            interp_set_param(x.it, x.m->globals.data[i]->path, &params[i]);
+        }
+    const char *error = NULL;
+    const target *t = target_open(a, o->target ? o->target : "cpu", &error);
+    compile_options co = {.target = t, .fusion = o->fusion, .stop = PROGRAM_PACKAGE, .diag = d};
+    compile_fuse(x.fused, x.fused->funcs, &co);
+    const char *bad = NULL;
+    if (ir_verify(a, x.fused, &bad)) {
+        fail(&x, "after fusion: %.900s", bad);
+        goto done;
+    }
+    const program *p = compile_program(a, x.fused->funcs, &co, &error);
+    if (o->show) show(&x, p);
+    if (!p) {
+        fail(&x, "compile: %s", error);
+        goto done;
+    }
+    if (ir_verify(a, p->tiles, &bad) || ir_verify(a, p->threads, &bad)) {
+        fail(&x, "after lowering: %.900s", bad);
+        goto done;
+    }
+    r.n_kernels = p->n_kernels;
+    r.n_launches = p->n_launches;
+    if (!open_session(&x, p, &pkg, &dev, &w, &s, params)) goto done;
+    r.ok = true;
+    for (int i = 0; i < (o->runs ? o->runs : 1) && r.ok; i++) r.ok = one_run(&x, s);
+done:
+    frit_session_release(s);
+    frit_weights_release(w);
+    frit_device_release(dev);
+    frit_package_release(pkg);
+    if (x.it) interp_free(x.it);
+    for (int i = 0; params && i < x.m->globals.len; i++) free(params[i].data);
+    free(params);
+    if (x.m) ir_module_free(x.m);
+    if (x.fused) ir_module_free(x.fused);
+    arena_free(a);
+    diag_free(d);
+    return r;
+}

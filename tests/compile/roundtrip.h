@@ -1,0 +1,30 @@
+/* A tensor module compiled and run against the interpreter: the one harness of every compiled-kernel test. */
+#ifndef FRIT_TESTS_ROUNDTRIP_H
+#define FRIT_TESTS_ROUNDTRIP_H
+#include "frontend/compiler.h"
+#include "ir/interp.h"
+#include <stdint.h>
+
+typedef struct roundtrip_options {
+    compile_fusion fusion;
+    uint64_t seed;       /* of the inputs */
+    int n_dims;          /* dims by name; others take `extent` */
+    const char *const *dim_names;
+    const int64_t *dim_values;
+    int64_t extent;
+    const char *target;  /* NULL: cpu */
+    int runs;            /* runs in a row, for states; 0: 1 */
+    FILE *show;          /* prints the fused module, tile and thread functions; NULL: nothing */
+} roundtrip_options;
+
+typedef struct roundtrip_result {
+    bool ok;
+    int n_kernels, n_launches;
+    double worst;        /* largest difference over its bound */
+    int64_t undecidable;
+    char message[1024];  /* why not ok */
+} roundtrip_result;
+
+/* text: a .fir module whose first tensor func is the model. */
+roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_options *o);
+#endif
