@@ -67,3 +67,10 @@ KERNEL(blob_compact) {
         if (x[i] != 0) y[n++] = x[i];
     *count = n;
 }
+
+KERNEL(blob_mix) {
+    const uint32_t *x = buffers[0], *y = buffers[1];
+    uint32_t *out = buffers[2];
+    (void)scratch, (void)begin, (void)end;
+    for (int64_t i = 0; i < ints[0]; i++) out[i] = 3 * x[i] + 5 * y[i] + 7;
+}

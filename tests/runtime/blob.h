@@ -23,5 +23,8 @@ BLOB_KERNEL(blob_rounding);
 /* i64 out[0] = number of elements of x that are not 0, which are moved to the front of y. ints: elements. */
 BLOB_KERNEL(blob_compact);
 
+/* u32 out[i] = 3 * x[i] + 5 * y[i] + 7, modulo 2^32. ints: elements. One task. */
+BLOB_KERNEL(blob_mix);
+
 extern const char __start_frit_blob[], __stop_frit_blob[];
 #endif

@@ -63,16 +63,16 @@ static void test_overflow(void **state) {
 }
 
 /* ---- Random schedules ---------------------------------------------------------------------------------------------- */
-/* A schedule of adds over `TEMPS` buffers, with loops and branches. It is built twice: with temps, which share memory, and with
+/* A schedule of mixes over `TEMPS` buffers, with loops, branches and swaps. It is built twice: with temps, which share memory, and with
  * states, which never do. Both give the same results when lifetimes are right. Only values that were written are read. */
-enum { TEMPS = 8, ELEMENTS = 24 };
+enum { TEMPS = 24, ELEMENTS = 16 };
 
 typedef struct builder {
     model m;
     int buffers[TEMPS];
     bool written[TEMPS];
     bool temps;
-    int add, depth, budget;
+    int mix, depth, budget;
     sym_t n;
 } builder;
 
@@ -113,8 +113,9 @@ static void add_branch(builder *b) {
 
 static void add_op(builder *b) {
     int x = pick_written(b), y = pick_written(b), z = (int)rnd(TEMPS);
+    while (b->written[z] && rnd(4)) z = (int)rnd(TEMPS); /* mostly new ones, so that lives are short */
     package_ref refs[3] = {package_at(b->buffers[x]), package_at(b->buffers[y]), package_at(b->buffers[z])};
-    package_launch(b->m.p, b->add, refs);
+    package_launch(b->m.p, b->mix, refs);
     b->written[z] = true;
 }
 
@@ -135,7 +136,7 @@ static void add_swap(builder *b, int spare) {
 
 static void statements(builder *b, int count) {
     for (int i = 0; i < count && b->budget > 0; i++, b->budget--) {
-        uint32_t what = rnd(10);
+        uint32_t what = rnd(8);
         if (what == 0 && b->depth < 3)
             add_loop(b);
         else if (what == 1 && b->depth < 3)
@@ -147,18 +148,18 @@ static void statements(builder *b, int count) {
     }
 }
 
-/* x[n], flag -> the sum of all buffers that are written at the end. */
+/* x[n], flag -> a mix of some buffers that are written at the end. */
 static model random_schedule(uint64_t from, bool temps) {
     seed = from;
     builder b = {.m = model_new(), .temps = temps, .budget = 40};
     b.n = sym_const(b.m.c, ELEMENTS);
     sym_t bytes = sym_muli(b.m.c, b.n, 4);
-    package_input(b.m.p, "x", FRIT_f32, 1, &b.n, NULL);
+    package_input(b.m.p, "x", FRIT_u32, 1, &b.n, NULL);
     package_input(b.m.p, "flag", FRIT_bool, 0, NULL, NULL);
-    package_output(b.m.p, "out", FRIT_f32, 1, &b.n);
-    for (int i = 0; i <= TEMPS; i++) package_state(b.m.p, arena_printf(b.m.a, "s%d", i), FRIT_f32, 1, &b.n);
+    package_output(b.m.p, "out", FRIT_u32, 1, &b.n);
+    for (int i = 0; i <= TEMPS; i++) package_state(b.m.p, arena_printf(b.m.a, "s%d", i), FRIT_u32, 1, &b.n);
     model_target(&b.m);
-    b.add = model_kernel(&b.m, blob_add, 2, 1, 2, (sym_t[]){b.n, b.n}, NULL, NULL);
+    b.mix = model_kernel(&b.m, blob_mix, 2, 1, 1, &b.n, NULL, NULL);
     for (int i = 0; i < TEMPS; i++)
         b.buffers[i] = temps ? package_temp(b.m.p, bytes) : package_state_buffer(b.m.p, i);
     package_main(b.m.p);
@@ -168,18 +169,18 @@ static model random_schedule(uint64_t from, bool temps) {
     package_ref out = package_at(package_output_buffer(b.m.p, 0));
     package_copy(b.m.p, out, package_at(b.buffers[0]), bytes);
     for (int i = 1; i < TEMPS; i++)
-        if (b.written[i]) package_launch(b.m.p, b.add, (package_ref[]){package_at(b.buffers[i]), out, out});
+        if (b.written[i] && rnd(4) == 0) package_launch(b.m.p, b.mix, (package_ref[]){package_at(b.buffers[i]), out, out});
     return b.m;
 }
 
-static void run_schedule(uint64_t from, bool temps, bool flag, float *out) {
+static void run_schedule(uint64_t from, bool temps, bool flag, uint32_t *out) {
     model m = random_schedule(from, temps);
     rig r = rig_open(&m, 1);
-    float x[ELEMENTS];
+    uint32_t x[ELEMENTS];
     int64_t n = ELEMENTS;
-    for (int i = 0; i < ELEMENTS; i++) x[i] = 0x1p-40f * (float)(i + 1);
-    DLTensor in[2] = {frit_dense(x, FRIT_f32, 1, &n), frit_dense(&flag, FRIT_bool, 0, NULL)};
-    DLTensor z = frit_dense(out, FRIT_f32, 1, &n);
+    for (int i = 0; i < ELEMENTS; i++) x[i] = (uint32_t)i;
+    DLTensor in[2] = {frit_dense(x, FRIT_u32, 1, &n), frit_dense(&flag, FRIT_bool, 0, NULL)};
+    DLTensor z = frit_dense(out, FRIT_u32, 1, &n);
     for (int turn = 0; turn < 2; turn++) { /* swaps of the first run must not show in the second */
         assert_ok(frit_session_reset(r.session, err));
         assert_ok(frit_session_run(r.session, in, 2, &z, 1, err));
@@ -191,10 +192,84 @@ static void run_schedule(uint64_t from, bool temps, bool flag, float *out) {
 static void test_schedules(void **state) {
     (void)state;
     for (uint64_t round = 0; round < 600; round++) {
-        float shared[ELEMENTS], apart[ELEMENTS];
+        uint32_t shared[ELEMENTS], apart[ELEMENTS];
         run_schedule(round, true, round % 2, shared);
         run_schedule(round, false, round % 2, apart);
         if (memcmp(shared, apart, sizeof shared)) fail_msg("schedule %d depends on sharing", (int)round);
+    }
+}
+
+/* ---- Values carried from one iteration to the next ------------------------------------------------------------------ */
+enum { TURNS = 4 };
+/* In each of TURNS iterations t is written in some turns only and read in others; u is written and read at once, and would spoil t
+ * if the two shared memory. out = 5 * out + 3 * t + 7 whenever t is read. */
+static model model_carry(int shape) {
+    model m = model_new();
+    sym_t one = sym_const(m.c, 1), n = sym_const(m.c, TURNS), four = sym_const(m.c, 4);
+    sym_t i = sym_var(m.c, "i", SYM_INT, NULL, NULL);
+    package_input(m.p, "x", FRIT_u32, 1, &n, NULL);
+    package_input(m.p, "writes", FRIT_bool, 1, &n, NULL);
+    package_output(m.p, "out", FRIT_u32, 1, &one);
+    model_target(&m);
+    int mix = model_kernel(&m, blob_mix, 2, 1, 1, &one, NULL, NULL);
+    package_ref t = package_at(package_temp(m.p, four)), u = package_at(package_temp(m.p, four));
+    package_ref x = {package_input_buffer(m.p, 0), sym_muli(m.c, i, 4)}, writes = {package_input_buffer(m.p, 1), i};
+    package_ref out = package_at(package_output_buffer(m.p, 0));
+    package_main(m.p);
+    package_fill(m.p, out, four, 4, 0);
+    package_loop(m.p, i, n);
+    if (shape == 0) { /* t is written first, but not in every turn; u lives before it */
+        package_launch(m.p, mix, (package_ref[]){x, x, u});
+        package_copy(m.p, u, u, four);
+        package_if(m.p, writes);
+        package_copy(m.p, t, x, four);
+        package_end(m.p);
+        package_launch(m.p, mix, (package_ref[]){t, out, out});
+    } else if (shape == 1) { /* t is read before it is written; what the first turn reads is thrown away */
+        package_launch(m.p, mix, (package_ref[]){t, out, out});
+        package_if(m.p, writes);
+        package_fill(m.p, out, four, 4, 0);
+        package_end(m.p);
+        package_copy(m.p, t, x, four);
+        package_launch(m.p, mix, (package_ref[]){t, x, u});
+        package_copy(m.p, u, u, four);
+    } else { /* one branch writes, the other reads */
+        package_if(m.p, writes);
+        package_copy(m.p, t, x, four);
+        package_else(m.p);
+        package_launch(m.p, mix, (package_ref[]){t, out, out});
+        package_end(m.p);
+        package_launch(m.p, mix, (package_ref[]){x, x, u});
+        package_copy(m.p, u, u, four);
+    }
+    package_end(m.p);
+    return m;
+}
+
+static uint32_t carry_result(int shape, const uint32_t *x, const bool *writes) {
+    uint32_t t = 0, out = 0;
+    for (int i = 0; i < TURNS; i++) {
+        if (writes[i] && shape != 1) t = x[i];
+        if (!writes[i] || shape == 0) out = 3 * t + 5 * out + 7;
+        if (shape == 1) out = writes[i] ? 0 : out, t = x[i];
+    }
+    return out;
+}
+
+static void test_carried(void **state) {
+    (void)state;
+    uint32_t x[TURNS] = {11, 22, 33, 44}, got;
+    bool writes[TURNS] = {true, false, false, false};
+    int64_t n = TURNS, one = 1;
+    for (int shape = 0; shape < 3; shape++) {
+        model m = model_carry(shape);
+        rig r = rig_open(&m, 1);
+        DLTensor in[2] = {frit_dense(x, FRIT_u32, 1, &n), frit_dense(writes, FRIT_bool, 1, &n)};
+        DLTensor out = frit_dense(&got, FRIT_u32, 1, &one);
+        assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
+        assert_int_equal(got, carry_result(shape, x, writes));
+        rig_close(&r);
+        model_free(&m);
     }
 }
 
@@ -255,7 +330,7 @@ static void test_same_as(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_placement), cmocka_unit_test(test_overflow),     cmocka_unit_test(test_schedules),
-        cmocka_unit_test(test_chain_shares), cmocka_unit_test(test_same_as),
+        cmocka_unit_test(test_carried), cmocka_unit_test(test_chain_shares), cmocka_unit_test(test_same_as),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
