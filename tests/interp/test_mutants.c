@@ -15,7 +15,8 @@ static uint32_t below(uint32_t n) {
 
 static const char *const words[] = {"0", "1", "2", "3", "-1", "7", "S", "B", "H", "f32", "i8", "i4", "u64", "bool",
                                     "f64", "bf16", "f8e4m3", "sum", "max", "argmax", "any", "set", "add", "exp",
-                                    "select", "cast", "reshape", "9223372036854775807", "4000000000", "S // 2", "S % 0"};
+                                    "select", "cast", "reshape", "9223372036854775807", "4000000000", "S // 2",
+                                    "S % 0"};
 
 static bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

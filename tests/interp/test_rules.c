@@ -213,6 +213,31 @@ static void test_insert_copies(void **state) {
     ir_module_free(m);
 }
 
+/* A kernel op alone, on inputs of its own; the dim A * B needs help to be taken apart. */
+static void test_kernel(void **state) {
+    ir_module *m = module_of("fir 1\ndim A\ndim B\nfunc tensor @f(%x: f32[A, B]) -> 1 {\n"
+                             "    %y = reshape(%x) : f32[A*B]\n"
+                             "    %k = kernel(%y) {name = \"k\", reason = \"\"} : f32[A, B] (%z: f32[A*B]) {\n"
+                             "        %n = neg(%z) : f32[A*B]\n        %r = reshape(%n) : f32[A, B]\n"
+                             "        yield(%r)\n    }\n    return(%k)\n}\n");
+    ir_func *f = ir_func_find(m, "f");
+    ir_op *kernel = f->body->first;
+    while (kernel && kernel->code != IR_kernel) kernel = kernel->next;
+    assert_non_null(kernel);
+    interp *it = interp_new(m, NULL);
+    float data[6] = {1, 2, 3, 4, 5, 6};
+    interp_tensor in = F32(data, 6), out;
+    assert_int_equal(interp_run_kernel(it, kernel, 1, &in, 1, &out), INTERP_BAD_INPUT);
+    assert_message(it, "no way to solve");
+    interp_bind(it, f->body->args[0]->type.dims[0], 2);
+    assert_int_equal(interp_run_kernel(it, kernel, 1, &in, 1, &out), INTERP_OK);
+    assert_true(out.rank == 2 && out.shape[0] == 2 && out.shape[1] == 3 && interp_get_float(&out, 5) == -6);
+    interp_tensor_free(&out);
+    assert_int_equal(interp_run_kernel(it, f->body->first, 1, &in, 1, &out), INTERP_BAD_IR);
+    interp_free(it);
+    ir_module_free(m);
+}
+
 /* 4-bit constants: two elements are not a splat, one is. */
 static void test_nibbles(void **state) {
     ir_module *m = module_of("fir 1\nfunc tensor @f() -> 2 {\n"
@@ -256,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_symbols), cmocka_unit_test(test_states),        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_recipes), cmocka_unit_test(test_insert_copies), cmocka_unit_test(test_long_chain),
         cmocka_unit_test(test_scalars), cmocka_unit_test(test_nibbles),
+        cmocka_unit_test(test_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
