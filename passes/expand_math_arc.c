@@ -22,7 +22,7 @@ static mdd half_arc(mx *m, mv a) {
 mv mx_asin(mx *m, mv x) {
     mv a = mx_abs(m, x), near = odd_poly(m, &math_asin, x, mx_mul(m, x, x));
     mdd h = half_arc(m, a), q = pi_times(m, 0.5);
-    mv far = mx_sub(m, q.hi, mx_fms(m, mx_k(m, 2), mx_add(m, h.hi, h.lo), q.lo));
+    mv far = mx_sub(m, mx_fma(m, h.hi, mx_k(m, -2), q.hi), mx_fms(m, mx_k(m, 2), h.lo, q.lo));
     return mx_copysign(m, mx_sel(m, mx_ltk(m, a, 0.5), near, far), x);
 }
 

@@ -23,11 +23,10 @@ static mv exp_poly(mx *m, mv r) {
 
 /* x = 2 n ln 2 + r with |r| <= ln 2: e^x is e^r multiplied by 2^n twice, which overflows and underflows where e^x does
  * and needs no case of its own for denormals. n is rounded by adding a number whose low bits then hold n + bias. */
-mv mx_exp_hi(mx *m, mv x, int halvings) {
+static mv exp_between(mx *m, mv x) {
     mv magic = mx_k(m, m->round + m->bias);
     mv t = mx_fma(m, x, mx_k(m, LOG2E / 2), magic), n = mx_sub(m, t, magic), s = power(m, t);
     mv p = exp_poly(m, reduce(m, x, n, 2));
-    if (halvings) p = mx_mulk(m, p, ldexp(1, -halvings));
     return mx_mul(m, mx_mul(m, p, s), s);
 }
 
@@ -36,7 +35,7 @@ static mv clamp(mx *m, mv x, double lo32, double lo64, double hi32, double hi64)
     return mx_atmost(m, mx_atleast(m, x, single ? lo32 : lo64), single ? hi32 : hi64);
 }
 
-mv mx_exp(mx *m, mv x) { return mx_exp_hi(m, clamp(m, x, -104, -746, 89, 710), 0); }
+mv mx_exp(mx *m, mv x) { return exp_between(m, clamp(m, x, -104, -746, 89, 710)); }
 
 /* The same with x = 2 n + r, |r| <= 1. */
 mv mx_exp2_dd(mx *m, mdd x) {
@@ -70,9 +69,14 @@ static mv odd_or(mx *m, mv x, double limit, const math_poly *p, mv other) {
     return mx_copysign(m, mx_sel(m, mx_ltk(m, mx_abs(m, x), limit), near, other), x);
 }
 
-/* e^|x| / 2, which overflows where sinh and cosh do. */
+/* e^|x| / 2, which overflows where sinh and cosh do. x = n ln 2 + r with |r| <= ln 2 / 2, so that next to the powers of
+ * two, where sinh has half the unit of e^x / 2, r is small and the error too. */
 static mv half_exp_abs(mx *m, mv x) {
-    return mx_exp_hi(m, mx_atmost(m, mx_abs(m, x), m->t == FRIT_f32 ? 90 : 711), 1);
+    bool single = m->t == FRIT_f32;
+    int up = single ? 64 : 512;
+    mv a = mx_atmost(m, mx_abs(m, x), single ? 90 : 711), magic = mx_k(m, m->round + m->bias - 1 - up);
+    mv t = mx_fma(m, a, mx_k(m, LOG2E), magic), n = mx_sub(m, t, magic), s = power(m, t);
+    return mx_mulk(m, mx_mul(m, exp_poly(m, reduce(m, a, n, 1)), s), ldexp(1, up));
 }
 
 mv mx_sinh(mx *m, mv x) {
@@ -88,7 +92,7 @@ mv mx_cosh(mx *m, mv x) {
 /* 1 - 2 / (e^2|x| + 1), which is 1 from 10 (f32) or 20 on. */
 mv mx_tanh(mx *m, mv x) {
     mv a = mx_atmost(m, mx_abs(m, x), m->t == FRIT_f32 ? 10 : 20);
-    mv e = mx_exp_hi(m, mx_add(m, a, a), 0);
+    mv e = exp_between(m, mx_add(m, a, a));
     mv far = mx_sub(m, mx_k(m, 1), mx_div(m, mx_k(m, 2), mx_addk(m, e, 1)));
     return odd_or(m, x, 0.625, &math_tanh, far);
 }
@@ -108,6 +112,6 @@ static mv log_erfc(mx *m, mv a) {
 mv mx_erf(mx *m, mv x) {
     mv a = mx_abs(m, x), z = mx_mul(m, x, x), near = mx_fma(m, mx_poly(m, &math_erf, z), x, x);
     mv l = log_erfc(m, mx_atmost(m, a, m->t == FRIT_f32 ? 4 : 6));
-    mv far = mx_sub(m, mx_k(m, 1), mx_exp_hi(m, l, 0));
+    mv far = mx_sub(m, mx_k(m, 1), exp_between(m, l));
     return mx_copysign(m, mx_sel(m, mx_ltk(m, a, 1), near, far), x);
 }

@@ -95,7 +95,6 @@ static inline mdd mx_kk(mx *m, double hi, double lo) { return (mdd){mx_k(m, hi),
 /* ---- the functions, by file */
 /* expand_math_exp.c */
 mv mx_exp(mx *m, mv x);
-mv mx_exp_hi(mx *m, mv x, int halvings); /* e^x / 2^halvings without early overflow; x not below the least */
 mv mx_exp2(mx *m, mv x);
 mv mx_exp2_dd(mx *m, mdd x);
 mv mx_expm1(mx *m, mv x);

@@ -160,18 +160,19 @@ static reduced reduce(mx *m, mv x) {
     return (reduced){{ir_result(branch, 0), ir_result(branch, 1)}, ir_result(branch, 2)};
 }
 
-/* ---- Polynomials on r.hi + r.lo */
-static mv sin_poly(mx *m, mdd r, mv z) {
+/* ---- Polynomials on r.hi + r.lo; the results are sums still to be rounded */
+static mdd sin_poly(mx *m, mdd r, mv z) {
     mv c = mx_mul(m, z, r.hi);
-    return mx_add(m, r.hi, mx_fma(m, c, mx_poly(m, &math_sin, z), r.lo));
+    return (mdd){r.hi, mx_fma(m, c, mx_poly(m, &math_sin, z), r.lo)};
 }
 
 /* 1 - z/2 rounds; what it lost comes back with the rest. */
-static mv cos_poly(mx *m, mdd r, mv z) {
+static mdd cos_poly(mx *m, mdd r, mv z) {
     mv h = mx_mulk(m, z, 0.5), w = mx_sub(m, mx_k(m, 1), h), lost = mx_sub(m, mx_sub(m, mx_k(m, 1), w), h);
-    mv rest = mx_fma(m, mx_mul(m, z, z), mx_poly(m, &math_cos, z), mx_fnma(m, r.hi, r.lo, lost));
-    return mx_add(m, w, rest);
+    return (mdd){w, mx_fma(m, mx_mul(m, z, z), mx_poly(m, &math_cos, z), mx_fnma(m, r.hi, r.lo, lost))};
 }
+
+static mv rounded(mx *m, mdd x) { return mx_add(m, x.hi, x.lo); }
 
 /* Bit 0 of q as a condition; bit 1 moved to the sign. */
 static mv is_odd(mx *m, mv q) { return mx_ne(m, mx_andk(m, q, 1), mx_ik(m, 0)); }
@@ -182,7 +183,7 @@ static mv or_nan(mx *m, mv x, mv r) { return mx_sel(m, mx_ltk(m, mx_abs(m, x), I
 static mv sine(mx *m, mv x, int quarters) {
     reduced p = reduce(m, x);
     mv q = quarters ? mx_iaddk(m, p.q, quarters) : p.q, z = mx_mul(m, p.r.hi, p.r.hi);
-    mv r = mx_sel(m, is_odd(m, q), cos_poly(m, p.r, z), sin_poly(m, p.r, z));
+    mv r = mx_sel(m, is_odd(m, q), rounded(m, cos_poly(m, p.r, z)), rounded(m, sin_poly(m, p.r, z)));
     return or_nan(m, x, mx_with_sign(m, r, half_turn(m, q)));
 }
 
@@ -193,10 +194,16 @@ mv mx_sin(mx *m, mv x) {
 
 mv mx_cos(mx *m, mv x) { return sine(m, x, 1); }
 
-/* sin / cos, or -cos / sin in odd quadrants. */
+/* sin / cos, or -cos / sin in odd quadrants; the quotient is corrected by what it leaves. */
 mv mx_tan(mx *m, mv x) {
     reduced p = reduce(m, x);
-    mv z = mx_mul(m, p.r.hi, p.r.hi), s = sin_poly(m, p.r, z), c = cos_poly(m, p.r, z), odd = is_odd(m, p.q);
-    mv r = mx_div(m, mx_sel(m, odd, mx_neg(m, c), s), mx_sel(m, odd, s, c));
+    mv z = mx_mul(m, p.r.hi, p.r.hi), odd = is_odd(m, p.q);
+    mdd s = sin_poly(m, p.r, z), c = cos_poly(m, p.r, z);
+    s = mx_fast_two_sum(m, s.hi, s.lo);
+    c = mx_fast_two_sum(m, c.hi, c.lo);
+    mdd n = {mx_sel(m, odd, mx_neg(m, c.hi), s.hi), mx_sel(m, odd, mx_neg(m, c.lo), s.lo)};
+    mdd d = {mx_sel(m, odd, s.hi, c.hi), mx_sel(m, odd, s.lo, c.lo)};
+    mv t = mx_div(m, n.hi, d.hi), left = mx_add(m, mx_fnma(m, t, d.hi, n.hi), mx_fnma(m, t, d.lo, n.lo));
+    mv r = mx_add(m, t, mx_div(m, left, d.hi));
     return mx_sel(m, mx_ltk(m, mx_abs(m, x), m->tiny), x, or_nan(m, x, r));
 }

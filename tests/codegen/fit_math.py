@@ -156,8 +156,8 @@ FITS = [
     ("sinh", odd(sinh), TINY, mpf(1), 4, 8, "sinh x = x + x^3 P(x^2), |x| <= 1"),
     ("tanh", odd(tanh), TINY, mpf("0.625"), 5, 11, "tanh x = x + x^3 P(x^2), |x| <= 5/8"),
     ("asinh", odd(asinh), TINY, mpf("0.5"), 5, 13, "asinh x = x + x^3 P(x^2), |x| <= 1/2"),
-    ("atanh", odd(atanh), TINY, mpf("0.5"), 6, 14, "atanh x = x + x^3 P(x^2), |x| <= 1/2"),
-    ("erf", (lambda x: erf(x) / x - 1, lambda x: x / erf(x), square), TINY, mpf(1), 6, 12,
+    ("atanh", odd(atanh), TINY, mpf("0.5"), 6, 16, "atanh x = x + x^3 P(x^2), |x| <= 1/2"),
+    ("erf", (lambda x: erf(x) / x - 1, lambda x: x / erf(x), square), TINY, mpf(1), 7, 13,
      "erf x = x + x P(x^2), |x| <= 1"),
 ]
 
