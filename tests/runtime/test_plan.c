@@ -231,7 +231,7 @@ static model model_carry(int shape) {
         package_fill(m.p, out, four, 4, 0);
         package_end(m.p);
         package_copy(m.p, t, x, four);
-        package_launch(m.p, mix, (package_ref[]){t, x, u});
+        package_launch(m.p, mix, (package_ref[]){x, x, u});
         package_copy(m.p, u, u, four);
     } else { /* one branch writes, the other reads */
         package_if(m.p, writes);
