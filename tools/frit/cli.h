@@ -48,4 +48,6 @@ void progress_end(progress *p);
 
 /* Makes crashes end with EXIT_BUG and a reproducer; see crash.c. */
 void crash_install(const cli *c);
+/* frit found a bug of its own: says what, writes the reproducer; EXIT_BUG. */
+int crash_report(const char *what);
 #endif

@@ -151,7 +151,7 @@ static int inspect_model(cli *c, const char *path) {
                f->arg_syms && f->arg_syms[i] ? "int" : ir_type_print(c->arena, f->body->args[i]->type));
     puts("outputs:");
     for (int i = 0; ret && i < ret->n_operands; i++)
-        printf("  %s: %s\n", f->result_names && i < f->n_results && f->result_names[i] ? f->result_names[i] : "out",
+        printf("  %s: %s\n", f->result_names && i < f->n_results && f->result_names[i] && *f->result_names[i] ? f->result_names[i] : "out",
                ir_type_print(c->arena, ir_operand(ret, i)->type));
     show_globals(c, m.module, false);
     show_globals(c, m.module, true);

@@ -35,11 +35,9 @@ static bool write_reproducer(void) {
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void on_crash(int sig) {
-    signal(SIGABRT, SIG_DFL);
+int crash_report(const char *what) {
     say("frit: internal error: ");
-    say(sig == SIGABRT ? "an assertion failed" : sig == SIGFPE ? "arithmetic fault" : sig == SIGILL ? "illegal instruction" :
-        "memory fault");
+    say(what);
     say("\nThis is a bug in frit. ");
     if (crash.words[0] && write_reproducer()) {
         say("What was being compiled is in ");
@@ -51,7 +49,15 @@ static void on_crash(int sig) {
         say("\n");
     } else
         say("Please report it with the command line.\n");
-    _exit(EXIT_BUG);
+    return EXIT_BUG;
+}
+
+static void on_crash(int sig) {
+    signal(SIGABRT, SIG_DFL);
+    _exit(crash_report(sig == SIGABRT  ? "an assertion failed"
+                       : sig == SIGFPE ? "arithmetic fault"
+                       : sig == SIGILL ? "illegal instruction"
+                                       : "memory fault"));
 }
 
 static void add_word(int *n, const char *word) {

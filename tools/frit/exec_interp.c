@@ -141,7 +141,7 @@ static void describe_module(arena *a, const model *from, frit_package_info *info
     frit_tensor_info *out = arena_array(a, frit_tensor_info, info->n_outputs + 1);
     for (int i = 0; i < info->n_outputs; i++) {
         const char *name = f->result_names && i < f->n_results ? f->result_names[i] : NULL;
-        if (!name)
+        if (!name || !*name)
             name = info->n_outputs == 1 ? "out" : arena_printf(a, "out%d", i);
         out[i] = describe(a, name, ir_operand(ret, i)->type);
     }

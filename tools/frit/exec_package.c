@@ -15,6 +15,8 @@ typedef struct {
     int n_dims;
     uint64_t seed;
     const io_array **states; /* to set once the session knows their shapes */
+    DLTensor *in, *out;      /* of one run, with room for their shapes */
+    int64_t *shapes;
 } package_exec;
 
 static DLTensor as_dl(const io_array *a, int64_t *shape) {
@@ -104,29 +106,34 @@ static void take_extents(io_array *a, const DLTensor *t) {
     io_size(a->dtype, a->rank, a->dims, &n, &a->bytes);
 }
 
+/* The first run plans, sets the states and makes the outputs; later ones, given the same outputs, only run. */
+static int prepare(package_exec *x, cli *c, io_array *outputs) {
+    frit_error err = {0};
+    int status = open_session(x, c);
+    if (status != EXIT_DONE)
+        return status;
+    if (frit_session_prepare(x->session, x->in, x->base.info->n_inputs, &err) != FRIT_OK)
+        return cli_runtime_failure(c, &err);
+    status = copy_states_in(x, c);
+    return status == EXIT_DONE ? make_outputs(x, c, outputs) : status;
+}
+
 static int run(exec *base, cli *c, const io_array *inputs, io_array *outputs) {
     package_exec *x = (package_exec *)base;
     const frit_package_info *info = base->info;
     frit_error err = {0};
-    DLTensor *in = arena_array(c->arena, DLTensor, info->n_inputs + 1);
-    DLTensor *out = arena_array(c->arena, DLTensor, info->n_outputs + 1);
-    int64_t *shapes = arena_array(c->arena, int64_t, (info->n_inputs + info->n_outputs + 1) * IO_MAX_RANK);
     for (int i = 0; i < info->n_inputs; i++)
-        in[i] = as_dl(&inputs[i], shapes + IO_MAX_RANK * i);
-    int status = open_session(x, c);
+        x->in[i] = as_dl(&inputs[i], x->shapes + IO_MAX_RANK * i);
+    int status = info->n_outputs && outputs[0].data ? EXIT_DONE : prepare(x, c, outputs);
     if (status != EXIT_DONE)
         return status;
-    if (frit_session_prepare(x->session, in, info->n_inputs, &err) != FRIT_OK)
-        return cli_runtime_failure(c, &err);
-    if ((status = copy_states_in(x, c)) != EXIT_DONE || (status = make_outputs(x, c, outputs)) != EXIT_DONE)
-        return status;
     for (int i = 0; i < info->n_outputs; i++)
-        out[i] = as_dl(&outputs[i], shapes + IO_MAX_RANK * (info->n_inputs + i));
-    if (frit_session_run(x->session, in, info->n_inputs, out, info->n_outputs, &err) != FRIT_OK ||
+        x->out[i] = as_dl(&outputs[i], x->shapes + IO_MAX_RANK * (info->n_inputs + i));
+    if (frit_session_run(x->session, x->in, info->n_inputs, x->out, info->n_outputs, &err) != FRIT_OK ||
         frit_session_wait(x->session, &err) != FRIT_OK)
         return cli_runtime_failure(c, &err);
     for (int i = 0; i < info->n_outputs; i++)
-        take_extents(&outputs[i], &out[i]);
+        take_extents(&outputs[i], &x->out[i]);
     return EXIT_DONE;
 }
 
@@ -156,6 +163,9 @@ static void close_exec(exec *base) {
     frit_device_release(x->device);
     frit_package_release(x->package);
     free(x->states);
+    free(x->in);
+    free(x->out);
+    free(x->shapes);
     free(x);
 }
 
@@ -191,7 +201,11 @@ exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, 
     }
     x->base.info = frit_package_get_info(x->package);
     x->base.device = frit_device_name(x->device);
-    x->states = calloc((size_t)x->base.info->n_states + 1, sizeof *x->states);
+    const frit_package_info *info = x->base.info;
+    x->states = calloc((size_t)info->n_states + 1, sizeof *x->states);
+    x->in = calloc((size_t)info->n_inputs + 1, sizeof *x->in);
+    x->out = calloc((size_t)info->n_outputs + 1, sizeof *x->out);
+    x->shapes = calloc((size_t)(info->n_inputs + info->n_outputs + 1) * IO_MAX_RANK, sizeof *x->shapes);
     return &x->base;
 }
 

@@ -1,0 +1,169 @@
+/* Compiling for the command: targets, weights inside packages, stages as text. */
+#include "driver.h"
+#include "frontend/compiler.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const ir_span nowhere = {0};
+
+static const struct {
+    const char *name;
+    bool text;
+} stages[STAGE_COUNT] = {
+#define STAGE(name, text) [STAGE_##name] = {#name, text},
+#include "stages.def"
+#undef STAGE
+};
+
+stage stage_from_name(const char *name) {
+    int s = 0;
+    while (s < STAGE_COUNT && strcmp(stages[s].name, name))
+        s++;
+    return (stage)s;
+}
+
+bool stage_is_text(stage s) { return stages[s].text; }
+
+/* ---- options ---- */
+typedef struct {
+    model *m;
+    io_array *held; /* weights lent to the package writer */
+    int n;
+} lender;
+
+static bool lend(void *u, const char *path, const void **data, uint64_t *bytes) {
+    lender *l = u;
+    int at = weights_find(l->m->weights, path);
+    io_array a;
+    if (at < 0 || !weights_read(l->m->weights, at, &a, NULL))
+        return false;
+    l->held[l->n++] = a;
+    *data = a.data;
+    *bytes = (uint64_t)a.bytes;
+    return true;
+}
+
+static void give_back(lender *l) {
+    for (int i = 0; i < l->n; i++)
+        io_array_free(&l->held[i]);
+    free(l->held);
+}
+
+static bool open_options(cli *c, compile_options *o) {
+    const char *name = option_text(&c->o, OPT_target, "cpu"), *error = NULL;
+    const char *precision = option_text(&c->o, OPT_precision, "f32");
+    const char *fusion = option_text(&c->o, OPT_fusion, "full");
+    *o = (compile_options){.target = target_open(c->arena, name, &error), .stop = PROGRAM_PACKAGE, .diag = c->d};
+    o->fusion = !strcmp(fusion, "op") ? COMPILE_OP : COMPILE_FULL;
+    if (strcmp(precision, "f32")) {
+        cli_usage(c, "--precision %s: this target computes f32 products in f32 only", precision);
+        return false;
+    }
+    if (o->target)
+        return true;
+    diag_report(c->d, MSG_TARGET_UNKNOWN, nowhere, name, error ? error : "there is no such target");
+    return false;
+}
+
+static const program *build(cli *c, model *m, compile_options *o, int *status) {
+    const char *error = NULL;
+    progress *p = progress_begin(c, "compiling");
+    compile_fuse(m->module, m->func, o);
+    const program *made = compile_program(c->arena, m->func, o, &error);
+    progress_end(p);
+    *status = made ? EXIT_DONE : crash_report(error ? error : "the compiler gave no reason");
+    return made;
+}
+
+/* ---- the doors ---- */
+int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *size) {
+    compile_options o;
+    int status;
+    if (!open_options(c, &o))
+        return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
+    lender l = {.m = m, .held = calloc((size_t)m->module->globals.len + 1, sizeof *l.held)};
+    if (inside) {
+        o.weight = lend;
+        o.weight_ctx = &l;
+    }
+    const program *p = build(c, m, &o, &status);
+    give_back(&l);
+    if (!p)
+        return status;
+    *bytes = p->bytes;
+    *size = (size_t)p->n_bytes;
+    return EXIT_DONE;
+}
+
+int driver_fuse(cli *c, model *m) {
+    compile_options o;
+    if (!open_options(c, &o))
+        return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
+    compile_fuse(m->module, m->func, &o);
+    return EXIT_DONE;
+}
+
+/* ---- stages ---- */
+static int unknown_kernel(cli *c, const program *p, const char *name) {
+    for (int i = 0; i < p->n_kernels; i++)
+        cli_note(c, "kernel %s", p->kernels[i].name);
+    return cli_usage(c, "the model has no kernel '%s'", name);
+}
+
+static const char *print_funcs(cli *c, const program *p, const char *kernel, bool tile) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    for (int i = 0; out && i < p->n_kernels; i++)
+        if (!kernel || !strcmp(kernel, p->kernels[i].name))
+            fprintf(out, "%s\n", ir_print_func(c->arena, tile ? p->kernels[i].tile : p->kernels[i].thread));
+    if (out)
+        fclose(out);
+    const char *kept = arena_strndup(c->arena, text ? text : "", size);
+    free(text);
+    return kept;
+}
+
+static int emit_target(cli *c, const program *p, const compile_options *o, stage s, const char *kernel,
+                       const void **bytes, size_t *size) {
+    ir_func **funcs = arena_array(c->arena, ir_func *, p->n_kernels + 1);
+    const char *error = NULL;
+    int n = 0;
+    int64_t length = 0;
+    target_form form = s == STAGE_llvm ? TARGET_LLVM : s == STAGE_asm ? TARGET_ASM : TARGET_OBJ;
+    for (int i = 0; i < p->n_kernels; i++)
+        if (!kernel || !strcmp(kernel, p->kernels[i].name))
+            funcs[n++] = p->kernels[i].thread;
+    *bytes = target_emit(o->target, c->arena, form, n, funcs, &length, &error);
+    *size = (size_t)length;
+    return *bytes ? EXIT_DONE : crash_report(error ? error : "the target gave no reason");
+}
+
+int driver_emit(cli *c, model *m, stage s, const char *kernel, const void **bytes, size_t *size) {
+    compile_options o;
+    int status;
+    const char *text = NULL;
+    if (!open_options(c, &o))
+        return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
+    if (s == STAGE_fused)
+        compile_fuse(m->module, m->func, &o);
+    if (s == STAGE_tensor || s == STAGE_fused)
+        text = ir_print(c->arena, m->module);
+    else {
+        o.stop = s == STAGE_tile ? PROGRAM_TILE : PROGRAM_THREAD;
+        const program *p = build(c, m, &o, &status);
+        if (!p)
+            return status;
+        bool found = !kernel;
+        for (int i = 0; kernel && i < p->n_kernels; i++)
+            found |= !strcmp(kernel, p->kernels[i].name);
+        if (!found)
+            return unknown_kernel(c, p, kernel);
+        if (s != STAGE_tile && s != STAGE_thread)
+            return emit_target(c, p, &o, s, kernel, bytes, size);
+        text = print_funcs(c, p, kernel, s == STAGE_tile);
+    }
+    *bytes = text;
+    *size = strlen(text);
+    return EXIT_DONE;
+}
