@@ -60,3 +60,37 @@ model model_add(void) {
                                            package_at(package_output_buffer(m.p, z))});
     return m;
 }
+
+model model_everything(void) {
+    static const float w[4] = {1, 2, 3, 4};
+    model m = model_new();
+    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, sym_const(m.c, 64)), four = sym_const(m.c, 4), bytes = sym_muli(m.c, n, 4);
+    sym_t trips = sym_var(m.c, "trips", SYM_INT, sym_const(m.c, 0), sym_const(m.c, 9)), i = sym_var(m.c, "i", SYM_INT, NULL, NULL);
+    sym_t twice = sym_addi(m.c, sym_muli(m.c, n, 2), 1);
+    package_input(m.p, "x", FRIT_f32, 1, &n, NULL);
+    package_input(m.p, "y", FRIT_f32, 1, &twice, NULL);
+    package_input(m.p, "trips", FRIT_i64, 0, NULL, trips);
+    package_output(m.p, "out", FRIT_f32, 1, &n);
+    package_param_inside(m.p, package_param(m.p, "w", FRIT_f32, 1, &four), w, sizeof w);
+    int s = package_state(m.p, "s", FRIT_f32, 1, &n);
+    package_check(m.p, "<=", trips, n, "few trips", NULL, 0);
+    model_target(&m);
+    int add = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, n}, sym_ceildiv(m.c, n, four), four);
+    int quad = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, four}, NULL, NULL);
+    package_ref w_ref = package_at(package_param_buffer(m.p, 0)), packed = package_at(package_packed(m.p, sym_const(m.c, 16)));
+    package_ref x = package_at(package_input_buffer(m.p, 0)), t = package_at(package_temp(m.p, bytes));
+    package_ref u = package_at(package_temp(m.p, bytes)), st = package_at(package_state_buffer(m.p, s));
+    package_load(m.p);
+    package_launch(m.p, quad, (package_ref[]){w_ref, package_at(package_constant(m.p, w, sizeof w)), packed});
+    package_init(m.p, s);
+    package_fill(m.p, st, bytes, 4, 0x3f800000);
+    package_main(m.p);
+    package_copy(m.p, t, x, bytes);
+    package_copy(m.p, u, x, bytes);
+    package_loop(m.p, i, trips);
+    package_launch(m.p, add, (package_ref[]){t, st, u});
+    package_swap(m.p, t.buffer, u.buffer);
+    package_end(m.p);
+    package_copy(m.p, package_at(package_output_buffer(m.p, 0)), t, bytes);
+    return m;
+}

@@ -4,41 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static model damage_model(void) {
-    static const float w[4] = {1, 2, 3, 4};
-    model m = model_new();
-    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, sym_const(m.c, 64)), four = sym_const(m.c, 4), bytes = sym_muli(m.c, n, 4);
-    sym_t trips = sym_var(m.c, "trips", SYM_INT, sym_const(m.c, 0), sym_const(m.c, 9)), i = sym_var(m.c, "i", SYM_INT, NULL, NULL);
-    sym_t twice = sym_addi(m.c, sym_muli(m.c, n, 2), 1);
-    package_input(m.p, "x", FRIT_f32, 1, &n, NULL);
-    package_input(m.p, "y", FRIT_f32, 1, &twice, NULL);
-    package_input(m.p, "trips", FRIT_i64, 0, NULL, trips);
-    package_output(m.p, "out", FRIT_f32, 1, &n);
-    package_param_inside(m.p, package_param(m.p, "w", FRIT_f32, 1, &four), w, sizeof w);
-    int s = package_state(m.p, "s", FRIT_f32, 1, &n);
-    package_check(m.p, "<=", trips, n, "few trips", NULL, 0);
-    model_target(&m);
-    int add = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, n}, sym_ceildiv(m.c, n, four), four);
-    int quad = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, four}, NULL, NULL);
-    package_ref w_ref = package_at(package_param_buffer(m.p, 0)), packed = package_at(package_packed(m.p, sym_const(m.c, 16)));
-    package_ref x = package_at(package_input_buffer(m.p, 0)), t = package_at(package_temp(m.p, bytes));
-    package_ref u = package_at(package_temp(m.p, bytes)), st = package_at(package_state_buffer(m.p, s));
-    package_load(m.p);
-    package_launch(m.p, quad, (package_ref[]){w_ref, package_at(package_constant(m.p, w, sizeof w)), packed});
-    package_init(m.p, s);
-    package_fill(m.p, st, bytes, 4, 0x3f800000);
-    package_main(m.p);
-    package_copy(m.p, t, x, bytes);
-    package_copy(m.p, u, x, bytes);
-    package_loop(m.p, i, trips);
-    package_launch(m.p, add, (package_ref[]){t, st, u});
-    package_swap(m.p, t.buffer, u.buffer);
-    package_end(m.p);
-    package_copy(m.p, package_at(package_output_buffer(m.p, 0)), t, bytes);
-    return m;
-}
-
-/* Opens the bytes and runs them when they are accepted. Whether they were. */
+/* Whether the bytes are accepted; a refusal gives a reason. */
 static bool try_package(const void *bytes, size_t n) {
     frit_package *p = NULL;
     frit_error err = {0};
@@ -54,7 +20,7 @@ static bool try_package(const void *bytes, size_t n) {
 
 static void test_flips(void **state) {
     (void)state;
-    model m = damage_model();
+    model m = model_everything();
     uint64_t n;
     const void *bytes = model_bytes(&m, &n);
     uint8_t *copy = aligned_alloc(64, (n + 63) / 64 * 64);
@@ -76,7 +42,7 @@ static void test_flips(void **state) {
 
 static void test_truncation(void **state) {
     (void)state;
-    model m = damage_model();
+    model m = model_everything();
     uint64_t n;
     const void *bytes = model_bytes(&m, &n);
     for (uint64_t i = 0; i < n; i++) assert_false(try_package(bytes, i));
@@ -110,7 +76,7 @@ static void test_version(void **state) {
  * bind, plan and describe itself without harm. */
 static void test_bad_fields(void **state) {
     (void)state;
-    model m = damage_model();
+    model m = model_everything();
     uint64_t n;
     const void *bytes = model_bytes(&m, &n);
     uint8_t *copy = aligned_alloc(64, (n + 63) / 64 * 64);
@@ -185,7 +151,7 @@ static frit_status whole_life(frit_package *p, const frit_allocator *mem) {
 
 static void test_no_memory(void **state) {
     (void)state;
-    model m = damage_model();
+    model m = model_everything();
     uint64_t n;
     const void *bytes = model_bytes(&m, &n);
     frit_package *p;
@@ -207,10 +173,43 @@ static void test_no_memory(void **state) {
     model_free(&m);
 }
 
+/* Packages allocate before there is a device to ask: the linker sends their aligned_alloc here. */
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+static int allocations_left = -1;
+void *__wrap_aligned_alloc(size_t align, size_t size) {
+    if (allocations_left == 0) return NULL;
+    if (allocations_left > 0) allocations_left--;
+    return __real_aligned_alloc(align, size);
+}
+
+static void test_no_memory_to_open(void **state) {
+    (void)state;
+    model m = model_everything();
+    uint64_t n;
+    const char *bytes = model_bytes(&m, &n);
+    char *copy = malloc(n + 1);
+    memcpy(copy + 1, bytes, n); /* not aligned, so that it has to be copied */
+    int failures = 0;
+    for (int i = 0;; i++) {
+        frit_package *p = NULL;
+        allocations_left = i;
+        frit_status st = frit_package_open_memory(copy + 1, n, "dir", NULL, NULL, &p, NULL);
+        allocations_left = -1;
+        frit_package_release(p);
+        if (st == FRIT_OK) break;
+        assert_int_equal(st, FRIT_NO_MEMORY);
+        assert_true(failures++ < 100);
+    }
+    assert_true(failures >= 6);
+    free(copy);
+    model_free(&m);
+}
+
 /* After prepare, runs take no memory, also when a host integer changes from run to run. */
 static void test_steady_runs(void **state) {
     (void)state;
-    model m = damage_model();
+    model m = model_everything();
     uint64_t n;
     const void *bytes = model_bytes(&m, &n);
     counting c = {.left = -1};
@@ -238,7 +237,8 @@ static void test_steady_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flips),      cmocka_unit_test(test_truncation), cmocka_unit_test(test_version),
-        cmocka_unit_test(test_bad_fields), cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_steady_runs),
+        cmocka_unit_test(test_bad_fields), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory_to_open), cmocka_unit_test(test_steady_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
