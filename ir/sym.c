@@ -636,12 +636,12 @@ static void range_at(sym_ctx *c, sym_t s, int depth, int64_t *lo, int64_t *hi) {
     case SYM_FLOORDIV:
         range_at(c, s->arg[0], depth + 1, &l, &h);
         range_at(c, s->arg[1], depth + 1, &l2, &h2);
-        if (l2 < 1 || l < 0) {
+        if (l2 < 1) {
             if (l >= 0 && l2 >= 0) *lo = 0, *hi = h;
             return;
         }
-        *lo = h2 == INT64_MAX ? 0 : l / h2;
-        *hi = h == INT64_MAX ? h : h / l2;
+        *lo = l == INT64_MIN ? l : h2 == INT64_MAX ? (l < 0 ? floor_div(l, l2) : 0) : floor_div(l, l < 0 ? l2 : h2);
+        *hi = h == INT64_MAX ? h : h2 == INT64_MAX ? (h < 0 ? -1 : floor_div(h, l2)) : floor_div(h, h < 0 ? h2 : l2);
         return;
     case SYM_MOD:
         range_at(c, s->arg[1], depth + 1, &l2, &h2);

@@ -82,7 +82,7 @@ static void note_value(void *u, sym_t var) {
 static bool needs_check(emit *e, sym_t at, sym_t extent) {
     bool risky = e->unsafe > 0;
     if (!risky) sym_each_var(at, note_value, &risky);
-    for (int i = 0; i < e->overhang.len && !risky; i++) risky = sym_uses(at, e->overhang.data[i]);
+    risky |= e->split_lane && sym_uses(at, e->split_lane);
     return risky && !in_range(e, at, extent);
 }
 
@@ -113,13 +113,21 @@ static used_values values_in(emit *e, int rank, const sym_t *map) {
     return s;
 }
 
+/* A coordinate in the variables that the finished code has. */
+static sym_t finished(emit *e, sym_t at) {
+    return e->split_var ? sym_subst(e->x.m->syms, at, 1, &e->split_var, &e->split_expr) : at;
+}
+
 /* Sets map, idx and checked on a read or write. */
 static void set_access(emit *e, ir_op *op, ir_value *buffer, int rank, const sym_t *map, const used_values *s) {
     int64_t checked[IR_MAX_RANK];
+    sym_t at[IR_MAX_RANK];
     int n = 0;
-    for (int d = 0; d < rank; d++)
-        if (needs_check(e, map[d], buffer->type.dims[d])) checked[n++] = d;
-    ir_set_syms(e->x.m, op, IR_ATTR_map, rank, map);
+    for (int d = 0; d < rank; d++) {
+        at[d] = finished(e, map[d]);
+        if (needs_check(e, at[d], buffer->type.dims[d])) checked[n++] = d;
+    }
+    ir_set_syms(e->x.m, op, IR_ATTR_map, rank, at);
     if (s->n) ir_set_syms(e->x.m, op, IR_ATTR_idx, s->n, s->vars);
     if (n) ir_set_ints(e->x.m, op, IR_ATTR_checked, n, checked);
 }
@@ -165,6 +173,7 @@ static ir_value *compute(emit *e, ir_value *v, const sym_t *coords);
 
 static ir_value *symbol_value(emit *e, sym_t s, frit_dtype t) {
     ir_type type = ir_scalar(t);
+    s = finished(e, s);
     ir_op *op = ir_build(&e->b, IR_index, 0, NULL, 1, &type);
     ir_set_syms(e->x.m, op, IR_ATTR_size, 1, &s);
     return ir_result(op, 0);
@@ -191,7 +200,7 @@ static ir_value *guarded(emit *e, ir_value *data, const sym_t *at, double fill, 
     int n = 0;
     for (int d = 0; d < data->type.rank; d++)
         if (!in_range(e, at[d], data->type.dims[d])) {
-            tested[n] = at[d];
+            tested[n] = finished(e, at[d]);
             extent[n++] = data->type.dims[d];
         }
     if (n == 0) return emit_element(e, data, at);
@@ -244,7 +253,8 @@ static ir_value *emit_concat(emit *e, const ir_op *op, const sym_t *coords) {
             break;
         }
         sym_t extent = ir_operand(op, i)->type.dims[axis];
-        out = out ? ir_select(&e->b, range_test(e, 1, &at[axis], &extent), x, out) : x;
+        sym_t test = finished(e, at[axis]);
+        out = out ? ir_select(&e->b, range_test(e, 1, &test, &extent), x, out) : x;
     }
     e->unsafe--;
     return out;

@@ -24,7 +24,9 @@ typedef struct emit {
     /* Bindings of SYM_VALUE variables to scalars of the current block. */
     VEC(sym_t) value_vars;
     VEC(ir_value *) values;
-    VEC(sym_t) overhang; /* variables that may run past the extent they index: reads that use them are checked */
+    /* In the finished code this loop variable (NULL: none) runs as two, split_expr. Coordinates are worked out in the
+     * variable itself, whose range is known; where split_lane carries split_expr past that range, accesses are checked. */
+    sym_t split_var, split_expr, split_lane;
     int unsafe;          /* > 0: coordinates may be out of range */
     emit_memo *memo;
     const char *error;   /* the first value that has no formula */
@@ -42,7 +44,7 @@ void emit_block(emit *e, ir_block *block, ir_span span);
 void emit_known(emit *e, const ir_value *v, const sym_t *coords, ir_value *scalar);
 /* The element of v at coords, of dtype emit_compute_dtype(v's). NULL with e->error set when there is no formula. */
 ir_value *emit_element(emit *e, ir_value *v, const sym_t *coords);
-/* Stores scalar x at map in buffer, converted to its dtype; coordinates that use an overhanging variable are checked. */
+/* Stores scalar x at map in buffer, converted to its dtype. */
 ir_op *emit_write(emit *e, ir_value *buffer, ir_value *x, int rank, const sym_t *map);
 /* Reads buffer at map; the result has its dtype's compute dtype. */
 ir_value *emit_read(emit *e, ir_value *buffer, int rank, const sym_t *map, double fill);

@@ -203,21 +203,23 @@ static double ceil_div(double a, double b) {
     return q <= 1 ? 1 : q;
 }
 
-/* Bytes that contraction n's operand i is read again for grid variables that it does not vary along, discounted since
- * most of it comes from cache. */
+/* Bytes that contraction n's operand i is read again for grid variables that it does not vary along, discounted by where
+ * it then comes from: the part that neighbouring tasks share stays in a core's cache, or in the one behind it. */
 static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     sym_t at[IR_MAX_RANK], red[IR_MAX_RANK], coords[IR_MAX_RANK];
     for (int d = 0; d < n->rank; d++) coords[d] = n->dim[d].expr;
     for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
     access_reduced(&r->x, n->v->op, i, coords, red, at);
     ir_type t = ir_operand(n->v->op, i)->type;
-    double again = 1;
+    double again = 1, shared = (double)bytes_of(f, t);
     for (int g = 0; g < r->n_grid; g++) {
         bool used = false;
         for (int d = 0; d < t.rank; d++) used |= sym_uses(at[d], r->grid[g]);
         if (!used) again *= ceil_div((double)sym_hint(r->grid_extent[g]), chain ? CHAIN_ROWS : i ? TILE_ROWS : TILE_COLS);
+        else shared /= (double)sym_hint(r->grid_extent[g]);
     }
-    return 0.25 * (again - 1) * (double)bytes_of(f, t);
+    double price = shared <= (double)f->o->limits->l2_bytes / 2 ? 0.05 : 0.25;
+    return price * (again - 1) * (double)bytes_of(f, t);
 }
 
 /* Traffic in bytes of one kernel with these ops; < 0 when they do not fit one. Sets *why. */

@@ -175,7 +175,10 @@ static ir_value *behind_views(region *r, ir_value *v) {
 
 static bool choose_keep(region *r) {
     bool changed = false;
-    int n_values = r->x.m->n_values;
+    int n_values = 0;
+    for (int k = 0; k < r->n_ops; k++)
+        for (int j = 0; j < r->ops[k]->n_results; j++)
+            if (ir_result(r->ops[k], j)->id >= n_values) n_values = ir_result(r->ops[k], j)->id + 1;
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind != NEST_CONTRACT) continue;
@@ -229,6 +232,7 @@ static nest_axis make_axis(region *r, const ir_value *v, bool red, int axis, sym
 static void find_splits(region *r, sym_t e) {
     sym_ctx *c = r->x.m->syms;
     work *w = r->splits;
+    if (w->again) return; /* one change a round: the others may be moot after it */
     switch (sym_kind_of(e)) {
     case SYM_FLOORDIV:
     case SYM_MOD: {

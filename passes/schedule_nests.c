@@ -20,8 +20,6 @@ typedef struct plan {
     ir_block *grid;
     const sched_out *outputs;
     int n_outputs;
-    /* While a packed contraction's stage is written: this variable runs as two (lanes inside panels). */
-    sym_t split_var, split_expr;
 } plan;
 
 static sym_t on_cuts(plan *p, sym_t e) {
@@ -264,10 +262,7 @@ static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coor
         if (!buffer) return;
         emit_place *place = &s->e.places.data[s->e.places.len - 1];
         sym_t map[IR_MAX_RANK];
-        for (int k = 0; k < place->rank; k++) {
-            map[k] = sym_subst(s->m->syms, place->index[k], n->rank, place->at, coords);
-            if (p->split_var) map[k] = sym_subst(s->m->syms, map[k], 1, &p->split_var, &p->split_expr);
-        }
+        for (int k = 0; k < place->rank; k++) map[k] = sym_subst(s->m->syms, place->index[k], n->rank, place->at, coords);
         emit_write(&s->e, buffer, x, place->rank, map);
     }
 }
@@ -388,11 +383,10 @@ static ir_value *pack_panels(plan *p, contraction *k) {
     sym_ctx *c = s->m->syms;
     sym_t n = k->sv.var[k->nv], extent = k->sv.extent[k->nv], panel = sym_const(c, PANEL);
     sym_t panels = sym_ceildiv(c, extent, panel), n0 = sym_index(c, "n", panels), n1 = sym_index(c, "l", panel);
-    sym_t joined = sym_add(c, sym_mul(c, n0, panel), n1);
     bool even = sym_mul(c, sym_floordiv(c, extent, panel), panel) == extent;
-    if (!even) vec_push(s->scratch, &s->e.overhang, n1);
-    for (int d = 0; d < k->n->rank; d++) k->coords[d] = sym_subst(c, k->coords[d], 1, &n, &joined);
-    contraction_coords(p, k);
+    s->e.split_var = n;
+    s->e.split_expr = sym_add(c, sym_mul(c, n0, panel), n1);
+    s->e.split_lane = even ? NULL : n1;
     /* loops and dims of the copy */
     stage_vars sv = {0};
     sym_t dims[IR_MAX_RANK], index[IR_MAX_RANK];
@@ -457,7 +451,6 @@ static bool wants_panels(plan *p, contraction *k) {
 static bool contract_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
     contraction k = {.n = n, .q = q, .sv = loops_of(p, n, q)};
-    sym_ctx *c = s->m->syms;
     coords_of(p, n, k.coords);
     for (int i = 0; i < n->n_red; i++) k.red[i] = on_cuts(p, n->red[i].expr);
     contraction_coords(p, &k);
@@ -479,14 +472,7 @@ static bool contract_stage(plan *p, const nest *n, const nest *q) {
     ir_value *term = ir_binary(&s->e.b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
     finish_terms(s, stage, term, acc == FRIT_bool ? IR_ANY : IR_SUM);
     sym_t at[IR_MAX_RANK];
-    if (panels) {
-        p->split_var = before.sv.var[before.nv];
-        p->split_expr = sym_add(c, sym_muli(c, k.sv.var[before.nv], PANEL), k.sv.var[before.nv + 1]);
-    }
-    if (q) {
-        coords_of(p, q, at);
-        for (int d = 0; d < q->rank && panels; d++) at[d] = sym_subst(c, at[d], 1, &p->split_var, &p->split_expr);
-    }
+    if (q) coords_of(p, q, at);
     ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], ir_scalar(acc), NULL);
     emit_block(&s->e, stage->blocks[1], s->span);
     ir_value *r = ir_cast(&s->e.b, arg, out), *y = NULL;
@@ -495,8 +481,7 @@ static bool contract_stage(plan *p, const nest *n, const nest *q) {
     store_element(p, n, r, k.coords);
     if (q) store_element(p, q, y, at);
     sched_choose_tile(s, stage, k.m >= 0 ? k.sv.var[k.m] : NULL);
-    s->e.overhang.len = 0;
-    p->split_var = NULL;
+    s->e.split_var = s->e.split_expr = s->e.split_lane = NULL;
     return !s->why;
 }
 

@@ -2,8 +2,9 @@
 #include "schedule_internal.h"
 #include <string.h>
 
+/* How often an axis moves through memory in each way; an access outside of the reduced loops counts little. */
 typedef struct axis_use {
-    int unit_reads, same_reads, other_reads, unit_writes, other_writes;
+    double unit_reads, same_reads, other_reads, unit_writes, other_writes;
 } axis_use;
 
 /* Row-major element address of an access. */
@@ -17,7 +18,8 @@ static sym_t address(sched *s, const ir_op *op) {
     return at;
 }
 
-static void count_uses(sched *s, const ir_block *b, int n, const sym_t *vars, axis_use *use, int *widest) {
+static void count_uses(sched *s, const ir_block *b, int n, int n_par, const sym_t *vars, axis_use *use, int *widest) {
+    enum { INNER_LOOP = 16 };
     for (const ir_op *op = b->first; op; op = op->next) {
         if (op->n_results == 1) {
             int bytes = (int)frit_dtype_bits((frit_dtype)ir_result(op, 0)->type.dtype) / 8;
@@ -25,12 +27,18 @@ static void count_uses(sched *s, const ir_block *b, int n, const sym_t *vars, ax
         }
         if (op->code != IR_read && op->code != IR_write) continue;
         sym_t at = address(s, op);
+        double weight = 1;
+        if (n > n_par) {
+            weight = 1.0 / INNER_LOOP;
+            for (int i = n_par; i < n; i++)
+                if (sym_uses(at, vars[i])) weight = 1;
+        }
         for (int i = 0; i < n; i++) {
             sym_t coef, rest;
             bool linear = sym_linear(s->m->syms, at, vars[i], &coef, &rest), write = op->code == IR_write;
-            if (linear && sym_is(coef, 0)) use[i].same_reads += !write, use[i].other_writes += write;
-            else if (linear && sym_is(coef, 1)) write ? use[i].unit_writes++ : use[i].unit_reads++;
-            else write ? use[i].other_writes++ : use[i].other_reads++;
+            if (linear && sym_is(coef, 0)) use[i].same_reads += write ? 0 : weight, use[i].other_writes += write ? weight : 0;
+            else if (linear && sym_is(coef, 1)) *(write ? &use[i].unit_writes : &use[i].unit_reads) += weight;
+            else *(write ? &use[i].other_writes : &use[i].other_reads) += weight;
         }
     }
 }
@@ -38,7 +46,7 @@ static void count_uses(sched *s, const ir_block *b, int n, const sym_t *vars, ax
 static double score(const axis_use *u, bool reduced, int64_t extent, int lanes) {
     if (u->unit_reads + u->unit_writes == 0 && u->other_reads + u->other_writes > 0) return -1;
     double s = 4 * u->unit_reads + 6 * u->unit_writes + u->same_reads - 4 * u->other_reads - 8 * u->other_writes;
-    if (reduced) s += 8 * u->other_writes - 1; /* the write is outside of the reduced loop */
+    if (reduced) s += 8 * u->other_writes - 0.5; /* the write is outside of the reduced loop */
     if (extent < lanes) s -= 3.0 * (lanes - (double)extent) / lanes;
     return s;
 }
@@ -57,7 +65,7 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
     ir_get_syms(stage, IR_ATTR_extent, &extent);
     axis_use use[SCHED_MAX_VARS] = {0};
     int widest = 1;
-    for (int k = 0; k < 2; k++) count_uses(s, stage->blocks[k], n, vars, use, &widest);
+    for (int k = 0; k < 2; k++) count_uses(s, stage->blocks[k], n, n_par, vars, use, &widest);
     int lanes = s->lim->vector_bytes / (widest < 4 ? 4 : widest), best = -1;
     double best_score = 0;
     for (int i = 0; i < n; i++) {
