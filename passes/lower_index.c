@@ -220,7 +220,7 @@ ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth) {
     ir_value *v = lower_memo_get(l, e, n, TAG_INSIDE);
     if (v) return v;
     sym_t coef, base;
-    if (lanes > 1 && sym_linear(c, e, l->lane, &coef, &base) && sym_is(coef, 1)) {
+    if (lanes > 1 && sym_linear(c, e, l->lane, &coef, &base) && sym_is(coef, 1) && !in_lanes(l, base)) {
         v = inside_along_lanes(l, base, n, low, high, *depth);
     } else {
         int d;
@@ -230,4 +230,13 @@ ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth) {
     }
     lower_memo_put(l, e, n, TAG_INSIDE, *depth, v);
     return v;
+}
+
+ir_value *lower_rest_mask(lower *l, const lower_stage *s, const int *p, int *depth) {
+    *depth = 0;
+    if (!s->rest) return NULL;
+    sym_t at = sym_addi(l->syms, s->base[s->vector], (int64_t)p[s->vector] * l->lanes);
+    sym_t left = sym_sub(l->syms, s->rest, at);
+    if (sym_prove_ge(l->syms, left, sym_const(l->syms, l->lanes))) return NULL;
+    return lower_lanes_below(l, left, depth);
 }
