@@ -547,10 +547,36 @@ val el_read(elab *e, const access *a, const val *otherwise) {
     return el_select(e, el_in_range(e, a), read_filled(e, a, false, 0), *otherwise, a->span);
 }
 
+static bool list_bound(elab *e, const ast_expr *x, int64_t absent, int count, int64_t *out) {
+    sym_t s;
+    *out = absent;
+    if (!x)
+        return true;
+    if (!el_eval_int(e, x, &s, "a bound of a slice"))
+        return false;
+    if (!sym_is_const(s, out)) {
+        el_fail(e, diag_report(e->d, MSG_NOT_STATIC, el_at(e, x->span), "a bound of a slice of a list"));
+        return false;
+    }
+    *out += from_end(x) ? count : 0;
+    return true;
+}
+
+static val list_slice(elab *e, val base, const ast_sub *s) {
+    int64_t lo, hi;
+    if (!list_bound(e, s->value, 0, base.count, &lo) || !list_bound(e, s->hi, base.count, base.count, &hi))
+        return v_error();
+    if (s->step || lo < 0 || hi > base.count || lo > hi)
+        return bad_subscript(e, s->span, "a slice of a list lies within it and has no step"), v_error();
+    return v_list(base.items + lo, (int)(hi - lo));
+}
+
 static val list_item(elab *e, val base, const ast_expr *x) {
     const ast_subs *subs = &x->index.subs;
     sym_t at;
     int64_t i;
+    if (subs->len == 1 && subs->data[0].kind == AST_SUB_SLICE)
+        return list_slice(e, base, &subs->data[0]);
     if (subs->len != 1 || subs->data[0].kind != AST_SUB_EXPR)
         return el_fail(e, diag_report(e->d, MSG_BAD_SUBSCRIPT, el_at(e, x->span), "a list has one integer subscript"));
     if (!el_eval_int(e, subs->data[0].value, &at, "the subscript of a list"))

@@ -122,6 +122,17 @@ val b_size(elab *e, const call_site *c, val *a) {
         return el_bad_arg(e, c, "a tensor", a[0]);
     return el_arg_axis(e, c, a[1], el_rank(a[0]), &axis) ? v_int(el_dims(a[0])[axis]) : v_error();
 }
+val b_extent(elab *e, const call_site *c, val *a) {
+    int n, axes[IR_MAX_RANK];
+    sym_t p = sym_const(e->s, 1);
+    if (a[0].kind != V_TENSOR)
+        return el_bad_arg(e, c, "a tensor", a[0]);
+    if (!el_arg_axes(e, c, a[1], el_rank(a[0]), &n, axes))
+        return v_error();
+    for (int i = 0; i < n; i++)
+        p = sym_mul(e->s, p, el_dims(a[0])[axes[i]]);
+    return v_int(p);
+}
 val b_rank(elab *e, const call_site *c, val *a) {
     return a[0].kind == V_TENSOR ? v_consti(e, el_rank(a[0])) : el_bad_arg(e, c, "a tensor", a[0]);
 }

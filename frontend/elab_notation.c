@@ -101,6 +101,8 @@ static bool base_shape(wanteds *w, const ast_expr *base, int *rank, const sym_t 
             *dims = b->state->type.dims;
             return true;
         }
+        if (b && !b->unbound && b->v.kind == V_ERROR)
+            w->failed = true; /* reported already */
         if (!b || b->unbound || b->v.kind != V_TENSOR)
             return false;
         *rank = el_rank(b->v);

@@ -205,21 +205,44 @@ bool el_stmt(elab *e, const ast_stmt *s) {
 
 /* After an error the statements that follow are still looked at, as long as the names they use are not poisoned: a
  * failed assignment binds its targets to V_ERROR, which is silent. */
+static void poison_name(elab *e, const ast_name *n) {
+    binding *b = el_find_local(e, n->text);
+    if (b && b->kind != B_VALUE)
+        return;
+    if (b) {
+        b->unbound = false;
+        el_rebind(e, b, v_error());
+    } else
+        el_bind(e, e->scope, n->text, v_error(), n->span);
+}
+
+static void poison(elab *e, const ast_stmt *s);
+static void poison_block(elab *e, const ast_block *b) {
+    for (int i = 0; i < b->stmts.len; i++)
+        poison(e, b->stmts.data[i]);
+}
+
 static void poison(elab *e, const ast_stmt *s) {
-    for (int i = 0; s->kind == AST_ASSIGN && i < s->assign.targets.len; i++) {
-        const ast_name *n = &s->assign.targets.data[i].name;
-        binding *b = el_find_local(e, n->text);
-        if (b && (b->kind != B_VALUE))
-            continue;
-        if (b) {
-            b->unbound = false;
-            el_rebind(e, b, v_error());
-        } else
-            el_bind(e, e->scope, n->text, v_error(), n->span);
+    switch (s->kind) {
+    case AST_ASSIGN:
+        for (int i = 0; i < s->assign.targets.len; i++)
+            poison_name(e, &s->assign.targets.data[i].name);
+        return;
+    case AST_PARAM: case AST_STATE:
+        for (int i = 0; i < s->decls.len; i++)
+            if (!el_find_local(e, s->decls.data[i].name.text))
+                el_bind(e, e->scope, s->decls.data[i].name.text, v_error(), s->decls.data[i].name.span);
+        return;
+    case AST_IF:
+        for (int i = 0; i < s->branch.arms.len; i++)
+            poison_block(e, &s->branch.arms.data[i].block);
+        if (s->branch.has_else)
+            poison_block(e, &s->branch.otherwise);
+        return;
+    case AST_FOR: case AST_LOOP: poison_block(e, &s->loop.body); return;
+    case AST_WHILE: poison_block(e, &s->repeat.body); return;
+    default: return;
     }
-    for (int i = 0; (s->kind == AST_PARAM || s->kind == AST_STATE) && i < s->decls.len; i++)
-        if (!el_find_local(e, s->decls.data[i].name.text))
-            el_bind(e, e->scope, s->decls.data[i].name.text, v_error(), s->decls.data[i].name.span);
 }
 
 bool el_block(elab *e, const ast_stmts *stmts) {

@@ -390,7 +390,7 @@ static bool operand_kind(elab *e, ir_opcode op, frit_dtype t, const char *name, 
 }
 
 val el_elementwise(elab *e, ir_opcode op, const val *in, int n, const char *name, ir_span at) {
-    val v[3];
+    val v[3] = {0};
     for (int i = 0; i < n; i++) {
         v[i] = in[i].kind == V_LIST ? el_tensor(e, in[i], FRIT_DTYPE_COUNT, at) : in[i];
         if (v[i].kind == V_ERROR)
