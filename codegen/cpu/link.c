@@ -1,7 +1,7 @@
 /* A linker for one object: its code and read-only data laid out as one blob, with the relocations between them applied.
  * Sources: System V ABI, ELF-64 object file format; x86-64 psABI, section 4.4.1; ELF for the Arm 64-bit architecture,
  * section 5.7. The object comes from LLVM, yet nothing in it is believed: every offset is checked against its size. */
-#include "cpu_internal.h"
+#include "link.h"
 #include <elf.h>
 #include <string.h>
 
