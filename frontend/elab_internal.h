@@ -279,6 +279,7 @@ bool el_type_dims(elab *e, const ast_subs *subs, int *rank, sym_t dims[IR_MAX_RA
 val el_eval_type(elab *e, const ast_expr *x); /* f32[B, 4] as an expression */
 /* a == b by proof, by unification, or by a check on the host. False when they differ for certain. */
 bool el_dims_equal(elab *e, sym_t a, sym_t b, ir_span at, const char *text);
+bool el_dims_assume(elab *e, sym_t a, sym_t b, ir_span at);
 bool el_dims_merge(elab *e, sym_t a, sym_t b); /* unifies if one is a param's dim that nothing gives yet */
 void el_substitute(elab *e, sym_t var, sym_t to);
 void el_check(elab *e, const char *op, sym_t lhs, sym_t rhs, const char *text, ir_span at);

@@ -20,10 +20,12 @@ typedef struct wanted {
     const char *name;
     ir_span span, first; /* where it is written; the use that gave the extent */
     sym_t lo, extent;    /* extent NULL: not found yet */
+    bool from_offset;    /* found from uses such as x[i + 1] */
 } wanted;
 typedef struct wanteds {
     elab *e;
     VEC(wanted) list;
+    bool offsets; /* looking at x[i + e], after the bare uses gave no extent */
     bool failed;
 } wanteds;
 
@@ -72,8 +74,50 @@ static bool mentions(const wanteds *w, const ast_expr *x) {
     }
 }
 
+/* True where x uses a wanted name anywhere. */
+static bool names_wanted(wanteds *w, const ast_expr *x) {
+    switch (x->kind) {
+    case AST_NAME: return want_of(w, x->name.text) != NULL;
+    case AST_UNARY: return names_wanted(w, x->unary.operand);
+    case AST_CHAIN:
+        for (int i = 0; i < x->chain.links.len; i++)
+            if (names_wanted(w, x->chain.links.data[i].rhs))
+                return true;
+        return names_wanted(w, x->chain.first);
+    case AST_INT: return false;
+    default: return true;
+    }
+}
+
 static int consumed(const ast_sub *s) {
     return s->kind != AST_SUB_REST && !(s->kind == AST_SUB_EXPR && s->value->kind == AST_NONE);
+}
+
+/* The name in 'i + e' or 'e - c + i' when e and c use no other wanted name. */
+static wanted *offset_use(wanteds *w, const ast_expr *x) {
+    wanted *found = NULL;
+    if (x->kind != AST_CHAIN || (x->chain.links.data[0].op != AST_ADD && x->chain.links.data[0].op != AST_SUB))
+        return NULL;
+    for (int i = -1; i < x->chain.links.len; i++) {
+        const ast_expr *part = i < 0 ? x->chain.first : x->chain.links.data[i].rhs;
+        wanted *here = part->kind == AST_NAME ? want_of(w, part->name.text) : NULL;
+        if (here && (found || (i >= 0 && x->chain.links.data[i].op == AST_SUB)))
+            return NULL;
+        if (here)
+            found = here;
+        else if (names_wanted(w, part))
+            return NULL;
+    }
+    return found;
+}
+
+static wanted *use_of(wanteds *w, const ast_sub *s) {
+    if (s->kind != AST_SUB_EXPR)
+        return NULL;
+    if (!w->offsets)
+        return s->value->kind == AST_NAME ? want_of(w, s->value->name.text) : NULL;
+    wanted *x = offset_use(w, s->value);
+    return x && (!x->extent || x->from_offset) ? x : NULL;
 }
 
 static void bare_uses(wanteds *w, const ast_subs *subs, int rank, const sym_t *dims) {
@@ -84,9 +128,11 @@ static void bare_uses(wanteds *w, const ast_subs *subs, int rank, const sym_t *d
         const ast_sub *s = &subs->data[i];
         if (s->kind == AST_SUB_REST)
             k += rank - total;
-        wanted *x = s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME ? want_of(w, s->value->name.text) : NULL;
-        if (x && k >= 0 && k < rank)
+        wanted *x = use_of(w, s);
+        if (x && k >= 0 && k < rank) {
+            x->from_offset = w->offsets;
             found_extent(w, x, dims[k], s->span);
+        }
         k += consumed(s);
     }
 }
@@ -127,7 +173,7 @@ static void uses_in_index(wanteds *w, const ast_expr *x) {
     bool any = false;
     for (int i = 0; i < x->index.subs.len; i++) {
         const ast_sub *s = &x->index.subs.data[i];
-        any = any || (s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME && want_of(w, s->value->name.text));
+        any = any || use_of(w, s);
         if (s->value) uses_in(w, s->value);
         if (s->hi) uses_in(w, s->hi);
     }
@@ -165,6 +211,25 @@ static void uses_in(wanteds *w, const ast_expr *x) {
     case AST_ATTR: uses_in(w, x->attr.base); return;
     default: return;
     }
+}
+
+static bool any_left(const wanteds *w) {
+    for (int i = 0; i < w->list.len; i++)
+        if (!w->list.data[i].extent)
+            return true;
+    return false;
+}
+
+/* Extents from the bare uses in x; where an index has none, from uses at an offset. */
+static void extents_from(wanteds *w, const ast_args *args, const ast_expr *x) {
+    for (int pass = 0; pass < 2 && !w->failed && (!pass || any_left(w)); pass++) {
+        w->offsets = pass;
+        if (x)
+            uses_in(w, x);
+        for (int i = 0; args && i < args->len; i++)
+            uses_in(w, args->data[i].value);
+    }
+    w->offsets = false;
 }
 
 /* ---- Axes of a statement or call ----------------------------------------------------------------------------------- */
@@ -242,8 +307,7 @@ static bool callee_axes(wanteds *w, const ast_subs *subs, const ast_args *args) 
     for (int i = 0; i < w->list.len; i++) /* a written range is the extent, whatever the uses are */
         if (w->list.data[i].extent)
             w->list.data[i].first = (ir_span){0};
-    for (int i = 0; i < args->len; i++)
-        uses_in(w, args->data[i].value);
+    extents_from(w, args, NULL);
     return !w->failed && make_axes(w);
 }
 
@@ -504,11 +568,8 @@ static bool target_axes(wanteds *w, const ast_target *t, const ast_expr *value, 
         if (w->list.data[i].extent)
             w->list.data[i].first = (ir_span){0};
     if (value && w->list.len)
-        uses_in(w, value);
-    bool any_left = false;
-    for (int i = 0; i < w->list.len; i++)
-        any_left |= !w->list.data[i].extent;
-    if (any_left && b && (b->kind == B_STATE || b->v.kind == V_TENSOR)) {
+        extents_from(w, NULL, value);
+    if (any_left(w) && b && (b->kind == B_STATE || b->v.kind == V_TENSOR)) {
         const sym_t *dims = b->kind == B_STATE ? b->state->type.dims : el_dims(b->v);
         bare_uses(w, &t->subs, b->kind == B_STATE ? b->state->type.rank : el_rank(b->v), dims);
     }

@@ -330,8 +330,16 @@ static bool no_broadcast(elab *e, val x, val y, ir_span at) {
     return false;
 }
 
+/* v with one own dim written differently: the two are equal when the checks hold. */
+static val with_dim(elab *e, val v, int k, sym_t dim) {
+    sym_t dims[IR_MAX_RANK];
+    for (int i = 0; i < el_rank(v); i++)
+        dims[i] = i == k ? dim : el_dims(v)[i];
+    return el_reshape(e, v, el_rank(v), dims);
+}
+
 /* NumPy's rule over own dims, but only equal dims or a literal 1. */
-static bool broadcast_dims(elab *e, const val *v, int n, int *rank, sym_t *dims, ir_span at) {
+static bool broadcast_dims(elab *e, val *v, int n, int *rank, sym_t *dims, ir_span at) {
     *rank = 0;
     for (int i = 0; i < n; i++)
         *rank = el_rank(v[i]) > *rank ? el_rank(v[i]) : *rank;
@@ -342,8 +350,11 @@ static bool broadcast_dims(elab *e, const val *v, int n, int *rank, sym_t *dims,
             int j = k - (*rank - el_rank(v[i]));
             if (j < 0 || sym_is(el_dims(v[i])[j], 1) || el_dims(v[i])[j] == dims[k])
                 continue;
-            if (from >= 0 && !el_dims_merge(e, dims[k], el_dims(v[i])[j]))
-                return no_broadcast(e, v[from], v[i], at);
+            if (from >= 0 && !el_dims_merge(e, dims[k], el_dims(v[i])[j])) {
+                if (!el_dims_assume(e, dims[k], el_dims(v[i])[j], at))
+                    return no_broadcast(e, v[from], v[i], at);
+                v[i] = with_dim(e, v[i], j, dims[k]);
+            }
             if (from >= 0) /* two names became one dim: everything read so far may be out of date */
                 return broadcast_dims(e, v, n, rank, dims, at);
             from = i;
@@ -509,6 +520,10 @@ val el_broadcast_to(elab *e, val x, int rank, const sym_t *dims, ir_span at) {
     for (int i = 0; ok && i < own; i++) {
         sym_t d = el_dims(x)[i], to = dims[rank - own + i];
         ok = d == to || sym_is(d, 1) || el_dims_merge(e, d, to);
+        if (!ok && el_dims_assume(e, d, to, at)) {
+            x = with_dim(e, x, i, to);
+            ok = true;
+        }
     }
     if (!ok)
         return el_fail(e, diag_report(e->d, MSG_BROADCAST, el_at(e, at), el_shape_text(e, x), el_dims_text(e, dims, rank)));
@@ -555,8 +570,11 @@ val el_matmul(elab *e, val x, val y, frit_dtype t, ir_span at) {
     if (in == FRIT_bool)
         return el_fail(e, diag_report(e->d, MSG_OPERAND_KIND, el_at(e, at), "@", "number", "bool"));
     int kx = rx > 1 ? 2 : 1, ky = ry > 1 ? 2 : 1;
-    if (!el_dims_merge(e, el_dims(x)[rx - 1], el_dims(y)[ry - ky]))
-        return matmul_shapes(e, x, y, at);
+    if (!el_dims_merge(e, el_dims(x)[rx - 1], el_dims(y)[ry - ky])) {
+        if (!el_dims_assume(e, el_dims(x)[rx - 1], el_dims(y)[ry - ky], at))
+            return matmul_shapes(e, x, y, at);
+        x = with_dim(e, x, rx - 1, el_dims(y)[ry - ky]);
+    }
     int n_batch = 0;
     sym_t batch[IR_MAX_RANK];
     v[0] = x, v[1] = y;

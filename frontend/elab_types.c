@@ -78,10 +78,8 @@ static void subst_block(const struct subst *s, ir_block *b) {
 }
 
 /* Everything made so far says `to` instead of var: the program sees one dim, not two that happen to be equal. */
-void el_substitute(elab *e, sym_t var, sym_t to) {
+static void substitute(elab *e, sym_t var, sym_t to) {
     struct subst s = {e, var, to};
-    vec_push(e->a, &e->subst_var, var);
-    vec_push(e->a, &e->subst_to, to);
     for (ir_func *f = e->m->funcs; f; f = f->next)
         subst_block(&s, f->body);
     for (loop_rec *l = e->loops; l; l = l->up) {
@@ -116,6 +114,18 @@ void el_substitute(elab *e, sym_t var, sym_t to) {
     }
 }
 
+void el_substitute(elab *e, sym_t var, sym_t to) {
+    vec_push(e->a, &e->subst_var, var);
+    vec_push(e->a, &e->subst_to, to);
+    substitute(e, var, to);
+}
+
+/* Values made since from dims that were read earlier may name a replaced dim: replaces it there as well. */
+static void refresh(elab *e) {
+    for (int i = 0; i < e->subst_var.len; i++)
+        substitute(e, e->subst_var.data[i], e->subst_to.data[i]);
+}
+
 static bool is_free(const elab *e, sym_t s) {
     for (int i = 0; i < e->free_dims.len; i++)
         if (e->free_dims.data[i] == s)
@@ -131,8 +141,13 @@ static bool unify_if(elab *e, sym_t var, sym_t to) {
 }
 
 bool el_dims_merge(elab *e, sym_t a, sym_t b) {
-    a = el_resolve(e, a);
-    b = el_resolve(e, b);
+    if (a == b)
+        return true;
+    sym_t x = el_resolve(e, a), y = el_resolve(e, b);
+    if (x != a || y != b)
+        refresh(e);
+    a = x;
+    b = y;
     return a == b || unify_if(e, b, a) || unify_if(e, a, b);
 }
 
@@ -155,6 +170,22 @@ bool el_runs_known(elab *e, sym_t s) {
 }
 
 static bool dim_var(elab *e, sym_t s) { return sym_is_var(s) && sym_var_role(s) == SYM_DIM && el_runs_known(e, s); }
+
+static void free_var(void *u, sym_t var) {
+    struct known *k = u;
+    k->ok = k->ok || is_free(k->e, var);
+}
+
+/* Dims that depend on a param's unknown dim are taken to be equal, and checked when the weights are there. */
+bool el_dims_assume(elab *e, sym_t a, sym_t b, ir_span at) {
+    struct known k = {e, false};
+    sym_each_var(a, free_var, &k);
+    sym_each_var(b, free_var, &k);
+    if (!k.ok || sym_prove_lt(e->s, a, b) || sym_prove_lt(e->s, b, a) || !el_runs_known(e, a) || !el_runs_known(e, b))
+        return false;
+    el_check(e, "==", a, b, "two shapes agree", at);
+    return true;
+}
 
 /* Dims of inputs are unified too: binding them per run compares the tensors that share a symbol. */
 bool el_dims_equal(elab *e, sym_t a, sym_t b, ir_span at, const char *text) {
@@ -392,6 +423,33 @@ static bool unsolved(elab *e, const char *name, ir_span at) {
     return false;
 }
 
+/* Symbols of a module have different names, so that its text can be read back. */
+static const char *unique_name(elab *e, const char *name) {
+    const char *try = name;
+    for (int n = 2;; n++) {
+        bool taken = false;
+        for (int i = 0; i < e->m->symbols.len; i++)
+            taken |= !strcmp(sym_var_name(e->m->symbols.data[i]), try);
+        if (!taken)
+            return try;
+        try = arena_printf(e->a, "%s_%d", name, n);
+    }
+}
+
+/* A dim that nothing defines: -D gives it, else it is a symbol of the module. */
+static sym_t new_dim(elab *e, const char *name, const char *path) {
+    val v;
+    int64_t n;
+    const char *full = path && *path ? arena_printf(e->a, "%s.%s", path, name) : name;
+    if (((path && el_define(e, full, &v)) || el_define(e, name, &v)) && el_const_int(v, &n) && n >= 0)
+        return v.i;
+    sym_t s = sym_var(e->s, unique_name(e, name), SYM_DIM, NULL, NULL);
+    vec_push(e->m->arena, &e->m->symbols, s);
+    if (path)
+        vec_push(e->a, &e->free_dims, s);
+    return s;
+}
+
 /* One unknown: pattern == actual is linear in it, or it can't be solved. */
 static bool solve_one(elab *e, const equation *q, const char *name) {
     binding *b = el_find_local(e, name);
@@ -413,7 +471,10 @@ static bool solve_one(elab *e, const equation *q, const char *name) {
     int64_t c, w;
     if (sym_is_const(coef, &c) && (c == 0 || (sym_is_const(whole, &w) && (w % c != 0 || w / c < 0))))
         return not_divisible(e, q, whole, coef);
-    if (back != whole) {
+    if (back != whole && is_free(e, whole) && !sym_uses(coef, whole) && el_runs_known(e, coef)) { /* O is 8 * E */
+        s = new_dim(e, name, "");
+        el_substitute(e, whole, sym_mul(e->s, coef, s));
+    } else if (back != whole) {
         sym_t left = sym_mod(e->s, whole, coef);
         if (!el_runs_known(e, left))
             return not_divisible(e, q, whole, coef);
@@ -466,20 +527,6 @@ static bool rest_dims(elab *e, const ast_sub *s, int *rank, sym_t dims[IR_MAX_RA
         dims[(*rank)++] = el_resolve(e, b->v.items[i].i);
     }
     return true;
-}
-
-/* A dim that nothing defines: -D gives it, else it is a symbol of the module. */
-static sym_t new_dim(elab *e, const char *name, const char *path) {
-    val v;
-    int64_t n;
-    const char *full = path ? arena_printf(e->a, "%s.%s", path, name) : name;
-    if (((path && el_define(e, full, &v)) || el_define(e, name, &v)) && el_const_int(v, &n) && n >= 0)
-        return v.i;
-    sym_t s = sym_var(e->s, name, SYM_DIM, NULL, NULL);
-    vec_push(e->m->arena, &e->m->symbols, s);
-    if (path)
-        vec_push(e->a, &e->free_dims, s);
-    return s;
 }
 
 static bool negative_dim(elab *e, sym_t d, ir_span at) {
