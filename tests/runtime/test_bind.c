@@ -192,9 +192,9 @@ static void test_not_told(void **state) {
 }
 
 /* Sanitizers end the program on sizes that the system refuses, unless told otherwise. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void) { return "allocator_may_return_null=1"; }
 
 /* ---- Large sizes --------------------------------------------------------------------------------------------------- */
