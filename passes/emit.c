@@ -121,7 +121,7 @@ static sym_t finished(emit *e, sym_t at) {
 /* Sets map, idx and checked on a read or write. */
 static void set_access(emit *e, ir_op *op, ir_value *buffer, int rank, const sym_t *map, const used_values *s) {
     int64_t checked[IR_MAX_RANK];
-    sym_t at[IR_MAX_RANK];
+    sym_t at[IR_MAX_RANK] = {0};
     int n = 0;
     for (int d = 0; d < rank; d++) {
         at[d] = finished(e, map[d]);
