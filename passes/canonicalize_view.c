@@ -208,10 +208,29 @@ static ir_value *named_views(rewriter *r, const mapping *p, int rank, const sym_
     return ir_broadcast(&r->at, ir_transpose(&r->at, y, perm), p->rank, p->dims, axes);
 }
 
+/* Variables that the map does not use repeat what the others give: a smaller view, then a broadcast. */
+static ir_value *without_idle_axes(rewriter *r, const mapping *p) {
+    mapping q = *p;
+    int64_t axes[IR_MAX_RANK];
+    q.rank = 0;
+    for (int v = 0; v < p->rank; v++) {
+        bool used = false;
+        for (int d = 0; d < p->x->type.rank && !used; d++) used = sym_uses(p->map[d], p->vars[v]);
+        if (!used) continue;
+        axes[q.rank] = v;
+        q.vars[q.rank] = p->vars[v];
+        q.dims[q.rank++] = p->dims[v];
+    }
+    if (q.rank == p->rank) return NULL;
+    return ir_broadcast(&r->at, build_mapping(r, &q), p->rank, p->dims, axes);
+}
+
 ir_value *canonical_view(rewriter *r, ir_op *op) {
     ir_type t = ir_result(op, 0)->type;
     mapping p = mapping_of(op);
     if (compose(r, &p)) return build_mapping(r, &p);
+    ir_value *small = without_idle_axes(r, &p);
+    if (small) return small;
     for (int v = 0; v < p.rank; v++)
         if (split_axis(r, &p, v)) v = -1;
     sym_t dims[IR_MAX_RANK], map[IR_MAX_RANK];

@@ -89,6 +89,8 @@ static void tidy(pass_ctx *c, ir_func *f) {
 static void tensor_func(pass_ctx *c, ir_func *f) {
     pass_run(c, PASS_dce, f);
     tidy(c, f);
+    if (pass_run(c, PASS_contract, f)) tidy(c, f);
+    if (pass_run(c, PASS_contract, f)) tidy(c, f); /* sums that the first run has made smaller */
 }
 
 bool passes_tensor(pass_ctx *c, ir_module *m) {
