@@ -2,7 +2,7 @@
  *
  *     cpu[:NAME[+LEVEL[+EXTRA]...]]
  *
- * NAME is a processor (names.c). Alone it stands for everything that processor has. With a LEVEL (avx2, avx512, neon) the
+ * NAME is a processor (names.c). Alone it stands for all of the table's extensions that processor has. With a LEVEL (avx2, avx512, neon) the
  * instruction set is exactly that level and the EXTRAs named, tuned for NAME. `cpu` alone is this machine, always written
  * out with its level and extras: the canonical string.
  *

@@ -9,57 +9,67 @@ typedef struct level_info {
     bool masked_memory;
 } level_info;
 
+/* What processors have beyond the levels and the extras, and the loader of packages does not check for: never used. */
+#define X86_NEVER "-gfni,-avxifma,-avxneconvert,-avxvnniint8,-avxvnniint16,"
+#define AVX512_NEVER "-avx512bitalg,-avx512ifma,-avx512vbmi2,-avx512vpopcntdq,"
+#define ARM_NEVER "-sve,-fullfp16,-dotprod,-bf16,-i8mm,"
 #define X86_V3 "+avx2,+bmi,+bmi2,+cx16,+f16c,+fma,+lzcnt,+movbe,+popcnt"
 static const level_info levels[CPU_LEVEL_COUNT] = {
-    [CPU_AVX2] = {"avx2", "-avx512f," X86_V3, 32, 16, true},
-    [CPU_AVX512] = {"avx512", X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl", 64, 32, true},
-    [CPU_NEON] = {"neon", "+neon", 16, 32, false},
+    [CPU_AVX2] = {"avx2", X86_NEVER "-avx512f," X86_V3, 32, 16, true},
+    [CPU_AVX512] = {"avx512", X86_NEVER AVX512_NEVER X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl", 64, 32, true},
+    [CPU_NEON] = {"neon", ARM_NEVER "+neon", 16, 32, false},
 };
 
-/* Extensions that LLVM makes use of by itself when a processor's name implies them. */
-static const char *const extras[] = {"avxvnni",      "gfni",         "avx512bf16",  "avx512bitalg",   "avx512fp16",
-                                     "avx512ifma",   "avx512vbmi",   "avx512vbmi2", "avx512vnni",     "avx512vpopcntdq"};
-enum { N_EXTRAS = sizeof extras / sizeof *extras };
+/* Extensions that LLVM makes use of by itself where it may, by runtime/cpu.h's names. */
+enum { AVXVNNI, BF16, FP16, VBMI, VNNI, N_EXTRAS };
+static const char *const extras[N_EXTRAS] = {
+    [AVXVNNI] = "avxvnni", [BF16] = "avx512bf16", [FP16] = "avx512fp16", [VBMI] = "avx512vbmi", [VNNI] = "avx512vnni"};
+enum {
+    HAS_ICE = 1 << VBMI | 1 << VNNI,
+    HAS_ZEN4 = HAS_ICE | 1 << BF16,
+    HAS_SPR = HAS_ZEN4 | 1 << FP16 | 1 << AVXVNNI
+};
 
 static const struct {
     const char *name; /* LLVM's; "aarch64" is its "generic" */
     cpu_arch arch;
     cpu_level level;
     int l1_kb, l2_kb; /* data caches of one core */
+    unsigned extras;  /* a set of bits */
 } names[] = {
-    {"x86-64-v3", CPU_X86_64, CPU_AVX2, 32, 256},
-    {"x86-64-v4", CPU_X86_64, CPU_AVX512, 32, 1024},
-    {"haswell", CPU_X86_64, CPU_AVX2, 32, 256},
-    {"broadwell", CPU_X86_64, CPU_AVX2, 32, 256},
-    {"skylake", CPU_X86_64, CPU_AVX2, 32, 256},
-    {"alderlake", CPU_X86_64, CPU_AVX2, 32, 1280},
-    {"raptorlake", CPU_X86_64, CPU_AVX2, 32, 2048},
-    {"meteorlake", CPU_X86_64, CPU_AVX2, 32, 2048},
-    {"arrowlake", CPU_X86_64, CPU_AVX2, 48, 2560},
-    {"sierraforest", CPU_X86_64, CPU_AVX2, 32, 1024},
-    {"znver1", CPU_X86_64, CPU_AVX2, 32, 512},
-    {"znver2", CPU_X86_64, CPU_AVX2, 32, 512},
-    {"znver3", CPU_X86_64, CPU_AVX2, 32, 512},
-    {"znver4", CPU_X86_64, CPU_AVX512, 32, 1024},
-    {"znver5", CPU_X86_64, CPU_AVX512, 48, 1024},
-    {"skylake-avx512", CPU_X86_64, CPU_AVX512, 32, 1024},
-    {"cascadelake", CPU_X86_64, CPU_AVX512, 32, 1024},
-    {"cooperlake", CPU_X86_64, CPU_AVX512, 32, 1024},
-    {"icelake-client", CPU_X86_64, CPU_AVX512, 48, 512},
-    {"icelake-server", CPU_X86_64, CPU_AVX512, 48, 1280},
-    {"rocketlake", CPU_X86_64, CPU_AVX512, 48, 512},
-    {"tigerlake", CPU_X86_64, CPU_AVX512, 48, 1280},
-    {"sapphirerapids", CPU_X86_64, CPU_AVX512, 48, 2048},
-    {"emeraldrapids", CPU_X86_64, CPU_AVX512, 48, 2048},
-    {"graniterapids", CPU_X86_64, CPU_AVX512, 48, 2048},
-    {"aarch64", CPU_AARCH64, CPU_NEON, 32, 512},
-    {"cortex-a72", CPU_AARCH64, CPU_NEON, 32, 512},
-    {"cortex-a76", CPU_AARCH64, CPU_NEON, 64, 512},
-    {"neoverse-n1", CPU_AARCH64, CPU_NEON, 64, 1024},
-    {"neoverse-n2", CPU_AARCH64, CPU_NEON, 64, 1024},
-    {"neoverse-v1", CPU_AARCH64, CPU_NEON, 64, 1024},
-    {"neoverse-v2", CPU_AARCH64, CPU_NEON, 64, 2048},
-    {"apple-m1", CPU_AARCH64, CPU_NEON, 128, 4096},
+    {"x86-64-v3", CPU_X86_64, CPU_AVX2, 32, 256, 0},
+    {"x86-64-v4", CPU_X86_64, CPU_AVX512, 32, 1024, 0},
+    {"haswell", CPU_X86_64, CPU_AVX2, 32, 256, 0},
+    {"broadwell", CPU_X86_64, CPU_AVX2, 32, 256, 0},
+    {"skylake", CPU_X86_64, CPU_AVX2, 32, 256, 0},
+    {"alderlake", CPU_X86_64, CPU_AVX2, 32, 1280, 1 << AVXVNNI},
+    {"raptorlake", CPU_X86_64, CPU_AVX2, 32, 2048, 1 << AVXVNNI},
+    {"meteorlake", CPU_X86_64, CPU_AVX2, 32, 2048, 1 << AVXVNNI},
+    {"arrowlake", CPU_X86_64, CPU_AVX2, 48, 2560, 1 << AVXVNNI},
+    {"sierraforest", CPU_X86_64, CPU_AVX2, 32, 1024, 1 << AVXVNNI},
+    {"znver1", CPU_X86_64, CPU_AVX2, 32, 512, 0},
+    {"znver2", CPU_X86_64, CPU_AVX2, 32, 512, 0},
+    {"znver3", CPU_X86_64, CPU_AVX2, 32, 512, 0},
+    {"znver4", CPU_X86_64, CPU_AVX512, 32, 1024, HAS_ZEN4},
+    {"znver5", CPU_X86_64, CPU_AVX512, 48, 1024, HAS_ZEN4 | 1 << AVXVNNI},
+    {"skylake-avx512", CPU_X86_64, CPU_AVX512, 32, 1024, 0},
+    {"cascadelake", CPU_X86_64, CPU_AVX512, 32, 1024, 1 << VNNI},
+    {"cooperlake", CPU_X86_64, CPU_AVX512, 32, 1024, 1 << VNNI | 1 << BF16},
+    {"icelake-client", CPU_X86_64, CPU_AVX512, 48, 512, HAS_ICE},
+    {"icelake-server", CPU_X86_64, CPU_AVX512, 48, 1280, HAS_ICE},
+    {"rocketlake", CPU_X86_64, CPU_AVX512, 48, 512, HAS_ICE},
+    {"tigerlake", CPU_X86_64, CPU_AVX512, 48, 1280, HAS_ICE},
+    {"sapphirerapids", CPU_X86_64, CPU_AVX512, 48, 2048, HAS_SPR},
+    {"emeraldrapids", CPU_X86_64, CPU_AVX512, 48, 2048, HAS_SPR},
+    {"graniterapids", CPU_X86_64, CPU_AVX512, 48, 2048, HAS_SPR},
+    {"aarch64", CPU_AARCH64, CPU_NEON, 32, 512, 0},
+    {"cortex-a72", CPU_AARCH64, CPU_NEON, 32, 512, 0},
+    {"cortex-a76", CPU_AARCH64, CPU_NEON, 64, 512, 0},
+    {"neoverse-n1", CPU_AARCH64, CPU_NEON, 64, 1024, 0},
+    {"neoverse-n2", CPU_AARCH64, CPU_NEON, 64, 1024, 0},
+    {"neoverse-v1", CPU_AARCH64, CPU_NEON, 64, 1024, 0},
+    {"neoverse-v2", CPU_AARCH64, CPU_NEON, 64, 2048, 0},
+    {"apple-m1", CPU_AARCH64, CPU_NEON, 128, 4096, 0},
 };
 enum { N_NAMES = sizeof names / sizeof *names };
 
@@ -92,32 +102,41 @@ static const char *all_names(arena *a) {
 typedef struct choice {
     int name;
     int level; /* -1: the name's own instruction set, whole */
-    bool extra[N_EXTRAS];
+    unsigned extras;
 } choice;
 
+/* LLVM's features: the level and the extras, and the other extras denied, whatever the name implies. */
+static const char *features_of(arena *a, cpu_arch arch, cpu_level level, unsigned has) {
+    if (arch == CPU_AARCH64) return levels[level].features;
+    const char *f = "";
+    for (int i = 0; i < N_EXTRAS; i++)
+        if (!(has >> i & 1)) f = arena_printf(a, "%s-%s,", f, extras[i]);
+    f = arena_printf(a, "%s%s", f, levels[level].features);
+    for (int i = 0; i < N_EXTRAS; i++)
+        if (has >> i & 1) f = arena_printf(a, "%s,+%s", f, extras[i]);
+    return f;
+}
+
+static const char *text_of(arena *a, const choice *c) {
+    const char *s = arena_printf(a, "cpu:%s", names[c->name].name);
+    if (c->level < 0) return s;
+    s = arena_printf(a, "%s+%s", s, levels[c->level].name);
+    for (int i = 0; i < N_EXTRAS; i++)
+        if (c->extras >> i & 1) s = arena_printf(a, "%s+%s", s, extras[i]);
+    return s;
+}
+
 static void fill(arena *a, const choice *c, cpu_target *t) {
-    const char *text = arena_printf(a, "cpu:%s", names[c->name].name), *features = "";
     t->arch = names[c->name].arch;
     t->level = c->level < 0 ? names[c->name].level : (cpu_level)c->level;
     const level_info *l = &levels[t->level];
-    if (c->level >= 0) {
-        text = arena_printf(a, "%s+%s", text, l->name);
-        for (int i = 0; i < N_EXTRAS && t->arch == CPU_X86_64; i++)
-            if (!c->extra[i]) features = arena_printf(a, "%s-%s,", features, extras[i]);
-        features = arena_printf(a, "%s%s", features, l->features);
-        for (int i = 0; i < N_EXTRAS; i++) {
-            if (!c->extra[i]) continue;
-            text = arena_printf(a, "%s+%s", text, extras[i]);
-            features = arena_printf(a, "%s,+%s", features, extras[i]);
-        }
-    }
     bool arm = t->arch == CPU_AARCH64, generic = arm && !strcmp(names[c->name].name, "aarch64");
     t->spec = (machine_spec){.triple = arm ? "aarch64-unknown-linux-gnu" : "x86_64-unknown-linux-gnu",
                              .cpu = generic ? "generic" : names[c->name].name,
-                             .features = features,
+                             .features = features_of(a, t->arch, t->level, c->level < 0 ? names[c->name].extras : c->extras),
                              .vector_bits = arm ? 0 : l->vector_bytes * 8,
                              .tiny = arm};
-    t->base.string = text;
+    t->base.string = text_of(a, c);
     t->base.limits = (frit_target_limits){.vector_bytes = l->vector_bytes,
                                           .vector_registers = l->registers,
                                           .fma = true,
@@ -168,7 +187,7 @@ static bool choose_host(arena *a, choice *c, const char **error) {
         c->name = find_name(generic, strlen(generic));
     c->level = (int)level;
     for (int i = 0; i < N_EXTRAS; i++)
-        c->extra[i] = has(features, extras[i]) && (level == CPU_AVX512 || strncmp(extras[i], "avx512", 6) != 0);
+        if (has(features, extras[i]) && (level == CPU_AVX512 || strncmp(extras[i], "avx512", 6) != 0)) c->extras |= 1u << i;
     return true;
 }
 
@@ -187,7 +206,7 @@ static bool choose(arena *a, const char *spec, choice *c, const char **error) {
         cpu_arch arch = names[c->name].arch;
         int extra = find_extra(s, len, arch);
         if (c->level < 0) c->level = find_level(s, len, arch);
-        else if (extra >= 0) c->extra[extra] = true;
+        else if (extra >= 0) c->extras |= 1u << extra;
         if (c->level < 0 || (extra < 0 && find_level(s, len, arch) != c->level)) {
             *error = arena_printf(a, "unknown feature '%.*s' of %s (a level first: %s)", (int)len, s, names[c->name].name,
                                   arch == CPU_AARCH64 ? "neon" : "avx2 or avx512, then extras such as avx512vnni");
