@@ -62,8 +62,7 @@ static void also(lower *l, predicate *p, ir_value *v, int depth) {
 static void and_rest(lower *l, const lower_stage *s, uint32_t axes, const int *p, predicate *out) {
     if (!s->rest || !lower_has_lanes(s, axes)) return;
     int d;
-    sym_t at = sym_addi(l->syms, s->base[s->vector], (int64_t)p[s->vector] * l->lanes);
-    ir_value *v = lower_lanes_below(l, sym_sub(l->syms, s->rest, at), &d);
+    ir_value *v = lower_rest_mask(l, s, p, &d);
     also(l, out, v, d);
 }
 
@@ -74,6 +73,7 @@ static void and_checked(lower *l, const lower_stage *s, const ir_op *op, const i
     ir_get_syms(op, IR_ATTR_map, &map);
     for (int i = 0; i < n; i++) {
         int d;
+        if (s->interior && op->code == IR_read && lower_is_affine(l, s, op, map[checked[i]])) continue;
         sym_t e = lower_point(l, s, map[checked[i]], p, x->n, x->idx, x->with);
         ir_value *v = lower_inside(l, e, buffer_of(op)->type.dims[checked[i]], &d);
         also(l, out, v, d);
@@ -171,6 +171,9 @@ static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v
 void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
     sym_t flat = flat_index(l, op);
     if (written_in(s->op->blocks[0], buffer_of(op)) || written_in(s->op->blocks[1], buffer_of(op))) v->depth = l->depth;
+    /* What has lost its checks stays in the branch that made them needless. */
+    if (s->interior && ir_has(op, IR_ATTR_checked) && s->at_depth[s->border_axis] > v->depth)
+        v->depth = s->at_depth[s->border_axis];
     int p[IR_MAX_RANK] = {0}, i = 0;
     do v->inst[i++] = read_at(l, s, op, v, flat, p);
     while (lower_next(s, v->axes, s->count, p));

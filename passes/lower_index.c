@@ -232,6 +232,12 @@ ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth) {
     return v;
 }
 
+ir_value *lower_nonnegative(lower *l, sym_t e, int *depth) {
+    *depth = lower_depth(l, e);
+    if (sym_prove_ge0(l->syms, e)) return NULL;
+    return compare(l, IR_le, sym_const(l->syms, 0), e, 1, *depth);
+}
+
 ir_value *lower_rest_mask(lower *l, const lower_stage *s, const int *p, int *depth) {
     *depth = 0;
     if (!s->rest) return NULL;

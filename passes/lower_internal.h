@@ -76,6 +76,8 @@ int lower_depth(lower *l, sym_t e);
 ir_value *lower_index(lower *l, sym_t e);
 /* bool: 0 <= e < n, as far as the bounds of e's variables do not prove it; NULL when they do. *depth: its scope. */
 ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth);
+/* bool: 0 <= e, a scalar; NULL when proven. */
+ir_value *lower_nonnegative(lower *l, sym_t e, int *depth);
 /* bool lanes: lane < n. */
 ir_value *lower_lanes_below(lower *l, sym_t n, int *depth);
 /* x and y (NULL: true), widened to the lanes of the wider one. */
@@ -115,6 +117,8 @@ typedef struct lower_stage {
     int full[IR_MAX_RANK];     /* of the axis's main loop */
     int at_depth[IR_MAX_RANK]; /* scope that knows base */
     bool clamped[IR_MAX_RANK];     /* positions beyond the extent stand for the last one */
+    int border_axis;               /* the axis whose interior tiles run without checks, or -1 */
+    bool interior;                 /* the code being emitted is for such tiles */
     bool maybe_empty[IR_MAX_RANK]; /* reduced axis whose loop may run zero times */
     sym_t rest;                /* elements left along the vector axis where lanes must be masked, else NULL */
     /* Accumulators: one per position along acc_axes for each value of each term's state (see lower_reduce.c). */
@@ -134,6 +138,8 @@ int lower_position(const lower_stage *s, uint32_t axes, const int *count, const 
 int lower_positions(const lower_stage *s, uint32_t axes, const int *count);
 /* e with the stage's vars at tile position p, and idx replaced by with. */
 sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_idx, const sym_t *idx, const sym_t *with);
+/* bool lanes: which lanes of the vector at p are inside the vector axis's extent; NULL: all. */
+ir_value *lower_rest_mask(lower *l, const lower_stage *s, const int *p, int *depth);
 /* Axes of the stage that e uses. */
 uint32_t lower_sym_axes(const lower_stage *s, sym_t e);
 /* The instance of v at p, widened to lanes if wide. */
@@ -151,6 +157,14 @@ bool lower_write_is_ordered(const lower_stage *s, const ir_op *op);
 bool lower_may_repeat(const lower_stage *s);
 /* x combined with y in the current scope (c: not argmax, argmin, set). */
 ir_value *lower_combine(lower *l, ir_combine c, ir_value *x, ir_value *y);
+/* lower_border.c */
+/* The axis to split, -1 for none. */
+int lower_border_axis(lower *l, lower_stage *s);
+/* bool: in the tile at hand along `axis`, all affine checked coordinates of reads are inside, and so is the tile. NULL:
+ * always. */
+ir_value *lower_is_interior(lower *l, lower_stage *s, int axis);
+/* e, a coordinate of op, is affine in the stage's vars with constant factors: what lower_is_interior covers. */
+bool lower_is_affine(lower *l, const lower_stage *s, const ir_op *op, sym_t e);
 /* lower_memory.c: one element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
 void lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask);

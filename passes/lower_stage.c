@@ -86,7 +86,55 @@ static void plain_axis(lower *l, lower_stage *s, int axis) {
     loop(l, s, axis, zero, e, sym_addi(c, e, -1), 1, sym_is(e, 1));
 }
 
-/* Main loop in whole tiles, then the rest: single positions, or single vectors under a mask. */
+/* One branch of a split axis: what depends on the axis stays inside it. */
+static void branch(lower *l, lower_stage *s, int axis, ir_op *choice, bool interior) {
+    lower_push(l, choice, choice->blocks[!interior]);
+    s->at_depth[axis] = l->depth;
+    s->interior = interior;
+    nest(l, s, axis + 1);
+    s->interior = false;
+    ir_build(lower_here(l), IR_yield, 0, NULL, 0, NULL);
+    lower_pop(l);
+}
+
+/* A loop over whole tiles, each either in the interior or with checks and masks. */
+static void split_axis(lower *l, lower_stage *s, int axis) {
+    sym_ctx *c = l->syms;
+    bool lanes = axis == s->vector;
+    int64_t tile = s->tile[axis];
+    sym_t e = s->extent[axis], zero = sym_const(c, 0);
+    bool ragged = !sym_prove_multiple(c, e, tile);
+    s->count[axis] = s->full[axis];
+    ir_op *op = lower_for(l, lower_index(l, zero), lower_index(l, e), lower_int(l, FRIT_i64, tile), 0, NULL);
+    s->base[axis] = loop_var(l, s, axis, zero, sym_addi(c, e, -1), tile);
+    lower_bind(l, s->base[axis], op->blocks[0]->args[0], l->depth);
+    ir_value *cond = lower_is_interior(l, s, axis);
+    if (!cond) cond = lower_int(l, FRIT_bool, 1);
+    ir_op *choice = ir_build(lower_here(l), IR_tif, 1, &cond, 0, NULL);
+    branch(l, s, axis, choice, true);
+    if (ragged && lanes) s->rest = e;
+    s->clamped[axis] = ragged && !lanes;
+    branch(l, s, axis, choice, false);
+    s->rest = NULL;
+    s->clamped[axis] = false;
+    lower_for_end(l, op, 0, NULL);
+}
+
+/* What whole tiles leave over: single positions, or single vectors under a mask; at once if it is known how many. */
+static void tail(lower *l, lower_stage *s, int axis, sym_t main) {
+    sym_ctx *c = l->syms;
+    bool lanes = axis == s->vector;
+    int64_t unit = lanes ? l->lanes : 1, n;
+    sym_t e = s->extent[axis], left = sym_sub(c, e, main);
+    bool at_once = lanes ? sym_is_const(left, &n) : sym_is(left, 1);
+    s->count[axis] = at_once && lanes ? (int)((n + unit - 1) / unit) : 1;
+    bool masked = lanes && !sym_prove_multiple(c, left, unit);
+    if (masked) s->rest = e;
+    loop(l, s, axis, main, e, sym_addi(c, e, -1), unit, at_once);
+    if (masked) s->rest = NULL;
+}
+
+/* Main loop in whole tiles, then the tail. */
 static void tiled_axis(lower *l, lower_stage *s, int axis) {
     sym_ctx *c = l->syms;
     bool lanes = axis == s->vector;
@@ -106,15 +154,7 @@ static void tiled_axis(lower *l, lower_stage *s, int axis) {
         loop(l, s, axis, zero, main, sym_sub(c, main, t), tile, sym_is(main, tile));
     }
     if (main == e) return;
-    s->count[axis] = 1;
-    sym_t left = sym_sub(c, e, main);
-    bool masked = lanes && !sym_prove_multiple(c, left, unit);
-    bool once = lanes ? tile == unit && sym_is_const(e, NULL) : sym_is(left, 1);
-    int64_t n;
-    if (lanes && sym_is_const(left, &n) && n <= unit) once = true;
-    if (masked) s->rest = e;
-    loop(l, s, axis, main, e, sym_addi(c, e, -1), unit, once);
-    if (masked) s->rest = NULL;
+    tail(l, s, axis, main);
 }
 
 static void nest(lower *l, lower_stage *s, int axis) {
@@ -130,7 +170,8 @@ static void nest(lower *l, lower_stage *s, int axis) {
         lower_reduce_step(l, s, s->op->blocks[0]);
         return;
     }
-    if (s->tile[axis] > 1) tiled_axis(l, s, axis);
+    if (axis == s->border_axis) split_axis(l, s, axis);
+    else if (s->tile[axis] > 1) tiled_axis(l, s, axis);
     else plain_axis(l, s, axis);
     if (axis == s->parallel) lower_reduce_finish(l, s, s->op->blocks[1]);
 }
@@ -195,7 +236,7 @@ static void bound_code_size(lower *l, lower_stage *s) {
         if (i == s->vector) continue;
         if (sym_is_const(s->extent[i], &e) && e < s->tile[i]) s->tile[i] = e > 1 ? e : 1;
         if (s->tile[i] == 1 || sym_prove_multiple(l->syms, s->extent[i], s->tile[i])) continue;
-        if (s->repeats && i < s->parallel) continue;
+        if (i == s->border_axis || (s->repeats && i < s->parallel)) continue;
         if (++ragged > 2) s->tile[i] = 1;
     }
 }
@@ -222,11 +263,13 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
     find_axes(l, s, op->blocks[0]);
     find_axes(l, s, op->blocks[1]);
     choose_lanes(l, s);
+    s->border_axis = lower_border_axis(l, s);
     bound_code_size(l, s);
     int64_t e;
     for (int i = 0; i < s->n; i++) {
         s->full[i] = (int)(i == s->vector ? s->tile[i] / l->lanes : s->tile[i]);
-        if (sym_is_const(s->extent[i], &e) && e < s->tile[i]) s->full[i] = 1;
+        if (i == s->vector && sym_is_const(s->extent[i], &e) && e < s->tile[i])
+            s->full[i] = (int)((e + l->lanes - 1) / l->lanes);
     }
 }
 

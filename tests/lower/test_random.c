@@ -159,9 +159,20 @@ static void fill(const gen *g, int b, memory *m, int64_t n, int seed) {
     }
 }
 
-static bool same(frit_dtype t, const void *x, const void *y, int64_t i) {
+/* Integers, and floats small enough for exact sums, must agree exactly. */
+static bool same(frit_dtype t, const void *x, const void *y, int64_t i, double scale) {
     if (!frit_dtype_is_float(t)) return frit_load_int(t, x, i) == frit_load_int(t, y, i);
-    return frit_load_float(t, x, i) == frit_load_float(t, y, i);
+    double a = frit_load_float(t, x, i), b = frit_load_float(t, y, i);
+    return a == b || (scale > 1 << 20 && fabs(a - b) <= 1e-4 * scale);
+}
+
+static double largest(frit_dtype t, const void *x, int64_t n) {
+    double max = 0;
+    for (int64_t i = 0; i < n && frit_dtype_is_float(t); i++) {
+        double v = fabs(frit_load_float(t, x, i));
+        if (v > max && !isinf(v)) max = v;
+    }
+    return max;
 }
 
 static void compare(gen *g, code *k, const dim_value *dims, int seed) {
@@ -178,9 +189,10 @@ static void compare(gen *g, code *k, const dim_value *dims, int seed) {
     reference_run(&g->p, want, dims);
     run(k, got, g->n_bufs, dims, 1 + seed % 3);
     for (int b = 0; b < g->n_bufs; b++) {
+        frit_dtype t = (frit_dtype)g->types[b].dtype;
+        double scale = largest(t, want[b].p, size[b]);
         for (int64_t i = 0; i < size[b]; i++)
-            if (g->written[b] && !same((frit_dtype)g->types[b].dtype, got[b].p, want[b].p, i)) {
-                frit_dtype t = (frit_dtype)g->types[b].dtype;
+            if (g->written[b] && !same(t, got[b].p, want[b].p, i, scale)) {
                 fail_msg("seed %d, M %ld N %ld K %ld: buffer %d, element %ld of %ld: %g, not %g", seed, (long)dims[0].v, (long)dims[1].v,
                          (long)dims[2].v, b, (long)i, (long)size[b],
                          frit_dtype_is_float(t) ? frit_load_float(t, got[b].p, i) : (double)frit_load_int(t, got[b].p, i),
