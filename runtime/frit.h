@@ -23,15 +23,15 @@
  * A package holds machine code: its checksums prove that it is whole, not that it may be trusted. */
 #ifndef FRIT_RUNTIME_FRIT_H
 #define FRIT_RUNTIME_FRIT_H
-#include "dlpack_min.h"
-#include "dtype.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "dlpack_min.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+#include "dtype.h"
 
 /* The ABI of this header: same major = programs keep working; a larger minor adds functions or struct tails. */
 #define FRIT_ABI_MAJOR 1
