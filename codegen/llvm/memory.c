@@ -50,7 +50,9 @@ static LLVMValueRef as_scalar(printer *p, LLVMValueRef x, int lanes) {
     return lanes == 1 ? element_of(p, x, 2, 0) : x;
 }
 
-static LLVMValueRef align_value(printer *p, unsigned align) { return LLVMConstInt(int_type(p, 32, 1), align, false); }
+static LLVMValueRef mask_or_all(printer *p, LLVMValueRef mask, int lanes) {
+    return mask ? as_vector(p, mask) : LLVMConstAllOnes(at_least_vector(int_type(p, 1, lanes)));
+}
 
 /* ------------ 4-bit elements, one at a time: element i is a half of byte i / 2 */
 typedef struct nibble {
@@ -149,11 +151,9 @@ LLVMValueRef print_load(printer *p, const ir_op *op) {
         LLVMSetAlignment(v, alignment(op, t));
         return from_memory(p, t, v);
     }
-    LLVMTypeRef o[2] = {at_least_vector(type), LLVMTypeOf(at)};
-    LLVMValueRef args[4] = {at, align_value(p, alignment(op, t)), as_vector(p, mask),
-                            as_vector(p, to_memory(p, t, lanes, other))};
-    LLVMValueRef v = annotate(p, op, shim_intrinsic(p->b, p->module, "llvm.masked.load", 2, o, 4, args));
-    return from_memory(p, t, as_scalar(p, v, lanes));
+    other = as_vector(p, to_memory(p, t, lanes, other));
+    LLVMValueRef v = shim_masked_load(p->b, p->module, at_least_vector(type), at, alignment(op, t), as_vector(p, mask), other);
+    return from_memory(p, t, as_scalar(p, annotate(p, op, v), lanes));
 }
 
 void print_store(printer *p, const ir_op *op) {
@@ -171,9 +171,8 @@ void print_store(printer *p, const ir_op *op) {
         LLVMSetAlignment(annotate(p, op, LLVMBuildStore(p->b, x, at)), alignment(op, t));
         return;
     }
-    LLVMValueRef args[4] = {as_vector(p, x), at, align_value(p, alignment(op, t)), as_vector(p, mask)};
-    LLVMTypeRef o[2] = {LLVMTypeOf(args[0]), LLVMTypeOf(at)};
-    annotate(p, op, shim_intrinsic(p->b, p->module, "llvm.masked.store", 2, o, 4, args));
+    x = as_vector(p, x);
+    annotate(p, op, shim_masked_store(p->b, p->module, x, at, alignment(op, t), as_vector(p, mask)));
 }
 
 /* ------------ one address per lane */
@@ -184,12 +183,10 @@ LLVMValueRef print_load_lanes(printer *p, const ir_op *op) {
     LLVMValueRef other = op->n_operands > 3 ? operand_of(p, op, 3) : mask ? LLVMConstNull(reg_type(p, t, lanes)) : NULL;
     if (is_nibble(t)) return load_nibbles(p, op, (lane_index){.vector = index, .lanes = lanes}, mask, other);
     LLVMValueRef at = as_vector(p, address(p, op, index));
-    LLVMTypeRef o[2] = {at_least_vector(mem_type(p, t, lanes)), LLVMTypeOf(at)};
-    LLVMTypeRef bits = at_least_vector(int_type(p, 1, lanes));
-    LLVMValueRef args[4] = {at, align_value(p, alignment(op, t)), mask ? as_vector(p, mask) : LLVMConstAllOnes(bits),
-                            other ? as_vector(p, to_memory(p, t, lanes, other)) : LLVMGetPoison(o[0])};
-    LLVMValueRef v = annotate(p, op, shim_intrinsic(p->b, p->module, "llvm.masked.gather", 2, o, 4, args));
-    return from_memory(p, t, as_scalar(p, v, lanes));
+    LLVMTypeRef type = at_least_vector(mem_type(p, t, lanes));
+    other = other ? as_vector(p, to_memory(p, t, lanes, other)) : LLVMGetPoison(type);
+    LLVMValueRef v = shim_masked_load(p->b, p->module, type, at, alignment(op, t), mask_or_all(p, mask, lanes), other);
+    return from_memory(p, t, as_scalar(p, annotate(p, op, v), lanes));
 }
 
 void print_store_lanes(printer *p, const ir_op *op) {
@@ -201,11 +198,9 @@ void print_store_lanes(printer *p, const ir_op *op) {
         store_nibbles(p, op, (lane_index){.vector = index, .lanes = lanes}, x, mask);
         return;
     }
-    LLVMTypeRef bits = at_least_vector(int_type(p, 1, lanes));
-    LLVMValueRef args[4] = {as_vector(p, to_memory(p, t, lanes, x)), as_vector(p, address(p, op, index)),
-                            align_value(p, alignment(op, t)), mask ? as_vector(p, mask) : LLVMConstAllOnes(bits)};
-    LLVMTypeRef o[2] = {LLVMTypeOf(args[0]), LLVMTypeOf(args[1])};
-    annotate(p, op, shim_intrinsic(p->b, p->module, "llvm.masked.scatter", 2, o, 4, args));
+    LLVMValueRef at = as_vector(p, address(p, op, index));
+    x = as_vector(p, to_memory(p, t, lanes, x));
+    annotate(p, op, shim_masked_store(p->b, p->module, x, at, alignment(op, t), mask_or_all(p, mask, lanes)));
 }
 
 /* ------------ addresses */

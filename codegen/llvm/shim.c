@@ -1,5 +1,6 @@
 #include "shim.h"
 #include "machine.h"
+#include <llvm/Config/llvm-config.h>
 #include <string.h>
 
 LLVMValueRef shim_intrinsic(LLVMBuilderRef b, LLVMModuleRef m, const char *name, int n_types, LLVMTypeRef *types,
@@ -9,6 +10,38 @@ LLVMValueRef shim_intrinsic(LLVMBuilderRef b, LLVMModuleRef m, const char *name,
     LLVMValueRef fn = LLVMGetIntrinsicDeclaration(m, id, types, (size_t)n_types);
     LLVMTypeRef t = LLVMIntrinsicGetType(LLVMGetModuleContext(m), id, types, (size_t)n_types);
     return LLVMBuildCall2(b, t, fn, args, (unsigned)n_args, "");
+}
+
+/* args has room for one more; `at` is the pointer's place among them. */
+static LLVMValueRef masked(LLVMBuilderRef b, LLVMModuleRef m, const char *name, LLVMTypeRef *types, unsigned align,
+                           int n_args, LLVMValueRef *args, int at) {
+    LLVMContextRef c = LLVMGetModuleContext(m);
+#if LLVM_VERSION_MAJOR >= 22
+    LLVMValueRef v = shim_intrinsic(b, m, name, 2, types, n_args, args);
+    unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+    LLVMAddCallSiteAttribute(v, (LLVMAttributeIndex)(at + 1), LLVMCreateEnumAttribute(c, kind, align));
+    return v;
+#else
+    memmove(args + at + 2, args + at + 1, sizeof *args * (size_t)(n_args - at - 1));
+    args[at + 1] = LLVMConstInt(LLVMInt32TypeInContext(c), align, false);
+    return shim_intrinsic(b, m, name, 2, types, n_args + 1, args);
+#endif
+}
+
+static bool is_vector(LLVMValueRef v) { return LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind; }
+
+LLVMValueRef shim_masked_load(LLVMBuilderRef b, LLVMModuleRef m, LLVMTypeRef t, LLVMValueRef at, unsigned align,
+                              LLVMValueRef mask, LLVMValueRef other) {
+    LLVMTypeRef types[] = {t, LLVMTypeOf(at)};
+    return masked(b, m, is_vector(at) ? "llvm.masked.gather" : "llvm.masked.load", types, align, 3,
+                  (LLVMValueRef[4]){at, mask, other}, 0);
+}
+
+LLVMValueRef shim_masked_store(LLVMBuilderRef b, LLVMModuleRef m, LLVMValueRef x, LLVMValueRef at, unsigned align,
+                               LLVMValueRef mask) {
+    LLVMTypeRef types[] = {LLVMTypeOf(x), LLVMTypeOf(at)};
+    return masked(b, m, is_vector(at) ? "llvm.masked.scatter" : "llvm.masked.store", types, align, 3,
+                  (LLVMValueRef[4]){x, at, mask}, 1);
 }
 
 void shim_string_attribute(LLVMValueRef fn, const char *key, const char *value) {
