@@ -20,7 +20,7 @@ package *package_new(arena *a, sym_ctx *syms, const char *entry, const char *doc
     return p;
 }
 
-/* ---- Tensors ------------------------------------------------------------------------------------------------------- */
+/* ---- Tensors ----------------------------------------------------------------------------------------------------- */
 static const char *type_text(package *p, frit_dtype t, int rank, const sym_t *dims) {
     const char *s = arena_printf(p->a, "%s[", frit_dtype_name(t));
     for (int i = 0; i < rank; i++) s = arena_printf(p->a, "%s%s%s", s, i ? ", " : "", sym_print(p->a, dims[i]));
@@ -50,7 +50,11 @@ static int add_tensor(package *p, int kind, const char *name, frit_dtype t, int 
     if (rank > FPK_MAX_RANK) package_wrong(p, "%s has more than %d dims", name, FPK_MAX_RANK), rank = 0;
     if (p->variants.len) package_wrong(p, "%s comes after a target was begun", name);
     package_tensor x = {.dims = arena_copy(p->a, dims, (size_t)rank * sizeof *dims)};
-    x.record = (fpk_tensor){.name = package_string(p, name), .dtype = (uint16_t)t, .rank = (uint16_t)rank, .symbol = FPK_NONE, .file = FPK_NONE};
+    x.record = (fpk_tensor){.name = package_string(p, name),
+                            .dtype = (uint16_t)t,
+                            .rank = (uint16_t)rank,
+                            .symbol = FPK_NONE,
+                            .file = FPK_NONE};
     x.record.dims = dim_list(p, rank, dims);
     x.record.type = package_string(p, type_text(p, t, rank, dims));
     for (int i = 0; kind != PACKAGE_OUTPUT && i < rank; i++) sym_each_var(dims[i], mark_dim, p);
@@ -95,8 +99,11 @@ void package_param_beside(package *p, int param, const char *file, uint64_t offs
 
 int package_check(package *p, const char *op, sym_t lhs, sym_t rhs, const char *text, const char *file, uint32_t line) {
     static const char *const ops[FPK_COMPARES] = {"==", "!=", "<", "<="};
-    fpk_check c = {.lhs = package_expr(p, lhs, 0), .rhs = package_expr(p, rhs, 0), .text = package_string(p, text),
-                   .file = package_string(p, file), .line = line};
+    fpk_check c = {.lhs = package_expr(p, lhs, 0),
+                   .rhs = package_expr(p, rhs, 0),
+                   .text = package_string(p, text),
+                   .file = package_string(p, file),
+                   .line = line};
     while (c.compare < FPK_COMPARES && strcmp(ops[c.compare], op)) c.compare++;
     if (c.compare == FPK_COMPARES) package_wrong(p, "a check compares with '%s'", op), c.compare = 0;
     vec_push(p->a, &p->checks, c);
@@ -105,7 +112,7 @@ int package_check(package *p, const char *op, sym_t lhs, sym_t rhs, const char *
 
 void package_seed(package *p, sym_t var) { package_set_role(p, var, ROLE_SEED); }
 
-/* ---- Targets ------------------------------------------------------------------------------------------------------- */
+/* ---- Targets ----------------------------------------------------------------------------------------------------- */
 fpk_variant *package_variant(package *p) {
     if (p->variants.len) return &p->variants.data[p->variants.len - 1];
     package_wrong(p, "no target was begun");
@@ -137,7 +144,8 @@ void package_target(package *p, const char *target, fpk_arch arch, uint64_t feat
 uint64_t package_code(package *p, const void *code, uint64_t bytes, uint64_t align) {
     fpk_variant *v = package_variant(p);
     if (!v) return 0;
-    if (align == 0 || align > 4096 || (align & (align - 1))) package_wrong(p, "code is aligned to %llu", (unsigned long long)align), align = 64;
+    if (align == 0 || align > 4096 || (align & (align - 1)))
+        package_wrong(p, "code is aligned to %llu", (unsigned long long)align), align = 64;
     /* The variant's code is what gets placed at a page: offsets count from its start. */
     uint64_t at = (v->code_size + align - 1) / align * align;
     static const uint8_t zeros[64];
@@ -151,10 +159,11 @@ uint64_t package_code(package *p, const void *code, uint64_t bytes, uint64_t ali
     return at;
 }
 
-/* ---- Buffers ------------------------------------------------------------------------------------------------------- */
+/* ---- Buffers ----------------------------------------------------------------------------------------------------- */
 static fpk_buffer *buffer_at(package *p, int buffer) {
     fpk_variant *v = package_variant(p);
-    if (v && buffer >= 0 && (uint32_t)buffer < v->n_buffers) return &p->buffers.data[v->first_buffer + (uint32_t)buffer];
+    if (v && buffer >= 0 && (uint32_t)buffer < v->n_buffers)
+        return &p->buffers.data[v->first_buffer + (uint32_t)buffer];
     package_wrong(p, "there is no buffer %d", buffer);
     return NULL;
 }
@@ -181,7 +190,10 @@ static int tensor_buffer(package *p, int kind, int i) {
     if (*slot >= 0) return *slot;
     const package_tensor *t = &p->tensors[kind].data[i];
     uint32_t align = frit_dtype_bits((frit_dtype)t->record.dtype) / 8;
-    fpk_buffer b = {.kind = (uint32_t)kind, .index = (uint32_t)i, .size = package_expr(p, tensor_bytes(p, t), 0), .align = align ? align : 1};
+    fpk_buffer b = {.kind = (uint32_t)kind,
+                    .index = (uint32_t)i,
+                    .size = package_expr(p, tensor_bytes(p, t), 0),
+                    .align = align ? align : 1};
     return *slot = add_buffer(p, b);
 }
 
@@ -205,7 +217,8 @@ int package_constant(package *p, const void *data, uint64_t bytes) {
         at = bytes_append(p->a, &p->data, data, bytes, FPK_ALIGN);
     *slot = (uint32_t)(at / FPK_ALIGN) + 1;
     sym_t size = sym_const(p->syms, (int64_t)bytes);
-    return add_buffer(p, (fpk_buffer){.kind = FPK_BUF_CONST, .size = package_expr(p, size, 0), .align = FPK_ALIGN, .offset = at});
+    return add_buffer(
+        p, (fpk_buffer){.kind = FPK_BUF_CONST, .size = package_expr(p, size, 0), .align = FPK_ALIGN, .offset = at});
 }
 
 void package_align(package *p, int buffer, uint32_t align) {
@@ -228,16 +241,23 @@ void package_keep(package *p, int temp) {
     if (b) b->flags |= FPK_KEEP;
 }
 
-/* ---- Kernels ------------------------------------------------------------------------------------------------------- */
+/* ---- Kernels ----------------------------------------------------------------------------------------------------- */
 int package_add_kernel(package *p, const package_kernel *k) {
     fpk_variant *v = package_variant(p);
     if (!v) return -1;
-    fpk_kernel r = {.name = package_string(p, k->name), .file = package_string(p, k->file), .line = k->line,
-                    .n_inputs = (uint32_t)k->n_inputs, .n_outputs = (uint32_t)k->n_outputs, .n_ints = (uint32_t)k->n_ints,
-                    .tasks = package_expr(p, k->tasks, 1), .scratch = package_expr(p, k->scratch, 0),
+    fpk_kernel r = {.name = package_string(p, k->name),
+                    .file = package_string(p, k->file),
+                    .line = k->line,
+                    .n_inputs = (uint32_t)k->n_inputs,
+                    .n_outputs = (uint32_t)k->n_outputs,
+                    .n_ints = (uint32_t)k->n_ints,
+                    .tasks = package_expr(p, k->tasks, 1),
+                    .scratch = package_expr(p, k->scratch, 0),
                     .bytes = k->bytes ? package_expr(p, k->bytes, 0) : FPK_NONE,
-                    .flops = k->flops ? package_expr(p, k->flops, 0) : FPK_NONE, .block = (uint32_t)k->block,
-                    .code_offset = k->code_offset, .code_size = k->code_size};
+                    .flops = k->flops ? package_expr(p, k->flops, 0) : FPK_NONE,
+                    .block = (uint32_t)k->block,
+                    .code_offset = k->code_offset,
+                    .code_size = k->code_size};
     r.ints = (uint32_t)p->lists.len;
     for (int i = 0; i < k->n_ints; i++) {
         uint32_t e = package_expr(p, k->ints[i], 0);

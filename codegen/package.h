@@ -9,11 +9,11 @@
  *         package_init(p, state);  fills...                        a state's first value (left out: zeros)
  *     package_finish(p, &bytes, &n, &why)
  *
- * Everything returns small integers that name what was made. Symbolic integers are turned into the package's expressions
- * and shared when equal; a variable that appears anywhere becomes a symbol of the package, in order of appearance: from
- * input, param and state dims it is bound, as an `int` input's symbol it takes the value, as the counter of package_loop
- * or the target of package_read it is set by the schedule. Strings and data are copied, except weights, which must stay
- * until package_finish.
+ * Everything returns small integers that name what was made. Symbolic integers are turned into the package's
+ * expressions and shared when equal; a variable that appears anywhere becomes a symbol of the package, in order of
+ * appearance: from input, param and state dims it is bound, as an `int` input's symbol it takes the value, as the
+ * counter of package_loop or the target of package_read it is set by the schedule. Strings and data are copied, except
+ * weights, which must stay until package_finish.
  *
  * Mistakes (a schedule that is not closed, a variable that nothing binds) are bugs of the caller and are reported by
  * package_finish in words. Equal calls give equal bytes. */
@@ -28,9 +28,9 @@ typedef struct package package;
 /* Everything is allocated in `a`. syms: the context that all expressions come from. doc may be NULL. */
 package *package_new(arena *a, sym_ctx *syms, const char *entry, const char *doc);
 
-/* ---- Shared by all targets ---------------------------------------------------------------------------------------- */
-/* Each returns the tensor's index among its kind. host_int: the variable that takes the value of an `int` input (rank 0,
- * i64), or NULL. */
+/* ---- Shared by all targets --------------------------------------------------------------------------------------- */
+/* Each returns the tensor's index among its kind. host_int: the variable that takes the value of an `int` input (rank
+ * 0, i64), or NULL. */
 int package_input(package *p, const char *name, frit_dtype t, int rank, const sym_t *dims, sym_t host_int);
 int package_output(package *p, const char *name, frit_dtype t, int rank, const sym_t *dims);
 int package_param(package *p, const char *path, frit_dtype t, int rank, const sym_t *dims);
@@ -44,11 +44,11 @@ int package_check(package *p, const char *op, sym_t lhs, sym_t rhs, const char *
 /* The variable that takes the session's seed. */
 void package_seed(package *p, sym_t var);
 
-/* ---- One target ---------------------------------------------------------------------------------------------------- */
+/* ---- One target -------------------------------------------------------------------------------------------------- */
 /* Begins the variant for `target` (canonical string). features: bits of runtime/cpu.h that its code needs. */
 void package_target(package *p, const char *target, fpk_arch arch, uint64_t features);
-/* Appends machine code at a multiple of `align` (a power of two up to 4096) and returns its offset in the variant's code.
- * Code must be position-independent and import nothing; its constants travel in the same blob. */
+/* Appends machine code at a multiple of `align` (a power of two up to 4096) and returns its offset in the variant's
+ * code. Code must be position-independent and import nothing; its constants travel in the same blob. */
 uint64_t package_code(package *p, const void *code, uint64_t bytes, uint64_t align);
 
 /* Buffers. Those of tensors take their size from dtype and dims and are made once (asking again gives the same). */
@@ -59,8 +59,8 @@ int package_state_buffer(package *p, int state);
 int package_temp(package *p, sym_t bytes);
 int package_packed(package *p, sym_t bytes);
 int package_constant(package *p, const void *data, uint64_t bytes); /* equal constants become one */
-/* What kernels rely on; the default is the element size for tensors' buffers, 64 for the others. Inputs and outputs that
- * the host gives with less are copied. */
+/* What kernels rely on; the default is the element size for tensors' buffers, 64 for the others. Inputs and outputs
+ * that the host gives with less are copied. */
 void package_align(package *p, int buffer, uint32_t align);
 /* Temp b is the same memory as temp a (in place). The runtime gives both the larger size and the joined lifetime. */
 void package_same_as(package *p, int b, int a);
@@ -78,8 +78,8 @@ typedef struct package_kernel {
     const sym_t *ints;
     sym_t tasks, scratch; /* scratch: bytes a worker; no loop counters */
     sym_t bytes, flops;
-    int block;         /* GPU: threads of a block */
-    const char *file;  /* source of the op it stems from, or NULL */
+    int block;        /* GPU: threads of a block */
+    const char *file; /* source of the op it stems from, or NULL */
     uint32_t line;
 } package_kernel;
 int package_add_kernel(package *p, const package_kernel *k);
@@ -111,8 +111,8 @@ void package_while(package *p, package_ref cond);
 void package_if(package *p, package_ref cond);
 void package_else(package *p);
 void package_end(package *p); /* closes the innermost loop, while or if */
-/* var = the i64 at `from`, from here on. var must have an upper bound (sym_var_hi): sizes of buffers and scratch that use
- * var are taken at the bound, and so is the shape that a host passes for an output whose dims use it. */
+/* var = the i64 at `from`, from here on. var must have an upper bound (sym_var_hi): sizes of buffers and scratch that
+ * use var are taken at the bound, and so is the shape that a host passes for an output whose dims use it. */
 void package_read(package *p, sym_t var, package_ref from);
 /* Checks a fact at this point of the run (for symbols that package_read set). */
 void package_check_here(package *p, const char *op, sym_t lhs, sym_t rhs, const char *text, const char *file,

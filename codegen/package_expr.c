@@ -2,7 +2,7 @@
 #include "package_internal.h"
 #include <string.h>
 
-/* ---- Bytes and maps ------------------------------------------------------------------------------------------------ */
+/* ---- Bytes and maps ---------------------------------------------------------------------------------------------- */
 uint64_t bytes_append(arena *a, byte_buffer *b, const void *data, uint64_t n, uint64_t align) {
     uint64_t at = (b->len + align - 1) / align * align, end = at + n;
     if (end > b->cap) {
@@ -54,20 +54,24 @@ uint32_t package_string(package *p, const char *s) {
     return *slot = (uint32_t)bytes_append(p->a, &p->strings, s, n, 1);
 }
 
-/* ---- Symbols ------------------------------------------------------------------------------------------------------- */
+/* ---- Symbols ----------------------------------------------------------------------------------------------------- */
 uint32_t package_symbol_of(package *p, sym_t var) {
     bool found;
     uint32_t *slot = map_slot(p->a, &p->symbol_map, (uint64_t)sym_var_id(var), &found);
     if (found) return *slot - 1;
     package_symbol s = {.var = var};
-    s.record = (fpk_symbol){.name = package_string(p, sym_var_name(var)), .lo = INT64_MIN, .hi = INT64_MAX, .multiple = 1,
-                            .lower = FPK_NONE, .upper = FPK_NONE};
+    s.record = (fpk_symbol){.name = package_string(p, sym_var_name(var)),
+                            .lo = INT64_MIN,
+                            .hi = INT64_MAX,
+                            .multiple = 1,
+                            .lower = FPK_NONE,
+                            .upper = FPK_NONE};
     vec_push(p->a, &p->symbols, s);
     *slot = (uint32_t)p->symbols.len;
     return *slot - 1;
 }
 
-/* ---- Expressions --------------------------------------------------------------------------------------------------- */
+/* ---- Expressions ------------------------------------------------------------------------------------------------- */
 /* Postfix steps of one expression under construction. */
 typedef struct emitter {
     package *p;
@@ -111,7 +115,8 @@ static void emit_sum(emitter *e, sym_t s) {
 }
 
 static void emit_sym(emitter *e, sym_t s) {
-    static const fpk_step_op ops[] = {[SYM_FLOORDIV] = FPK_FLOORDIV, [SYM_MOD] = FPK_MOD, [SYM_MIN] = FPK_MIN, [SYM_MAX] = FPK_MAX};
+    static const fpk_step_op ops[] = {
+        [SYM_FLOORDIV] = FPK_FLOORDIV, [SYM_MOD] = FPK_MOD, [SYM_MIN] = FPK_MIN, [SYM_MAX] = FPK_MAX};
     int64_t v;
     switch (sym_kind_of(s)) {
     case SYM_CONST:

@@ -2,7 +2,7 @@
 #include "package_internal.h"
 #include <string.h>
 
-/* ---- Symbols: where they get their values, and in what bounds ------------------------------------------------------ */
+/* ---- Symbols: where they get their values, and in what bounds ---------------------------------------------------- */
 /* A constant bound goes to *number, another one to *expr. */
 static void put_bound(package *p, sym_t bound, int64_t *number, uint32_t *expr) {
     int64_t v;
@@ -33,7 +33,7 @@ static void finish_symbols(package *p) {
     for (int i = 0; i < p->symbols.len; i++) finish_symbol(p, i);
 }
 
-/* ---- Sections ------------------------------------------------------------------------------------------------------ */
+/* ---- Sections ---------------------------------------------------------------------------------------------------- */
 typedef struct layout {
     package *p;
     fpk_section sections[FPK_SECTION_KINDS];
@@ -45,7 +45,9 @@ typedef struct layout {
 static void section(layout *l, fpk_section_kind kind, const void *data, uint64_t count, uint32_t record) {
     if (!count) return;
     fpk_section *s = &l->sections[l->n];
-    *s = (fpk_section){.kind = kind, .record = record, .offset = (l->end + FPK_ALIGN - 1) / FPK_ALIGN * FPK_ALIGN,
+    *s = (fpk_section){.kind = kind,
+                       .record = record,
+                       .offset = (l->end + FPK_ALIGN - 1) / FPK_ALIGN * FPK_ALIGN,
                        .size = count * record};
     l->data[l->n++] = data;
     l->end = s->offset + s->size;
@@ -79,8 +81,10 @@ static void lay_out(layout *l) {
     package *p = l->p;
     int n_tensors;
     uint64_t weights;
-    p->info.n_inputs = (uint32_t)p->tensors[PACKAGE_INPUT].len, p->info.n_outputs = (uint32_t)p->tensors[PACKAGE_OUTPUT].len;
-    p->info.n_params = (uint32_t)p->tensors[PACKAGE_PARAM].len, p->info.n_states = (uint32_t)p->tensors[PACKAGE_STATE].len;
+    p->info.n_inputs = (uint32_t)p->tensors[PACKAGE_INPUT].len,
+    p->info.n_outputs = (uint32_t)p->tensors[PACKAGE_OUTPUT].len;
+    p->info.n_params = (uint32_t)p->tensors[PACKAGE_PARAM].len,
+    p->info.n_states = (uint32_t)p->tensors[PACKAGE_STATE].len;
     const fpk_tensor *tensors = tensor_table(p, &n_tensors, &weights);
     l->end = sizeof(fpk_header) + FPK_SECTION_KINDS * sizeof(fpk_section);
 #define VEC_SECTION(kind, v) section(l, kind, (v).data, (uint64_t)(v).len, sizeof *(v).data)

@@ -1,7 +1,7 @@
 /* The schedules of a package: what runs in which order. */
 #include "package_internal.h"
 
-/* ---- Begin and end ------------------------------------------------------------------------------------------------- */
+/* ---- Begin and end ----------------------------------------------------------------------------------------------- */
 static void word(package *p, uint32_t w) { vec_push(p->a, &p->body, w); }
 
 /* First word of an instruction; its place. */
@@ -37,7 +37,7 @@ void package_main(package *p) { begin(p, 0); }
 void package_load(package *p) { begin(p, 1); }
 void package_init(package *p, int state) { begin(p, 2 + state); }
 
-/* ---- Instructions -------------------------------------------------------------------------------------------------- */
+/* ---- Instructions ------------------------------------------------------------------------------------------------ */
 static void ref(package *p, package_ref r) {
     fpk_variant *v = package_variant(p);
     if (!v || r.buffer < 0 || (uint32_t)r.buffer >= v->n_buffers) package_wrong(p, "there is no buffer %d", r.buffer);
@@ -80,7 +80,7 @@ void package_swap(package *p, int a, int b) {
     word(p, (uint32_t)b);
 }
 
-/* ---- Control ------------------------------------------------------------------------------------------------------- */
+/* ---- Control ----------------------------------------------------------------------------------------------------- */
 static void open_scope(package *p, uint32_t at) {
     if (p->depth == FPK_MAX_NESTING)
         package_wrong(p, "loops and branches are nested more than %d deep", FPK_MAX_NESTING);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------ */
+/* ---- Messages ---------------------------------------------------------------------------------------------------- */
 typedef struct text {
     char *at;
     size_t n, len;
@@ -49,7 +49,7 @@ static void given_shape(const DLTensor *t, char *out, size_t n) {
 
 static const char *kind_name(int kind) { return kind == RT_INPUT ? "input" : kind == RT_STATE ? "state" : "param"; }
 
-/* ---- Equations ----------------------------------------------------------------------------------------------------- */
+/* ---- Equations --------------------------------------------------------------------------------------------------- */
 typedef struct binder {
     const frit_package *p;
     int kind;
@@ -167,11 +167,14 @@ frit_status rt_bind_shapes(const frit_package *p, int kind, const DLTensor *give
     return open ? cannot_solve(&b) : FRIT_OK;
 }
 
-/* ---- Bounds and checks --------------------------------------------------------------------------------------------- */
+/* ---- Bounds and checks ------------------------------------------------------------------------------------------- */
 static frit_status out_of_bounds(const fpk_symbol *s, const char *name, int64_t v, int64_t lo, int64_t hi,
                                  frit_error *err) {
-    if (v < lo) return rt_fail(err, FRIT_SHAPE, "%s = %lld is below its least value %lld", name, (long long)v, (long long)lo);
-    if (v > hi) return rt_fail(err, FRIT_SHAPE, "%s = %lld is above its greatest value %lld", name, (long long)v, (long long)hi);
+    if (v < lo)
+        return rt_fail(err, FRIT_SHAPE, "%s = %lld is below its least value %lld", name, (long long)v, (long long)lo);
+    if (v > hi)
+        return rt_fail(err, FRIT_SHAPE, "%s = %lld is above its greatest value %lld", name, (long long)v,
+                       (long long)hi);
     return rt_fail(err, FRIT_SHAPE, "%s = %lld is no multiple of %lld", name, (long long)v, (long long)s->multiple);
 }
 
@@ -215,8 +218,8 @@ frit_status rt_bind_bounds(const frit_package *p, int64_t *syms, uint8_t *known,
         known[i] = syms[i] != INT64_MAX;
     }
     for (uint32_t i = 0; i < p->n_checks; i++)
-        if (!p->facts[p->checks[i].lhs].device && !p->facts[p->checks[i].rhs].device && !p->facts[p->checks[i].lhs].counter &&
-            !p->facts[p->checks[i].rhs].counter)
+        if (!p->facts[p->checks[i].lhs].device && !p->facts[p->checks[i].rhs].device &&
+            !p->facts[p->checks[i].lhs].counter && !p->facts[p->checks[i].rhs].counter)
             TRY(rt_check_fact(p, i, syms, known, err));
     return FRIT_OK;
 }

@@ -79,8 +79,9 @@ static bool check_fill(const checker *c, const uint32_t *w) {
 
 static bool check_instruction(checker *c, uint32_t pc, uint32_t op, uint32_t len) {
     static const uint8_t lengths[FPK_OPS] = {
-        [FPK_OP_END] = 1,  [FPK_OP_COPY] = 6, [FPK_OP_FILL] = 7, [FPK_OP_SWAP] = 3,  [FPK_OP_LOOP] = 4,     [FPK_OP_WHILE] = 4,
-        [FPK_OP_NEXT] = 2, [FPK_OP_IF] = 4,   [FPK_OP_ELSE] = 2, [FPK_OP_ENDIF] = 1, [FPK_OP_READ_SYM] = 4, [FPK_OP_CHECK] = 2};
+        [FPK_OP_END] = 1,  [FPK_OP_COPY] = 6,  [FPK_OP_FILL] = 7,     [FPK_OP_SWAP] = 3,
+        [FPK_OP_LOOP] = 4, [FPK_OP_WHILE] = 4, [FPK_OP_NEXT] = 2,     [FPK_OP_IF] = 4,
+        [FPK_OP_ELSE] = 2, [FPK_OP_ENDIF] = 1, [FPK_OP_READ_SYM] = 4, [FPK_OP_CHECK] = 2};
     const uint32_t *w = c->code + pc;
     if (lengths[op] && len != lengths[op]) return false;
     switch ((fpk_op)op) {

@@ -88,7 +88,11 @@ static bool cpu_runs(const frit_device *d, const fpk_variant *v, const char *tar
     uint64_t missing = v->features & ~rt_cpu_features();
     if ((v->arch == FPK_ARCH_ANY || v->arch == rt_cpu_arch()) && !missing) return true;
     const char *name = rt_cpu_feature_name(v->arch, missing ? __builtin_ctzll(missing) : -1);
-    if (why) snprintf(why, 160, "%s needs %s", target, v->arch != rt_cpu_arch() ? "another architecture" : name ? name : "a newer CPU");
+    if (why)
+        snprintf(why, 160, "%s needs %s", target,
+                 v->arch != rt_cpu_arch() ? "another architecture"
+                 : name                   ? name
+                                          : "a newer CPU");
     return false;
 }
 
@@ -141,7 +145,8 @@ static frit_status map_code(rt_module *m, const void *code, uint64_t bytes, frit
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     m->mapped = ((size_t)bytes + page - 1) / page * page;
     void *p = mmap(NULL, m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return rt_fail(err, FRIT_NO_MEMORY, "cannot map %zu bytes for code: %s", m->mapped, strerror(errno));
+    if (p == MAP_FAILED)
+        return rt_fail(err, FRIT_NO_MEMORY, "cannot map %zu bytes for code: %s", m->mapped, strerror(errno));
     m->code = p;
     memcpy(p, code, bytes);
     if (mprotect(p, m->mapped, PROT_READ | PROT_EXEC) != 0)
@@ -203,7 +208,22 @@ static frit_status cpu_launch(frit_device *d, const rt_launch *l, frit_error *er
 }
 
 const rt_driver rt_cpu_driver = {
-    .kind = "cpu", .host_memory = true, .open = cpu_open, .close = cpu_close, .runs = cpu_runs, .alloc = cpu_alloc,
-    .free = cpu_free, .load = cpu_load, .unload = cpu_unload, .begin = enter, .end = leave, .launch = cpu_launch,
-    .copy = cpu_copy, .fill = cpu_fill, .read = cpu_copy, .write = cpu_copy, .wait = cpu_wait, .time = cpu_time,
+    .kind = "cpu",
+    .host_memory = true,
+    .open = cpu_open,
+    .close = cpu_close,
+    .runs = cpu_runs,
+    .alloc = cpu_alloc,
+    .free = cpu_free,
+    .load = cpu_load,
+    .unload = cpu_unload,
+    .begin = enter,
+    .end = leave,
+    .launch = cpu_launch,
+    .copy = cpu_copy,
+    .fill = cpu_fill,
+    .read = cpu_copy,
+    .write = cpu_copy,
+    .wait = cpu_wait,
+    .time = cpu_time,
 };

@@ -12,7 +12,8 @@ static frit_status no_driver(const char *target, size_t len, frit_error *err) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strlen(known[i].kind) == len && !memcmp(known[i].kind, target, len))
             return rt_fail(err, FRIT_UNAVAILABLE, "no %s device: it %s", known[i].kind, known[i].advice);
-    return rt_fail(err, FRIT_NOT_FOUND, "no kind of device is called '%.*s' (there are cpu, cuda, hip)", (int)len, target);
+    return rt_fail(err, FRIT_NOT_FOUND, "no kind of device is called '%.*s' (there are cpu, cuda, hip)", (int)len,
+                   target);
 }
 
 static const rt_driver *find_driver(const char *target, size_t len) {

@@ -1,5 +1,5 @@
-/* What a kind of device offers. One driver per kind: cpu.c; a GPU driver fills the same table from the functions that it
- * finds with dlopen. */
+/* What a kind of device offers. One driver per kind: cpu.c; a GPU driver fills the same table from the functions that
+ * it finds with dlopen. */
 #ifndef FRIT_RUNTIME_DRIVER_H
 #define FRIT_RUNTIME_DRIVER_H
 #include "frit.h"
@@ -22,25 +22,25 @@ struct frit_device {
 
 typedef struct rt_launch {
     const rt_module *module;
-    uint32_t kernel;     /* index within the variant */
-    void *const *args;   /* device addresses */
+    uint32_t kernel;   /* index within the variant */
+    void *const *args; /* device addresses */
     const int64_t *ints;
     int64_t tasks;
-    int64_t work;        /* nanoseconds of one worker, a rough estimate; -1 when not known */
+    int64_t work; /* nanoseconds of one worker, a rough estimate; -1 when not known */
     int workers;
-    char *scratch;       /* worker w has scratch + w * stride */
+    char *scratch; /* worker w has scratch + w * stride */
     int64_t stride;
 } rt_launch;
 
 struct rt_driver {
-    const char *kind;    /* the target string up to ':' */
-    bool host_memory;    /* device addresses may be read and written by the host */
+    const char *kind; /* the target string up to ':' */
+    bool host_memory; /* device addresses may be read and written by the host */
     frit_status (*open)(frit_device *d, const frit_device_options *o, frit_error *err);
     void (*close)(frit_device *d);
     /* Whether this device can run code for the variant; `why` (may be NULL, room for 160) receives the reason. */
     bool (*runs)(const frit_device *d, const fpk_variant *v, const char *target, char *why);
-    /* Device memory, 64-byte aligned (4096 for large); NULL when there is none. mem: host allocator to take it from where
-     * the device's memory is the host's. */
+    /* Device memory, 64-byte aligned (4096 for large); NULL when there is none. mem: host allocator to take it from
+     * where the device's memory is the host's. */
     void *(*alloc)(frit_device *d, const frit_allocator *mem, int64_t bytes);
     void (*free)(frit_device *d, const frit_allocator *mem, void *p, int64_t bytes);
     frit_status (*load)(frit_device *d, const fpk_kernel *kernels, uint32_t n, const char *strings, const void *code,

@@ -12,7 +12,8 @@ typedef struct machine {
 } machine;
 
 static const char *buffer_name(const rt_frame *f, uint32_t b) {
-    static const char *const kinds[] = {"an input", "an output", "a param", "a state", "a temporary", "a constant", "a packed param"};
+    static const char *const kinds[] = {"an input",    "an output",  "a param",       "a state",
+                                        "a temporary", "a constant", "a packed param"};
     return kinds[f->buffers[b].kind];
 }
 
@@ -28,7 +29,7 @@ static frit_status address(machine *m, const uint32_t *w, int64_t bytes, char **
     return FRIT_OK;
 }
 
-/* ---- Launch -------------------------------------------------------------------------------------------------------- */
+/* ---- Launch ------------------------------------------------------------------------------------------------------ */
 static double estimate(rt_frame *f, uint32_t e) {
     int64_t v;
     return e != FPK_NONE && rt_value(f, e, &v, NULL) == FRIT_OK && v > 0 ? (double)v : 0;
@@ -63,8 +64,14 @@ static frit_status launch_kernel(machine *m, const uint32_t *w) {
         f->args[i] = at;
     }
     for (uint32_t i = 0; i < k->n_ints; i++) TRY(rt_value(f, f->pkg->lists[k->ints + i], &f->ints[i], m->err));
-    rt_launch l = {.module = f->module, .kernel = w[1], .args = f->args, .ints = f->ints, .workers = f->workers,
-                   .scratch = f->scratch, .stride = f->plan ? f->plan->stride : 0, .work = 0};
+    rt_launch l = {.module = f->module,
+                   .kernel = w[1],
+                   .args = f->args,
+                   .ints = f->ints,
+                   .workers = f->workers,
+                   .scratch = f->scratch,
+                   .stride = f->plan ? f->plan->stride : 0,
+                   .work = 0};
     TRY(rt_value(f, k->tasks, &l.tasks, m->err));
     if (l.tasks <= 0) return FRIT_OK;
     if (l.tasks > 1 && l.workers > 1) l.work = work_of(f, k);
@@ -84,7 +91,7 @@ static frit_status launch(machine *m, const uint32_t *w) {
     return s;
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 static frit_status copy(machine *m, const uint32_t *w) {
     int64_t bytes;
     char *dst, *src;
@@ -128,7 +135,7 @@ static frit_status read_symbol(machine *m, const uint32_t *w) {
     return FRIT_OK;
 }
 
-/* ---- Control ------------------------------------------------------------------------------------------------------- */
+/* ---- Control ----------------------------------------------------------------------------------------------------- */
 static void jump(machine *m, uint32_t to) { m->pc = to + (m->code[to] >> 8); } /* behind the instruction there */
 
 static frit_status enter_loop(machine *m, const uint32_t *w) {

@@ -1,7 +1,7 @@
 #include "rt.h"
 #include <string.h>
 
-/* ---- Making -------------------------------------------------------------------------------------------------------- */
+/* ---- Making ------------------------------------------------------------------------------------------------------ */
 static void widest_launch(rt_frame *f) {
     for (uint32_t i = 0; i < f->variant->n_kernels; i++) {
         const fpk_kernel *k = &f->kernels[i];
@@ -79,7 +79,7 @@ void rt_frame_free(rt_frame *f) {
     rt_free(f->mem, memory, lay_out(f, NULL), 1);
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------------------- */
+/* ---- Values ------------------------------------------------------------------------------------------------------ */
 bool rt_frame_symbols(rt_frame *f, const int64_t *syms, const uint8_t *known) {
     uint64_t changed = 0;
     for (uint32_t i = 0; i < f->pkg->n_symbols; i++)
@@ -97,14 +97,16 @@ frit_status rt_no_value(rt_frame *f, uint32_t e, frit_error *err) {
     const frit_package *p = f->pkg;
     for (uint32_t i = p->exprs[e].first; i < p->exprs[e].first + p->exprs[e].count; i++)
         if (p->steps[i].op == FPK_SYM && !f->known[p->steps[i].sym])
-            return rt_fail(err, FRIT_SHAPE, "the value of dim %s is not known: no input or param tells it, so it must be given",
+            return rt_fail(err, FRIT_SHAPE,
+                           "the value of dim %s is not known: no input or param tells it, so it must be given",
                            rt_string(p, p->symbols[p->steps[i].sym].name));
     return rt_fail(err, FRIT_SHAPE, "a size overflows 64 bits: the dims are too large");
 }
 
 static frit_status size_of(rt_frame *f, uint32_t b, frit_error *err) {
     TRY(rt_value(f, f->buffers[b].size, &f->size[b], err));
-    if (f->size[b] < 0) return rt_fail(err, FRIT_SHAPE, "a buffer's size is negative: %lld bytes", (long long)f->size[b]);
+    if (f->size[b] < 0)
+        return rt_fail(err, FRIT_SHAPE, "a buffer's size is negative: %lld bytes", (long long)f->size[b]);
     return FRIT_OK;
 }
 
@@ -114,7 +116,7 @@ frit_status rt_frame_sizes(rt_frame *f, uint32_t kind, frit_error *err) {
     return FRIT_OK;
 }
 
-/* ---- Places -------------------------------------------------------------------------------------------------------- */
+/* ---- Places ------------------------------------------------------------------------------------------------------ */
 static bool plan_fits(const rt_frame *f, const rt_plan *p, uint32_t s) {
     if (!p->used || p->schedule != s) return false;
     for (uint32_t i = 0; i < f->pkg->n_symbols; i++)
@@ -133,7 +135,8 @@ static frit_status scratch_stride(rt_frame *f, uint32_t s, int64_t *stride, frit
         TRY(rt_value(f, f->kernels[code[pc + 1]].scratch, &n, err));
         if (n > most) most = n;
     }
-    if (most > INT64_MAX / 8192) return rt_fail(err, FRIT_SHAPE, "a kernel wants %lld bytes of scratch", (long long)most);
+    if (most > INT64_MAX / 8192)
+        return rt_fail(err, FRIT_SHAPE, "a kernel wants %lld bytes of scratch", (long long)most);
     *stride = (most + 127) / 128 * 128;
     return FRIT_OK;
 }

@@ -9,15 +9,15 @@
  *     frit_session_run(s, inputs, n_inputs, outputs, n_outputs, &err);
  *
  * Rules that hold everywhere:
- * - Every call that can fail returns a status and fills the caller's frit_error (which may be NULL). A failure allocates
- *   nothing and leaves the objects as they were, unless the function says otherwise. Nothing aborts or prints.
- * - create and open give one reference, retain adds one, release drops one (NULL is allowed). An object keeps what it was
- *   made from alive: a session its weights, weights their package and device.
+ * - Every call that can fail returns a status and fills the caller's frit_error (which may be NULL). A failure
+ * allocates nothing and leaves the objects as they were, unless the function says otherwise. Nothing aborts or prints.
+ * - create and open give one reference, retain adds one, release drops one (NULL is allowed). An object keeps what it
+ * was made from alive: a session its weights, weights their package and device.
  * - Option structs start with struct_size = sizeof the struct; NULL means all defaults; fields left zero are defaults.
  * - DLTensors are borrowed for the call. Any strides (zero and negative ones included) and any element-aligned pointer
  *   work: what a kernel cannot read in place is copied. Host integers are rank-0 i64 tensors.
- * - Packages and devices may be used by any threads at once. Weights may be shared by any number of sessions once loaded.
- *   A session is used by one thread at a time.
+ * - Packages and devices may be used by any threads at once. Weights may be shared by any number of sessions once
+ * loaded. A session is used by one thread at a time.
  * - The floating environment is set (to nearest, denormals kept) during a run and given back as it was.
  *
  * A package holds machine code: its checksums prove that it is whole, not that it may be trusted. */
@@ -55,21 +55,21 @@ typedef enum frit_status {
     FRIT_SHAPE = 3,       /* pass tensors of other shapes, dtypes or values: the message names the input and the dims */
     FRIT_BAD_PACKAGE = 4, /* get the file again or rebuild it: it is damaged or no package */
     FRIT_VERSION_MISMATCH = 5, /* rebuild the package, or update the library: their versions do not fit */
-    FRIT_IO = 6,          /* look at the path, the permissions or the disk: the system's reason is in the message */
-    FRIT_NO_MEMORY = 7,   /* give it more memory or smaller shapes; the object is as it was before the call */
-    FRIT_UNAVAILABLE = 8, /* install or enable what the message names (a driver, a device) */
-    FRIT_UNSUPPORTED = 9, /* compile for another target: this machine runs none of the package's variants */
+    FRIT_IO = 6,             /* look at the path, the permissions or the disk: the system's reason is in the message */
+    FRIT_NO_MEMORY = 7,      /* give it more memory or smaller shapes; the object is as it was before the call */
+    FRIT_UNAVAILABLE = 8,    /* install or enable what the message names (a driver, a device) */
+    FRIT_UNSUPPORTED = 9,    /* compile for another target: this machine runs none of the package's variants */
     FRIT_DEVICE_FAILED = 10, /* release the session and its device, then start again: the device reported a failure */
-    FRIT_INTERNAL = 11    /* report it: a bug in frit */
+    FRIT_INTERNAL = 11       /* report it: a bug in frit */
 } frit_status;
 /* "OK", "SHAPE"... */
 FRIT_API const char *frit_status_name(frit_status s);
 
 typedef struct frit_error {
     frit_status status;
-    uint32_t line;      /* line of the model's source that is to blame, or 0 */
-    char file[128];     /* its file, or "" */
-    char message[512];  /* one line, no full stop; cut at the end when too long */
+    uint32_t line;     /* line of the model's source that is to blame, or 0 */
+    char file[128];    /* its file, or "" */
+    char message[512]; /* one line, no full stop; cut at the end when too long */
 } frit_error;
 
 /* ---- Memory and threads that the host may supply ----------------------------------------------------------------- */
@@ -93,9 +93,9 @@ typedef struct frit_pool {
 typedef struct frit_device frit_device;
 typedef struct frit_device_options {
     size_t struct_size;
-    int index;               /* which of several devices */
-    int threads;             /* CPU: worker threads, the calling one included; 0: one per CPU that the process may use */
-    const frit_pool *pool;   /* CPU: use these threads instead (copied); ctx must outlive the device */
+    int index;             /* which of several devices */
+    int threads;           /* CPU: worker threads, the calling one included; 0: one per CPU that the process may use */
+    const frit_pool *pool; /* CPU: use these threads instead (copied); ctx must outlive the device */
     const frit_allocator *allocator; /* host memory of the device and all below it (copied); NULL: malloc */
 } frit_device_options;
 /* `target`: "cpu", "cuda", "hip", or a full target string, of which only the kind is read. FRIT_UNAVAILABLE when the
@@ -127,11 +127,11 @@ typedef enum frit_param_place {
     FRIT_PARAM_BESIDE  /* in a file next to the package */
 } frit_param_place;
 typedef enum frit_dim_role {
-    FRIT_DIM_BOUND,  /* from the shapes of inputs, params and states */
-    FRIT_DIM_INT,    /* from the value of a host integer input */
-    FRIT_DIM_SEED,   /* the session's seed */
-    FRIT_DIM_LOOP,   /* counter of a run-time loop */
-    FRIT_DIM_DEVICE  /* known on the device only while it runs (the extent of a result that depends on data) */
+    FRIT_DIM_BOUND, /* from the shapes of inputs, params and states */
+    FRIT_DIM_INT,   /* from the value of a host integer input */
+    FRIT_DIM_SEED,  /* the session's seed */
+    FRIT_DIM_LOOP,  /* counter of a run-time loop */
+    FRIT_DIM_DEVICE /* known on the device only while it runs (the extent of a result that depends on data) */
 } frit_dim_role;
 typedef struct frit_dim_info {
     const char *name;
@@ -223,8 +223,8 @@ FRIT_API frit_status frit_session_run(frit_session *s, const DLTensor *inputs, i
                                       int n_outputs, frit_error *err);
 /* Waits for the work that runs have queued on the device; its failures are reported here. A CPU run has none left. */
 FRIT_API frit_status frit_session_wait(frit_session *s, frit_error *err);
-/* A view of the state called `name`, which may be read and written between runs. The shape array belongs to the session.
- * FRIT_USAGE before the state's dims are known (see prepare). */
+/* A view of the state called `name`, which may be read and written between runs. The shape array belongs to the
+ * session. FRIT_USAGE before the state's dims are known (see prepare). */
 FRIT_API frit_status frit_session_state(frit_session *s, const char *name, DLTensor *out, frit_error *err);
 /* All states back to their first values. */
 FRIT_API frit_status frit_session_reset(frit_session *s, frit_error *err);
@@ -233,10 +233,10 @@ FRIT_API void frit_session_seed(frit_session *s, uint64_t seed);
 
 typedef struct frit_kernel_profile {
     const char *name;
-    const char *file;  /* source of the model's op that the kernel stems from, or "" */
+    const char *file; /* source of the model's op that the kernel stems from, or "" */
     uint32_t line;
-    uint64_t launches; /* since profiling was turned on */
-    double seconds;    /* their sum, wall time on the device */
+    uint64_t launches;   /* since profiling was turned on */
+    double seconds;      /* their sum, wall time on the device */
     double bytes, flops; /* their sums as estimated by the compiler */
 } frit_kernel_profile;
 /* Turns counting and timing on (clearing the numbers) or off. */

@@ -2,8 +2,12 @@
 #include "rt.h"
 
 static void fill_tensor(const frit_package *p, const fpk_tensor *t, frit_tensor_info *out, const char **text) {
-    *out = (frit_tensor_info){.name = rt_string(p, t->name), .dtype = (frit_dtype)t->dtype, .rank = t->rank, .dims = text,
-                              .type = rt_string(p, t->type), .host_int = t->symbol != FPK_NONE,
+    *out = (frit_tensor_info){.name = rt_string(p, t->name),
+                              .dtype = (frit_dtype)t->dtype,
+                              .rank = t->rank,
+                              .dims = text,
+                              .type = rt_string(p, t->type),
+                              .host_int = t->symbol != FPK_NONE,
                               .place = (frit_param_place)t->place};
     for (uint32_t k = 0; k < t->rank; k++) text[k] = rt_string(p, p->lists[t->dims + t->rank + k]);
 }
@@ -27,12 +31,21 @@ frit_status rt_make_info(frit_package *p, frit_error *err) {
     for (uint32_t i = 0; i < p->n_symbols; i++) fill_symbol(p, &p->symbols[i], &p->dim_info[i]);
     const fpk_info *f = p->info;
     const frit_tensor_info *t = p->tensor_info;
-    p->public = (frit_package_info){
-        .entry = rt_string(p, f->entry), .doc = rt_string(p, f->doc), .compiler = rt_string(p, f->compiler),
-        .n_inputs = (int)f->n_inputs, .n_outputs = (int)f->n_outputs, .n_params = (int)f->n_params,
-        .n_states = (int)f->n_states, .n_dims = (int)p->n_symbols, .n_targets = (int)p->n_variants, .inputs = t,
-        .outputs = t + f->n_inputs, .params = t + f->n_inputs + f->n_outputs,
-        .states = t + f->n_inputs + f->n_outputs + f->n_params, .dims = p->dim_info, .targets = p->text};
+    p->public = (frit_package_info){.entry = rt_string(p, f->entry),
+                                    .doc = rt_string(p, f->doc),
+                                    .compiler = rt_string(p, f->compiler),
+                                    .n_inputs = (int)f->n_inputs,
+                                    .n_outputs = (int)f->n_outputs,
+                                    .n_params = (int)f->n_params,
+                                    .n_states = (int)f->n_states,
+                                    .n_dims = (int)p->n_symbols,
+                                    .n_targets = (int)p->n_variants,
+                                    .inputs = t,
+                                    .outputs = t + f->n_inputs,
+                                    .params = t + f->n_inputs + f->n_outputs,
+                                    .states = t + f->n_inputs + f->n_outputs + f->n_params,
+                                    .dims = p->dim_info,
+                                    .targets = p->text};
     return FRIT_OK;
 }
 

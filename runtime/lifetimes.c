@@ -1,9 +1,9 @@
-/* When the contents of each temp matter. A schedule is walked twice: the first walk finds which scopes (loops, branches)
- * hold all accesses of a temp, the second stretches its life over loops.
+/* When the contents of each temp matter. A schedule is walked twice: the first walk finds which scopes (loops,
+ * branches) hold all accesses of a temp, the second stretches its life over loops.
  *
- * A temp that is used in a loop and outside it lives through the loop. One whose accesses all lie in a loop's body lives
- * from the first to the last of them when the first is a write that happens in every iteration in which any happens;
- * otherwise its value may come from the iteration before, and it lives through the outermost loop. */
+ * A temp that is used in a loop and outside it lives through the loop. One whose accesses all lie in a loop's body
+ * lives from the first to the last of them when the first is a write that happens in every iteration in which any
+ * happens; otherwise its value may come from the iteration before, and it lives through the outermost loop. */
 #include "rt.h"
 
 typedef struct scope {
@@ -59,7 +59,9 @@ static void launch(walk *w, uint32_t pc, const uint32_t *i) {
     for (uint32_t a = 0; a < k->n_inputs + k->n_outputs; a++) access_temp(w, i[2 + 2 * a], pc, a >= k->n_inputs);
 }
 
-static void push(walk *w, uint32_t begin, uint32_t end, bool loop) { w->scopes[w->depth++] = (scope){begin, end, loop}; }
+static void push(walk *w, uint32_t begin, uint32_t end, bool loop) {
+    w->scopes[w->depth++] = (scope){begin, end, loop};
+}
 
 static void instruction(walk *w, uint32_t pc, const uint32_t *i) {
     switch ((fpk_op)(i[0] & 0xff)) {
@@ -113,7 +115,8 @@ uint32_t rt_lifetimes(const frit_package *p, const fpk_variant *v, uint32_t s, u
     prepare(&w, root);
     walk_schedule(&w, sched->count, false);
     walk_schedule(&w, sched->count, true);
-    while (join_swaps(&w, sched->count)) {}
+    while (join_swaps(&w, sched->count)) {
+    }
     uint32_t n = 0;
     for (uint32_t b = 0; b < v->n_buffers; b++)
         if (lives[b].touched) lives[n++] = lives[b];

@@ -13,14 +13,22 @@
 #define CHECK_WEIGHTS_BELOW ((uint64_t)16 << 20)
 
 static const uint32_t record_size[FPK_SECTION_KINDS] = {
-    [FPK_INFO] = sizeof(fpk_info),         [FPK_STRINGS] = 1,
-    [FPK_SYMBOLS] = sizeof(fpk_symbol),    [FPK_STEPS] = sizeof(fpk_step),
-    [FPK_EXPRS] = sizeof(fpk_expr),        [FPK_LISTS] = sizeof(uint32_t),
-    [FPK_TENSORS] = sizeof(fpk_tensor),    [FPK_CHECKS] = sizeof(fpk_check),
-    [FPK_VARIANTS] = sizeof(fpk_variant),  [FPK_BUFFERS] = sizeof(fpk_buffer),
-    [FPK_KERNELS] = sizeof(fpk_kernel),    [FPK_SCHEDULES] = sizeof(fpk_schedule),
-    [FPK_WORDS] = sizeof(uint32_t),        [FPK_DATA] = 1,
-    [FPK_CODE] = 1,                        [FPK_WEIGHTS] = 1,
+    [FPK_INFO] = sizeof(fpk_info),
+    [FPK_STRINGS] = 1,
+    [FPK_SYMBOLS] = sizeof(fpk_symbol),
+    [FPK_STEPS] = sizeof(fpk_step),
+    [FPK_EXPRS] = sizeof(fpk_expr),
+    [FPK_LISTS] = sizeof(uint32_t),
+    [FPK_TENSORS] = sizeof(fpk_tensor),
+    [FPK_CHECKS] = sizeof(fpk_check),
+    [FPK_VARIANTS] = sizeof(fpk_variant),
+    [FPK_BUFFERS] = sizeof(fpk_buffer),
+    [FPK_KERNELS] = sizeof(fpk_kernel),
+    [FPK_SCHEDULES] = sizeof(fpk_schedule),
+    [FPK_WORDS] = sizeof(uint32_t),
+    [FPK_DATA] = 1,
+    [FPK_CODE] = 1,
+    [FPK_WEIGHTS] = 1,
 };
 
 static frit_status bad(frit_error *err, const char *what) {
@@ -49,8 +57,8 @@ static frit_status check_header(const frit_package *p, frit_error *err) {
                        "package has format version %u, but this library (frit %s) reads version %u", h->version,
                        FRIT_VERSION, FPK_VERSION);
     if (h->file_size > p->size)
-        return rt_fail(err, FRIT_BAD_PACKAGE, "package is cut off: %llu of %llu bytes",
-                       (unsigned long long)p->size, (unsigned long long)h->file_size);
+        return rt_fail(err, FRIT_BAD_PACKAGE, "package is cut off: %llu of %llu bytes", (unsigned long long)p->size,
+                       (unsigned long long)h->file_size);
     CHECK(h->file_size == p->size, "it is followed by other bytes");
     CHECK(h->n_sections <= FPK_SECTION_KINDS, "too many sections");
     CHECK(sizeof *h + h->n_sections * sizeof(fpk_section) <= p->size, "section table");
@@ -157,7 +165,8 @@ static frit_status check_exprs(frit_package *p, frit_error *err) {
 static bool check_data(const frit_package *p, const fpk_tensor *t) {
     switch (t->place) {
     case FRIT_PARAM_NONE: return true;
-    case FRIT_PARAM_INSIDE: return t->offset % FPK_ALIGN == 0 && in_range(t->offset, t->size, p->sections[FPK_WEIGHTS].size);
+    case FRIT_PARAM_INSIDE:
+        return t->offset % FPK_ALIGN == 0 && in_range(t->offset, t->size, p->sections[FPK_WEIGHTS].size);
     case FRIT_PARAM_BESIDE: return is_string(p, t->file) && t->size <= INT64_MAX && t->offset <= INT64_MAX - t->size;
     default: return false;
     }
@@ -174,7 +183,8 @@ static frit_status check_tensor(const frit_package *p, const fpk_tensor *t, bool
     }
     bool host_int = t->symbol != FPK_NONE;
     CHECK(!host_int || (input && t->rank == 0 && t->dtype == FRIT_i64 && t->symbol < p->n_symbols &&
-                        p->symbols[t->symbol].role == FRIT_DIM_INT), "host integer");
+                        p->symbols[t->symbol].role == FRIT_DIM_INT),
+          "host integer");
     CHECK(param ? check_data(p, t) : t->place == 0, "data of a param");
     return FRIT_OK;
 }
@@ -199,12 +209,14 @@ static frit_status check_buffers(const frit_package *p, const fpk_variant *v, fr
         CHECK(b->kind > FPK_BUF_STATE || b->index < rt_n_tensors(p, (int)b->kind), "tensor of a buffer");
         /* Chains end: a buffer shares with one that comes before it. */
         CHECK(b->same_as == FPK_NONE || (b->kind == FPK_BUF_TEMP && b->same_as < i &&
-                                         p->buffers[v->first_buffer + b->same_as].kind == FPK_BUF_TEMP), "shared buffer");
+                                         p->buffers[v->first_buffer + b->same_as].kind == FPK_BUF_TEMP),
+              "shared buffer");
         CHECK(b->kind != FPK_BUF_CONST || (p->facts[b->size].mask == 0 && b->offset % FPK_ALIGN == 0), "constant");
         int64_t n;
         if (b->kind == FPK_BUF_CONST)
             CHECK(rt_eval(p, b->size, NULL, NULL, &n) && n >= 0 &&
-                      in_range(b->offset, (uint64_t)n, p->sections[FPK_DATA].size), "constant outside the data");
+                      in_range(b->offset, (uint64_t)n, p->sections[FPK_DATA].size),
+                  "constant outside the data");
     }
     return FRIT_OK;
 }
@@ -246,7 +258,10 @@ const fpk_tensor *rt_tensor(const frit_package *p, int kind, uint32_t i) {
 }
 uint32_t rt_n_tensors(const frit_package *p, int kind) {
     const fpk_info *i = p->info;
-    return kind == RT_INPUT ? i->n_inputs : kind == RT_OUTPUT ? i->n_outputs : kind == RT_PARAM ? i->n_params : i->n_states;
+    return kind == RT_INPUT    ? i->n_inputs
+           : kind == RT_OUTPUT ? i->n_outputs
+           : kind == RT_PARAM  ? i->n_params
+                               : i->n_states;
 }
 
 static frit_status check_all(frit_package *p, frit_error *err) {

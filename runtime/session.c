@@ -18,13 +18,13 @@ struct frit_session {
     uint8_t *next_known;
     rt_state *states;
     bool have_states, bound;
-    int64_t *offset;  /* of its staging memory behind the temps, -1: used in place. Per input, then output */
-    uint32_t *align;  /* that kernels rely on, per input, then output */
+    int64_t *offset; /* of its staging memory behind the temps, -1: used in place. Per input, then output */
+    uint32_t *align; /* that kernels rely on, per input, then output */
 };
 
 static const frit_package *package_of(const frit_session *s) { return s->weights->pkg; }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
 static void drop_states(frit_session *s) {
     for (uint32_t i = 0; s->states && i < package_of(s)->info->n_states; i++) {
         rt_state *t = &s->states[i];
@@ -58,7 +58,8 @@ static frit_status fix_dim(frit_session *s, const frit_dim *d, frit_error *err) 
     for (uint32_t i = 0; i < p->n_symbols; i++) {
         if (strcmp(rt_string(p, p->symbols[i].name), d->name) || p->symbols[i].role != FRIT_DIM_BOUND) continue;
         if (s->fixed_known[i] && s->fixed[i] != d->value)
-            return rt_fail(err, FRIT_SHAPE, "%s = %lld, but the params have %lld", d->name, (long long)d->value, (long long)s->fixed[i]);
+            return rt_fail(err, FRIT_SHAPE, "%s = %lld, but the params have %lld", d->name, (long long)d->value,
+                           (long long)s->fixed[i]);
         s->fixed[i] = d->value, s->fixed_known[i] = 1;
         return FRIT_OK;
     }
@@ -110,7 +111,8 @@ frit_status frit_session_create(frit_weights *w, const frit_session_options *opt
                                 frit_error *err) {
     if (!w || !out) return rt_fail(err, FRIT_USAGE, "frit_session_create: weights and out must not be NULL");
     frit_session_options o = {0};
-    if (!rt_take_options(&o, sizeof o, options)) return rt_fail(err, FRIT_USAGE, "frit_session_create: set struct_size");
+    if (!rt_take_options(&o, sizeof o, options))
+        return rt_fail(err, FRIT_USAGE, "frit_session_create: set struct_size");
     if (o.n_dims < 0 || (o.n_dims && !o.dims)) return rt_fail(err, FRIT_USAGE, "frit_session_create: dims is NULL");
     if (o.allocator && (!o.allocator->alloc || !o.allocator->free))
         return rt_fail(err, FRIT_USAGE, "frit_session_create: an allocator needs `alloc` and `free`");
@@ -135,7 +137,7 @@ void frit_session_release(frit_session *s) {
     if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) destroy(s);
 }
 
-/* ---- States -------------------------------------------------------------------------------------------------------- */
+/* ---- States ------------------------------------------------------------------------------------------------------ */
 static frit_status make_state(frit_session *s, uint32_t i, frit_error *err) {
     const fpk_tensor *t = rt_tensor(package_of(s), RT_STATE, i);
     const char *name = rt_string(package_of(s), t->name);
@@ -149,7 +151,8 @@ static frit_status make_state(frit_session *s, uint32_t i, frit_error *err) {
     st->bytes = frit_dtype_bytes((frit_dtype)t->dtype, n);
     if (st->bytes < 0) return rt_fail(err, FRIT_SHAPE, "state '%s' is too large", name);
     st->data = s->weights->dev->driver->alloc(s->weights->dev, &s->mem, st->bytes ? st->bytes : 1);
-    if (!st->data) return rt_fail(err, FRIT_NO_MEMORY, "no memory for state '%s' of %lld bytes", name, (long long)st->bytes);
+    if (!st->data)
+        return rt_fail(err, FRIT_NO_MEMORY, "no memory for state '%s' of %lld bytes", name, (long long)st->bytes);
     return FRIT_OK;
 }
 
@@ -204,12 +207,14 @@ static bool find_state(const frit_package *p, const char *name, uint32_t *i) {
 }
 
 frit_status frit_session_state(frit_session *s, const char *name, DLTensor *out, frit_error *err) {
-    if (!s || !name || !out) return rt_fail(err, FRIT_USAGE, "frit_session_state: session, name and out must not be NULL");
+    if (!s || !name || !out)
+        return rt_fail(err, FRIT_USAGE, "frit_session_state: session, name and out must not be NULL");
     uint32_t i;
     if (!find_state(package_of(s), name, &i))
         return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no state '%s'",
                        rt_string(package_of(s), package_of(s)->info->entry), name);
-    if (!s->have_states) return rt_fail(err, FRIT_USAGE, "state '%s' has no memory before the first prepare or run", name);
+    if (!s->have_states)
+        return rt_fail(err, FRIT_USAGE, "state '%s' has no memory before the first prepare or run", name);
     const fpk_tensor *t = rt_tensor(package_of(s), RT_STATE, i);
     *out = frit_dense(s->states[i].data, (frit_dtype)t->dtype, t->rank, s->states[i].shape);
     out->device = s->weights->dev->dl;
@@ -226,7 +231,7 @@ frit_status frit_session_reset(frit_session *s, frit_error *err) {
     return st;
 }
 
-/* ---- Shapes -------------------------------------------------------------------------------------------------------- */
+/* ---- Shapes ------------------------------------------------------------------------------------------------------ */
 static frit_status check_inputs(const frit_session *s, const DLTensor *inputs, int n, bool data, frit_error *err) {
     const frit_package *p = package_of(s);
     if (n < 0 || (uint32_t)n != p->info->n_inputs)
@@ -266,7 +271,8 @@ frit_status frit_session_output_shape(const frit_session *s, int i, int64_t *dim
 }
 
 frit_status frit_session_dim(const frit_session *s, const char *name, int64_t *value, frit_error *err) {
-    if (!s || !name || !value) return rt_fail(err, FRIT_USAGE, "frit_session_dim: session, name and value must not be NULL");
+    if (!s || !name || !value)
+        return rt_fail(err, FRIT_USAGE, "frit_session_dim: session, name and value must not be NULL");
     const frit_package *p = package_of(s);
     for (uint32_t i = 0; i < p->n_symbols; i++) {
         if (strcmp(rt_string(p, p->symbols[i].name), name)) continue;
@@ -277,7 +283,7 @@ frit_status frit_session_dim(const frit_session *s, const char *name, int64_t *v
     return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no dim %s", rt_string(p, p->info->entry), name);
 }
 
-/* ---- Staging ------------------------------------------------------------------------------------------------------- */
+/* ---- Staging ----------------------------------------------------------------------------------------------------- */
 static bool overlaps(const DLTensor *a, const DLTensor *b) {
     int64_t alo, ahi, blo, bhi;
     if (!rt_extent(a, &alo, &ahi) || !rt_extent(b, &blo, &bhi) || alo == ahi || blo == bhi) return false;
@@ -321,7 +327,8 @@ static frit_status plan_staging(frit_session *s, const DLTensor *inputs, const D
         if (!output_in_place(s, inputs, (int)n, &outputs[i], n + i)) TRY(stage_one(s, &outputs[i], n + i, total, err));
     }
     if (*total && !s->weights->dev->driver->host_memory)
-        return rt_fail(err, FRIT_USAGE, "tensors for %s must be dense, and outputs apart from inputs", s->weights->dev->name);
+        return rt_fail(err, FRIT_USAGE, "tensors for %s must be dense, and outputs apart from inputs",
+                       s->weights->dev->name);
     return FRIT_OK;
 }
 
@@ -339,7 +346,7 @@ static void show_tensors(frit_session *s, const DLTensor *inputs, const DLTensor
     }
 }
 
-/* ---- Prepare and run ----------------------------------------------------------------------------------------------- */
+/* ---- Prepare and run --------------------------------------------------------------------------------------------- */
 static frit_status prepare(frit_session *s, const DLTensor *inputs, frit_error *err) {
     int64_t staging;
     TRY(bind_inputs(s, inputs, err));
@@ -379,7 +386,8 @@ static frit_status check_outputs(frit_session *s, const DLTensor *outputs, int n
             if (v != outputs[i].shape[k]) return wrong_output(s, t, err);
         }
         for (int j = 0; j < i; j++)
-            if (overlaps(&outputs[i], &outputs[j])) return rt_fail(err, FRIT_USAGE, "outputs %d and %d share memory", j, i);
+            if (overlaps(&outputs[i], &outputs[j]))
+                return rt_fail(err, FRIT_USAGE, "outputs %d and %d share memory", j, i);
     }
     return FRIT_OK;
 }
@@ -432,7 +440,7 @@ void frit_session_seed(frit_session *s, uint64_t seed) {
     if (s) set_seed(s, seed);
 }
 
-/* ---- Profile ------------------------------------------------------------------------------------------------------- */
+/* ---- Profile ----------------------------------------------------------------------------------------------------- */
 void frit_session_set_profile(frit_session *s, bool on) {
     if (!s) return;
     const frit_package *p = package_of(s);
@@ -453,6 +461,7 @@ int frit_session_get_profile(const frit_session *s, frit_kernel_profile *out, in
 size_t frit_session_memory(const frit_session *s) {
     if (!s) return 0;
     size_t n = (size_t)s->frame.arena_size;
-    for (uint32_t i = 0; i < package_of(s)->info->n_states; i++) n += s->states[i].data ? (size_t)s->states[i].bytes : 0;
+    for (uint32_t i = 0; i < package_of(s)->info->n_states; i++)
+        n += s->states[i].data ? (size_t)s->states[i].bytes : 0;
     return n;
 }

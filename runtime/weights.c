@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- Choice of the variant ----------------------------------------------------------------------------------------- */
+/* ---- Choice of the variant --------------------------------------------------------------------------------------- */
 static bool same_kind(const char *target, const char *kind) {
     size_t n = strcspn(target, ":");
     return strlen(kind) == n && !memcmp(target, kind, n);
@@ -30,11 +30,11 @@ static frit_status choose(const frit_package *p, const frit_device *d, const cha
     if (best) return FRIT_OK;
     if (why[0]) return rt_fail(err, FRIT_UNSUPPORTED, "%s cannot run the package: %s", d->name, why);
     return rt_fail(err, FRIT_UNSUPPORTED, "the package was not compiled for %s%s%s; it has %s%s", target ? target : "",
-                   target ? "" : "a target of kind ", target ? "" : d->driver->kind, rt_string(p, p->variants[0].target),
-                   p->n_variants > 1 ? " and others" : "");
+                   target ? "" : "a target of kind ", target ? "" : d->driver->kind,
+                   rt_string(p, p->variants[0].target), p->n_variants > 1 ? " and others" : "");
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
 static void drop_param(frit_weights *w, rt_param *q) {
     if (q->owned) w->dev->driver->free(w->dev, &w->dev->mem, q->data, q->bytes ? q->bytes : 1);
     if (q->map) munmap(q->map, q->map_size);
@@ -83,9 +83,11 @@ static frit_status fill_weights(frit_weights *w, frit_error *err) {
 
 frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weights_options *options,
                                 frit_weights **out, frit_error *err) {
-    if (!p || !d || !out) return rt_fail(err, FRIT_USAGE, "frit_weights_create: package, device and out must not be NULL");
+    if (!p || !d || !out)
+        return rt_fail(err, FRIT_USAGE, "frit_weights_create: package, device and out must not be NULL");
     frit_weights_options o = {0};
-    if (!rt_take_options(&o, sizeof o, options)) return rt_fail(err, FRIT_USAGE, "frit_weights_create: set struct_size");
+    if (!rt_take_options(&o, sizeof o, options))
+        return rt_fail(err, FRIT_USAGE, "frit_weights_create: set struct_size");
     const fpk_variant *v;
     TRY(choose(p, d, o.target, &v, err));
     frit_weights *w = rt_new(&d->mem, 1, sizeof *w);
@@ -107,7 +109,7 @@ void frit_weights_release(frit_weights *w) {
 }
 const char *frit_weights_target(const frit_weights *w) { return w ? rt_string(w->pkg, w->variant->target) : ""; }
 
-/* ---- Binding ------------------------------------------------------------------------------------------------------- */
+/* ---- Binding ----------------------------------------------------------------------------------------------------- */
 static bool find_param(const frit_package *p, const char *name, uint32_t *i) {
     for (*i = 0; *i < p->info->n_params; ++*i)
         if (!strcmp(rt_string(p, rt_tensor(p, RT_PARAM, *i)->name), name)) return true;
@@ -137,11 +139,13 @@ static uint32_t param_align(const frit_weights *w, uint32_t i) {
 }
 
 frit_status frit_weights_bind(frit_weights *w, const char *name, const DLTensor *t, int flags, frit_error *err) {
-    if (!w || !name || !t) return rt_fail(err, FRIT_USAGE, "frit_weights_bind: weights, name and tensor must not be NULL");
+    if (!w || !name || !t)
+        return rt_fail(err, FRIT_USAGE, "frit_weights_bind: weights, name and tensor must not be NULL");
     if (w->loaded) return rt_fail(err, FRIT_USAGE, "frit_weights_bind: '%s' comes after load", name);
     uint32_t i;
     if (!find_param(w->pkg, name, &i))
-        return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no param '%s'", rt_string(w->pkg, w->pkg->info->entry), name);
+        return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no param '%s'", rt_string(w->pkg, w->pkg->info->entry),
+                       name);
     const fpk_tensor *want = rt_tensor(w->pkg, RT_PARAM, i);
     DLTensor as = *t;
     if (t->device.device_type == kDLCPU) as.device = w->dev->dl; /* params may come from the host for any device */
@@ -167,14 +171,15 @@ frit_status frit_weights_set_dim(frit_weights *w, const char *name, int64_t valu
     if (!w || !name) return rt_fail(err, FRIT_USAGE, "frit_weights_set_dim: weights and name must not be NULL");
     if (w->loaded) return rt_fail(err, FRIT_USAGE, "frit_weights_set_dim: %s comes after load", name);
     for (uint32_t i = 0; i < w->pkg->n_symbols; i++) {
-        if (strcmp(rt_string(w->pkg, w->pkg->symbols[i].name), name) || w->pkg->symbols[i].role != FRIT_DIM_BOUND) continue;
+        if (strcmp(rt_string(w->pkg, w->pkg->symbols[i].name), name) || w->pkg->symbols[i].role != FRIT_DIM_BOUND)
+            continue;
         w->syms[i] = value, w->known[i] = 1;
         return FRIT_OK;
     }
     return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no dim %s", rt_string(w->pkg, w->pkg->info->entry), name);
 }
 
-/* ---- Weights that the package has ---------------------------------------------------------------------------------- */
+/* ---- Weights that the package has -------------------------------------------------------------------------------- */
 static frit_status map_beside(frit_weights *w, rt_param *q, const fpk_tensor *t, const char **data, frit_error *err) {
     char path[4096];
     const char *file = rt_string(w->pkg, t->file);
@@ -224,7 +229,7 @@ static frit_status find_stored(frit_weights *w, uint32_t i, frit_error *err) {
     return FRIT_OK;
 }
 
-/* ---- Load ---------------------------------------------------------------------------------------------------------- */
+/* ---- Load -------------------------------------------------------------------------------------------------------- */
 /* Sizes of params: their dims as bound, or as the package says, against the bytes there are. */
 static frit_status check_sizes(const frit_weights *w, rt_frame *f, frit_error *err) {
     for (uint32_t i = 0; i < w->pkg->info->n_params; i++) {
@@ -232,7 +237,8 @@ static frit_status check_sizes(const frit_weights *w, rt_frame *f, frit_error *e
         int64_t n = 1, d;
         for (uint32_t k = 0; k < t->rank; k++) {
             TRY(rt_value(f, w->pkg->lists[t->dims + k], &d, err));
-            if (d < 0 || __builtin_mul_overflow(n, d, &n)) return rt_fail(err, FRIT_SHAPE, "param '%s' is too large", rt_string(w->pkg, t->name));
+            if (d < 0 || __builtin_mul_overflow(n, d, &n))
+                return rt_fail(err, FRIT_SHAPE, "param '%s' is too large", rt_string(w->pkg, t->name));
         }
         if (frit_dtype_bytes((frit_dtype)t->dtype, n) != w->params[i].bytes)
             return rt_fail(err, FRIT_SHAPE, "param '%s' has %lld bytes, but %s is wanted", rt_string(w->pkg, t->name),
@@ -246,7 +252,8 @@ static frit_status make_packed(frit_weights *w, rt_frame *f, frit_error *err) {
         if (f->buffers[b].kind != FPK_BUF_PACKED) continue;
         int64_t n = f->size[b] ? f->size[b] : 1;
         w->packed[b] = w->dev->driver->alloc(w->dev, &w->dev->mem, n);
-        if (!w->packed[b]) return rt_fail(err, FRIT_NO_MEMORY, "no memory for %lld bytes of packed params", (long long)n);
+        if (!w->packed[b])
+            return rt_fail(err, FRIT_NO_MEMORY, "no memory for %lld bytes of packed params", (long long)n);
         w->packed_size[b] = n;
     }
     return FRIT_OK;
@@ -255,7 +262,8 @@ static frit_status make_packed(frit_weights *w, rt_frame *f, frit_error *err) {
 void rt_weights_addresses(const frit_weights *w, rt_frame *f) {
     for (uint32_t b = 0; b < w->variant->n_buffers; b++) {
         const fpk_buffer *buf = &f->buffers[b];
-        if (buf->kind == FPK_BUF_PARAM) f->base[b] = w->params[buf->index].data, f->size[b] = w->params[buf->index].bytes;
+        if (buf->kind == FPK_BUF_PARAM)
+            f->base[b] = w->params[buf->index].data, f->size[b] = w->params[buf->index].bytes;
         if (buf->kind == FPK_BUF_PACKED) f->base[b] = w->packed[b], f->size[b] = w->packed_size[b];
     }
 }

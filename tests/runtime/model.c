@@ -15,8 +15,15 @@ void model_target(model *m) {
 
 int model_kernel(model *m, void (*fn)(void *const *, const int64_t *, void *, int64_t, int64_t), int n_inputs,
                  int n_outputs, int n_ints, const sym_t *ints, sym_t tasks, sym_t scratch) {
-    package_kernel k = {.name = "kernel", .n_inputs = n_inputs, .n_outputs = n_outputs, .n_ints = n_ints, .ints = ints,
-                        .tasks = tasks, .scratch = scratch, .file = "test.frit", .line = 7};
+    package_kernel k = {.name = "kernel",
+                        .n_inputs = n_inputs,
+                        .n_outputs = n_outputs,
+                        .n_ints = n_ints,
+                        .ints = ints,
+                        .tasks = tasks,
+                        .scratch = scratch,
+                        .file = "test.frit",
+                        .line = 7};
     k.code_offset = (uint64_t)((uintptr_t)fn - (uintptr_t)__start_frit_blob);
     k.code_size = 1;
     return package_add_kernel(m->p, &k);
@@ -56,16 +63,19 @@ model model_add(void) {
     model_target(&m);
     int k = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){each, n}, sym_ceildiv(m.c, n, each), NULL);
     package_main(m.p);
-    package_launch(m.p, k, (package_ref[]){package_at(package_input_buffer(m.p, x)), package_at(package_input_buffer(m.p, y)),
-                                           package_at(package_output_buffer(m.p, z))});
+    package_launch(m.p, k,
+                   (package_ref[]){package_at(package_input_buffer(m.p, x)), package_at(package_input_buffer(m.p, y)),
+                                   package_at(package_output_buffer(m.p, z))});
     return m;
 }
 
 model model_everything(void) {
     static const float w[4] = {1, 2, 3, 4};
     model m = model_new();
-    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, sym_const(m.c, 64)), four = sym_const(m.c, 4), bytes = sym_muli(m.c, n, 4);
-    sym_t trips = sym_var(m.c, "trips", SYM_INT, sym_const(m.c, 0), sym_const(m.c, 9)), i = sym_var(m.c, "i", SYM_INT, NULL, NULL);
+    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, sym_const(m.c, 64)), four = sym_const(m.c, 4),
+          bytes = sym_muli(m.c, n, 4);
+    sym_t trips = sym_var(m.c, "trips", SYM_INT, sym_const(m.c, 0), sym_const(m.c, 9)),
+          i = sym_var(m.c, "i", SYM_INT, NULL, NULL);
     sym_t twice = sym_addi(m.c, sym_muli(m.c, n, 2), 1);
     package_input(m.p, "x", FRIT_f32, 1, &n, NULL);
     package_input(m.p, "y", FRIT_f32, 1, &twice, NULL);
@@ -77,7 +87,8 @@ model model_everything(void) {
     model_target(&m);
     int add = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, n}, sym_ceildiv(m.c, n, four), four);
     int quad = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, four}, NULL, NULL);
-    package_ref w_ref = package_at(package_param_buffer(m.p, 0)), packed = package_at(package_packed(m.p, sym_const(m.c, 16)));
+    package_ref w_ref = package_at(package_param_buffer(m.p, 0)),
+                packed = package_at(package_packed(m.p, sym_const(m.c, 16)));
     package_ref x = package_at(package_input_buffer(m.p, 0)), t = package_at(package_temp(m.p, bytes));
     package_ref u = package_at(package_temp(m.p, bytes)), st = package_at(package_state_buffer(m.p, s));
     package_load(m.p);

@@ -54,7 +54,7 @@ void rig_close(rig *r);
 
 /* z[n] = x[n] + y[n], 16 elements a task. */
 model model_add(void);
-/* Something of all that a package may hold. x f32[n <= 64], y f32[2 n + 1], trips <= 9; out = x + trips * state, where the
- * state is 1. */
+/* Something of all that a package may hold. x f32[n <= 64], y f32[2 n + 1], trips <= 9; out = x + trips * state, where
+ * the state is 1. */
 model model_everything(void);
 #endif

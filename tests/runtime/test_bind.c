@@ -10,7 +10,7 @@ static uint32_t rnd(uint32_t n) {
     return (uint32_t)((seed >> 33) % n);
 }
 
-/* ---- Bytecode against the compiler's own evaluation ---------------------------------------------------------------- */
+/* ---- Bytecode against the compiler's own evaluation -------------------------------------------------------------- */
 enum { VARS = 3, EXPRS = 6 };
 typedef struct point {
     sym_t vars[VARS];
@@ -77,7 +77,8 @@ static void test_expressions(void **state) {
                 int64_t want = 0, got = 0;
                 bool ok = sym_eval(exprs[i], value_of, &p, &want);
                 assert_int_equal(rt_eval(pkg, pkg->lists[pkg->tensors[VARS].dims + (uint32_t)i], syms, NULL, &got), ok);
-                if (want != got) fail_msg("%s: %lld, not %lld", sym_print(m.a, exprs[i]), (long long)got, (long long)want);
+                if (want != got)
+                    fail_msg("%s: %lld, not %lld", sym_print(m.a, exprs[i]), (long long)got, (long long)want);
             }
         }
         frit_package_release(pkg);
@@ -99,13 +100,12 @@ static void test_arithmetic(void **state) {
         int64_t a, b, want;
         bool fails;
     } cases[] = {
-        {FPK_FLOORDIV, 7, 2, 3, false},  {FPK_FLOORDIV, -7, 2, -4, false}, {FPK_FLOORDIV, 7, -2, -4, false},
-        {FPK_FLOORDIV, 5, 0, 0, false},  {FPK_MOD, -7, 3, 2, false},       {FPK_MOD, 7, -3, -2, false},
-        {FPK_MOD, 7, 0, 0, false},       {FPK_CEILDIV, 7, 2, 4, false},    {FPK_CEILDIV, -7, 2, -3, false},
-        {FPK_CEILDIV, 8, 2, 4, false},   {FPK_CEILDIV, 7, 0, 0, false},    {FPK_MIN, -1, 1, -1, false},
-        {FPK_MAX, -1, 1, 1, false},      {FPK_MOD, INT64_MIN, -1, 0, false},
-        {FPK_FLOORDIV, INT64_MIN, -1, 0, true}, {FPK_ADD, INT64_MAX, 1, 0, true}, {FPK_SUB, INT64_MIN, 1, 0, true},
-        {FPK_MUL, INT64_MAX, 2, 0, true},
+        {FPK_FLOORDIV, 7, 2, 3, false},   {FPK_FLOORDIV, -7, 2, -4, false},   {FPK_FLOORDIV, 7, -2, -4, false},
+        {FPK_FLOORDIV, 5, 0, 0, false},   {FPK_MOD, -7, 3, 2, false},         {FPK_MOD, 7, -3, -2, false},
+        {FPK_MOD, 7, 0, 0, false},        {FPK_CEILDIV, 7, 2, 4, false},      {FPK_CEILDIV, -7, 2, -3, false},
+        {FPK_CEILDIV, 8, 2, 4, false},    {FPK_CEILDIV, 7, 0, 0, false},      {FPK_MIN, -1, 1, -1, false},
+        {FPK_MAX, -1, 1, 1, false},       {FPK_MOD, INT64_MIN, -1, 0, false}, {FPK_FLOORDIV, INT64_MIN, -1, 0, true},
+        {FPK_ADD, INT64_MAX, 1, 0, true}, {FPK_SUB, INT64_MIN, 1, 0, true},   {FPK_MUL, INT64_MAX, 2, 0, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fpk_step steps[3] = {{FPK_CONST, 0, cases[i].a}, {FPK_CONST, 0, cases[i].b}, {cases[i].op, 0, 0}};
@@ -115,11 +115,12 @@ static void test_arithmetic(void **state) {
     }
 }
 
-/* ---- Solving ------------------------------------------------------------------------------------------------------- */
+/* ---- Solving ----------------------------------------------------------------------------------------------------- */
 /* x f32[2 h + 1, w], y f32[w * h, h - 3 k], z f32[(h + 1) // 2]. */
 static model model_equations(void) {
     model m = model_new();
-    sym_t h = sym_var(m.c, "h", SYM_DIM, NULL, sym_const(m.c, 1000)), w = sym_var(m.c, "w", SYM_DIM, sym_const(m.c, 1), NULL);
+    sym_t h = sym_var(m.c, "h", SYM_DIM, NULL, sym_const(m.c, 1000)),
+          w = sym_var(m.c, "w", SYM_DIM, sym_const(m.c, 1), NULL);
     sym_t k = sym_var(m.c, "k", SYM_DIM, NULL, w), three = sym_muli(m.c, k, 3);
     sym_var_bound(m.c, w, NULL, NULL, 4);
     package_input(m.p, "x", FRIT_f32, 2, (sym_t[]){sym_addi(m.c, sym_muli(m.c, h, 2), 1), w}, NULL);
@@ -133,7 +134,8 @@ static model model_equations(void) {
 
 static frit_status prepare(rig *r, int64_t x0, int64_t x1, int64_t y0, int64_t y1, int64_t z0, frit_error *err) {
     int64_t x[2] = {x0, x1}, y[2] = {y0, y1};
-    DLTensor in[3] = {frit_dense(NULL, FRIT_f32, 2, x), frit_dense(NULL, FRIT_f32, 2, y), frit_dense(NULL, FRIT_f32, 1, &z0)};
+    DLTensor in[3] = {frit_dense(NULL, FRIT_f32, 2, x), frit_dense(NULL, FRIT_f32, 2, y),
+                      frit_dense(NULL, FRIT_f32, 1, &z0)};
     return frit_session_prepare(r->session, in, 3, err);
 }
 
@@ -171,7 +173,8 @@ static void test_solving(void **state) {
 static void test_not_told(void **state) {
     (void)state;
     model m = model_new();
-    sym_t a = sym_var(m.c, "a", SYM_DIM, NULL, NULL), b = sym_var(m.c, "b", SYM_DIM, NULL, NULL), ab = sym_mul(m.c, a, b);
+    sym_t a = sym_var(m.c, "a", SYM_DIM, NULL, NULL), b = sym_var(m.c, "b", SYM_DIM, NULL, NULL),
+          ab = sym_mul(m.c, a, b);
     package_input(m.p, "x", FRIT_f32, 1, &ab, NULL);
     package_output(m.p, "out", FRIT_f32, 1, &a);
     model_target(&m);
@@ -197,7 +200,7 @@ const char *__asan_default_options(void) { return "allocator_may_return_null=1";
 __attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void) { return "allocator_may_return_null=1"; }
 
-/* ---- Large sizes --------------------------------------------------------------------------------------------------- */
+/* ---- Large sizes ------------------------------------------------------------------------------------------------- */
 static void test_overflow(void **state) {
     (void)state;
     model m = model_new();
@@ -211,7 +214,11 @@ static void test_overflow(void **state) {
     static const struct {
         int64_t n;
         frit_status want;
-    } cases[] = {{3, FRIT_OK}, {INT64_C(1) << 31, FRIT_SHAPE}, {1500000000, FRIT_NO_MEMORY}, {INT64_MAX, FRIT_SHAPE}, {-5, FRIT_OK}};
+    } cases[] = {{3, FRIT_OK},
+                 {INT64_C(1) << 31, FRIT_SHAPE},
+                 {1500000000, FRIT_NO_MEMORY},
+                 {INT64_MAX, FRIT_SHAPE},
+                 {-5, FRIT_OK}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t v = cases[i].n;
         DLTensor in = frit_dense(&v, FRIT_i64, 0, NULL);

@@ -57,6 +57,43 @@ static void test_truncation(void **state) {
     model_free(&m);
 }
 
+/* Equal calls give equal bytes, though every address differs. */
+static void test_same_bytes(void **state) {
+    (void)state;
+    uint64_t n1, n2;
+    model a = model_everything();
+    void *elsewhere = malloc(12345);
+    model b = model_everything();
+    const void *x = model_bytes(&a, &n1), *y = model_bytes(&b, &n2);
+    assert_int_equal(n1, n2);
+    assert_memory_equal(x, y, n1);
+    free(elsewhere);
+    model_free(&a);
+    model_free(&b);
+}
+
+/* The caller's mistakes are told in words. */
+static void test_writer_mistakes(void **state) {
+    (void)state;
+    for (int mistake = 0; mistake < 5; mistake++) {
+        static const char *const words[] = {"no target", "inside a loop", "there is no buffer 77", "nothing gives i a value",
+                                            "no upper bound"};
+        model m = model_new();
+        sym_t i = sym_var(m.c, "i", SYM_INT, NULL, NULL), one = sym_const(m.c, 1);
+        const void *bytes;
+        uint64_t n;
+        const char *why = NULL;
+        if (mistake) model_target(&m), package_main(m.p);
+        if (mistake == 1) package_loop(m.p, i, one);
+        if (mistake == 2) package_copy(m.p, package_at(77), package_at(78), one);
+        if (mistake == 3) package_fill(m.p, package_at(package_temp(m.p, i)), one, 1, 0);
+        if (mistake == 4) package_read(m.p, i, package_at(package_temp(m.p, sym_const(m.c, 8))));
+        assert_false(package_finish(m.p, &bytes, &n, &why));
+        if (!strstr(why, words[mistake])) fail_msg("%s, not %s", why, words[mistake]);
+        model_free(&m);
+    }
+}
+
 static void test_version(void **state) {
     (void)state;
     model m = model_add();
@@ -65,8 +102,9 @@ static void test_version(void **state) {
     frit_package *p;
     ((fpk_header *)bytes)->version++;
     assert_fails(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err), FRIT_VERSION_MISMATCH, "version 2");
-    assert_fails(frit_package_open_memory("no package at all, but long enough for a header", 48, NULL, NULL, NULL, &p, err),
-                 FRIT_BAD_PACKAGE, "not a frit package");
+    assert_fails(
+        frit_package_open_memory("no package at all, but long enough for a header", 48, NULL, NULL, NULL, &p, err),
+        FRIT_BAD_PACKAGE, "not a frit package");
     assert_fails(frit_package_open("/nonexistent/x.fpk", &p, err), FRIT_IO, "cannot open");
     assert_fails(frit_package_open("/", &p, err), FRIT_IO, "cannot map");
     model_free(&m);
@@ -101,9 +139,9 @@ static void test_bad_fields(void **state) {
     model_free(&m);
 }
 
-/* ---- Memory that runs out ------------------------------------------------------------------------------------------ */
+/* ---- Memory that runs out ---------------------------------------------------------------------------------------- */
 typedef struct counting {
-    int left;  /* allocations until the one that fails; -1: none fails */
+    int left; /* allocations until the one that fails; -1: none fails */
     int live;
     size_t live_bytes;
 } counting;
@@ -130,7 +168,8 @@ static frit_status whole_life(frit_package *p, const frit_allocator *mem) {
     frit_session *s = NULL;
     float x[16] = {0}, y[33] = {0}, out[32] = {0};
     int64_t n = 16, n2 = 33, trips = 3, step = 2;
-    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &n), frit_dense(y, FRIT_f32, 1, &n2), frit_dense(&trips, FRIT_i64, 0, NULL)};
+    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &n), frit_dense(y, FRIT_f32, 1, &n2),
+                      frit_dense(&trips, FRIT_i64, 0, NULL)};
     DLTensor z = frit_dense(out, FRIT_f32, 1, &n);
     z.strides = &step;
     frit_status st = frit_device_open("cpu", &o, &d, NULL);
@@ -222,7 +261,8 @@ static void test_steady_runs(void **state) {
     assert_ok(frit_session_create(r.weights, NULL, &r.session, err));
     float x[16] = {0}, y[33] = {0}, out[16];
     int64_t len = 16, len2 = 33, trips = 0;
-    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &len), frit_dense(y, FRIT_f32, 1, &len2), frit_dense(&trips, FRIT_i64, 0, NULL)};
+    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &len), frit_dense(y, FRIT_f32, 1, &len2),
+                      frit_dense(&trips, FRIT_i64, 0, NULL)};
     DLTensor z = frit_dense(out, FRIT_f32, 1, &len);
     assert_ok(frit_session_prepare(r.session, in, 3, err));
     c.left = 0; /* any allocation from here on fails */
@@ -236,9 +276,10 @@ static void test_steady_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flips),      cmocka_unit_test(test_truncation), cmocka_unit_test(test_version),
-        cmocka_unit_test(test_bad_fields), cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_no_memory_to_open), cmocka_unit_test(test_steady_runs),
+        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_writer_mistakes),
+        cmocka_unit_test(test_flips),       cmocka_unit_test(test_truncation), cmocka_unit_test(test_version),
+        cmocka_unit_test(test_bad_fields),  cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_no_memory_to_open),
+        cmocka_unit_test(test_steady_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ static uint32_t rnd(uint32_t n) {
     return (uint32_t)((seed >> 33) % n);
 }
 
-/* ---- Placement ----------------------------------------------------------------------------------------------------- */
+/* ---- Placement --------------------------------------------------------------------------------------------------- */
 enum { LIVES = 60 };
 
 static int64_t rounded(int64_t n) { return (n + 63) / 64 * 64; }
@@ -62,9 +62,10 @@ static void test_overflow(void **state) {
     assert_int_equal(rt_plan_offsets(l, 0, order, at), 0);
 }
 
-/* ---- Random schedules ---------------------------------------------------------------------------------------------- */
-/* A schedule of mixes over `TEMPS` buffers, with loops, branches and swaps. It is built twice: with temps, which share memory, and with
- * states, which never do. Both give the same results when lifetimes are right. Only values that were written are read. */
+/* ---- Random schedules -------------------------------------------------------------------------------------------- */
+/* A schedule of mixes over `TEMPS` buffers, with loops, branches and swaps. It is built twice: with temps, which share
+ * memory, and with states, which never do. Both give the same results when lifetimes are right. Only values that were
+ * written are read. */
 enum { TEMPS = 24, ELEMENTS = 16 };
 
 typedef struct builder {
@@ -160,8 +161,7 @@ static model random_schedule(uint64_t from, bool temps) {
     for (int i = 0; i <= TEMPS; i++) package_state(b.m.p, arena_printf(b.m.a, "s%d", i), FRIT_u32, 1, &b.n);
     model_target(&b.m);
     b.mix = model_kernel(&b.m, blob_mix, 2, 1, 1, &b.n, NULL, NULL);
-    for (int i = 0; i < TEMPS; i++)
-        b.buffers[i] = temps ? package_temp(b.m.p, bytes) : package_state_buffer(b.m.p, i);
+    for (int i = 0; i < TEMPS; i++) b.buffers[i] = temps ? package_temp(b.m.p, bytes) : package_state_buffer(b.m.p, i);
     package_main(b.m.p);
     package_copy(b.m.p, package_at(b.buffers[0]), package_at(package_input_buffer(b.m.p, 0)), bytes);
     b.written[0] = true;
@@ -169,7 +169,8 @@ static model random_schedule(uint64_t from, bool temps) {
     package_ref out = package_at(package_output_buffer(b.m.p, 0));
     package_copy(b.m.p, out, package_at(b.buffers[0]), bytes);
     for (int i = 1; i < TEMPS; i++)
-        if (b.written[i] && rnd(4) == 0) package_launch(b.m.p, b.mix, (package_ref[]){package_at(b.buffers[i]), out, out});
+        if (b.written[i] && rnd(4) == 0)
+            package_launch(b.m.p, b.mix, (package_ref[]){package_at(b.buffers[i]), out, out});
     return b.m;
 }
 
@@ -199,10 +200,10 @@ static void test_schedules(void **state) {
     }
 }
 
-/* ---- Values carried from one iteration to the next ------------------------------------------------------------------ */
+/* ---- Values carried from one iteration to the next --------------------------------------------------------------- */
 enum { TURNS = 4 };
-/* In each of TURNS iterations t is written in some turns only and read in others; u is written and read at once, and would spoil t
- * if the two shared memory. out = 5 * out + 3 * t + 7 whenever t is read. */
+/* In each of TURNS iterations t is written in some turns only and read in others; u is written and read at once, and
+ * would spoil t if the two shared memory. out = 5 * out + 3 * t + 7 whenever t is read. */
 static model model_carry(int shape) {
     model m = model_new();
     sym_t one = sym_const(m.c, 1), n = sym_const(m.c, TURNS), four = sym_const(m.c, 4);
@@ -273,7 +274,7 @@ static void test_carried(void **state) {
     }
 }
 
-/* ---- Sharing that is asked for, and sharing that must happen -------------------------------------------------------- */
+/* ---- Sharing that is asked for, and sharing that must happen ----------------------------------------------------- */
 static void test_chain_shares(void **state) {
     (void)state;
     model m = model_new();
@@ -330,7 +331,7 @@ static void test_same_as(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_placement), cmocka_unit_test(test_overflow),     cmocka_unit_test(test_schedules),
-        cmocka_unit_test(test_carried), cmocka_unit_test(test_chain_shares), cmocka_unit_test(test_same_as),
+        cmocka_unit_test(test_carried),   cmocka_unit_test(test_chain_shares), cmocka_unit_test(test_same_as),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,7 @@ static void test_callers(void **state) {
     pool_free(&rt_malloc, p);
 }
 
-/* ---- Sessions on threads ------------------------------------------------------------------------------------------- */
+/* ---- Sessions on threads ----------------------------------------------------------------------------------------- */
 /* out[r] = sum of row r of x, through scratch of each worker: workers that shared it would spoil each other's sums. */
 static model model_rows(void) {
     model m = model_new();
@@ -93,7 +93,8 @@ static model model_rows(void) {
     model_target(&m);
     int sum = model_kernel(&m, blob_row_sum, 1, 1, 1, &d[1], d[0], sym_const(m.c, 4));
     package_main(m.p);
-    package_launch(m.p, sum, (package_ref[]){package_at(package_input_buffer(m.p, 0)), package_at(package_output_buffer(m.p, 0))});
+    package_launch(
+        m.p, sum, (package_ref[]){package_at(package_input_buffer(m.p, 0)), package_at(package_output_buffer(m.p, 0))});
     return m;
 }
 
