@@ -155,6 +155,9 @@ val b_lowest(elab *e, const call_site *c, val *a) {
     return v_consti(e, has_sign ? (int64_t)-1 * ((int64_t)1 << (frit_dtype_bits(t) - 2)) * 2 : 0);
 }
 val b_is_list(elab *e, const call_site *c, val *a) { return v_bool(a[0].kind == V_LIST); }
+val b_is_one(elab *e, const call_site *c, val *a) {
+    return a[0].kind == V_INT ? v_bool(sym_is(a[0].i, 1)) : el_bad_arg(e, c, "an integer", a[0]);
+}
 val b_len(elab *e, const call_site *c, val *a) {
     return a[0].kind == V_LIST ? v_consti(e, a[0].count) : el_bad_arg(e, c, "a list", a[0]);
 }

@@ -101,7 +101,7 @@ static bool changed_type(elab *e, const carried *c, val now, ir_span at) {
 static outcome settle(elab *e, carried *c, outer *o, val *now, ir_span at) {
     val v = *now;
     if (el_is_host(v))
-        v = el_tensor(e, v, o && o->init.kind == V_INT && v.kind == V_NUM ? FRIT_DTYPE_COUNT : el_dtype(c->init), at);
+        v = el_tensor(e, v, v.kind == V_NUM && !frit_dtype_is_float(el_dtype(c->init)) ? FRIT_DTYPE_COUNT : el_dtype(c->init), at);
     if (v.kind != V_TENSOR)
         return v.kind == V_ERROR ? FAILED : (changed_type(e, c, *now, at), FAILED);
     bool weak_init = o && o->init.kind != V_TENSOR && o->init.kind != V_BOOL && o->init.kind != V_COND;
@@ -110,8 +110,10 @@ static outcome settle(elab *e, carried *c, outer *o, val *now, ir_span at) {
         if (v.weak && !(weak_init && v.weak == WEAK_NUM && el_dtype(c->init) == FRIT_i64))
             v = el_cast(e, v, el_dtype(c->init), at);
         else if (weak_init && o) {
+            uint8_t weak = v.weak;
             o->init = el_tensor(e, o->init, FRIT_DTYPE_COUNT, at);
             o->init = el_cast(e, o->init, el_dtype(v), at);
+            o->init.weak = weak;
             return AGAIN;
         } else
             return changed_type(e, c, v, at), FAILED;
@@ -153,10 +155,11 @@ static bool enter(elab *e, looping *l) {
     r->carried.len = 0;
     for (int i = 0; i < l->outs.len; i++) {
         outer *o = &l->outs.data[i];
-        val t = el_strong(e, o->init, l->s->span);
+        val t = el_tensor(e, o->init, FRIT_DTYPE_COUNT, l->s->span);
         if (t.kind != V_TENSOR)
             return false;
-        carried c = {.b = o->b, .init = t};
+        carried c = {.b = o->b, .init = t, .weak = (weakness)t.weak};
+        c.init.weak = STRONG;
         c.arg = ir_block_add_arg(e->m, r->block, t.t->type, o->b->name);
         if (r->cond)
             ir_block_add_arg(e->m, r->cond, t.t->type, o->b->name);
@@ -169,6 +172,7 @@ static void set_carried(loop_rec *r, ir_block *b) {
     for (int i = 0; i < r->carried.len; i++) {
         carried *c = &r->carried.data[i];
         c->b->v = v_tensor_axes(b->args[i], c->init.n_axes, c->init.axes);
+        c->b->v.weak = c->weak;
     }
 }
 

@@ -128,6 +128,7 @@ typedef struct carried {
     binding *b;
     val init;      /* tensor */
     ir_value *arg; /* block argument */
+    weakness weak; /* of the first value: the body sees a literal's dtype as open */
     bool stacked;  /* came into being by stacking */
 } carried;
 

@@ -555,6 +555,30 @@ static bool fresh_name(elab *e, const ast_sub *s) {
     return s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME && !el_known(e, s->value->name.text);
 }
 
+/* Names without a value inside a subscript of a bound target, y[k[i]] += x[i], are indices too. */
+static void nested_names(wanteds *w, const ast_expr *x) {
+    elab *e = w->e;
+    switch (x->kind) {
+    case AST_NAME:
+        if (!el_known(e, x->name.text) && !want_of(w, x->name.text) &&
+            frit_dtype_from_name(x->name.text, strlen(x->name.text)) == FRIT_DTYPE_COUNT)
+            vec_push(e->a, &w->list, ((wanted){.name = x->name.text, .span = x->span, .lo = sym_const(e->s, 0)}));
+        return;
+    case AST_UNARY: nested_names(w, x->unary.operand); return;
+    case AST_CHAIN:
+        nested_names(w, x->chain.first);
+        for (int i = 0; i < x->chain.links.len && i < 64; i++)
+            nested_names(w, x->chain.links.data[i].rhs);
+        return;
+    case AST_INDEX:
+        for (int i = 0; i < x->index.subs.len; i++)
+            if (x->index.subs.data[i].kind == AST_SUB_EXPR)
+                nested_names(w, x->index.subs.data[i].value);
+        return;
+    default: return;
+    }
+}
+
 static bool target_axes(wanteds *w, const ast_target *t, const ast_expr *value, const binding *b) {
     elab *e = w->e;
     for (int i = 0; i < t->subs.len; i++) {
@@ -562,6 +586,9 @@ static bool target_axes(wanteds *w, const ast_target *t, const ast_expr *value, 
         if (s->kind == AST_SUB_RANGE ? !want_range(w, s) : fresh_name(e, s) && !want_of(w, s->value->name.text) && !want_name(w, s))
             return false;
     }
+    for (int i = 0; b && i < t->subs.len; i++)
+        if (t->subs.data[i].kind == AST_SUB_EXPR)
+            nested_names(w, t->subs.data[i].value);
     if (w->list.len > IR_MAX_RANK)
         return too_many(e, t);
     for (int i = 0; i < w->list.len; i++)
@@ -569,6 +596,9 @@ static bool target_axes(wanteds *w, const ast_target *t, const ast_expr *value, 
             w->list.data[i].first = (ir_span){0};
     if (value && w->list.len)
         extents_from(w, NULL, value);
+    for (int i = 0; b && w->list.len && i < t->subs.len; i++)
+        if (t->subs.data[i].kind == AST_SUB_EXPR)
+            extents_from(w, NULL, t->subs.data[i].value);
     if (any_left(w) && b && (b->kind == B_STATE || b->v.kind == V_TENSOR)) {
         const sym_t *dims = b->kind == B_STATE ? b->state->type.dims : el_dims(b->v);
         bare_uses(w, &t->subs, b->kind == B_STATE ? b->state->type.rank : el_rank(b->v), dims);
