@@ -99,7 +99,7 @@ typedef struct frit_device_options {
     const frit_allocator *allocator; /* host memory of the device and all below it (copied); NULL: malloc */
 } frit_device_options;
 /* `target`: "cpu", "cuda", "hip", or a full target string, of which only the kind is read. FRIT_UNAVAILABLE when the
- * driver or the device is missing. */
+ * driver or the device is missing. A device does not survive fork: its threads are not in the child. */
 FRIT_API frit_status frit_device_open(const char *target, const frit_device_options *options, frit_device **out,
                                       frit_error *err);
 FRIT_API frit_device *frit_device_retain(frit_device *d);
