@@ -4,10 +4,39 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static uint64_t next_random(uint64_t *s) { /* xorshift64*, Vigna 2016 */
     *s ^= *s >> 12, *s ^= *s << 25, *s ^= *s >> 27;
     return *s * UINT64_C(2685821657736338717);
+}
+
+enum { MAX_IO = 128 };
+
+/* Memory of one input or output. */
+typedef struct area {
+    void *data, *base;
+    size_t total; /* of the mapping at base; 0: malloc's */
+} area;
+
+/* bytes of memory that ends (or begins: `front`) where an inaccessible page begins (or ends). */
+static area area_new(size_t bytes, bool guard, bool front) {
+    if (!guard) {
+        void *p = calloc(bytes + 64, 1);
+        return (area){p, p, 0};
+    }
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), inside = (bytes + page - 1) / page * page;
+    area a = {.total = inside + 2 * page};
+    a.base = mmap(NULL, a.total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (a.base == MAP_FAILED || (inside && mprotect((char *)a.base + page, inside, PROT_READ | PROT_WRITE))) abort();
+    a.data = (char *)a.base + page + (front ? 0 : inside - bytes);
+    return a;
+}
+
+static void area_free(area a) {
+    if (a.total) munmap(a.base, a.total);
+    else free(a.base);
 }
 
 typedef struct run {
@@ -17,11 +46,12 @@ typedef struct run {
     ir_func *f;
     interp *it;
     uint64_t rng;
-    int n_in, n_out;
-    interp_tensor in[32], want[32];
-    DLTensor dl_in[32], dl_out[32];
-    int64_t shape[64][IR_MAX_RANK];
-    void *out[32];
+    int n_in, n_out, n_runs; /* n_runs: done so far */
+    interp_tensor in[MAX_IO], want[MAX_IO];
+    DLTensor dl_in[MAX_IO], dl_out[MAX_IO];
+    int64_t shape[2 * MAX_IO][IR_MAX_RANK];
+    area in_area[MAX_IO], out[MAX_IO];
+    int n_areas;
 } run;
 
 static bool fail(run *x, const char *fmt, ...) {
@@ -36,7 +66,8 @@ static bool dim_value(void *u, sym_t var, int64_t *v) {
     run *x = u;
     for (int i = 0; i < x->o->n_dims; i++)
         if (!strcmp(x->o->dim_names[i], sym_var_name(var))) {
-            *v = x->o->dim_values[i];
+            int rows = x->o->n_rows ? x->o->n_rows : 1;
+            *v = x->o->dim_values[x->n_runs % rows * x->o->n_dims + i];
             return true;
         }
     *v = x->o->extent;
@@ -47,18 +78,37 @@ static bool dim_value(void *u, sym_t var, int64_t *v) {
     return true;
 }
 
-static bool fill(run *x, interp_tensor *t, ir_type type) {
+static double special_float(uint64_t r) {
+    static const double v[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, -3e4, 1e30, 2.5, -0x1p-140};
+    return v[r % (sizeof v / sizeof *v)];
+}
+
+static int64_t special_int(frit_dtype t, uint64_t r) {
+    int bits = (int)frit_dtype_bits(t);
+    if (r % 4 == 0) return frit_dtype_kind_of(t) == FRIT_KIND_SINT ? INT64_MIN >> (64 - bits) : 0;
+    if (r % 4 == 1) return frit_dtype_kind_of(t) == FRIT_KIND_SINT ? INT64_MAX >> (64 - bits) : (int64_t)(UINT64_MAX >> (64 - bits));
+    return r % 4 == 2 ? bits : (int64_t)(r >> 8);
+}
+
+static void fill_element(run *x, interp_tensor *t, int64_t i) {
+    uint64_t r = next_random(&x->rng);
+    bool special = x->o->special && r % 4 == 0;
+    if (frit_dtype_is_float(t->dtype))
+        frit_store_float(t->dtype, t->data, i, special ? special_float(r >> 8) : (double)(r >> 11) * 0x1p-53 * 3 - 1.4);
+    else if (t->dtype == FRIT_bool) frit_store_int(t->dtype, t->data, i, (int64_t)(r >> 40 & 1));
+    else if (special) frit_store_int(t->dtype, t->data, i, special_int(t->dtype, r >> 8));
+    else frit_store_int(t->dtype, t->data, i, (int64_t)(r >> 40) % 7 - (frit_dtype_kind_of(t->dtype) == FRIT_KIND_SINT ? 2 : 0));
+}
+
+/* Random elements in memory of a's. */
+static bool fill(run *x, interp_tensor *t, ir_type type, area *a) {
     *t = (interp_tensor){.dtype = (frit_dtype)type.dtype, .rank = type.rank};
     for (int d = 0; d < type.rank; d++)
         if (!sym_eval(type.dims[d], dim_value, x, &t->shape[d])) return fail(x, "a dim has no value");
     int64_t n = interp_elements(t);
-    t->data = calloc((size_t)n + 8, 16);
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t r = next_random(&x->rng);
-        if (frit_dtype_is_float(t->dtype)) frit_store_float(t->dtype, t->data, i, (double)(r >> 11) * 0x1p-53 * 3 - 1.4);
-        else if (t->dtype == FRIT_bool) frit_store_int(t->dtype, t->data, i, (int64_t)(r >> 40 & 1));
-        else frit_store_int(t->dtype, t->data, i, (int64_t)(r >> 40) % 7 - (frit_dtype_kind_of(t->dtype) == FRIT_KIND_SINT ? 2 : 0));
-    }
+    *a = area_new((size_t)frit_dtype_bytes(t->dtype, n), x->o->guard, x->n_areas++ & 1);
+    t->data = a->data;
+    for (int64_t i = 0; i < n; i++) fill_element(x, t, i);
     return true;
 }
 
@@ -89,10 +139,11 @@ static bool open_session(run *x, const program *p, frit_package **pkg, frit_devi
 static bool compare_all(run *x) {
     for (int i = 0; i < x->n_out; i++) {
         interp_tensor got = x->want[i];
-        got.data = x->out[i], got.wide = false, got.err = NULL;
+        got.data = x->out[i].data, got.wide = false, got.err = NULL;
         interp_comparison c = interp_compare(&got, &x->want[i], 0, 0);
         x->r->undecidable += c.undecidable;
         if (c.ratio > x->r->worst) x->r->worst = c.ratio;
+        if (!c.ok) x->r->output = i;
         if (!c.ok)
             return fail(x, "output %d, element %lld of %lld: %.9g, not %.9g (bound %.3g, %lld bad)", i, (long long)c.worst,
                         (long long)c.n, c.got, c.want, c.bound, (long long)c.bad);
@@ -100,10 +151,9 @@ static bool compare_all(run *x) {
     return true;
 }
 
-static bool one_run(run *x, frit_session *s) {
-    frit_error e;
+static bool make_inputs(run *x) {
     for (int i = 0; i < x->n_in; i++) {
-        if (!fill(x, &x->in[i], x->f->body->args[i]->type)) return false;
+        if (!fill(x, &x->in[i], x->f->body->args[i]->type, &x->in_area[i])) return false;
         if (x->f->arg_syms && x->f->arg_syms[i]) {
             int64_t v;
             dim_value(x, x->f->arg_syms[i], &v);
@@ -111,26 +161,40 @@ static bool one_run(run *x, frit_session *s) {
         }
         x->dl_in[i] = as_dl(&x->in[i], x->shape[i]);
     }
+    return true;
+}
+
+static void make_outputs(run *x, frit_session *s) {
+    frit_error e;
+    for (int i = 0; i < x->n_out; i++) {
+        int64_t n = 1, *shape = x->shape[MAX_IO + i];
+        frit_session_output_shape(s, i, shape, &e);
+        for (int d = 0; d < x->want[i].rank; d++) n *= shape[d];
+        size_t bytes = (size_t)frit_dtype_bytes(x->want[i].dtype, n);
+        x->out[i] = area_new(bytes, x->o->guard, x->n_areas++ & 1);
+        /* NaN, and an unlikely integer, where nothing is written */
+        if (bytes) memset(x->out[i].data, frit_dtype_is_float(x->want[i].dtype) ? 0xff : 0x5a, bytes);
+        x->dl_out[i] = frit_dense(x->out[i].data, x->want[i].dtype, x->want[i].rank, shape);
+    }
+}
+
+static bool one_run(run *x, frit_session *s) {
+    frit_error e;
+    if (!make_inputs(x)) return false;
     if (interp_run(x->it, x->f, x->n_in, x->in, x->n_out, x->want)) return fail(x, "interpreter: %s", interp_message(x->it));
     if (frit_session_prepare(s, x->dl_in, x->n_in, &e)) return fail(x, "prepare: %s", e.message);
-    for (int i = 0; i < x->n_out; i++) {
-        frit_session_output_shape(s, i, x->shape[32 + i], &e);
-        int64_t n = 1;
-        for (int d = 0; d < x->want[i].rank; d++) n *= x->shape[32 + i][d];
-        x->out[i] = malloc((size_t)n * 8 + 64);
-        memset(x->out[i], 0xff, (size_t)n * 8 + 64); /* NaN where nothing is written */
-        x->dl_out[i] = frit_dense(x->out[i], x->want[i].dtype, x->want[i].rank, x->shape[32 + i]);
-    }
+    make_outputs(x, s);
     bool ok = !frit_session_run(s, x->dl_in, x->n_in, x->dl_out, x->n_out, &e) || fail(x, "run: %s", e.message);
     for (int i = 0; ok && i < x->n_out; i++)
-        if (memcmp(x->shape[32 + i], x->want[i].shape, (size_t)x->want[i].rank * sizeof(int64_t)))
+        if (memcmp(x->shape[MAX_IO + i], x->want[i].shape, (size_t)x->want[i].rank * sizeof(int64_t)))
             ok = fail(x, "output %d has other extents", i);
     ok = ok && compare_all(x);
-    for (int i = 0; i < x->n_in; i++) free(x->in[i].data);
+    for (int i = 0; i < x->n_in; i++) area_free(x->in_area[i]);
     for (int i = 0; i < x->n_out; i++) {
         interp_tensor_free(&x->want[i]);
-        free(x->out[i]);
+        area_free(x->out[i]);
     }
+    x->n_runs++;
     return ok;
 }
 
@@ -142,7 +206,7 @@ static void show(run *x, const program *p) {
 }
 
 roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_options *o) {
-    roundtrip_result r = {.message = ""};
+    roundtrip_result r = {.output = -1, .message = ""};
     run x = {.o = o, .r = &r, .rng = o->seed * 2 + 0x9E3779B97F4A7C15u};
     diag *d = diag_new();
     uint32_t file = diag_add_source(d, "test.fir", text, size);
@@ -152,6 +216,7 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
     frit_weights *w = NULL;
     frit_session *s = NULL;
     interp_tensor *params = NULL;
+    area *param_areas = NULL;
     x.m = ir_parse(d, file);
     x.fused = ir_parse(d, file);
     if (!x.m || !x.fused) {
@@ -163,10 +228,15 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
     x.n_in = x.f->body->n_args;
     x.n_out = x.f->body->last->n_operands;
     x.it = interp_new(x.m, &(interp_options){.wide = true, .seed = 7});
+    if (x.n_in > MAX_IO || x.n_out > MAX_IO) {
+        fail(&x, "too many inputs or outputs");
+        goto done;
+    }
     params = calloc((size_t)x.m->globals.len + 1, sizeof *params);
+    param_areas = calloc((size_t)x.m->globals.len + 1, sizeof *param_areas);
     for (int i = 0; i < x.m->globals.len; i++)
         if (!x.m->globals.data[i]->is_state) {
-            if (!fill(&x, &params[i], x.m->globals.data[i]->type)) goto done;
+            if (!fill(&x, &params[i], x.m->globals.data[i]->type, &param_areas[i])) goto done;
             interp_set_param(x.it, x.m->globals.data[i]->path, &params[i]);
         }
     const char *error = NULL;
@@ -192,14 +262,16 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
     r.n_launches = p->n_launches;
     if (!open_session(&x, p, &pkg, &dev, &w, &s, params)) goto done;
     r.ok = true;
-    for (int i = 0; i < (o->runs ? o->runs : 1) && r.ok; i++) r.ok = one_run(&x, s);
+    int n_runs = o->runs > o->n_rows ? o->runs : o->n_rows;
+    for (int i = 0; i < (n_runs ? n_runs : 1) && r.ok; i++) r.ok = one_run(&x, s);
 done:
     frit_session_release(s);
     frit_weights_release(w);
     frit_device_release(dev);
     frit_package_release(pkg);
     if (x.it) interp_free(x.it);
-    for (int i = 0; params && i < x.m->globals.len; i++) free(params[i].data);
+    for (int i = 0; params && i < x.m->globals.len; i++) area_free(param_areas[i]);
+    free(param_areas);
     free(params);
     if (x.m) ir_module_free(x.m);
     if (x.fused) ir_module_free(x.fused);

@@ -8,18 +8,22 @@
 typedef struct roundtrip_options {
     compile_fusion fusion;
     uint64_t seed;       /* of the inputs */
-    int n_dims;          /* dims by name; others take `extent` */
+    int n_dims;          /* dims and host ints by name; others take `extent` */
     const char *const *dim_names;
-    const int64_t *dim_values;
+    const int64_t *dim_values; /* n_rows (0: 1) rows of n_dims values; run i uses row i % n_rows */
+    int n_rows;
     int64_t extent;
     const char *target;  /* NULL: cpu */
-    int runs;            /* runs in a row, for states; 0: 1 */
+    int runs;            /* runs in a row, for states; at least one a row */
+    bool special;        /* inputs hold NaN, infinities, signed zeros and the dtype's limits too */
+    bool guard;          /* inputs and outputs lie flush against inaccessible pages, at both ends in turn */
     FILE *show;          /* prints the fused module, tile and thread functions; NULL: nothing */
 } roundtrip_options;
 
 typedef struct roundtrip_result {
     bool ok;
     int n_kernels, n_launches;
+    int output;          /* the first that is wrong, or -1 */
     double worst;        /* largest difference over its bound */
     int64_t undecidable;
     char message[1024];  /* why not ok */
