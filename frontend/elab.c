@@ -137,6 +137,7 @@ ir_module *elaborate(arena *a, diag *d, const ast_file *root, const elab_loader 
     e->define_used = arena_array(a, bool, e->o->n_defines + 1);
     e->m = ir_module_new();
     e->s = e->m->syms;
+    e->b = ir_builder_at_end(e->m, ir_block_new(e->m)); /* a const whose value is not one gets no further than here */
     load_prelude(e);
     e->root = el_file(e, root, false, true);
     const fn_ref *f = diag_errors(d) == errors ? entry_model(e) : NULL;

@@ -55,6 +55,11 @@ static bool conflict(elab *e, const ast_decl *d, const ir_global *g) {
 
 /* Finds or makes the global of a declaration, binding the dims that its type introduces. */
 static ir_global *global_of(elab *e, const ast_decl *d, bool is_state) {
+    if (!e->func || e->in_init) {
+        diag_message m = e->in_init ? MSG_STATE_INIT : MSG_PARAM_IN_CONST;
+        el_fail(e, diag_report(e->d, m, el_at(e, d->span), d->name.text));
+        return NULL;
+    }
     const char *path = full_path(e, d);
     frit_dtype file_t = FRIT_DTYPE_COUNT;
     int rank = 0;
@@ -116,10 +121,6 @@ bool el_params(elab *e, const ast_stmt *s) {
         ir_global *g = global_of(e, d, false);
         if (!g)
             return false;
-        if (e->in_init) {
-            el_fail(e, diag_report(e->d, MSG_STATE_INIT, el_at(e, d->span), d->name.text));
-            return false;
-        }
         ir_value *v = param_value(e, g, d->span);
         if (!v->name)
             v->name = arena_strdup(e->m->arena, d->name.text);
