@@ -2,8 +2,9 @@
  * registry in target.c lists them. A class opens an instance from the text after the colon of a target string
  * ("cpu:x86-64-v4"); an instance is immutable and may be used by several threads at once.
  *
- * Errors: a function that fails returns NULL and sets *error to arena text. A wrong target string is the user's mistake;
- * a failure of compile or emit is a bug of frit's (or of the code generator's) and names the kernel where it can. */
+ * Errors: a function that fails returns NULL and sets *error to arena text. A wrong target string is the user's
+ * mistake; a failure of compile or emit is a bug of frit's (or of the code generator's) and names the kernel where it
+ * can. */
 #ifndef FRIT_CODEGEN_TARGET_H
 #define FRIT_CODEGEN_TARGET_H
 #include "ir/ir.h"

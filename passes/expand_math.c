@@ -91,7 +91,7 @@ static bool is_expanded(const ir_op *op) {
 }
 
 static mv expansion(ir_op *op) {
-    ir_builder b = ir_builder_before(op->parent->func ? op->parent->func->module : ir_block_func(op->parent)->module, op);
+    ir_builder b = ir_builder_before(ir_block_func(op->parent)->module, op);
     mv x = ir_operand(op, 0), y = op->n_operands > 1 ? ir_operand(op, 1) : NULL;
     frit_dtype t = (frit_dtype)x->type.dtype;
     if (!frit_dtype_is_float(t)) return expand_int_pow(&b, x, y);

@@ -35,8 +35,8 @@ mv mx_acos(mx *m, mv x) {
     return mx_sel(m, mx_ltk(m, a, 0.5), mid, far);
 }
 
-/* atan of n/d >= 0 for n, d >= 0, not both 0 or infinite. With t = min/max: t above sqrt 2 - 1 is turned by pi/4 through
- * (t - 1) / (t + 1), which is formed from n and d with one rounding each; then the octants. */
+/* atan of n/d >= 0 for n, d >= 0, not both 0 or infinite. With t = min/max: t above sqrt 2 - 1 is turned by pi/4
+ * through (t - 1) / (t + 1), which is formed from n and d with one rounding each; then the octants. */
 static mv atan_ratio(mx *m, mv n, mv d) {
     mv steep = mx_lt(m, d, n), lo = mx_sel(m, steep, d, n), hi = mx_sel(m, steep, n, d);
     mv turned = mx_lt(m, mx_mulk(m, hi, 0x1.a827999fcef32p-2), lo);

@@ -26,8 +26,8 @@ typedef struct math_poly {
     int n64;
     double c64[16];
 } math_poly;
-extern const math_poly math_exp, math_exp2, math_expm1, math_log, math_log_tail, math_sin, math_cos, math_asin, math_atan,
-    math_sinh, math_tanh, math_asinh, math_atanh, math_erf, math_erfc_1_4, math_erfc_1_2, math_erfc_2_6;
+extern const math_poly math_exp, math_exp2, math_expm1, math_log, math_log_tail, math_sin, math_cos, math_asin,
+    math_atan, math_sinh, math_tanh, math_asinh, math_atanh, math_erf, math_erfc_1_4, math_erfc_1_2, math_erfc_2_6;
 enum { MATH_PI_LIMBS = 40 };
 extern const uint32_t math_two_over_pi[MATH_PI_LIMBS];
 
@@ -65,7 +65,9 @@ static inline mv mx_atleast(mx *m, mv x, double lo) { return mx_sel(m, mx_ltk(m,
 static inline mv mx_atmost(mx *m, mv x, double hi) { return mx_sel(m, mx_gtk(m, x, hi), mx_k(m, hi), x); }
 /* ---- bits */
 static inline mv mx_ik(mx *m, int64_t v) { return ir_splat_int(&m->b, m->bits, v); }
-static inline mv mx_cast_bits(mx *m, mv x, ir_type t) { return ir_result(ir_build(&m->b, IR_bitcast, 1, &x, 1, &t), 0); }
+static inline mv mx_cast_bits(mx *m, mv x, ir_type t) {
+    return ir_result(ir_build(&m->b, IR_bitcast, 1, &x, 1, &t), 0);
+}
 static inline mv mx_int(mx *m, mv x) { return mx_cast_bits(m, x, m->bits); }
 static inline mv mx_float(mx *m, mv x) { return mx_cast_bits(m, x, m->type); }
 static inline mv mx_shl(mx *m, mv x, int n) {

@@ -98,7 +98,8 @@ mv mx_asinh(mx *m, mv x) {
 mv mx_acosh(mx *m, mv x) {
     double large = m->t == FRIT_f32 ? 0x1p14 : 0x1p30;
     mv t = mx_addk(m, mx_atmost(m, x, large), -1);
-    mdd s = sqrt_dd(m, mx_fma(m, t, t, mx_add(m, t, t))), u = mx_two_sum(m, t, s.hi), v = mx_two_sum(m, mx_k(m, 1), u.hi);
+    mdd s = sqrt_dd(m, mx_fma(m, t, t, mx_add(m, t, t))), u = mx_two_sum(m, t, s.hi),
+        v = mx_two_sum(m, mx_k(m, 1), u.hi);
     v.lo = mx_add(m, v.lo, mx_add(m, u.lo, s.lo));
     mv huge = mx_gtk(m, x, large), ln2 = mx_sel(m, huge, mx_k(m, 0x1.62e42fefa39efp-1), mx_k(m, 0));
     v.hi = mx_sel(m, huge, x, v.hi);
@@ -116,8 +117,8 @@ mv mx_atanh(mx *m, mv x) {
     return mx_copysign(m, mx_sel(m, mx_ltk(m, a, 0.5), near, far), x);
 }
 
-/* s = f / (2 + f) as two numbers, then 2 s + 2/3 s^3 + s^5 P(s^2), times log2(e), plus e. Relative error about 2^-(2p - 40)
- * for a format of p bits: f64 keeps 65 bits. */
+/* s = f / (2 + f) as two numbers, then 2 s + 2/3 s^3 + s^5 P(s^2), times log2(e), plus e. Relative error about 2^-(2p -
+ * 40) for a format of p bits: f64 keeps 65 bits. */
 mdd mx_log2_dd(mx *m, mv x) {
     split p = split_at(m, x);
     mv d = mx_addk(m, p.f, 2), d_lo = mx_sub(m, p.f, mx_addk(m, d, -2)), s = mx_div(m, p.f, d);
@@ -126,14 +127,16 @@ mdd mx_log2_dd(mx *m, mv x) {
     z.lo = mx_fma(m, mx_add(m, s, s), s_lo, z.lo);
     mdd c = mx_two_mul(m, s, z.hi);
     c.lo = mx_fma(m, s, z.lo, mx_fma(m, s_lo, z.hi, c.lo));
-    mdd third = m->t == FRIT_f32 ? mx_kk(m, 0x1.555556p-1, -0x1.555556p-26) : mx_kk(m, 0x1.5555555555555p-1, 0x1.5555555555555p-55);
+    mdd third = m->t == FRIT_f32 ? mx_kk(m, 0x1.555556p-1, -0x1.555556p-26)
+                                 : mx_kk(m, 0x1.5555555555555p-1, 0x1.5555555555555p-55);
     mdd t = mx_two_mul(m, c.hi, third.hi);
     t.lo = mx_fma(m, c.hi, third.lo, mx_fma(m, c.lo, third.hi, t.lo));
     mv tail = mx_mul(m, mx_mul(m, c.hi, z.hi), mx_poly(m, &math_log_tail, z.hi));
     mdd l = mx_fast_two_sum(m, mx_add(m, s, s), t.hi);
     l.lo = mx_add(m, l.lo, mx_add(m, mx_fma(m, mx_k(m, 2), s_lo, t.lo), tail));
     l = mx_fast_two_sum(m, l.hi, l.lo);
-    mdd k = m->t == FRIT_f32 ? mx_kk(m, 0x1.715476p+0, 0x1.4ae0cp-26) : mx_kk(m, 0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56);
+    mdd k = m->t == FRIT_f32 ? mx_kk(m, 0x1.715476p+0, 0x1.4ae0cp-26)
+                             : mx_kk(m, 0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56);
     mdd v = mx_two_mul(m, l.hi, k.hi);
     v.lo = mx_fma(m, l.hi, k.lo, mx_fma(m, l.lo, k.hi, v.lo));
     mdd w = mx_fast_two_sum(m, p.e, v.hi);

@@ -1,7 +1,7 @@
 /* Sine, cosine, tangent: the argument is brought to [-pi/4, pi/4] and a quadrant, then polynomials.
  *
- * Reduction. |x| below `near`: n = round(x 2/pi) and x - n pi/2 with pi/2 in three parts, of which the first difference is
- * exact (Cody and Waite 1980; fma makes full-width parts possible). Otherwise, in a branch that is taken when a lane
+ * Reduction. |x| below `near`: n = round(x 2/pi) and x - n pi/2 with pi/2 in three parts, of which the first difference
+ * is exact (Cody and Waite 1980; fma makes full-width parts possible). Otherwise, in a branch that is taken when a lane
  * needs it, Payne and Hanek 1983: the significand times the bits of 2/pi that matter, in limbs of 32 bits. */
 #include "expand_math_internal.h"
 
@@ -24,8 +24,8 @@ static reduced reduce_near(mx *m, mv x) {
     return (reduced){mx_fast_two_sum(m, s.hi, s.lo), mx_int(m, t)};
 }
 
-/* ---- Payne and Hanek, in 64-bit lanes. With |x| = M 2^e (M an integer), x / (2 pi) modulo 1 is M 2^(e-2) (2/pi) modulo 1:
- * only limbs of 2/pi from weight 2^-e on matter. */
+/* ---- Payne and Hanek, in 64-bit lanes. With |x| = M 2^e (M an integer), x / (2 pi) modulo 1 is M 2^(e-2) (2/pi)
+ * modulo 1: only limbs of 2/pi from weight 2^-e on matter. */
 enum { LIMB = 32, MOST = 6 };
 static const int64_t LOW = 0xffffffff;
 

@@ -81,7 +81,9 @@ static void print_kernels(printer *p, void *u) {
     kernels *k = u;
     for (int i = 0; i < k->n && !p->error; i++) {
         if (follows_abi(k->funcs[i])) k->symbols[i] = print_kernel(p, k->t, k->funcs[i]);
-        else p->error = arena_printf(p->a, "internal error: kernel '%s': its arguments are not the CPU's", k->funcs[i]->name);
+        else
+            p->error =
+                arena_printf(p->a, "internal error: kernel '%s': its arguments are not the CPU's", k->funcs[i]->name);
     }
 }
 

@@ -2,12 +2,12 @@
  *
  *     cpu[:NAME[+LEVEL[+EXTRA]...]]
  *
- * NAME is a processor (names.c). Alone it stands for all of the table's extensions that processor has. With a LEVEL (avx2, avx512, neon) the
- * instruction set is exactly that level and the EXTRAs named, tuned for NAME. `cpu` alone is this machine, always written
- * out with its level and extras: the canonical string.
+ * NAME is a processor (names.c). Alone it stands for all of the table's extensions that processor has. With a LEVEL
+ * (avx2, avx512, neon) the instruction set is exactly that level and the EXTRAs named, tuned for NAME. `cpu` alone is
+ * this machine, always written out with its level and extras: the canonical string.
  *
- * Kernels follow the CPU kernel ABI of docs/architecture.md. The arguments of the thread function: a pointer per buffer,
- * an i64 per symbol, a u8 pointer to scratch memory, and the i64 range of tasks. */
+ * Kernels follow the CPU kernel ABI of docs/architecture.md. The arguments of the thread function: a pointer per
+ * buffer, an i64 per symbol, a u8 pointer to scratch memory, and the i64 range of tasks. */
 #ifndef FRIT_CODEGEN_CPU_CPU_H
 #define FRIT_CODEGEN_CPU_CPU_H
 #include "codegen/target.h"

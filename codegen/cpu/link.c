@@ -59,7 +59,8 @@ static bool open_symbols(linker *l) {
         l->n_symbols = s->sh_size / sizeof *l->symbols;
         if (!l->symbols || s->sh_link >= l->header->e_shnum) return fail(l, "the symbol table is malformed");
         const Elf64_Shdr *t = &l->sections[s->sh_link];
-        if (t->sh_offset > l->size || t->sh_size > l->size - t->sh_offset) return fail(l, "the string table is malformed");
+        if (t->sh_offset > l->size || t->sh_size > l->size - t->sh_offset)
+            return fail(l, "the string table is malformed");
         l->strings = (const char *)l->file + t->sh_offset;
         l->strings_size = t->sh_size;
         return true;
@@ -95,7 +96,8 @@ static bool is_eh_frame(linker *l, const Elf64_Shdr *s) {
 
 static bool place_section(linker *l, int i) {
     const Elf64_Shdr *s = &l->sections[i];
-    if ((s->sh_flags & (SHF_WRITE | SHF_TLS)) || s->sh_type != SHT_PROGBITS) return fail(l, "the code has writable data");
+    if ((s->sh_flags & (SHF_WRITE | SHF_TLS)) || s->sh_type != SHT_PROGBITS)
+        return fail(l, "the code has writable data");
     int64_t align = s->sh_addralign ? (int64_t)s->sh_addralign : 1;
     if (align > 4096 || (align & (align - 1)) || s->sh_size > l->size) return fail(l, "a section is malformed");
     if (align > l->align) l->align = align;
@@ -127,7 +129,8 @@ static bool lay_out(linker *l) {
 }
 
 static bool symbol_place(linker *l, const Elf64_Sym *s, int64_t *at) {
-    if (s->st_shndx >= l->header->e_shnum || l->place[s->st_shndx] < 0 || s->st_value > l->sections[s->st_shndx].sh_size)
+    if (s->st_shndx >= l->header->e_shnum || l->place[s->st_shndx] < 0 ||
+        s->st_value > l->sections[s->st_shndx].sh_size)
         return fail(l, arena_printf(l->a, "the symbol '%s' is in no loaded section", symbol_name(l, s)));
     *at = l->place[s->st_shndx] + (int64_t)s->st_value;
     return true;

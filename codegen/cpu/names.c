@@ -16,7 +16,8 @@ typedef struct level_info {
 #define X86_V3 "+avx2,+bmi,+bmi2,+cx16,+f16c,+fma,+lzcnt,+movbe,+popcnt"
 static const level_info levels[CPU_LEVEL_COUNT] = {
     [CPU_AVX2] = {"avx2", X86_NEVER "-avx512f," X86_V3, 32, 16, true},
-    [CPU_AVX512] = {"avx512", X86_NEVER AVX512_NEVER X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl", 64, 32, true},
+    [CPU_AVX512] = {"avx512", X86_NEVER AVX512_NEVER X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl", 64, 32,
+                    true},
     [CPU_NEON] = {"neon", ARM_NEVER "+neon", 16, 32, false},
 };
 
@@ -81,7 +82,8 @@ static int find_name(const char *s, size_t len) {
 
 static int find_level(const char *s, size_t len, cpu_arch arch) {
     for (int i = 0; i < CPU_LEVEL_COUNT; i++)
-        if (strlen(levels[i].name) == len && !strncmp(levels[i].name, s, len) && (i == CPU_NEON) == (arch == CPU_AARCH64))
+        if (strlen(levels[i].name) == len && !strncmp(levels[i].name, s, len) &&
+            (i == CPU_NEON) == (arch == CPU_AARCH64))
             return i;
     return -1;
 }
@@ -131,11 +133,12 @@ static void fill(arena *a, const choice *c, cpu_target *t) {
     t->level = c->level < 0 ? names[c->name].level : (cpu_level)c->level;
     const level_info *l = &levels[t->level];
     bool arm = t->arch == CPU_AARCH64, generic = arm && !strcmp(names[c->name].name, "aarch64");
-    t->spec = (machine_spec){.triple = arm ? "aarch64-unknown-linux-gnu" : "x86_64-unknown-linux-gnu",
-                             .cpu = generic ? "generic" : names[c->name].name,
-                             .features = features_of(a, t->arch, t->level, c->level < 0 ? names[c->name].extras : c->extras),
-                             .vector_bits = arm ? 0 : l->vector_bytes * 8,
-                             .tiny = arm};
+    t->spec =
+        (machine_spec){.triple = arm ? "aarch64-unknown-linux-gnu" : "x86_64-unknown-linux-gnu",
+                       .cpu = generic ? "generic" : names[c->name].name,
+                       .features = features_of(a, t->arch, t->level, c->level < 0 ? names[c->name].extras : c->extras),
+                       .vector_bits = arm ? 0 : l->vector_bytes * 8,
+                       .tiny = arm};
     t->base.string = text_of(a, c);
     t->base.limits = (frit_target_limits){.vector_bytes = l->vector_bytes,
                                           .vector_registers = l->registers,
@@ -187,7 +190,8 @@ static bool choose_host(arena *a, choice *c, const char **error) {
         c->name = find_name(generic, strlen(generic));
     c->level = (int)level;
     for (int i = 0; i < N_EXTRAS; i++)
-        if (has(features, extras[i]) && (level == CPU_AVX512 || strncmp(extras[i], "avx512", 6) != 0)) c->extras |= 1u << i;
+        if (has(features, extras[i]) && (level == CPU_AVX512 || strncmp(extras[i], "avx512", 6) != 0))
+            c->extras |= 1u << i;
     return true;
 }
 
@@ -208,8 +212,9 @@ static bool choose(arena *a, const char *spec, choice *c, const char **error) {
         if (c->level < 0) c->level = find_level(s, len, arch);
         else if (extra >= 0) c->extras |= 1u << extra;
         if (c->level < 0 || (extra < 0 && find_level(s, len, arch) != c->level)) {
-            *error = arena_printf(a, "unknown feature '%.*s' of %s (a level first: %s)", (int)len, s, names[c->name].name,
-                                  arch == CPU_AARCH64 ? "neon" : "avx2 or avx512, then extras such as avx512vnni");
+            *error =
+                arena_printf(a, "unknown feature '%.*s' of %s (a level first: %s)", (int)len, s, names[c->name].name,
+                             arch == CPU_AARCH64 ? "neon" : "avx2 or avx512, then extras such as avx512vnni");
             return false;
         }
     }

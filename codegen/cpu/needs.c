@@ -7,7 +7,8 @@
 void cpu_needs(const target *t, uint32_t *arch, uint64_t *features) {
     const cpu_target *c = (const cpu_target *)t;
     *arch = c->arch == CPU_X86_64 ? FPK_ARCH_X86_64 : FPK_ARCH_AARCH64;
-    *features = c->arch != CPU_X86_64 ? UINT64_C(1) << CPU_BIT_NEON : rt_cpu_level_features(c->level == CPU_AVX512 ? 4 : 3);
+    *features =
+        c->arch != CPU_X86_64 ? UINT64_C(1) << CPU_BIT_NEON : rt_cpu_level_features(c->level == CPU_AVX512 ? 4 : 3);
     for (const char *s = strchr(c->spec.features, '+'); s; s = strchr(s + 1, '+')) {
         size_t n = strcspn(s + 1, ",");
         const char *name;

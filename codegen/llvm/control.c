@@ -1,5 +1,5 @@
-/* Structured control as basic blocks. Loops are printed rotated (the test guards the entry and stands at the bottom), so
- * that what is invariant is known to execute and can be hoisted. */
+/* Structured control as basic blocks. Loops are printed rotated (the test guards the entry and stands at the bottom),
+ * so that what is invariant is known to execute and can be hoisted. */
 #include "printer_internal.h"
 
 static LLVMBasicBlockRef new_block(printer *p, const char *name) {

@@ -110,16 +110,17 @@ LLVMValueRef narrow(printer *p, frit_dtype to, int lanes, LLVMValueRef x) {
     }
 }
 
-/* f64 to f32, rounding to odd: an inexact result has its last bit set, so that a second rounding to a type with at least
- * two bits less gives what one rounding would have given (Boldo and Melquiond, "Emulation of FMA and correctly rounded
- * sums", 2008, section 3). */
+/* f64 to f32, rounding to odd: an inexact result has its last bit set, so that a second rounding to a type with at
+ * least two bits less gives what one rounding would have given (Boldo and Melquiond, "Emulation of FMA and correctly
+ * rounded sums", 2008, section 3). */
 static LLVMValueRef f64_to_f32_odd(printer *p, LLVMValueRef x, int lanes) {
     LLVMTypeRef f64 = float_type(p, 64, lanes);
     LLVMValueRef y = LLVMBuildFPTrunc(p->b, x, float_type(p, 32, lanes), "");
     LLVMValueRef back = LLVMBuildFPExt(p->b, y, f64, ""), u = bits_of(p, y, 32, lanes);
     LLVMValueRef inexact = LLVMBuildFCmp(p->b, LLVMRealONE, back, x, "");
     LLVMValueRef even = test_k(p, LLVMIntEQ, and_k(p, u, 1), 0);
-    LLVMValueRef ax = and_k(p, bits_of(p, x, 64, lanes), INT64_MAX), aback = and_k(p, bits_of(p, back, 64, lanes), INT64_MAX);
+    LLVMValueRef ax = and_k(p, bits_of(p, x, 64, lanes), INT64_MAX),
+                 aback = and_k(p, bits_of(p, back, 64, lanes), INT64_MAX);
     LLVMValueRef less = LLVMBuildICmp(p->b, LLVMIntULT, aback, ax, "");
     LLVMValueRef odd = LLVMBuildSelect(p->b, less, add_k(p, u, 1), add_k(p, u, -1), "");
     return f32_of(p, LLVMBuildSelect(p->b, LLVMBuildAnd(p->b, inexact, even, ""), odd, u, ""), lanes);

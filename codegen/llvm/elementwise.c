@@ -1,5 +1,5 @@
-/* Elementwise ops: a table from opcode to the function that prints it. Every op is total, so integer division and shifts
- * carry the selects that make them so (LLVM drops them where an operand is a constant). */
+/* Elementwise ops: a table from opcode to the function that prints it. Every op is total, so integer division and
+ * shifts carry the selects that make them so (LLVM drops them where an operand is a constant). */
 #include "printer_internal.h"
 
 /* One application: operands x of dtype t. */
@@ -64,10 +64,18 @@ static LLVMValueRef ew_sign(ew *e) {
 }
 
 static LLVMValueRef ew_min(ew *e) {
-    return call(e, is_float(e) ? "llvm.minimum" : is_signed(e->t) ? "llvm.smin" : "llvm.umin", 2, e->x[0], e->x[1], NULL);
+    return call(e,
+                is_float(e)       ? "llvm.minimum"
+                : is_signed(e->t) ? "llvm.smin"
+                                  : "llvm.umin",
+                2, e->x[0], e->x[1], NULL);
 }
 static LLVMValueRef ew_max(ew *e) {
-    return call(e, is_float(e) ? "llvm.maximum" : is_signed(e->t) ? "llvm.smax" : "llvm.umax", 2, e->x[0], e->x[1], NULL);
+    return call(e,
+                is_float(e)       ? "llvm.maximum"
+                : is_signed(e->t) ? "llvm.smax"
+                                  : "llvm.umax",
+                2, e->x[0], e->x[1], NULL);
 }
 static LLVMValueRef ew_floor(ew *e) { return call(e, "llvm.floor", 1, e->x[0], NULL, NULL); }
 static LLVMValueRef ew_ceil(ew *e) { return call(e, "llvm.ceil", 1, e->x[0], NULL, NULL); }
@@ -88,7 +96,8 @@ static quotient divide(ew *e) {
     quotient d;
     bad = d.zero = LLVMBuildICmp(b, LLVMIntEQ, y, const_int(e->type, 0), "");
     if (is_signed(e->t)) { /* the smallest / -1: dividing by 1 gives what wraps */
-        LLVMValueRef least = LLVMBuildICmp(b, LLVMIntEQ, x, const_int(e->type, (int64_t)(UINT64_MAX << (width(e) - 1))), "");
+        LLVMValueRef least =
+            LLVMBuildICmp(b, LLVMIntEQ, x, const_int(e->type, (int64_t)(UINT64_MAX << (width(e) - 1))), "");
         LLVMValueRef minus = LLVMBuildICmp(b, LLVMIntEQ, y, const_int(e->type, -1), "");
         bad = LLVMBuildOr(b, bad, LLVMBuildAnd(b, least, minus, ""), "");
     }
@@ -106,7 +115,8 @@ static LLVMValueRef zero_if(ew *e, LLVMValueRef cond, LLVMValueRef x) {
 static LLVMValueRef below(ew *e, const quotient *d) {
     LLVMBuilderRef b = e->p->b;
     LLVMValueRef zero = const_int(e->type, 0), sign = LLVMBuildXor(b, d->r, d->divisor, "");
-    return LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntNE, d->r, zero, ""), LLVMBuildICmp(b, LLVMIntSLT, sign, zero, ""), "");
+    return LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntNE, d->r, zero, ""), LLVMBuildICmp(b, LLVMIntSLT, sign, zero, ""),
+                        "");
 }
 
 static LLVMValueRef ew_truncdiv(ew *e) {

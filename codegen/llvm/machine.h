@@ -15,9 +15,9 @@ typedef struct machine_output {
     size_t size;
 } machine_output;
 
-/* Calls print(p, u) on a fresh module, then gives the module in one form. LLVM runs on a thread of its own: when it calls
- * its fatal-error handler that thread is parked for ever, its LLVM context is given up, and the call fails like any
- * other. False: *error is arena text. Safe to call from several threads, each with its own arena. */
+/* Calls print(p, u) on a fresh module, then gives the module in one form. LLVM runs on a thread of its own: when it
+ * calls its fatal-error handler that thread is parked for ever, its LLVM context is given up, and the call fails like
+ * any other. False: *error is arena text. Safe to call from several threads, each with its own arena. */
 bool machine_run(arena *a, const machine_spec *spec, target_form form, void (*print)(printer *p, void *u), void *u,
                  machine_output *out, const char **error);
 /* Attributes of every function that is printed: CPU, vector width, no library calls, no unwinding. */

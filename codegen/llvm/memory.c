@@ -82,7 +82,8 @@ static LLVMBasicBlockRef guard(printer *p, LLVMValueRef mask, LLVMBasicBlockRef 
     return done;
 }
 
-static LLVMValueRef unguard(printer *p, LLVMBasicBlockRef done, LLVMBasicBlockRef from, LLVMValueRef x, LLVMValueRef other) {
+static LLVMValueRef unguard(printer *p, LLVMBasicBlockRef done, LLVMBasicBlockRef from, LLVMValueRef x,
+                            LLVMValueRef other) {
     if (!done) return x;
     LLVMBasicBlockRef yes = LLVMGetInsertBlock(p->b);
     LLVMBuildBr(p->b, done);
@@ -152,7 +153,8 @@ LLVMValueRef print_load(printer *p, const ir_op *op) {
         return from_memory(p, t, v);
     }
     other = as_vector(p, to_memory(p, t, lanes, other));
-    LLVMValueRef v = shim_masked_load(p->b, p->module, at_least_vector(type), at, alignment(op, t), as_vector(p, mask), other);
+    LLVMValueRef v =
+        shim_masked_load(p->b, p->module, at_least_vector(type), at, alignment(op, t), as_vector(p, mask), other);
     return from_memory(p, t, as_scalar(p, annotate(p, op, v), lanes));
 }
 

@@ -97,10 +97,12 @@ static void make_scopes(printer *p) {
     LLVMMetadataRef name = LLVMMDStringInContext2(c, p->func->name, __builtin_strlen(p->func->name));
     LLVMMetadataRef domain = LLVMMDNodeInContext2(c, &name, 1);
     int n = p->n_args;
-    LLVMMetadataRef *each = arena_array(p->a, LLVMMetadataRef, n + 1), *others = arena_array(p->a, LLVMMetadataRef, n + 1);
+    LLVMMetadataRef *each = arena_array(p->a, LLVMMetadataRef, n + 1),
+                    *others = arena_array(p->a, LLVMMetadataRef, n + 1);
     for (int i = 0; i < n; i++) {
         const char *id = arena_printf(p->a, "%s.%d", p->func->name, i);
-        each[i] = LLVMMDNodeInContext2(c, (LLVMMetadataRef[]){LLVMMDStringInContext2(c, id, __builtin_strlen(id)), domain}, 2);
+        each[i] = LLVMMDNodeInContext2(
+            c, (LLVMMetadataRef[]){LLVMMDStringInContext2(c, id, __builtin_strlen(id)), domain}, 2);
     }
     for (int i = 0; i < n; i++) {
         int k = 0;

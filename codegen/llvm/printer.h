@@ -28,8 +28,8 @@ typedef struct printer {
     LLVMValueRef *scope, *noalias; /* by root: metadata for accesses through it */
 } printer;
 
-/* Prints the body of func into fn, whose builder stands at the end of fn's entry block: args[i] is the value of argument
- * i of the body. The builder is left at the end of the last block, with no terminator. */
+/* Prints the body of func into fn, whose builder stands at the end of fn's entry block: args[i] is the value of
+ * argument i of the body. The builder is left at the end of the last block, with no terminator. */
 void printer_body(printer *p, const ir_func *func, LLVMValueRef fn, LLVMValueRef *args);
 /* The register type of a value of type t. */
 LLVMTypeRef printer_type(printer *p, ir_type t);

@@ -50,6 +50,8 @@ void print_while(printer *p, const ir_op *op);
 /* Prints the ops of blk but its terminator, which is returned. */
 const ir_op *print_block(printer *p, const ir_block *blk);
 static inline LLVMValueRef value_of(const printer *p, const ir_value *v) { return p->values[v->id]; }
-static inline LLVMValueRef operand_of(const printer *p, const ir_op *op, int i) { return value_of(p, ir_operand(op, i)); }
+static inline LLVMValueRef operand_of(const printer *p, const ir_op *op, int i) {
+    return value_of(p, ir_operand(op, i));
+}
 static inline int lanes_of(const ir_value *v) { return v->type.lanes; }
 #endif

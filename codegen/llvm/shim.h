@@ -9,8 +9,8 @@
  * road when this LLVM does not know the name: that is a bug of the caller. */
 LLVMValueRef shim_intrinsic(LLVMBuilderRef b, LLVMModuleRef m, const char *name, int n_types, LLVMTypeRef *types,
                             int n_args, LLVMValueRef *args);
-/* Masked accesses of a vector: consecutive from a pointer, or one pointer per lane. `align` is each access's own, in bytes.
- * (The alignment is an argument of the intrinsic up to LLVM 21, an attribute of its pointer from 22 on.) */
+/* Masked accesses of a vector: consecutive from a pointer, or one pointer per lane. `align` is each access's own, in
+ * bytes. (The alignment is an argument of the intrinsic up to LLVM 21, an attribute of its pointer from 22 on.) */
 LLVMValueRef shim_masked_load(LLVMBuilderRef b, LLVMModuleRef m, LLVMTypeRef t, LLVMValueRef at, unsigned align,
                               LLVMValueRef mask, LLVMValueRef other);
 LLVMValueRef shim_masked_store(LLVMBuilderRef b, LLVMModuleRef m, LLVMValueRef x, LLVMValueRef at, unsigned align,

@@ -95,7 +95,8 @@ static void expect_loop(jit_fn fn, const int64_t *range) {
 }
 
 static void test_for(void **state) {
-    static const int64_t ranges[][3] = {{0, 10, 1}, {0, 0, 1}, {5, 3, 2}, {-9, 9, 4}, {0, 7, 3}, {0, 1, 100}, {3, 11, 2}};
+    static const int64_t ranges[][3] = {{0, 10, 1}, {0, 0, 1},   {5, 3, 2}, {-9, 9, 4},
+                                        {0, 7, 3},  {0, 1, 100}, {3, 11, 2}};
     enum { N = sizeof ranges / sizeof *ranges };
     static const int unrolls[] = {0, 1, 2, 3, 4, 8};
     for (size_t u = 0; u < sizeof unrolls / sizeof *unrolls; u++) {
@@ -208,7 +209,8 @@ static void test_masked_other(void **state) {
     ir_func *f = jit_func(&j, "other", 2, (frit_dtype[]){FRIT_f32, FRIT_f32}, 0, &b);
     ir_type i8 = ir_vector(FRIT_i32, 8);
     ir_value *lane = jit_ramp(&b, ir_splat_int(&b, ir_vector(FRIT_i32, 1), 0), 8);
-    ir_value *mask = ir_binary(&b, IR_eq, ir_binary(&b, IR_and, lane, ir_splat_int(&b, i8, 1)), ir_splat_int(&b, i8, 1));
+    ir_value *mask =
+        ir_binary(&b, IR_eq, ir_binary(&b, IR_and, lane, ir_splat_int(&b, i8, 1)), ir_splat_int(&b, i8, 1));
     ir_value *four = jit_i64(&b, 4), *p = jit_buffer(f, 0);
     ir_type ptr = ir_ptr(FRIT_f32, IR_GLOBAL);
     ir_value *shifted = ir_result(ir_build(&b, IR_ptradd, 2, (ir_value *[]){p, four}, 1, &ptr), 0);

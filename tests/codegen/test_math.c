@@ -1,6 +1,6 @@
 /* The error of every transcendental function, as machine code, against the C library in long double: at most 2 units in
- * the last place for f32, 4 for f64, over arguments of all exponents, the ranges where each function changes its formula,
- * and the special values. FRIT_MATH_SAMPLES sets how many arguments each function gets (default 100000). */
+ * the last place for f32, 4 for f64, over arguments of all exponents, the ranges where each function changes its
+ * formula, and the special values. FRIT_MATH_SAMPLES sets how many arguments each function gets (default 100000). */
 #include "jit.h"
 #include "passes/expand_math.h"
 #include <float.h>
@@ -44,9 +44,23 @@ static uint64_t next_random(uint64_t *s) {
     return *s ^= *s << 17;
 }
 
-static const double specials[] = {0.0,  -0.0, 1,    -1,    2,     -2,     0.5,   -0.5,    INFINITY, -INFINITY, NAN, 3,
-                                  -3,   1e-45, -1e-45, 1e-38, 3e38, -3e38, 1e-310, 1e308, -1e308, 0.625, 0.25,  88.72284,
-                                  -103.97208, 709.782712893384, 16777216, 65536, -65536, 1e10, 1e22, 0x1p30, 0.99999994};
+static const double specials[] = {0.0,        -0.0,
+                                  1,          -1,
+                                  2,          -2,
+                                  0.5,        -0.5,
+                                  INFINITY,   -INFINITY,
+                                  NAN,        3,
+                                  -3,         1e-45,
+                                  -1e-45,     1e-38,
+                                  3e38,       -3e38,
+                                  1e-310,     1e308,
+                                  -1e308,     0.625,
+                                  0.25,       88.72284,
+                                  -103.97208, 709.782712893384,
+                                  16777216,   65536,
+                                  -65536,     1e10,
+                                  1e22,       0x1p30,
+                                  0.99999994};
 enum { N_SPECIALS = sizeof specials / sizeof *specials };
 
 /* Any bits, the ordinary range, and close to 0 or 1. */
@@ -152,8 +166,8 @@ static void run(const function *f, frit_dtype t, double allowed) {
     worst s = measure(f, t == FRIT_f32, code[1], samples() / 10);
     if (w.ulps > allowed || s.ulps > allowed) {
         worst *bad = w.ulps > allowed ? &w : &s;
-        fail_msg("%s %s: %a, %a gives %a, not %La: %g ulps", ir_op_table[f->op].name, frit_dtype_name(t), bad->x, bad->y,
-                 bad->got, bad->want, bad->ulps);
+        fail_msg("%s %s: %a, %a gives %a, not %La: %g ulps", ir_op_table[f->op].name, frit_dtype_name(t), bad->x,
+                 bad->y, bad->got, bad->want, bad->ulps);
     }
     jit_close(&j);
 }

@@ -21,11 +21,13 @@ static uint64_t next_random(uint64_t *s) {
 
 /* Numbers at the edges, any bits at all, and small numbers. */
 static void fill(frit_dtype t, void *buf, uint64_t *seed) {
-    static const double floats[] = {0.0,  -0.0, 1,      -1,      0.5,     1.5,     2.5,      -2.5,     INFINITY, -INFINITY,
-                                    NAN,  3,    1e-40,  -1e-40,  1e-310,  65504,   65520,    448,      464,      57344,
-                                    61440, 1e30, -1e30, 1e300,  2147483647, -2147483649.0, 4294967295.5, 1.8e19, 9.3e18, 0.1};
-    static const int64_t ints[] = {0, 1, -1, 2, -2, 7, 8, 15, 16, 31, 32, 63, 64, -8, -128, 127, 255, 256, 32767, -32768,
-                                   65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN, 3, -3, 5, 100};
+    static const double floats[] = {
+        0.0,   -0.0, 1,     -1,     0.5,        1.5,           2.5,          -2.5,   INFINITY, -INFINITY,
+        NAN,   3,    1e-40, -1e-40, 1e-310,     65504,         65520,        448,    464,      57344,
+        61440, 1e30, -1e30, 1e300,  2147483647, -2147483649.0, 4294967295.5, 1.8e19, 9.3e18,   0.1};
+    static const int64_t ints[] = {
+        0,   1,   -1,  2,     -2,     7,     8,         15,        16,         31,        32,        63, 64, -8, -128,
+        127, 255, 256, 32767, -32768, 65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN, 3,  -3, 5,  100};
     bool is_float = frit_dtype_is_float(t);
     for (int i = 0; i < N; i++) {
         uint64_t r = next_random(seed), pick = r >> 8;
@@ -74,8 +76,9 @@ static void explain(const op_case *c, const scalar *x, scalar got, scalar want) 
     char text[256];
     int k = 0;
     for (int i = 0; i < n_operands(c); i++)
-        k += frit_dtype_is_float(operand_type(c, i)) ? snprintf(text + k, sizeof text - (size_t)k, " %a", x[i].f)
-                                                     : snprintf(text + k, sizeof text - (size_t)k, " %lld", (long long)x[i].i);
+        k += frit_dtype_is_float(operand_type(c, i))
+                 ? snprintf(text + k, sizeof text - (size_t)k, " %a", x[i].f)
+                 : snprintf(text + k, sizeof text - (size_t)k, " %lld", (long long)x[i].i);
     if (frit_dtype_is_float(c->out))
         fail_msg("%s %s -> %s, %d lanes:%s gives %a, not %a", ir_op_table[c->op].name, frit_dtype_name(c->in),
                  frit_dtype_name(c->out), c->lanes, text, got.f, want.f);

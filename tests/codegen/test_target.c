@@ -180,7 +180,8 @@ static Elf64_Sym *find_data_symbol(char *o) {
         if (s[i].sh_type != SHT_SYMTAB) continue;
         Elf64_Sym *v = (Elf64_Sym *)(o + s[i].sh_offset);
         for (size_t k = 1; k < s[i].sh_size / sizeof *v; k++)
-            if (v[k].st_shndx < h->e_shnum && !(s[v[k].st_shndx].sh_flags & SHF_EXECINSTR) && v[k].st_shndx) return &v[k];
+            if (v[k].st_shndx < h->e_shnum && !(s[v[k].st_shndx].sh_flags & SHF_EXECINSTR) && v[k].st_shndx)
+                return &v[k];
     }
     return NULL;
 }
