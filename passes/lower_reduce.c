@@ -150,9 +150,8 @@ static void step_at(lower *l, lower_stage *s, int k, ir_value **acc, const int *
 void lower_reduce_step(lower *l, lower_stage *s, const ir_block *b) {
     int p[IR_MAX_RANK] = {0}, depth;
     uint32_t all = (UINT32_C(1) << s->n) - 1;
-    ir_value *mask = NULL;
-    if (s->rest && reduces_lanes(s)) mask = lower_lanes_below(l, sym_sub(l->syms, s->rest, s->base[s->vector]), &depth);
     do {
+        ir_value *mask = reduces_lanes(s) ? lower_rest_mask(l, s, p, &depth) : NULL;
         ir_value **acc = s->acc + lower_position(s, s->acc_axes, s->acc_count, p);
         for (int k = 0; k < s->n_terms; k++) {
             step_at(l, s, k, acc, p, mask);

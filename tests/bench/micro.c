@@ -148,7 +148,7 @@ static code *softmax(void) {
     reduce(&p, 1, &v, (int64_t[]){IR_MAX}, NULL, &r);
     wr(&p, top, r, SYMS(zero));
     end_stage(&p);
-    stage(&p, SYMS(j2), &n, 1, (int64_t[]){32}, 0);
+    stage(&p, SYMS(j2), &n, 1, (int64_t[]){16}, 0);
     wr(&p, e, ir_unary(&p.b, IR_exp, bin(&p, IR_sub, rd(&p, x, SYMS(i, j2)), rd(&p, top, SYMS(zero)))), SYMS(j2));
     end_stage(&p);
     stage(&p, SYMS(j4), &n, 0, (int64_t[]){32}, 0);

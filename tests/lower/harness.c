@@ -223,7 +223,7 @@ int code_ints(code *k, const dim_value *dims, int64_t *ints) {
 }
 
 void run(code *k, const memory *bufs, int n_bufs, const dim_value *dims, int pieces) {
-    void *pointers[16];
+    void *pointers[64];
     int64_t ints[32], tasks = code_eval(k, k->info.tasks, dims), bytes = code_eval(k, k->info.scratch_bytes, dims);
     for (int i = 0; i < n_bufs; i++) pointers[i] = bufs[i].p;
     code_ints(k, dims, ints);
