@@ -80,6 +80,9 @@ enum { MAX_ROUNDS = 6 };
 static void tidy(pass_ctx *c, ir_func *f) {
     for (int round = 0; round < MAX_ROUNDS; round++) {
         bool changed = pass_run(c, PASS_canonicalize, f);
+        changed |= pass_run(c, PASS_fold, f);
+        changed |= pass_run(c, PASS_simplify, f);
+        changed |= pass_run(c, PASS_control, f);
         changed |= pass_run(c, PASS_cse, f);
         changed |= pass_run(c, PASS_dce, f);
         if (!changed) return;
@@ -88,6 +91,7 @@ static void tidy(pass_ctx *c, ir_func *f) {
 
 static void tensor_func(pass_ctx *c, ir_func *f) {
     pass_run(c, PASS_dce, f);
+    pass_run(c, PASS_state, f);
     tidy(c, f);
     if (pass_run(c, PASS_contract, f)) tidy(c, f);
     if (pass_run(c, PASS_contract, f)) tidy(c, f); /* sums that the first run has made smaller */
