@@ -1,0 +1,3 @@
+#include "matrix.h"
+
+void matrix_indexed(matrix *m) {}
