@@ -286,9 +286,9 @@ static int bind_param(feeder *s, int i) {
     return s->x->bind(s->x, s->c, i, a);
 }
 
-static int bind_params(feeder *s) {
-    int made = 0;
-    for (int i = 0; i < s->info->n_params; i++) { /* dims that files tell come first */
+/* Dims that weight files tell; then those of inputs, made up where nothing tells them. */
+static void learn_dims(feeder *s) {
+    for (int i = 0; i < s->info->n_params; i++) {
         int at = weights_find(s->m->weights, s->info->params[i].name);
         if (at < 0)
             continue;
@@ -296,6 +296,12 @@ static int bind_params(feeder *s) {
         for (int d = 0; d < t->rank && t->rank == s->info->params[i].rank; d++)
             learn(s, s->info->params[i].dims[d], t->dims[d]);
     }
+    for (int i = 0; i < s->info->n_inputs; i++)
+        learn_dims_of(s, &s->info->inputs[i]);
+}
+
+static int bind_params(feeder *s) {
+    int made = 0;
     for (int i = 0; i < s->info->n_params; i++) {
         int status = bind_param(s, i);
         if (status != EXIT_DONE)
@@ -364,8 +370,10 @@ int feed_make(cli *c, model *m, exec *x, uint64_t seed, int n_sizes, const frit_
     int status = set_dims(&s, n_sizes, sizes);
     if (status == EXIT_DONE)
         status = give_inputs(&s);
-    if (status == EXIT_DONE)
+    if (status == EXIT_DONE) {
+        learn_dims(&s);
         status = bind_params(&s);
+    }
     for (int i = 0; i < info->n_inputs && status == EXIT_DONE; i++)
         status = make_input(&s, i);
     if (status == EXIT_DONE)
