@@ -52,6 +52,20 @@ static val logical(elab *e, const call_site *c, val *a, ir_combine how) {
 val b_any(elab *e, const call_site *c, val *a) { return logical(e, c, a, IR_ANY); }
 val b_all(elab *e, const call_site *c, val *a) { return logical(e, c, a, IR_ALL); }
 
+/* The number of elements along some axes, as a scalar of dtype t. A product of symbolic dims that has too many terms to
+ * be written out is computed in the program. */
+static val element_count(elab *e, const call_site *c, val x, int n, const int *axes, frit_dtype t) {
+    sym_t count = sym_const(e->s, 1);
+    for (int i = 0; i < n; i++)
+        count = sym_mul(e->s, count, el_dims(x)[axes[i]]);
+    if (!sym_is_invalid(count))
+        return el_tensor(e, v_int(count), t, c->span);
+    val r = el_tensor(e, v_consti(e, 1), t, c->span);
+    for (int i = 0; i < n; i++)
+        r = el_binary(e, IR_mul, r, el_tensor(e, v_int(el_dims(x)[axes[i]]), t, c->span), c->span);
+    return r;
+}
+
 /* Summed and divided in f32 at least; the result has x's dtype unless dtype says otherwise. */
 val b_mean(elab *e, const call_site *c, val *a) {
     frit_dtype t;
@@ -65,14 +79,12 @@ val b_mean(elab *e, const call_site *c, val *a) {
         return el_fail(e, r);
     }
     frit_dtype sum_t = t == FRIT_f64 ? FRIT_f64 : FRIT_f32;
-    sym_t count = sym_const(e->s, 1);
-    for (int i = 0; i < n; i++)
-        count = sym_mul(e->s, count, el_dims(a[0])[axes[i]]);
+    val x = a[0];
     a[0] = el_cast(e, a[0], sum_t, c->span);
     val s = reduce(e, c, a, IR_SUM, sum_t);
     if (s.kind != V_TENSOR)
         return s;
-    val mean = el_binary(e, IR_div, s, el_tensor(e, v_int(count), sum_t, c->span), c->span);
+    val mean = el_binary(e, IR_div, s, element_count(e, c, x, n, axes, sum_t), c->span);
     return mean.kind == V_TENSOR ? el_cast(e, mean, t, c->span) : mean;
 }
 

@@ -11,7 +11,7 @@ static bool int_input(elab *e, const ast_decl *p, arg *a) {
     sym_t s = sym_var(e->s, p->name.text, SYM_INT, NULL, NULL);
     ir_value *x = ir_block_add_arg(e->m, e->func->body, ir_scalar(FRIT_i64), p->name.text);
     vec_push(e->m->arena, &e->m->symbols, s);
-    e->arg_syms[x->index] = s;
+    e->func->arg_syms[x->index] = s;
     *a = (arg){v_int(s), p->span, NULL};
     return true;
 }
@@ -98,7 +98,7 @@ bool el_model(elab *e, const fn_ref *f) {
     e->func = ir_func_new(e->m, arena_strdup(e->m->arena, fn->name.text), IR_LEVEL_TENSOR);
     e->func->doc = f->doc ? arena_strdup(e->m->arena, f->doc) : NULL;
     e->func->span = fn->name.span;
-    e->arg_syms = e->func->arg_syms = arena_array(e->m->arena, sym_t, fn->params.len + 1);
+    e->func->arg_syms = arena_array(e->m->arena, sym_t, fn->params.len + 1);
     e->b = ir_builder_at_end(e->m, e->func->body);
     arg *args = arena_array(e->a, arg, fn->params.len + 1);
     /* The signature is elaborated once to make the inputs, and again as a call that binds its names to them. */
