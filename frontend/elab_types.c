@@ -38,7 +38,9 @@ void el_check(elab *e, const char *op, sym_t lhs, sym_t rhs, const char *text, i
         if (c->lhs == lhs && c->rhs == rhs && !strcmp(c->op, op))
             return;
     }
-    ir_check c = {op, lhs, rhs, text ? arena_strdup(e->m->arena, text) : NULL, el_at(e, at)};
+    if (!text || !*text)
+        text = arena_printf(e->a, "%s %s %s", sym_print(e->a, lhs), op, sym_print(e->a, rhs));
+    ir_check c = {op, lhs, rhs, arena_strdup(e->m->arena, text), el_at(e, at)};
     vec_push(e->m->arena, &e->m->checks, c);
 }
 
