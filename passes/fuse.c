@@ -37,6 +37,8 @@ typedef struct fuser {
     int n_ids;
     VEC(group) groups;
     int *seen, stamp; /* per group: the last path search that met it */
+    int *seen_node, node_stamp; /* per node: the last walk that passed through it as an inline op */
+    int *walked, walk;          /* the same for walks toward producers */
     int next_name;
 } fuser;
 
@@ -52,8 +54,7 @@ static bool is_fixed(const ir_op *op) {
     case IR_while:
     case IR_yield:
     case IR_return:
-    case IR_kernel:
-    case IR_random: return true;
+    case IR_kernel: return true;
     case IR_constant: return !ir_splat_value(ir_result(op, 0), &d);
     default: return false;
     }
@@ -140,10 +141,29 @@ static void add_value(fuser *f, ir_value ***data, int *len, int *cap, ir_value *
 
 static int by_node(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
+/* Someone other than groups a and b reads v, directly or through inline ops. */
+static bool read_outside(fuser *f, const ir_value *v, int a, int b) {
+    VEC(const ir_value *) todo = {0};
+    vec_push(f->scratch, &todo, v);
+    int walk = ++f->walk;
+    for (int t = 0; t < todo.len; t++)
+        for (const ir_use *u = todo.data[t]->uses; u; u = u->next) {
+            if (u->user->parent != f->block || u->user->n_results == 0) return true;
+            int n = node_index(f, ir_result(u->user, 0));
+            if (f->nodes[n].group < 0) {
+                if (f->walked[n] == walk) continue;
+                f->walked[n] = walk;
+                vec_push(f->scratch, &todo, ir_result(f->nodes[n].op, 0));
+            } else if (!in_either(f, n, a, b)) return true;
+        }
+    return false;
+}
+
 /* Collects what groups a and b (b < 0: only a) would be as one kernel. */
 static io collect(fuser *f, int a, int b) {
     io r = {0};
     VEC(int) list = {0};
+    int walk = ++f->walk;
     for (int k = 0; k < 2; k++) {
         int g = k ? b : a;
         if (g < 0) continue;
@@ -156,9 +176,8 @@ static io collect(fuser *f, int a, int b) {
             int n = node_index(f, v);
             if (n >= 0 && in_either(f, n, a, b)) continue;
             if (n >= 0 && f->nodes[n].group < 0) {
-                bool known = false;
-                for (int j = 0; j < list.len && !known; j++) known = list.data[j] == n;
-                if (!known) vec_push(f->scratch, &list, n);
+                if (f->walked[n] != walk) vec_push(f->scratch, &list, n);
+                f->walked[n] = walk;
                 continue;
             }
             add_value(f, &r.inputs.data, &r.inputs.len, &r.inputs.cap, v);
@@ -172,26 +191,7 @@ static io collect(fuser *f, int a, int b) {
         for (int k = 0; k < op->n_results; k++) {
             ir_value *v = ir_result(op, k);
             bool outside = op->code == IR_compact && k == 1; /* the length binds a dim: it is always stored */
-            for (ir_use *u = v->uses; u && !outside; u = u->next) {
-                if (u->user->parent != f->block || u->user->n_results == 0) outside = true;
-                else {
-                    int n = node_index(f, ir_result(u->user, 0));
-                    if (f->nodes[n].group < 0) { /* an inline reader: outside if any of its own readers is */
-                        VEC(int) todo = {0};
-                        vec_push(f->scratch, &todo, n);
-                        for (int t = 0; t < todo.len && !outside; t++)
-                            for (ir_use *w = ir_result(f->nodes[todo.data[t]].op, 0)->uses; w && !outside; w = w->next) {
-                                if (w->user->parent != f->block || w->user->n_results == 0) outside = true;
-                                else {
-                                    int j = node_index(f, ir_result(w->user, 0));
-                                    if (f->nodes[j].group < 0) vec_push(f->scratch, &todo, j);
-                                    else outside = !in_either(f, j, a, b);
-                                }
-                            }
-                    } else outside = !in_either(f, n, a, b);
-                }
-            }
-            if (outside) add_value(f, &r.outputs.data, &r.outputs.len, &r.outputs.cap, v);
+            if (outside || read_outside(f, v, a, b)) add_value(f, &r.outputs.data, &r.outputs.len, &r.outputs.cap, v);
         }
     }
     return r;
@@ -288,14 +288,22 @@ static int last_node(const fuser *f, int g) {
     return p->ops.data[p->ops.len - 1];
 }
 
-/* Calls visit(f, u, group) for each group that reads a value of op, through inline ops. */
+/* Whether a walk meets inline node n for the first time. */
+static bool first_visit(fuser *f, int n) {
+    if (f->seen_node[n] == f->node_stamp) return false;
+    f->seen_node[n] = f->node_stamp;
+    return true;
+}
+
+/* Calls visit(f, u, group) for each group that reads a value of op, through inline ops. Inline ops that this walk has
+ * passed are not entered again: whoever starts a walk advances node_stamp. */
 static bool each_reader(fuser *f, const ir_op *op, bool (*visit)(fuser *, void *, int), void *u) {
     for (int k = 0; k < op->n_results; k++)
         for (ir_use *use = op->results[k].uses; use; use = use->next) {
             int n = node_of_user(f, use->user);
             if (n < 0) continue;
             int g = f->nodes[n].group;
-            if (g >= 0 ? !visit(f, u, g) : !each_reader(f, f->nodes[n].op, visit, u)) return false;
+            if (g >= 0 ? !visit(f, u, g) : first_visit(f, n) && !each_reader(f, f->nodes[n].op, visit, u)) return false;
         }
     return true;
 }
@@ -326,6 +334,7 @@ static void search(fuser *f, path_search *s, int g) {
 static bool indirect_path(fuser *f, int from, int to) {
     path_search s = {from, to, last_node(f, to), false};
     f->stamp++;
+    f->node_stamp++;
     f->seen[from] = f->stamp;
     VEC(int) direct = {0};
     /* start behind the direct readers of `from`, without stepping onto `to` itself */
@@ -338,10 +347,11 @@ static bool indirect_path(fuser *f, int from, int to) {
                 if (n >= 0) vec_push(f->scratch, &direct, n);
             }
     }
-    for (int i = 0; i < direct.len && !s.found; i++) {
+    for (int i = 0; i < direct.len && !s.found; i++) { /* grows */
         int n = direct.data[i], g = f->nodes[n].group;
         if (g == from || g == to) continue;
         if (g < 0) { /* inline: its readers are direct readers too */
+            if (!first_visit(f, n)) continue;
             for (ir_use *use = ir_result(f->nodes[n].op, 0)->uses; use; use = use->next)
                 if (node_of_user(f, use->user) >= 0) vec_push(f->scratch, &direct, node_of_user(f, use->user));
             continue;
@@ -392,19 +402,23 @@ static int producer_to_join(fuser *f, const ir_op *op) {
     return best;
 }
 
-static bool depends_on(fuser *f, const ir_op *op, int g, int depth) {
-    /* some operand that is not in g needs g */
+/* Some operand of op that is not in g needs g. */
+static bool needs_group(fuser *f, const ir_op *op, int g, int walk) {
     for (int i = 0; i < op->n_operands; i++) {
         int n = node_index(f, ir_operand(op, i));
         if (n < 0) continue;
         int h = f->nodes[n].group;
         if (h == g) continue;
         if (h < 0) {
-            if (depth < 60 && depends_on(f, f->nodes[n].op, g, depth + 1)) return true;
+            if (f->walked[n] != walk) {
+                f->walked[n] = walk;
+                if (needs_group(f, f->nodes[n].op, g, walk)) return true;
+            }
             continue;
         }
         path_search s = {g, h, last_node(f, h), false};
         f->stamp++;
+        f->node_stamp++;
         f->seen[g] = f->stamp;
         search(f, &s, g);
         if (s.found) return true;
@@ -416,7 +430,7 @@ static void join_epilogue(fuser *f, int at) {
     const ir_op *op = f->nodes[at].op;
     int g = producer_to_join(f, op);
     int own = new_group(f, at, false);
-    if (g < 0 || f->o->mode == FUSE_OP || f->groups.data[own].special || depends_on(f, op, g, 0)) return;
+    if (g < 0 || f->o->mode == FUSE_OP || f->groups.data[own].special || needs_group(f, op, g, ++f->walk)) return;
     const char *why = NULL;
     io k = collect(f, own, g);
     if (k.outputs.len > MAX_OUTPUTS) return;
@@ -463,6 +477,7 @@ static void merge_backward(fuser *f) {
         group *p = &f->groups.data[a];
         if (p->fixed || p->dead) continue;
         readers r = {0};
+        f->node_stamp++;
         for (int i = 0; i < p->ops.len; i++) each_reader(f, f->nodes[p->ops.data[i]].op, add_reader, &r);
         for (int i = 0; i < r.n; i++)
             if (try_merge(f, a, r.g[i])) break;
@@ -479,6 +494,7 @@ static bool has_contract(const fuser *f, int g) {
 static bool connected(fuser *f, int a, int b) {
     path_search s = {a, b, last_node(f, b), false};
     f->stamp++;
+    f->node_stamp++;
     f->seen[a] = f->stamp;
     search(f, &s, a);
     return s.found;
@@ -493,6 +509,7 @@ static void merge_siblings(fuser *f) {
             ir_value *v = kb.inputs.data[i];
             if (v->op && (v->op->code == IR_param || v->op->code == IR_constant)) continue;
             readers r = {0};
+            f->node_stamp++;
             for (ir_use *u = v->uses; u && r.n < 60; u = u->next) {
                 int n = node_of_user(f, u->user);
                 if (n < 0) continue;
@@ -628,6 +645,8 @@ static bool fuse_block(ir_module *m, ir_block *block, const fuse_options *o, are
         op->mark = 0;
     }
     f.seen = arena_array(scratch, int, f.n_nodes + 1);
+    f.seen_node = arena_array(scratch, int, f.n_nodes + 1);
+    f.walked = arena_array(scratch, int, f.n_nodes + 1);
     for (i = 0; i < f.n_nodes; i++) {
         const ir_op *op = f.nodes[i].op;
         if (is_fixed(op)) new_group(&f, i, true);

@@ -173,12 +173,18 @@ static ir_value *behind_views(region *r, ir_value *v) {
     return v;
 }
 
-static bool choose_keep(region *r) {
-    bool changed = false;
-    int n_values = 0;
+/* More than any value id of the region. */
+static int id_bound(const region *r) {
+    int n = 0;
     for (int k = 0; k < r->n_ops; k++)
         for (int j = 0; j < r->ops[k]->n_results; j++)
-            if (ir_result(r->ops[k], j)->id >= n_values) n_values = ir_result(r->ops[k], j)->id + 1;
+            if (ir_result(r->ops[k], j)->id >= n) n = ir_result(r->ops[k], j)->id + 1;
+    return n;
+}
+
+static bool choose_keep(region *r) {
+    bool changed = false;
+    int n_values = id_bound(r);
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind != NEST_CONTRACT) continue;
@@ -531,13 +537,20 @@ static bool place_all(region *r) {
 }
 
 /* ---- Epilogues --------------------------------------------------------------------------------------------------- */
-static bool reads_late_nest(region *r, ir_value *v, int limit, int except, int depth) {
-    if (!region_inside(r, v) || depth > MAX_DEPTH) return false;
-    for (int i = 0; i < r->nests.len; i++)
-        if (r->nests.data[i].v == v) return i > limit && i != except;
-    for (int k = 0; k < v->op->n_operands; k++)
-        if (reads_late_nest(r, ir_operand(v->op, k), limit, except, depth + 1)) return true;
-    return false;
+/* The latest nest, in order, that v is or is computed from. -1: none. */
+static int latest_nest(region *r, const ir_value *v, int *memo, int n_values) {
+    enum { UNKNOWN = 0, OFFSET = 2 }; /* memo holds the answer + OFFSET */
+    if (!region_inside(r, v)) return -1;
+    if (v->id < n_values && memo[v->id] != UNKNOWN) return memo[v->id] - OFFSET;
+    int latest = -1;
+    for (int i = 0; i < r->nests.len && latest < 0; i++)
+        if (r->nests.data[i].v == v) latest = i;
+    for (int k = 0; k < v->op->n_operands && !(latest >= 0 && r->nests.data[latest].v == v); k++) {
+        int n = latest_nest(r, ir_operand(v->op, k), memo, n_values);
+        if (n > latest) latest = n;
+    }
+    if (v->id < n_values) memo[v->id] = latest + OFFSET;
+    return latest;
 }
 
 static bool same_loops(const nest *a, const nest *b) {
@@ -569,18 +582,19 @@ static bool covers(region *r, const nest *n, const nest *q) {
 /* The map nest that can be computed in n's epilogue: it reads n element for element, and everything else that it reads
  * is ready before n. */
 static void merge_epilogues(region *r) {
+    int n_values = id_bound(r), *memo = arena_array(r->x.scratch, int, n_values);
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind == NEST_MAP || !n->read_at) continue;
         for (int q = i + 1; q < r->nests.len; q++) {
             nest *m = &r->nests.data[q];
             if (m->kind != NEST_MAP || m->merged >= 0) continue;
-            bool reads = false, late = false;
+            int latest = -1;
             for (int k = 0; k < m->v->op->n_operands; k++) {
-                late |= reads_late_nest(r, ir_operand(m->v->op, k), i, -1, 0);
-                reads |= reads_late_nest(r, ir_operand(m->v->op, k), i - 1, -1, 0);
+                int l = latest_nest(r, ir_operand(m->v->op, k), memo, n_values);
+                if (l > latest) latest = l;
             }
-            if (!reads || late) continue;
+            if (latest != i) continue; /* i is the last that it waits for */
             bool ok = same_loops(n, m);
             if (!ok && n->n_readers == 1 && n->last_reader == q && !n->output && covers(r, n, m)) {
                 for (int d = 0; d < n->rank; d++) { /* n runs on its reader's variables */

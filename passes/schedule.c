@@ -42,11 +42,12 @@ static bool in_block(const ir_block *b, const ir_value *v) { return v->op && v->
 
 /* Marks the loops (reductions, contractions) that v needs with the component's number; a loop that has another
  * component's number makes the two one. */
-static void collect_loops(ir_block *b, ir_value *v, int comp, int *parent, int depth) {
+static void collect_loops(ir_block *b, ir_value *v, int comp, int *parent, bool *has_loops, int depth) {
     if (!in_block(b, v) || depth > 4000) return;
     ir_op *op = v->op;
     bool loops = op->code == IR_reduce || op->code == IR_contract;
     if (op->mark == comp + 1) return;
+    if (loops) has_loops[comp] = true;
     if (loops && op->mark) {
         int r = op->mark - 1, c = comp;
         while (parent[r] != r) r = parent[r];
@@ -54,15 +55,7 @@ static void collect_loops(ir_block *b, ir_value *v, int comp, int *parent, int d
         parent[r] = c;
     }
     op->mark = comp + 1;
-    for (int i = 0; i < op->n_operands; i++) collect_loops(b, ir_operand(op, i), comp, parent, depth + 1);
-}
-
-static bool has_loops(ir_block *b, ir_value *v, int depth) {
-    if (!in_block(b, v) || depth > 400) return false;
-    if (v->op->code == IR_reduce || v->op->code == IR_contract) return true;
-    for (int i = 0; i < v->op->n_operands; i++)
-        if (has_loops(b, ir_operand(v->op, i), depth + 1)) return true;
-    return false;
+    for (int i = 0; i < op->n_operands; i++) collect_loops(b, ir_operand(op, i), comp, parent, has_loops, depth + 1);
 }
 
 static bool same_dims(ir_type a, ir_type b) {
@@ -75,16 +68,18 @@ static int find_root(int *parent, int i) {
 }
 
 /* comp[i]: which grid stored value i belongs to. */
-static void find_components(ir_block *b, const sched_out *out, int n, int *comp) {
+static void find_components(sched *s, const sched_out *out, int n, int *comp) {
+    ir_block *b = s->block;
+    bool *has_loops = arena_array(s->scratch, bool, n + 1);
     for (int i = 0; i < n; i++) comp[i] = i;
     for (ir_op *op = b->first; op; op = op->next) op->mark = 0;
     for (int i = 0; i < n; i++)
-        if (in_block(b, out[i].v) && !sched_is_special(out[i].v->op)) collect_loops(b, out[i].v, i, comp, 0);
+        if (in_block(b, out[i].v) && !sched_is_special(out[i].v->op)) collect_loops(b, out[i].v, i, comp, has_loops, 0);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < i; j++) {
             ir_value *x = out[i].v, *y = out[j].v;
             bool pointwise = in_block(b, x) && in_block(b, y) && !sched_is_special(x->op) && !sched_is_special(y->op);
-            if (pointwise && same_dims(x->type, y->type) && !has_loops(b, x, 0) && !has_loops(b, y, 0))
+            if (pointwise && same_dims(x->type, y->type) && !has_loops[i] && !has_loops[j])
                 comp[find_root(comp, i)] = find_root(comp, j);
         }
     for (int i = 0; i < n; i++) comp[i] = find_root(comp, i);
@@ -131,7 +126,7 @@ static bool schedule_outputs(sched *s) {
     sched_out *out;
     int n = stored_values(s, &out);
     int *comp = arena_array(s->scratch, int, n + 1);
-    find_components(s->block, out, n, comp);
+    find_components(s, out, n, comp);
     for (int root = 0; root < n; root++) {
         if (comp[root] != root) continue;
         sched_out *members = arena_array(s->scratch, sched_out, n);
