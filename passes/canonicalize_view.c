@@ -44,7 +44,7 @@ static bool compose_pad(rewriter *r, mapping *p) {
     ir_get_syms(pad, IR_ATTR_hi, &hi);
     if (!splat_of(ir_operand(pad, 1), &f)) return false;
     double fill = is_float_type(p->x->type) ? f.f : (double)f.i;
-    if (fill != p->fill && !mapping_in_range(r, p)) return false;
+    if (memcmp(&fill, &p->fill, sizeof fill) && !mapping_in_range(r, p)) return false;
     if (!is_float_type(p->x->type) && (f.i > INT64_C(1) << 53 || f.i < -(INT64_C(1) << 53))) return false;
     for (int i = 0; i < n; i++)
         if (!sym_prove_ge0(r->s, lo[i]) || !sym_prove_ge0(r->s, hi[i])) return false;

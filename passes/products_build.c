@@ -313,6 +313,12 @@ static bool has_long_axes(const products *p) {
 
 static bool narrow(frit_dtype t) { return frit_dtype_is_float(t) && frit_dtype_bits(t) < 32; }
 
+/* What the sum is kept in until outer factors have been applied. */
+static frit_dtype accumulator(frit_dtype in, frit_dtype out) {
+    if (!frit_dtype_is_float(in)) return out;
+    return in == FRIT_f64 || out == FRIT_f64 ? FRIT_f64 : FRIT_f32;
+}
+
 ir_value *products_build(rewriter *r, products *p) {
     for (int i = 0; i < p->n_factors && !inside(p); i++)
         if (!p->f[i].divides) p->f[i].outside = false;
@@ -328,7 +334,7 @@ ir_value *products_build(rewriter *r, products *p) {
     if (is_float && r->exact && g.n == 1 && p->op->code == IR_contract) return NULL; /* a sum of one -0 is +0 */
 
     frit_dtype out = (frit_dtype)ir_result(p->op, 0)->type.dtype;
-    build w = {.r = r, .p = p, .b = &r->at, .sum_dtype = same || !narrow(out) ? out : FRIT_f32};
+    build w = {.r = r, .p = p, .b = &r->at, .sum_dtype = same ? out : accumulator(p->dtype, out)};
     int n_axes = p->n_axes;
     term t = product_of(&w, g.set[0]);
     if (g.n == 2) t = contract_terms(&w, t, product_of(&w, g.set[1]));
