@@ -233,8 +233,8 @@ static bool call(interp *it, const ir_op *op, node **in, node **out) {
             return interp_fail(it, INTERP_BAD_IR, "%s uses a value that is not defined", ir_op_table[op->code].name);
         in[i] = node_keep(it->env[v->id]);
     }
-    for (int i = 0; i < op->n_operands; i++)
-        if (it->last_use[ir_operand(op, i)->id] == op) forget(it, ir_operand(op, i));
+    for (int i = 0; i < op->n_operands; i++) /* ops nested in this one may read an operand too */
+        if (op->n_blocks == 0 && it->last_use[ir_operand(op, i)->id] == op) forget(it, ir_operand(op, i));
     return f(it, op, in, out);
 }
 
@@ -247,6 +247,8 @@ static bool execute(interp *it, const ir_op *op) {
         if (ok && (ok = enter(it, op, ir_result(op, i), out[i]))) continue;
         node_release(it, out[i]);
     }
+    for (int i = 0; i < op->n_operands; i++)
+        if (it->last_use[ir_operand(op, i)->id] == op) forget(it, ir_operand(op, i));
     /* values of outer blocks that only ops nested in this one used */
     for (int b = 0; b < op->n_blocks; b++)
         for (const ir_op *o = op->blocks[b]->first; o; o = o->next)
