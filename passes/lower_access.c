@@ -12,7 +12,8 @@ static sym_t flat_index(lower *l, const ir_op *op) {
     int n = ir_get_syms(op, IR_ATTR_map, &map);
     if (n != t.rank) lower_fail(op, "map and buffer differ in rank");
     sym_t flat = sym_const(l->syms, 0);
-    for (int i = 0; i < n; i++) flat = sym_add(l->syms, sym_mul(l->syms, flat, t.dims[i]), map[i]);
+    for (int i = 0; i < n; i++)
+        flat = sym_add(l->syms, sym_mul(l->syms, flat, lower_opaque(l, t.dims[i])), map[i]);
     return flat;
 }
 

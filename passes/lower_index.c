@@ -166,6 +166,18 @@ static ir_value *emit(lower *l, sym_t e) {
 
 ir_value *lower_index(lower *l, sym_t e) { return emit(l, e); }
 
+sym_t lower_opaque(lower *l, sym_t e) {
+    if (sym_is_const(e, NULL) || sym_is_var(e)) return e;
+    for (int i = 0; i < l->opaque.len; i++)
+        if (l->opaque.data[i].e == e) return l->opaque.data[i].var;
+    int depth = lower_depth(l, e);
+    if (depth > 0) return e; /* its variable would outlive it */
+    lower_alias a = {e, sym_var(l->syms, "dim", SYM_DIM, NULL, NULL)};
+    lower_bind(l, a.var, lower_index(l, e), depth);
+    vec_push(l->scratch, &l->opaque, a);
+    return a.var;
+}
+
 /* ---- Predicates ---- */
 ir_value *lower_and(lower *l, ir_value *x, int xd, ir_value *y, int yd, int *depth) {
     *depth = xd > yd ? xd : yd;

@@ -22,6 +22,10 @@ typedef struct lower_memo {
     ir_value *v;
 } lower_memo;
 
+typedef struct lower_alias {
+    sym_t e, var;
+} lower_alias;
+
 typedef struct lower {
     ir_module *m;   /* where the func is made */
     arena *scratch; /* freed after the lowering */
@@ -31,6 +35,7 @@ typedef struct lower {
     int depth, next_serial;
     lower_memo *memo;
     int memo_size, memo_count;
+    VEC(lower_alias) opaque;
     sym_t lane; /* stands for the lane number inside index expressions */
     int lanes;  /* of the stage being lowered */
     struct lower_val *vals; /* by id of the tile program's values */
@@ -74,6 +79,8 @@ int lower_depth(lower *l, sym_t e);
 /* The value of e as i64, placed in the scope lower_depth(e): a vector of l->lanes if e uses l->lane or a var bound to
  * a vector. */
 ir_value *lower_index(lower *l, sym_t e);
+/* e as one variable where it is more than that: products of dims that are long sums would grow out of hand. */
+sym_t lower_opaque(lower *l, sym_t e);
 /* bool: 0 <= e < n, as far as the bounds of e's variables do not prove it; NULL when they do. *depth: its scope. */
 ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth);
 /* bool: 0 <= e, a scalar; NULL when proven. */
