@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""MiniLM: 100 sentences in ten batches of different sizes and lengths, one compilation, against ONNX Runtime: 2e-6."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
+WEIGHTS = pathlib.Path(os.environ["FRIT_BUILD"]) / "minilm"
+MOST_KERNELS = 6 * 7 + 6  # seven an encoder layer, and what stands before and behind the layers
+
+
+def run(*command):
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
+
+
+def main():
+    fetched = run(sys.executable, HERE / "minilm_fetch.py", WEIGHTS)
+    if fetched.returncode:
+        print(fetched.stdout + fetched.stderr)
+        return fetched.returncode
+    failed, model = 0, ROOT / "docs/examples/minilm.frit"
+    with tempfile.TemporaryDirectory() as folder:
+        package = pathlib.Path(folder) / "minilm.fpk"
+        done = run(FRIT, "compile", model, "-w", WEIGHTS, "--weights", "none", "-o", package)
+        assert done.returncode == 0, done.stderr
+        for i in range(10):
+            done = run(FRIT, "run", package, "-w", WEIGHTS, "-i", HERE / f"minilm_{i}_in.npz",
+                       "--expect", HERE / f"minilm_{i}_out.npz", "--rtol", "0", "--atol", "2e-6")
+            if done.returncode:
+                failed += 1
+                print(f"batch {i}: exit status {done.returncode}\n{done.stderr}")
+    done = run(FRIT, "explain", model, "-w", WEIGHTS)
+    kernels = int(re.search(r"^(\d+) kernels?$", done.stdout, re.M)[1])
+    if kernels > MOST_KERNELS:
+        failed += 1
+        print(f"{kernels} kernels, at most {MOST_KERNELS} are wanted")
+    print(f"{11 - failed} passed, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
