@@ -31,6 +31,10 @@ static bool position(elab *e, const ast_expr *x, sym_t dim, sym_t absent, sym_t 
 
 static sym_t own_dim(elab *e, access *a, sym_t extent) {
     sym_t v = sym_index(e->s, "k", extent);
+    if (a->n_own == IR_MAX_RANK) {
+        a->full = true;
+        return v;
+    }
     a->own_dims[a->n_own] = extent;
     a->own_vars[a->n_own++] = v;
     return v;
@@ -184,9 +188,9 @@ static bool collect_axes(elab *e, access *a) {
     for (int i = 0; i < a->n_idx; i++)
         parts[n++] = a->idx[i];
     a->n_axes = el_union_axes(e, parts, n, &a->axes);
-    if (a->n_axes + a->n_own <= IR_MAX_RANK)
+    if (!a->full && a->n_axes + a->n_own <= IR_MAX_RANK)
         return true;
-    el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, a->span), a->n_axes + a->n_own, IR_MAX_RANK));
+    el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, a->span), a->n_axes + a->n_own + a->full, IR_MAX_RANK));
     return false;
 }
 
@@ -205,8 +209,6 @@ bool el_access(elab *e, val base, const ast_subs *subs, ir_span at, access *a) {
     int k = 0, fill = rank - consumed;
     for (int i = 0; i < subs->len; i++) {
         const ast_sub *s = &subs->data[i];
-        if (a->n_own + rank > 2 * IR_MAX_RANK - 2 || a->n_own >= IR_MAX_RANK - 1)
-            return bad_subscript(e, at, "the result has too many dims");
         if (s->kind == AST_SUB_REST)
             for (; fill > 0; fill--)
                 whole_dim(e, k++, a);

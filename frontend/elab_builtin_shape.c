@@ -88,15 +88,20 @@ static bool same_but(elab *e, const call_site *c, val x, val y, int axis) {
 }
 
 /* All items over the same index axes. */
-static void common_axes(elab *e, val *x, int n) {
+static bool common_axes(elab *e, const call_site *c, val *x, int n) {
     iaxis **axes;
     int m = el_union_axes(e, x, n, &axes);
+    if (m + el_rank(x[0]) > IR_MAX_RANK) {
+        el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, c->span), m + el_rank(x[0]), IR_MAX_RANK));
+        return false;
+    }
     for (int i = 0; i < n; i++) {
         sym_t dims[IR_MAX_RANK];
         for (int k = 0; k < el_rank(x[i]); k++)
             dims[k] = el_dims(x[i])[k];
         x[i] = el_spread(e, x[i], m, axes, el_rank(x[i]), dims);
     }
+    return true;
 }
 
 static val concat(elab *e, const call_site *c, val *x, int n, int axis) {
@@ -104,7 +109,8 @@ static val concat(elab *e, const call_site *c, val *x, int n, int axis) {
     for (int i = 1; i < n; i++)
         if (!same_but(e, c, x[0], x[i], axis))
             return v_error();
-    common_axes(e, x, n);
+    if (!common_axes(e, c, x, n))
+        return v_error();
     for (int i = 0; i < n; i++)
         v[i] = x[i].t;
     return v_tensor_axes(ir_concat(&e->b, n, v, axis + x[0].n_axes), x[0].n_axes, x[0].axes);

@@ -322,6 +322,7 @@ typedef struct access {
     val base;
     int n_axes;
     iaxis **axes;
+    bool full; /* the result would have too many dims */
     int n_own;
     sym_t own_dims[IR_MAX_RANK], own_vars[IR_MAX_RANK];
     sym_t coord[IR_MAX_RANK]; /* per own dim of base: over axis vars, own_vars and idx_vars */

@@ -477,10 +477,10 @@ static loop_rec *outermost(elab *e, const shape_plan *p) {
 
 /* y begins as zeros in front of loop `outer` and is carried by every run-time loop from there to here. */
 static binding *begin_stack(elab *e, const ast_name *name, val piece, const shape_plan *p, loop_rec *outer) {
-    loop_rec *chain[64];
+    loop_rec *chain[AST_MAX_NEST];
     int n = 0;
     for (loop_rec *l = e->loops; l; l = l->up) {
-        if (l->run_time && n < 64)
+        if (l->run_time && n < AST_MAX_NEST)
             chain[n++] = l;
         if (l == outer)
             break;
@@ -513,6 +513,8 @@ static bool stack_piece(elab *e, const ast_target *t, val piece, const shape_pla
     for (int i = 0; i < p->n; i++)
         if (p->from[i] >= 0)
             perm[n++] = p->from[i];
+    if (piece.n_axes + p->n > IR_MAX_RANK)
+        return too_many(e, t);
     piece = el_transpose(e, piece, perm);
     for (int i = 0; i < p->n; i++)
         dims[i] = p->from[i] >= 0 ? p->dims[i] : sym_const(e->s, 1);

@@ -226,7 +226,9 @@ bool el_host_call(elab *e, ir_opcode op, const val *v, int n, val *out) {
         return false;
     if (op == IR_abs || op == IR_sign || op == IR_neg) {
         if (el_const_int(v[0], &i))
-            *out = v_consti(e, op == IR_neg ? -i : op == IR_abs ? (i < 0 ? -i : i) : (i > 0) - (i < 0));
+            *out = op == IR_sign               ? v_consti(e, (i > 0) - (i < 0))
+                   : op == IR_abs && i >= 0 ? v_consti(e, i)
+                                            : v_int(sym_muli(e->s, v[0].i, -1));
         else
             *out = v_num(op == IR_neg ? -x : op == IR_abs ? fabs(x) : (x > 0) - (x < 0));
         return true;

@@ -130,10 +130,14 @@ val el_update(elab *e, const access *a, val value, bool add, ir_span at) {
     iaxis **axes, *hidden[IR_MAX_RANK], **kept;
     val shape = {.kind = V_TENSOR, .n_axes = (uint8_t)a->n_axes, .axes = a->axes};
     int n_axes = el_union_axes(e, (val[]){shape, value}, 2, &axes);
+    if (n_axes + a->n_own > IR_MAX_RANK)
+        return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, at), n_axes + a->n_own, IR_MAX_RANK));
     int n_hidden = hidden_axes(e, a, n_axes, axes, first_new, hidden);
     for (int i = 0; i < n_axes; i++)
         if (axes[i]->id >= first_new && !is_coordinate_axis(e, a, axes[i]) && !a->n_idx)
             return el_fail(e, diag_report(e->d, MSG_AXIS_NOT_STORED, el_at(e, at), axes[i]->name));
+    if (n_hidden + el_rank(a->base) > IR_MAX_RANK)
+        return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, at), n_hidden + el_rank(a->base), IR_MAX_RANK));
     kept = arena_copy(e->a, hidden, sizeof *kept * (size_t)(n_hidden + 1));
     update u = {.n_hidden = n_hidden};
     u.base = el_spread(e, a->base, n_hidden, kept, el_rank(a->base), el_dims(a->base));
