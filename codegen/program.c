@@ -26,6 +26,7 @@ typedef struct planner {
     bool *hoisted;        /* kernel use i runs in the load program */
     int next_use;
     int n_launches;
+    bool seeded;          /* some kernel reads the session's seed */
     const char *error;
 } planner;
 
@@ -46,11 +47,17 @@ static void copy(planner *p, int dst, int src, ir_type t) {
 }
 
 /* ---- Kernels ----------------------------------------------------------------------------------------------------------- */
+static void note_seed(planner *p, const kernel_use *u) {
+    for (int i = 0; i < u->n_ints; i++)
+        if (u->ints[i] == p->m->seed) p->seeded = true;
+}
+
 static bool collect(planner *p, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next) {
         if (op->code == IR_kernel) {
             placed_kernel k = {.op = op};
             if (!kernel_set_add(p->kernels, op, &k.use, &p->error)) return false;
+            note_seed(p, &k.use);
             vec_push(p->a, &p->uses, k);
             continue;
         }
@@ -244,12 +251,24 @@ static int state_buffer(planner *p, const ir_op *op) {
     return package_state_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), true));
 }
 
-/* Some use of the state's value comes after a write to the same state. */
+static bool writes_state(const ir_op *op, const char *path) {
+    if (op->code == IR_state_write) return !strcmp(ir_get_string(op, IR_ATTR_path), path);
+    for (int i = 0; i < op->n_blocks; i++)
+        for (const ir_op *x = op->blocks[i]->first; x; x = x->next)
+            if (writes_state(x, path)) return true;
+    return false;
+}
+
+/* Some use of the state's value comes after a write to the same state, or among the ops of a nested block that writes. */
 static bool outlives_write(const ir_op *read) {
     const char *path = ir_get_string(read, IR_ATTR_path);
-    for (const ir_op *op = read->next; op; op = op->next)
-        if (op->code == IR_state_write && !strcmp(ir_get_string(op, IR_ATTR_path), path) && read_after(ir_result(read, 0), op))
-            return true;
+    const ir_value *v = ir_result(read, 0);
+    for (const ir_op *op = read->next; op; op = op->next) {
+        if (!writes_state(op, path)) continue;
+        if (read_after(v, op)) return true;
+        for (const ir_use *u = v->uses; u && op->n_blocks; u = u->next)
+            if (at_level(u->user, op->parent) == op) return true;
+    }
     return false;
 }
 
@@ -517,6 +536,7 @@ static bool build(planner *p, program *out) {
     memset(p->buffer_of, -1, sizeof(int) * (size_t)p->n_ids);
     p->p = package_new(p->a, p->m->syms, p->model->name, p->model->doc);
     describe(p);
+    if (p->seeded) package_seed(p->p, p->m->seed);
     uint32_t arch;
     uint64_t features;
     p->o->target->cls->needs(p->o->target, &arch, &features);

@@ -41,7 +41,8 @@ kernel_set *kernel_set_new(arena *a, ir_module *m, const target *t) {
     kernel_set *s = arena_new_of(a, kernel_set);
     s->arena = a;
     s->m = m;
-    s->tiles = (ir_module){.arena = m->arena, .syms = m->syms};
+    if (!m->seed) m->seed = sym_var(m->syms, "seed", SYM_INT, NULL, NULL);
+    s->tiles = (ir_module){.arena = m->arena, .syms = m->syms, .seed = m->seed};
     s->tiles.last_func = &s->tiles.funcs;
     s->threads = (ir_module){.arena = m->arena, .syms = m->syms};
     s->threads.last_func = &s->threads.funcs;

@@ -203,6 +203,7 @@ struct ir_module {
     ir_func *funcs, **last_func;
     VEC(ir_global *) globals;
     VEC(ir_check) checks;
+    sym_t seed; /* the session's seed in kernels; NULL until a kernel set is made */
     VEC(sym_t) symbols; /* dims and host ints that a run binds, in order of first appearance */
     int n_values;
 };

@@ -1,4 +1,5 @@
 #include "emit.h"
+#include "emit_random.h"
 #include <assert.h>
 #include <string.h>
 
@@ -260,6 +261,21 @@ static ir_value *emit_concat(emit *e, const ir_op *op, const sym_t *coords) {
     return out;
 }
 
+/* Four-bit ops on bytes: what looks at the width sees four bits, and what leaves them wraps. */
+static ir_value *emit_nibble(emit *e, const ir_op *op, ir_value *const *x, frit_dtype t) {
+    ir_builder *b = &e->b;
+    ir_value *y = x[0];
+    if (op->code == IR_popcount || op->code == IR_clz) {
+        ir_value *bits = ir_cast(b, ir_cast(b, y, FRIT_u4), FRIT_u8);
+        y = ir_unary(b, op->code, bits);
+        if (op->code == IR_clz) y = ir_binary(b, IR_sub, y, ir_splat_int(b, y->type, 4));
+        y = ir_cast(b, y, emit_compute_dtype(t));
+    } else if (op->n_operands == 1) y = ir_unary(b, op->code, x[0]);
+    else if (op->n_operands == 2) y = ir_binary(b, op->code, x[0], x[1]);
+    else y = ir_fma(b, x[0], x[1], x[2]);
+    return ir_op_flags(op) & IR_F_COMPARE ? y : to_compute(e, ir_cast(b, y, t));
+}
+
 static ir_value *emit_elementwise(emit *e, const ir_op *op, const sym_t *coords) {
     ir_value *x[3];
     for (int i = 0; i < op->n_operands; i++)
@@ -271,6 +287,7 @@ static ir_value *emit_elementwise(emit *e, const ir_op *op, const sym_t *coords)
         ir_value *bits = ir_cast(&e->b, x[0], from);
         return to_compute(e, ir_result(ir_build(&e->b, IR_bitcast, 1, &bits, 1, &t), 0));
     }
+    if (op->code != IR_select && (from == FRIT_i4 || from == FRIT_u4)) return emit_nibble(e, op, x, from);
     switch (op->n_operands) {
     case 1: return ir_unary(&e->b, op->code, x[0]);
     case 2: return ir_binary(&e->b, op->code, x[0], x[1]);
@@ -287,6 +304,15 @@ static ir_value *emit_constant(emit *e, ir_value *v) {
     return ir_splat_int(&e->b, ir_scalar(c), frit_load_int(t, a->data.p, 0));
 }
 
+static ir_value *random_element(emit *e, const ir_value *v, const sym_t *coords) {
+    ir_module *m = e->x.m;
+    sym_t at = sym_const(m->syms, 0);
+    for (int d = 0; d < v->type.rank; d++) at = sym_add(m->syms, sym_mul(m->syms, at, v->type.dims[d]), coords[d]);
+    if (!m->seed) m->seed = sym_var(m->syms, "seed", SYM_INT, NULL, NULL);
+    ir_value *seed = symbol_value(e, m->seed, FRIT_u64), *element = symbol_value(e, at, FRIT_u64);
+    return emit_random(&e->b, (frit_dtype)v->type.dtype, (uint64_t)ir_get_int(v->op, IR_ATTR_seed, 0), seed, element);
+}
+
 static ir_value *compute(emit *e, ir_value *v, const sym_t *coords) {
     const ir_op *op = v->op;
     sym_t at[IR_MAX_RANK];
@@ -296,6 +322,7 @@ static ir_value *compute(emit *e, ir_value *v, const sym_t *coords) {
     case IR_iota:
         return symbol_value(e, coords[ir_get_int(op, IR_ATTR_axis, 0)], emit_compute_dtype((frit_dtype)v->type.dtype));
     case IR_size: ir_get_syms(op, IR_ATTR_size, &s); return symbol_value(e, s[0], FRIT_i64);
+    case IR_random: return random_element(e, v, coords);
     case IR_gather: return emit_gather(e, v, coords);
     case IR_pad: return emit_pad(e, op, coords);
     case IR_concat: return emit_concat(e, op, coords);

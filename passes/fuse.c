@@ -21,6 +21,7 @@ typedef struct group {
     bool fixed;   /* not a kernel: params, states, control flow */
     bool dead;    /* merged into another */
     bool special; /* rooted in an op with a schedule of its own */
+    bool kept;    /* materialize: alone with what it reads on the fly */
     int emitted;
     double cost;  /* bytes of traffic; < 0: not known yet */
     const char *reason;
@@ -82,7 +83,7 @@ static bool needs_memory_base(const ir_op *op, int operand) {
 /* A pointwise op that each reader evaluates for itself: views and generators, and cheap arithmetic on what is not computed
  * by any group. */
 static bool is_inline(fuser *f, const ir_op *op) {
-    if (!access_is_pointwise(op) || op->n_results != 1 || op->code == IR_gather) return false;
+    if (!access_is_pointwise(op) || op->n_results != 1 || op->code == IR_gather || op->code == IR_materialize) return false;
     if (op->code == IR_concat && op->n_operands > 2) return false;
     for (ir_use *u = ir_result(op, 0)->uses; u; u = u->next) {
         if (u->user->parent != f->block || is_fixed(u->user)) return false; /* wanted in memory */
@@ -115,6 +116,7 @@ static int new_group(fuser *f, int at, bool fixed) {
     group g = {.fixed = fixed, .cost = -1, .emitted = 0};
     vec_push(f->scratch, &g.ops, at);
     g.special = !fixed && sched_is_special(f->nodes[at].op);
+    g.kept = f->nodes[at].op->code == IR_materialize;
     vec_push(f->scratch, &f->groups, g);
     f->nodes[at].group = f->groups.len - 1;
     return f->groups.len - 1;
@@ -211,14 +213,17 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
     access_reduced(&r->x, n->v->op, i, coords, red, at);
     ir_type t = ir_operand(n->v->op, i)->type;
-    double again = 1, shared = (double)bytes_of(f, t);
-    for (int g = 0; g < r->n_grid; g++) {
+    double again = 1, shared = (double)bytes_of(f, t), rows = chain ? CHAIN_ROWS : i ? TILE_ROWS : TILE_COLS;
+    for (int g = r->n_grid - 1; g >= 0; g--) { /* a task covers `rows` of the innermost, like the schedule's cuts */
         bool used = false;
         for (int d = 0; d < t.rank; d++) used |= sym_uses(at[d], r->grid[g]);
-        if (!used) again *= ceil_div((double)sym_hint(r->grid_extent[g]), chain ? CHAIN_ROWS : i ? TILE_ROWS : TILE_COLS);
-        else shared /= (double)sym_hint(r->grid_extent[g]);
+        if (!used) {
+            double extent = (double)sym_hint(r->grid_extent[g]);
+            again *= ceil_div(extent, rows);
+            rows = extent < rows ? rows / extent : 1;
+        } else shared /= (double)sym_hint(r->grid_extent[g]);
     }
-    double price = shared <= (double)f->o->limits->l2_bytes / 2 ? 0.05 : 0.25;
+    double price = shared <= (double)f->o->limits->l2_bytes / 2 ? 0.05 : 0.5;
     return price * (again - 1) * (double)bytes_of(f, t);
 }
 
@@ -383,7 +388,7 @@ static void merge(fuser *f, int from, int into, double cost, const char *reason)
 /* The latest group among op's producers whose value has op's elements; -1 when there is none to join. */
 static int producer_to_join(fuser *f, const ir_op *op) {
     int best = -1;
-    if (op->code == IR_gather || op->code == IR_concat || op->code == IR_pad) return -1;
+    if (op->code == IR_gather || op->code == IR_concat || op->code == IR_pad || op->code == IR_materialize) return -1;
     for (int i = 0; i < op->n_operands; i++) {
         if (needs_memory_base(op, i)) continue;
         ir_value *v = ir_operand(op, i);
@@ -394,7 +399,7 @@ static int producer_to_join(fuser *f, const ir_op *op) {
         if (n < 0 || f->nodes[n].group < 0) continue;
         int g = f->nodes[n].group;
         group *p = &f->groups.data[g];
-        if (p->fixed || p->special || p->ops.len >= MAX_GROUP || g <= best) continue;
+        if (p->fixed || p->special || p->kept || p->ops.len >= MAX_GROUP || g <= best) continue;
         ir_type want = op->code == IR_insert ? ir_operand(op, 1)->type : ir_result(op, 0)->type;
         if (ir_type_elements(f->m, want) != ir_type_elements(f->m, ir_result(f->nodes[n].op, 0)->type)) continue;
         best = g;
@@ -452,6 +457,7 @@ static bool add_reader(fuser *f, void *u, int g) {
 
 static bool try_merge(fuser *f, int a, int b) {
     group *p = &f->groups.data[a], *q = &f->groups.data[b];
+    if (p->kept || q->kept) return false;
     if (a == b || p->fixed || q->fixed || p->dead || q->dead || p->special || p->ops.len + q->ops.len > MAX_GROUP)
         return false;
     if (indirect_path(f, a, b)) return false;
@@ -519,7 +525,7 @@ static void merge_siblings(fuser *f) {
             for (int j = 0; j < r.n; j++) {
                 int a = r.g[j];
                 group *p = &f->groups.data[a];
-                if (a == b || p->fixed || p->dead || p->ops.len + q->ops.len > MAX_GROUP) continue;
+                if (a == b || p->fixed || p->dead || p->kept || q->kept || p->ops.len + q->ops.len > MAX_GROUP) continue;
                 if (has_contract(f, a) != has_contract(f, b) || first_node(f, b) - last_node(f, a) > NEAR ||
                     first_node(f, a) - last_node(f, b) > NEAR)
                     continue;
