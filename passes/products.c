@@ -84,6 +84,8 @@ static bool goes_outside(const rewriter *r, const products *p, const factor *f) 
 static bool split(rewriter *r, const products *p, const factor *f, factor *x, factor *y) {
     ir_op *op = f->v->op;
     if (!op || !single_use(f->v) || f->divides || f->cast) return false;
+    bool root = p->n_roots == 1 && f->v == p->root[0].v;
+    if (is_float_type(f->v->type) && r->exact && !root) return false; /* inexact: products in another order */
     bool cast = op->code == IR_cast && f->v->type.dtype == FRIT_bf16 && !r->exact;
     if (cast) {
         const ir_value *q = ir_operand(op, 0);

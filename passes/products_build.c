@@ -25,6 +25,7 @@ typedef struct build {
     ir_builder *b;
     int merged[MAX_AXES][2]; /* an axis made of two: they */
     frit_dtype sum_dtype;    /* of the sum before outer factors apply */
+    frit_dtype dtype;        /* of products of several factors */
 } build;
 
 /* ---- Grouping ------------------------------------------------------------------------------------------------------- */
@@ -112,17 +113,23 @@ static term spread(build *w, term t, unsigned want) {
     return out;
 }
 
+/* Operand `root` of the op is the product of these factors and varies along no other axis. */
+static bool is_root(const products *p, int root, unsigned set) {
+    return set == factors_of_root(p, root) && p->root[root].axes == axes_of(p, set);
+}
+
 /* The product of a set of factors. A whole operand of the op is taken as it stands. */
 static term product_of(build *w, unsigned set) {
     products *p = w->p;
     for (int i = 0; i < p->n_roots; i++)
-        if (set == factors_of_root(p, i)) return term_of(w, &p->root[i]);
+        if (is_root(p, i, set)) return term_of(w, &p->root[i]);
     unsigned axes = axes_of(p, set);
     term out = {0};
     for (int i = 0; i < p->n_factors; i++) {
         if (!(set >> i & 1)) continue;
         term t = term_of(w, &p->f[i]);
         if (set == 1u << i) return t;
+        t.v = ir_cast(w->b, t.v, w->dtype);
         t = spread(w, t, axes);
         if (out.v) t.v = ir_binary(w->b, IR_mul, out.v, t.v);
         out = t;
@@ -297,7 +304,7 @@ static bool drops_ones(const products *p) {
 
 static bool roots_stand(const products *p, const grouping *g) {
     for (int i = 0; i < p->n_roots; i++)
-        if (p->root[i].v != ir_operand(p->op, i) || g->set[i] != factors_of_root(p, i)) return false;
+        if (p->root[i].v != ir_operand(p->op, i) || !is_root(p, i, g->set[i])) return false;
     return !drops_ones(p);
 }
 
@@ -335,6 +342,8 @@ ir_value *products_build(rewriter *r, products *p) {
 
     frit_dtype out = (frit_dtype)ir_result(p->op, 0)->type.dtype;
     build w = {.r = r, .p = p, .b = &r->at, .sum_dtype = same ? out : accumulator(p->dtype, out)};
+    /* A contraction keeps the bits of narrow products, and so does what takes its place. */
+    w.dtype = g.n == 1 && narrow(p->dtype) ? FRIT_f32 : p->dtype;
     int n_axes = p->n_axes;
     term t = product_of(&w, g.set[0]);
     if (g.n == 2) t = contract_terms(&w, t, product_of(&w, g.set[1]));

@@ -157,6 +157,8 @@ static ir_value *nested(rewriter *r, ir_op *op) {
     for (size_t i = 0; i < COUNT(nested_rules); i++) {
         if (nested_rules[i].outer != op->code || nested_rules[i].inner != inner->code) continue;
         ir_value *x = ir_operand(inner, 0);
+        bool is_unsigned = frit_dtype_kind_of((frit_dtype)x->type.dtype) == FRIT_KIND_UINT;
+        if (inner->code == IR_neg && op->code == IR_abs && is_unsigned) continue; /* -x wraps, and |x| is x */
         return nested_rules[i].as == IR_OP_INVALID ? x : ir_unary(&r->at, nested_rules[i].as, x);
     }
     return NULL;

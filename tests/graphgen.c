@@ -559,14 +559,14 @@ static bool symbol_value(void *u, sym_t var, int64_t *v) {
     return true;
 }
 
-static double draw_float(uint64_t *state) {
+static double draw_float(uint64_t *state, bool tame) {
     static const double special[] = {0, -0.0, 1, -1, 1e30, -1e30, INFINITY, NAN};
     uint64_t r = next_random(state);
-    if (r % 40 == 0) return special[r / 40 % 8];
+    if (r % 40 == 0) return special[r / 40 % (tame ? 4 : 8)];
     return (double)(int64_t)(r >> 11) / 0x1p53 * 4 - 2;
 }
 
-bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, interp_tensor *out) {
+bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, int flags, interp_tensor *out) {
     ir_type t = f->body->args[i]->type;
     uint64_t state = seed ^ ((uint64_t)i + 1) * UINT64_C(0xD1B54A32D192ED03);
     *out = (interp_tensor){.dtype = (frit_dtype)t.dtype, .rank = t.rank};
@@ -576,7 +576,7 @@ bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, interp
     if (n < 0 || n > 1 << 20) return false;
     out->data = calloc(1, (size_t)frit_dtype_bytes(out->dtype, n) + 1);
     for (int64_t k = 0; out->data && k < n; k++) {
-        if (frit_dtype_is_float(out->dtype)) frit_store_float(out->dtype, out->data, k, draw_float(&state));
+        if (frit_dtype_is_float(out->dtype)) frit_store_float(out->dtype, out->data, k, draw_float(&state, flags & GRAPHGEN_TAME));
         else {
             uint64_t r = next_random(&state);
             frit_store_int(out->dtype, out->data, k, r % 5 ? (int64_t)(r / 5 % 9) - 1 : (int64_t)(r / 5));
@@ -585,8 +585,8 @@ bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, interp
     return out->data != NULL;
 }
 
-interp_status graphgen_run(ir_module *m, const ir_func *f, uint64_t seed, bool wide, interp_tensor *results) {
-    interp_options options = {.wide = wide, .seed = seed, .max_bytes = INT64_C(1) << 28, .max_ops = 100000};
+interp_status graphgen_run(ir_module *m, const ir_func *f, uint64_t seed, int flags, interp_tensor *results) {
+    interp_options options = {.wide = flags & GRAPHGEN_WIDE, .seed = seed, .max_bytes = INT64_C(1) << 28, .max_ops = 100000};
     interp *it = interp_new(m, &options);
     interp_tensor in[64];
     int n = f->body->n_args, made = 0;
@@ -596,7 +596,7 @@ interp_status graphgen_run(ir_module *m, const ir_func *f, uint64_t seed, bool w
         interp_bind(it, m->symbols.data[i], v);
     }
     for (; s == INTERP_OK && made < n; made++)
-        if (!graphgen_input(m, f, made, seed, &in[made])) s = INTERP_BAD_INPUT;
+        if (!graphgen_input(m, f, made, seed, flags, &in[made])) s = INTERP_BAD_INPUT;
     if (s == INTERP_OK) s = interp_run(it, f, n, in, f->n_results, results);
     while (made > 0) interp_tensor_free(&in[--made]);
     interp_free(it);
