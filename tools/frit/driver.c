@@ -66,7 +66,9 @@ static bool open_options(cli *c, compile_options *o) {
 }
 
 static const program *build(cli *c, model *m, compile_options *o, int *status) {
-    const char *error = NULL;
+    const char *error = NULL, *debug = getenv("FRIT_DEBUG");
+    if (debug && !strcmp(debug, "crash"))
+        abort(); /* lets a test see what a bug of frit's leaves behind */
     progress *p = progress_begin(c, "compiling");
     compile_fuse(m->module, m->func, o);
     const program *made = compile_program(c->arena, m->func, o, &error);

@@ -102,6 +102,6 @@ void help_markdown(FILE *out) {
           "benchmark regressed |\n| 70 | a bug in frit; a file that reproduces it is written and named |\n"
           "\n## Environment\n\n| variable | meaning |\n|---|---|\n| `FRIT_CACHE_DIR` | folder of the cache of compiled models "
           "(default: `$XDG_CACHE_HOME/frit`, else `~/.cache/frit`) |\n| `FRIT_CACHE` | `off`: no cache; `ro`: read it, write "
-          "nothing |\n| `FRIT_DEBUG` | names of debugging aids, separated by commas; `help` lists them |\n"
+          "nothing |\n| `FRIT_DEBUG` | `crash`: stop as a bug of frit's would, to see the reproducer; `nocrash`: let a crash end the process as usual |\n"
           "| `FRIT_DUMP_DIR` | every stage of every compilation is written into this folder |\n", out);
 }
