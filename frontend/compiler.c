@@ -1,13 +1,16 @@
 #include "compiler.h"
 #include "passes/fuse.h"
+#include "passes/pack.h"
 #include "passes/pass.h"
 
 void compile_fuse(ir_module *m, ir_func *model, const compile_options *o) {
     fuse_options f = {.mode = o->fusion == COMPILE_FULL ? FUSE_FULL : FUSE_OP, .limits = &o->target->limits};
     if (o->fusion != COMPILE_NONE) {
-        pass_ctx ctx = pass_ctx_new(m, NULL);
+        pass_options options = {.unverified = true};
+        pass_ctx ctx = pass_ctx_new(m, &options);
         passes_tensor(&ctx, m);
     }
+    if (o->fusion == COMPILE_FULL) pack_weights(m, model);
     fuse(m, model, &f);
     for (int i = 0; i < m->globals.len; i++)
         if (m->globals.data[i]->init) fuse(m, m->globals.data[i]->init, &f);

@@ -155,6 +155,7 @@ static op_function *function_of(const ir_op *op) {
     case IR_size: return op_size;
     case IR_iota: return op_iota;
     case IR_random: return op_random;
+    case IR_materialize: /* a reshape to its own dims */
     case IR_reshape: return op_reshape;
     case IR_transpose: return op_transpose;
     case IR_broadcast: return op_broadcast;

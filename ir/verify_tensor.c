@@ -142,6 +142,9 @@ static void check_views(verifier *v, const ir_op *op) {
     case IR_broadcast: check_broadcast(v, op); break;
     case IR_slice: check_slice(v, op); break;
     case IR_pad: check_pad(v, op); break;
+    case IR_materialize:
+        if (!ir_type_equal(r, x)) verify_fail(v, 31, op, "changes the type");
+        break;
     default: check_view(v, op); break;
     }
 }
@@ -348,6 +351,7 @@ void verify_tensor_op(verifier *v, const ir_op *op) {
     case IR_broadcast:
     case IR_slice:
     case IR_pad:
+    case IR_materialize:
     case IR_view: check_views(v, op); break;
     case IR_concat: check_concat(v, op); break;
     case IR_reduce: check_reduce(v, op); break;

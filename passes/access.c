@@ -7,6 +7,7 @@ bool access_is_pointwise(const ir_op *op) {
     case IR_iota:
     case IR_size:
     case IR_random:
+    case IR_materialize:
     case IR_gather: return true;
     default: return ir_op_flags(op) & (IR_F_ELEMENTWISE | IR_F_VIEW);
     }

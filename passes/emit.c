@@ -324,6 +324,7 @@ static ir_value *compute(emit *e, ir_value *v, const sym_t *coords) {
     case IR_size: ir_get_syms(op, IR_ATTR_size, &s); return symbol_value(e, s[0], FRIT_i64);
     case IR_random: return random_element(e, v, coords);
     case IR_gather: return emit_gather(e, v, coords);
+    case IR_materialize: return emit_element(e, ir_operand(op, 0), coords);
     case IR_pad: return emit_pad(e, op, coords);
     case IR_concat: return emit_concat(e, op, coords);
     case IR_view:

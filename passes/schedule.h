@@ -5,6 +5,9 @@
 #include "ir/ir.h"
 #include "target.h"
 
+/* Columns of a panel: how the operand that runs along lanes is laid out for a contraction's inner loop. */
+enum { SCHEDULE_PANEL = 16 };
+
 /* A tile-level func named `name` in m, with one buffer argument per operand of the kernel and one per result. NULL when the
  * kernel does not fit a schedule; *why says what stood in the way. An output that the kernel updates in place
  * (schedule_in_place) starts out holding its base operand's elements; the caller sees to it. */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, PANEL = 16, CONTRACT_N = 128, CONTRACT_M = 96, CHAIN_M = 24 };
+enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_N = 128, CONTRACT_M = 96, CHAIN_M = 24 };
 
 /* How one grid variable is cut: g = task * tile + inner. */
 typedef struct cut {
@@ -135,7 +135,7 @@ static void cut_inner(plan *p, int64_t elements) {
             make_cut(p, g, r->grid_extent[g]);
             left = h > 0 ? left / h : left;
         } else {
-            make_cut(p, g, sym_const(p->s->m->syms, left < PANEL ? left : left / PANEL * PANEL));
+            make_cut(p, g, sym_const(p->s->m->syms, left < SCHEDULE_PANEL ? left : left / SCHEDULE_PANEL * SCHEDULE_PANEL));
             left = 1;
         }
     }
@@ -381,7 +381,7 @@ static void choose_roles(plan *p, contraction *k) {
 static ir_value *pack_panels(plan *p, contraction *k) {
     sched *s = p->s;
     sym_ctx *c = s->m->syms;
-    sym_t n = k->sv.var[k->nv], extent = k->sv.extent[k->nv], panel = sym_const(c, PANEL);
+    sym_t n = k->sv.var[k->nv], extent = k->sv.extent[k->nv], panel = sym_const(c, SCHEDULE_PANEL);
     sym_t panels = sym_ceildiv(c, extent, panel), n0 = sym_index(c, "n", panels), n1 = sym_index(c, "l", panel);
     bool even = sym_mul(c, sym_floordiv(c, extent, panel), panel) == extent;
     s->e.split_var = n;
@@ -443,6 +443,10 @@ static bool wants_panels(plan *p, contraction *k) {
     for (int i = k->sv.n_par; i < k->sv.n; i++) depth *= sym_hint(k->sv.extent[i]);
     sym_t n = k->sv.var[k->nv];
     if (sym_hint(k->sv.extent[k->nv]) < 8 || rows < 4) return false;
+    if (operand_step(p, k, k->rhs, n) == 1 && k->sv.n > k->sv.n_par) {
+        int64_t step = operand_step(p, k, k->rhs, k->sv.var[k->sv.n - 1]); /* along the innermost reduced axis */
+        if (step >= 0 && step <= SCHEDULE_PANEL) return false;                 /* it is in panels */
+    }
     if (operand_step(p, k, k->rhs, n) == 1)
         return rows >= 12 && depth * sym_hint(k->sv.extent[k->nv]) * 4 > p->s->lim->l1_bytes / 2;
     return true;
