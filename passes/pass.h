@@ -43,6 +43,7 @@ struct pass_ctx {
     arena *scratch; /* ends with the pass that runs */
     pass_timer timers[PASS_COUNT];
     int dumps;       /* files written to dump_dir so far */
+    int cut_off;     /* sweeps whose rules did not come to an end: harmless, but a bug of theirs */
     const char *bug; /* what the verifier said after which pass (memory of the module), or NULL */
 };
 

@@ -26,7 +26,13 @@ static bool plain_factor(const products *p, ir_value *v, const sym_t *at, factor
     return true;
 }
 
-/* Follows views down from v; *f is the deepest value that is read plainly. */
+static bool has_ones(const factor *f) {
+    for (int d = 0; d < f->v->type.rank; d++)
+        if (f->axis[d] < 0) return true;
+    return false;
+}
+
+/* Follows views down from v; *f is the deepest value that is read plainly. Dims of 1 are not worth going back to. */
 static void follow_views(rewriter *r, const products *p, ir_value *v, const sym_t *coords, factor *f) {
     enum { DEEPEST = 64 };
     sym_t at[IR_MAX_RANK], next[IR_MAX_RANK];
@@ -40,7 +46,7 @@ static void follow_views(rewriter *r, const products *p, ir_value *v, const sym_
         for (int d = 0; d < v->type.rank; d++)
             if (sym_is_invalid(next[d]) || has_division(next[d])) return;
         memcpy(at, next, sizeof(sym_t) * (size_t)v->type.rank);
-        if (plain_factor(p, v, at, &g)) *f = g;
+        if (plain_factor(p, v, at, &g) && (!has_ones(&g) || g.axes != f->axes)) *f = g;
     }
 }
 

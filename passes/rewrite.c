@@ -64,7 +64,9 @@ bool rewrite_func(pass_ctx *c, ir_func *f, rewrite_rule *rule) {
     rewriter r = {.m = c->m, .s = c->m->syms, .scratch = c->scratch, .exact = c->options->exact};
     r.x = (access){.m = c->m, .scratch = c->scratch};
     int64_t budget = 1000 + 40 * count_ops(f->body);
-    return rewrite_block(&r, f->body, rule, &budget);
+    bool changed = rewrite_block(&r, f->body, rule, &budget);
+    c->cut_off += budget <= 0;
+    return changed;
 }
 
 bool splat_of(const ir_value *v, scalar *out) {

@@ -53,7 +53,8 @@ static bool transform(ir_module *m, trial *t) {
     if (t->pass == WHOLE_PIPELINE) passes_tensor(&c, m);
     else pass_run(&c, (pass_id)t->pass, m->funcs);
     if (c.bug) snprintf(t->why, sizeof t->why, "%s", c.bug);
-    return !c.bug;
+    else if (c.cut_off) snprintf(t->why, sizeof t->why, "the rules do not come to an end");
+    return !c.bug && !c.cut_off;
 }
 
 static void free_all(interp_tensor *x) {
