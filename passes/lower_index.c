@@ -223,14 +223,21 @@ static ir_value *inside_along_lanes(lower *l, sym_t base, sym_t n, bool low, boo
     return lower_and(l, below, depth, from, depth, &d);
 }
 
+/* By ranges alone: a proof would cost more than the test that it spares. */
+static bool is_nonnegative(lower *l, sym_t e) {
+    int64_t lo, hi;
+    sym_range(l->syms, e, &lo, &hi);
+    return lo >= 0;
+}
+
 ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth) {
     sym_ctx *c = l->syms;
     int de = lower_depth(l, e), dn = lower_depth(l, n), lanes = in_lanes(l, e) ? l->lanes : 1;
     *depth = de > dn ? de : dn;
-    bool low = !sym_prove_ge0(c, e), high = !sym_prove_lt(c, e, n);
-    if (!low && !high) return NULL;
     ir_value *v = lower_memo_get(l, e, n, TAG_INSIDE);
     if (v) return v;
+    bool low = !is_nonnegative(l, e), high = !is_nonnegative(l, sym_addi(c, sym_sub(c, n, e), -1));
+    if (!low && !high) return NULL;
     sym_t coef, base;
     if (lanes > 1 && sym_linear(c, e, l->lane, &coef, &base) && sym_is(coef, 1) && !in_lanes(l, base)) {
         v = inside_along_lanes(l, base, n, low, high, *depth);
@@ -246,7 +253,7 @@ ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth) {
 
 ir_value *lower_nonnegative(lower *l, sym_t e, int *depth) {
     *depth = lower_depth(l, e);
-    if (sym_prove_ge0(l->syms, e)) return NULL;
+    if (is_nonnegative(l, e)) return NULL;
     return compare(l, IR_le, sym_const(l->syms, 0), e, 1, *depth);
 }
 
@@ -255,6 +262,6 @@ ir_value *lower_rest_mask(lower *l, const lower_stage *s, const int *p, int *dep
     if (!s->rest) return NULL;
     sym_t at = sym_addi(l->syms, s->base[s->vector], (int64_t)p[s->vector] * l->lanes);
     sym_t left = sym_sub(l->syms, s->rest, at);
-    if (sym_prove_ge(l->syms, left, sym_const(l->syms, l->lanes))) return NULL;
+    if (is_nonnegative(l, sym_addi(l->syms, left, -l->lanes))) return NULL;
     return lower_lanes_below(l, left, depth);
 }
