@@ -269,7 +269,7 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
     for (int i = 0; i < s->n; i++) {
         s->full[i] = (int)(i == s->vector ? s->tile[i] / l->lanes : s->tile[i]);
         if (i == s->vector && sym_is_const(s->extent[i], &e) && e < s->tile[i])
-            s->full[i] = (int)((e + l->lanes - 1) / l->lanes);
+            s->full[i] = e > 0 ? (int)((e + l->lanes - 1) / l->lanes) : 1;
     }
 }
 

@@ -267,15 +267,24 @@ static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coor
     }
 }
 
-/* Block 1 of a reduction's stage: the combined value, and what is computed from it on the spot. */
-static bool epilogue(plan *p, ir_op *stage, const nest *n, const nest *q, const sym_t *coords, ir_type t) {
+/* The combined value x as an element of n. Four-bit values are combined as bytes: what is left of the byte's identity and
+ * what wraps is seen to here. */
+static ir_value *settled(sched *s, const nest *n, ir_value *x) {
+    frit_dtype t = (frit_dtype)n->v->type.dtype, c = emit_compute_dtype(t);
+    x = ir_cast(&s->e.b, x, c);
+    if (frit_dtype_bits(t) >= 8) return x;
+    ir_combine how = (ir_combine)ir_get_int(n->v->op, IR_ATTR_combine, IR_SUM);
+    if (how == IR_MAX && t == FRIT_i4) x = ir_binary(&s->e.b, IR_max, x, ir_splat_int(&s->e.b, ir_scalar(c), -8));
+    if (how == IR_MIN) x = ir_binary(&s->e.b, IR_min, x, ir_splat_int(&s->e.b, ir_scalar(c), t == FRIT_i4 ? 7 : 15));
+    return ir_cast(&s->e.b, ir_cast(&s->e.b, x, t), c);
+}
+
+/* The combined value, and what is computed from it on the spot. */
+static bool finish_element(plan *p, const nest *n, const nest *q, const sym_t *coords, ir_value *combined) {
     sched *s = p->s;
-    ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], t, NULL);
-    emit_block(&s->e, stage->blocks[1], s->span);
-    ir_value *x = ir_cast(&s->e.b, arg, emit_compute_dtype((frit_dtype)n->v->type.dtype));
+    ir_value *x = settled(s, n, combined), *y = NULL;
     emit_known(&s->e, n->v, coords, x);
     sym_t at[IR_MAX_RANK];
-    ir_value *y = NULL;
     if (q) {
         coords_of(p, q, at);
         if (!(y = emit_element(&s->e, q->v, at))) return false;
@@ -283,6 +292,14 @@ static bool epilogue(plan *p, ir_op *stage, const nest *n, const nest *q, const 
     store_element(p, n, x, coords);
     if (q) store_element(p, q, y, at);
     return !s->why;
+}
+
+/* Block 1 of a reduction's stage. */
+static bool epilogue(plan *p, ir_op *stage, const nest *n, const nest *q, const sym_t *coords, ir_type t) {
+    sched *s = p->s;
+    ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], t, NULL);
+    emit_block(&s->e, stage->blocks[1], s->span);
+    return finish_element(p, n, q, coords, arg);
 }
 
 static bool map_stage(plan *p, const nest *n) {
@@ -317,8 +334,12 @@ static bool reduce_stage(plan *p, const nest *n, const nest *q) {
     ir_combine combine = (ir_combine)ir_get_int(n->v->op, IR_ATTR_combine, IR_SUM);
     bool arg = combine == IR_ARGMAX || combine == IR_ARGMIN;
     if (!arg) x = ir_cast(&s->e.b, x, emit_compute_dtype((frit_dtype)n->v->type.dtype));
-    finish_terms(s, stage, x, combine);
-    if (!epilogue(p, stage, n, q, coords, arg ? ir_scalar(FRIT_i64) : x->type)) return false;
+    if (sv.n == sv.n_par) { /* over no axes: the only term is the result */
+        if (!finish_element(p, n, q, coords, arg ? ir_splat_int(&s->e.b, ir_scalar(FRIT_i64), 0) : x)) return false;
+    } else {
+        finish_terms(s, stage, x, combine);
+        if (!epilogue(p, stage, n, q, coords, arg ? ir_scalar(FRIT_i64) : x->type)) return false;
+    }
     sched_choose_tile(s, stage, NULL);
     return true;
 }
@@ -474,16 +495,13 @@ static bool contract_stage(plan *p, const nest *n, const nest *q) {
         x[i] = ir_cast(&s->e.b, x[i], acc);
     }
     ir_value *term = ir_binary(&s->e.b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
-    finish_terms(s, stage, term, acc == FRIT_bool ? IR_ANY : IR_SUM);
-    sym_t at[IR_MAX_RANK];
-    if (q) coords_of(p, q, at);
-    ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], ir_scalar(acc), NULL);
-    emit_block(&s->e, stage->blocks[1], s->span);
-    ir_value *r = ir_cast(&s->e.b, arg, out), *y = NULL;
-    emit_known(&s->e, n->v, k.coords, r);
-    if (q && !(y = emit_element(&s->e, q->v, at))) return false;
-    store_element(p, n, r, k.coords);
-    if (q) store_element(p, q, y, at);
+    bool ok;
+    if (k.sv.n == k.sv.n_par) ok = finish_element(p, n, q, k.coords, term);
+    else {
+        finish_terms(s, stage, term, acc == FRIT_bool ? IR_ANY : IR_SUM);
+        ok = epilogue(p, stage, n, q, k.coords, ir_scalar(acc));
+    }
+    if (!ok) return false;
     sched_choose_tile(s, stage, k.m >= 0 ? k.sv.var[k.m] : NULL);
     s->e.split_var = s->e.split_expr = s->e.split_lane = NULL;
     return !s->why;

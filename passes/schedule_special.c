@@ -123,7 +123,7 @@ static ir_value *combined(ir_builder *b, ir_combine c, ir_value *x, ir_value *y)
 
 /* The value that combining with changes nothing. */
 static ir_value *identity(ir_builder *b, ir_combine c, frit_dtype t) {
-    ir_type type = ir_scalar(t);
+    ir_type type = ir_scalar(emit_compute_dtype(t));
     bool is_float = frit_dtype_is_float(t), is_signed = frit_dtype_kind_of(t) == FRIT_KIND_SINT;
     int bits = (int)frit_dtype_bits(t);
     int64_t lowest = t == FRIT_bool || !is_signed ? 0 : INT64_MIN >> (64 - bits);
@@ -157,7 +157,7 @@ static bool scan(sched *s, const ir_op *op) {
     frit_dtype acc = emit_compute_dtype((frit_dtype)out->type.dtype);
     ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
     ir_op *start = sched_stage(s, grid, &sv);
-    emit_write(&s->e, state, identity(&s->e.b, combine, acc), sv.n, sv.var);
+    emit_write(&s->e, state, identity(&s->e.b, combine, (frit_dtype)out->type.dtype), sv.n, sv.var);
     sched_choose_tile(s, start, NULL);
     ir_builder b = ir_builder_at_end(s->m, grid);
     b.span = s->span;
