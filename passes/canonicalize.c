@@ -4,7 +4,8 @@
  * before it, replaces `view` by named views, or replaces a named view by one earlier in the order
  *     transpose, slice, broadcast > reshape > nothing
  * and no rule goes the other way. Views commute in one direction only:
- *     transpose, slice and reshape (of axes of 1) move in front of broadcast; elementwise ops move in front of broadcast.
+ *     transpose, slice and reshape (of axes of 1) move in front of broadcast; elementwise ops move in front of broadcast,
+ *     and with reductions in front of a reshape that adds axes of 1.
  * All rules are exact. Ranges are never assumed: a rule on coordinates asks for a proof from the bounds of its variables. */
 #include "canonicalize.h"
 #include <string.h>
@@ -320,7 +321,53 @@ static ir_value *broadcast_after(rewriter *r, ir_op *op) {
     for (int i = 0; i < op->n_operands; i++) in[i] = narrowed(r, ir_operand(op, i), keep, rank, dims);
     ir_type small = ir_tensor(r->m, (frit_dtype)t.dtype, rank, dims);
     ir_value *y = ir_result(ir_build(&r->at, op->code, op->n_operands, in, 1, &small), 0);
+    y->name = ir_result(op, 0)->name;
     return ir_broadcast(&r->at, y, t.rank, t.dims, axes);
+}
+
+/* ---- Dims of 1 behind arithmetic -------------------------------------------------------------------------------------- */
+static int without_ones(ir_type t, sym_t *dims) {
+    int n = 0;
+    for (int i = 0; i < t.rank; i++)
+        if (!is_one(t, i)) dims[n++] = t.dims[i];
+    return n;
+}
+
+/* v has dims of 1 that cost nothing to leave out. */
+static bool adds_ones(const ir_value *v) {
+    int at[IR_MAX_RANK];
+    return ir_is(v, IR_reshape) && only_ones_differ(v->type, ir_operand(v->op, 0)->type, at);
+}
+
+static bool drops_freely(const ir_value *v) {
+    scalar s;
+    return splat_of(v, &s) || ir_is(v, IR_broadcast) || adds_ones(v);
+}
+
+static ir_value *squeezed(rewriter *r, ir_value *v, int rank, const sym_t *dims) {
+    scalar s;
+    if (splat_of(v, &s)) return make_splat(&r->at, ir_tensor(r->m, (frit_dtype)v->type.dtype, rank, dims), s);
+    return ir_reshape(&r->at, ir_is(v, IR_reshape) ? ir_operand(v->op, 0) : v, rank, dims);
+}
+
+/* Elementwise ops work on dims that are not 1; the reshape that adds the others goes behind them. */
+static ir_value *ones_after(rewriter *r, ir_op *op) {
+    ir_type t = ir_result(op, 0)->type;
+    sym_t dims[IR_MAX_RANK];
+    ir_value *in[3];
+    bool any = false;
+    int rank = without_ones(t, dims);
+    if (rank == t.rank || op->n_operands == 0 || op->n_operands > 3) return NULL;
+    for (int i = 0; i < op->n_operands; i++) {
+        if (!drops_freely(ir_operand(op, i))) return NULL;
+        any |= adds_ones(ir_operand(op, i));
+    }
+    if (!any) return NULL;
+    for (int i = 0; i < op->n_operands; i++) in[i] = squeezed(r, ir_operand(op, i), rank, dims);
+    ir_type small = ir_tensor(r->m, (frit_dtype)t.dtype, rank, dims);
+    ir_value *y = ir_result(ir_build(&r->at, op->code, op->n_operands, in, 1, &small), 0);
+    y->name = ir_result(op, 0)->name;
+    return ir_reshape(&r->at, y, t.rank, t.dims);
 }
 
 /* ---- reduce -------------------------------------------------------------------------------------------------------- */
@@ -420,13 +467,35 @@ static ir_value *reduce_of_reduce(rewriter *r, ir_op *op) {
     return ir_reduce(&r->at, (ir_combine)ir_get_int(op, IR_ATTR_combine, 0), y, all, axes, (frit_dtype)x->type.dtype);
 }
 
+/* The same for reductions, whose reduced axes are none of 1 any more. */
+static ir_value *reduce_before_ones(rewriter *r, ir_op *op) {
+    ir_value *x = ir_operand(op, 0);
+    ir_type t = ir_result(op, 0)->type;
+    sym_t dims[IR_MAX_RANK];
+    const int64_t *axes;
+    int64_t on[IR_MAX_RANK];
+    int rank = without_ones(x->type, dims), n = ir_get_ints(op, IR_ATTR_axes, &axes);
+    if (rank == x->type.rank || !adds_ones(x)) return NULL;
+    for (int i = 0; i < n; i++) {
+        on[i] = axes[i];
+        for (int d = 0; d < axes[i]; d++) on[i] -= is_one(x->type, d);
+    }
+    ir_value *y = ir_reduce(&r->at, (ir_combine)ir_get_int(op, IR_ATTR_combine, 0), squeezed(r, x, rank, dims), n, on,
+                            (frit_dtype)t.dtype);
+    return ir_reshape(&r->at, y, t.rank, t.dims);
+}
+
 static ir_value *canonical_reduce(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0), *v = reduce_ones(r, op);
     if (v) return v;
     if (ir_is(x, IR_transpose)) return reduce_of_transpose(r, op);
     if (ir_is(x, IR_broadcast)) return reduce_of_broadcast(r, op);
     if (ir_is(x, IR_reduce)) return reduce_of_reduce(r, op);
-    return NULL;
+    const int64_t *axes;
+    int n = ir_get_ints(op, IR_ATTR_axes, &axes);
+    for (int i = 0; i < n; i++)
+        if (is_one(x->type, (int)axes[i])) return NULL;
+    return reduce_before_ones(r, op);
 }
 
 static ir_value *canonical(rewriter *r, ir_op *op) {
@@ -445,8 +514,11 @@ static ir_value *canonical(rewriter *r, ir_op *op) {
     case IR_view: return canonical_view(r, op);
     case IR_gather: return canonical_gather(r, op);
     case IR_reduce: return canonical_reduce(r, op);
-    default: return ir_op_flags(op) & IR_F_ELEMENTWISE ? broadcast_after(r, op) : NULL;
+    default: break;
     }
+    if (!(ir_op_flags(op) & IR_F_ELEMENTWISE)) return NULL;
+    ir_value *v = broadcast_after(r, op);
+    return v ? v : ones_after(r, op);
 }
 
 bool pass_canonicalize(pass_ctx *c, ir_func *f) { return rewrite_func(c, f, canonical); }
