@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_TERMS = 128, MAX_ATOMS = 16, PROOF_DEPTH = 12, PROOF_WORK = 400 };
+enum { MAX_TERMS = 128, MAX_ATOMS = 16, PROOF_DEPTH = 12, PROOF_WORK = 120 };
 
 typedef struct term {
     int64_t coef;
@@ -22,6 +22,10 @@ struct sym {
     int id;
     uint32_t hash;
     sym_t next; /* hash chain */
+    /* What is known of the node while the bounds of variables stay as they are (the context's epoch). */
+    uint32_t range_epoch, sign_epoch;
+    bool nonnegative; /* valid in sign_epoch: proved >= 0, or not provable */
+    int64_t range_lo, range_hi;
     union {
         int64_t value; /* CONST */
         struct {
@@ -43,6 +47,8 @@ struct sym_ctx {
     sym_t *table;
     int size, count, next_id;
     int work; /* budget of the proof under way */
+    bool proving;
+    uint32_t epoch; /* advances when a variable's bounds change */
     sym_t invalid, zero, one;
 };
 
@@ -125,6 +131,7 @@ static sym_t intern(sym_ctx *c, const sym *proto) {
 sym_ctx *sym_ctx_new(arena *a) {
     sym_ctx *c = arena_new_of(a, sym_ctx);
     c->arena = a;
+    c->epoch = 1;
     c->invalid = intern(c, &(sym){.kind = SYM_INVALID});
     c->zero = sym_const(c, 0);
     c->one = sym_const(c, 1);
@@ -149,6 +156,7 @@ sym_t sym_index(sym_ctx *c, const char *name, sym_t extent) {
 void sym_var_bound(sym_ctx *c, sym_t var, sym_t lo, sym_t hi, int64_t multiple) {
     sym *v = (sym *)var;
     assert(v->kind == SYM_VAR);
+    c->epoch++;
     if (lo) v->var.lo = v->var.lo ? sym_max(c, v->var.lo, lo) : lo;
     if (hi) v->var.hi = v->var.hi ? sym_min(c, v->var.hi, hi) : hi;
     if (multiple > 1 && multiple % v->var.multiple == 0) v->var.multiple = multiple;
@@ -607,7 +615,19 @@ static void range_mul(int64_t alo, int64_t ahi, int64_t *lo, int64_t *hi) {
     *hi = max64(max64(v[0], v[1]), max64(v[2], v[3]));
 }
 
+static void range_of(sym_ctx *c, sym_t s, int depth, int64_t *lo, int64_t *hi);
+
 static void range_at(sym_ctx *c, sym_t s, int depth, int64_t *lo, int64_t *hi) {
+    sym *n = (sym *)s;
+    if (n->range_epoch != c->epoch) {
+        int64_t l, h;
+        range_of(c, s, depth, &l, &h);
+        n->range_lo = l, n->range_hi = h, n->range_epoch = c->epoch;
+    }
+    *lo = n->range_lo, *hi = n->range_hi;
+}
+
+static void range_of(sym_ctx *c, sym_t s, int depth, int64_t *lo, int64_t *hi) {
     *lo = INT64_MIN, *hi = INT64_MAX;
     if (depth > PROOF_DEPTH) return;
     int64_t l, h, l2, h2;
@@ -706,7 +726,8 @@ static bool ge0_by_var(sym_ctx *c, sym_t e, sym_t v, int depth) {
 
 static bool ge0(sym_ctx *c, sym_t e, int depth) {
     int64_t lo, hi;
-    if (depth > PROOF_DEPTH || --c->work < 0) return false;
+    if (depth > PROOF_DEPTH || c->work <= 0) return false;
+    c->work--;
     range_at(c, e, 0, &lo, &hi);
     if (lo >= 0) return true;
     if (hi < 0 || sym_is_invalid(e)) return false;
@@ -728,12 +749,17 @@ static bool ge0(sym_ctx *c, sym_t e, int depth) {
 bool sym_prove_ge(sym_ctx *c, sym_t a, sym_t b) {
     if (a == b) return !sym_is_invalid(a);
     if (a->kind == SYM_CONST && b->kind == SYM_CONST) return a->value >= b->value;
-    int saved = c->work; /* proofs nest through simplification; each outermost one has a budget */
-    if (saved <= 0) c->work = PROOF_WORK;
     sym_t d = sym_sub(c, a, b);
-    bool r = ge0(c, d, 0);
-    if (saved <= 0) c->work = 0;
-    return r;
+    if (c->proving) return ge0(c, d, 0); /* proofs nest through simplification; the outermost one has the budget */
+    sym *n = (sym *)d;
+    if (n->sign_epoch != c->epoch) {
+        c->work = PROOF_WORK;
+        c->proving = true;
+        bool r = ge0(c, d, 0);
+        c->proving = false;
+        n->nonnegative = r, n->sign_epoch = c->epoch;
+    }
+    return n->nonnegative;
 }
 
 bool sym_prove_lt(sym_ctx *c, sym_t a, sym_t b) { return sym_prove_ge(c, sym_addi(c, b, -1), a); }
