@@ -5,10 +5,10 @@
  * grouping that stands is preferred among equally cheap ones), so that it is left alone. Ties in cost are broken by
  * order, never by addresses.
  *
- * Inexact on floats (and off in exact mode): factors and repeated axes leave the sum (which also moves NaN and infinity: the
- * sum of 0 * inf is NaN, the sum of 0 times inf is too, but 0 + 1 times inf is not), products of three and more are
+ * Inexact on floats (and off in exact mode): factors and repeated axes leave the sum, products of three and more are
  * regrouped, sums of single terms are not formed, axes of one operand alone are summed first, f16 and bf16 products keep
- * their bits. Forming a contraction of f32, f64 or
+ * their bits. This also moves what is no number: 0 * inf inside a sum is NaN, (0 + 1) * inf behind it is inf, and an empty
+ * sum (an axis of extent 0) divided by another is NaN where the program gives 0. Forming a contraction of f32, f64 or
  * integers is exact: the same products are added in the same order. */
 #include "products.h"
 
