@@ -4,15 +4,17 @@
  * before it, replaces `view` by named views, or replaces a named view by one earlier in the order
  *     transpose, slice, broadcast > reshape > nothing
  * and no rule goes the other way. Views commute in one direction only:
- *     transpose, slice and reshape (of axes of 1) move in front of broadcast; elementwise ops move in front of broadcast,
+ *     transpose, slice and reshape (of axes of 1) move in front of broadcast; elementwise ops move in front of
+ * broadcast,
  *     and with reductions in front of a reshape that adds axes of 1.
- * All rules are exact. Ranges are never assumed: a rule on coordinates asks for a proof from the bounds of its variables. */
+ * All rules are exact. Ranges are never assumed: a rule on coordinates asks for a proof from the bounds of its
+ * variables. */
 #include "canonicalize.h"
 #include <string.h>
 
 static bool is_one(ir_type t, int i) { return sym_is(t.dims[i], 1); }
 
-/* ---- Views of constants ------------------------------------------------------------------------------------------- */
+/* ---- Views of constants ------------------------------------------------------------------------------------------ */
 static ir_value *view_of_splat(rewriter *r, ir_op *op) {
     scalar x, y;
     if (!splat_of(ir_operand(op, 0), &x)) return NULL;
@@ -22,14 +24,16 @@ static ir_value *view_of_splat(rewriter *r, ir_op *op) {
     if (op->code == IR_view || op->code == IR_gather) {
         double fill = ir_get_float(op, IR_ATTR_fill, 0);
         scalar f = is_float_type(t) ? (scalar){.f = scalar_round((frit_dtype)t.dtype, fill)}
-                                    : (scalar){.i = scalar_wrap((frit_dtype)t.dtype, frit_int_from_double(FRIT_i64, fill))};
+                                    : (scalar){.i = scalar_wrap((frit_dtype)t.dtype,
+                                                                frit_int_from_double(FRIT_i64, fill))};
         if (memcmp(&x, &f, sizeof x)) return NULL;
     }
     return make_splat(&r->at, t, x);
 }
 
-/* ---- reshape ------------------------------------------------------------------------------------------------------- */
-/* The axes of `from` that are not 1, in order, are those of `to`: at[i] is the axis of `to` for axis i of `from`, or -1. */
+/* ---- reshape ----------------------------------------------------------------------------------------------------- */
+/* The axes of `from` that are not 1, in order, are those of `to`: at[i] is the axis of `to` for axis i of `from`, or
+ * -1. */
 static bool only_ones_differ(ir_type from, ir_type to, int *at) {
     int j = 0;
     for (int i = 0; i < from.rank; i++) {
@@ -59,7 +63,7 @@ static ir_value *canonical_reshape(rewriter *r, ir_op *op) {
     return ir_broadcast(&r->at, y, t.rank, t.dims, to);
 }
 
-/* ---- transpose ----------------------------------------------------------------------------------------------------- */
+/* ---- transpose --------------------------------------------------------------------------------------------------- */
 static bool moves_ones_only(ir_type x, const int64_t *perm) {
     int64_t last = -1;
     for (int i = 0; i < x.rank; i++) {
@@ -100,7 +104,7 @@ static ir_value *canonical_transpose(rewriter *r, ir_op *op) {
     return sorted_broadcast(r, ir_operand(x->op, 0), t, to);
 }
 
-/* ---- broadcast ----------------------------------------------------------------------------------------------------- */
+/* ---- broadcast --------------------------------------------------------------------------------------------------- */
 static ir_value *canonical_broadcast(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0);
     ir_type t = ir_result(op, 0)->type;
@@ -122,7 +126,7 @@ static ir_value *canonical_broadcast(rewriter *r, ir_op *op) {
     return drop ? ir_broadcast(&r->at, drop_axes(&r->at, x, drop), t.rank, t.dims, to) : NULL;
 }
 
-/* ---- slice, pad, concat, insert ------------------------------------------------------------------------------------- */
+/* ---- slice, pad, concat, insert ---------------------------------------------------------------------------------- */
 static ir_value *slice_of_concat(rewriter *r, ir_op *op, const sym_t *start, const int64_t *step) {
     ir_op *c = ir_operand(op, 0)->op;
     ir_type t = ir_result(op, 0)->type;
@@ -278,7 +282,7 @@ static ir_value *canonical_insert(rewriter *r, ir_op *op) {
     return x;
 }
 
-/* ---- Elementwise ops of broadcasts ---------------------------------------------------------------------------------- */
+/* ---- Elementwise ops of broadcasts ------------------------------------------------------------------------------- */
 /* Result axes along which v varies, as far as its broadcast tells. */
 static unsigned varying_axes(const ir_value *v) {
     scalar s;
@@ -325,7 +329,7 @@ static ir_value *broadcast_after(rewriter *r, ir_op *op) {
     return ir_broadcast(&r->at, y, t.rank, t.dims, axes);
 }
 
-/* ---- Dims of 1 behind arithmetic -------------------------------------------------------------------------------------- */
+/* ---- Dims of 1 behind arithmetic --------------------------------------------------------------------------------- */
 static int without_ones(ir_type t, sym_t *dims) {
     int n = 0;
     for (int i = 0; i < t.rank; i++)
@@ -370,12 +374,13 @@ static ir_value *ones_after(rewriter *r, ir_op *op) {
     return ir_reshape(&r->at, y, t.rank, t.dims);
 }
 
-/* ---- reduce -------------------------------------------------------------------------------------------------------- */
+/* ---- reduce ------------------------------------------------------------------------------------------------------ */
 static bool order_free(rewriter *r, const ir_op *op) {
     ir_combine c = (ir_combine)ir_get_int(op, IR_ATTR_combine, 0);
     if (c == IR_MAX || c == IR_MIN || c == IR_ANY || c == IR_ALL) return true;
     bool sums = c == IR_SUM || c == IR_PROD;
-    return sums && (!is_float_type(ir_result(op, 0)->type) || !r->exact); /* inexact on floats: another order of terms */
+    /* inexact on floats: another order of terms */
+    return sums && (!is_float_type(ir_result(op, 0)->type) || !r->exact);
 }
 
 /* reduce(transpose x): the axes of x that the reduced ones are; what is kept is transposed afterwards, if at all. */
@@ -449,7 +454,8 @@ static ir_value *reduce_of_reduce(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0);
     const int64_t *outer, *inner;
     int64_t axes[IR_MAX_RANK];
-    if (ir_get_int(x->op, IR_ATTR_combine, 0) != ir_get_int(op, IR_ATTR_combine, 0) || !order_free(r, op) || !single_use(x))
+    if (ir_get_int(x->op, IR_ATTR_combine, 0) != ir_get_int(op, IR_ATTR_combine, 0) || !order_free(r, op) ||
+        !single_use(x))
         return NULL;
     ir_value *y = ir_operand(x->op, 0);
     if (x->type.dtype != y->type.dtype || x->type.dtype != ir_result(op, 0)->type.dtype) return NULL;

@@ -1,5 +1,6 @@
 /* Index maps read back as named views. A map is a chain of them when, after splitting the axes that it divides
- * (d // E, d % E) and those that it addresses in mixed radix (h * E + e), each coordinate is start + step * one variable. */
+ * (d // E, d % E) and those that it addresses in mixed radix (h * E + e), each coordinate is start + step * one
+ * variable. */
 #include "canonicalize.h"
 #include <string.h>
 
@@ -15,7 +16,8 @@ typedef struct mapping {
 
 static mapping mapping_of(const ir_op *op) {
     const sym_t *vars, *map;
-    mapping p = {.x = ir_operand(op, 0), .rank = ir_get_syms(op, IR_ATTR_vars, &vars), .fill = ir_get_float(op, IR_ATTR_fill, 0)};
+    mapping p = {.x = ir_operand(op, 0), .rank = ir_get_syms(op, IR_ATTR_vars, &vars),
+                 .fill = ir_get_float(op, IR_ATTR_fill, 0)};
     int n = ir_get_syms(op, IR_ATTR_map, &map);
     memcpy(p.vars, vars, sizeof(sym_t) * (size_t)p.rank);
     memcpy(p.dims, ir_result(op, 0)->type.dims, sizeof(sym_t) * (size_t)p.rank);
@@ -35,7 +37,7 @@ static bool divides_index(const mapping *p) {
     return false;
 }
 
-/* ---- A view of a view ----------------------------------------------------------------------------------------------- */
+/* ---- A view of a view -------------------------------------------------------------------------------------------- */
 static bool compose_pad(rewriter *r, mapping *p) {
     ir_op *pad = p->x->op;
     scalar f;
@@ -84,7 +86,7 @@ static ir_value *build_mapping(rewriter *r, const mapping *p) {
     return ir_view(&r->at, p->x, p->rank, p->dims, p->vars, p->map, p->fill);
 }
 
-/* ---- Divided axes --------------------------------------------------------------------------------------------------- */
+/* ---- Divided axes ------------------------------------------------------------------------------------------------ */
 /* The divisor of `var // E` or `var % E` somewhere in e, or NULL. */
 static sym_t divisor_of(sym_ctx *s, sym_t e, sym_t var) {
     sym_kind k = sym_kind_of(e);
@@ -122,7 +124,7 @@ static bool split_axis(rewriter *r, mapping *p, int v) {
     return true;
 }
 
-/* ---- Mixed radix ---------------------------------------------------------------------------------------------------- */
+/* ---- Mixed radix ------------------------------------------------------------------------------------------------- */
 /* map[d] = ((v0 * e1 + v1) * e2 + v2)... with all of axis d covered: the variables, outermost first. */
 static int radix_digits(rewriter *r, const mapping *p, int d, int *digits) {
     sym_t e = p->map[d], stride = sym_const(r->s, 1), coef, rest;
@@ -162,7 +164,7 @@ static bool split_operand(rewriter *r, const mapping *p, sym_t *dims, sym_t *map
     return any;
 }
 
-/* ---- Named views ---------------------------------------------------------------------------------------------------- */
+/* ---- Named views ------------------------------------------------------------------------------------------------- */
 /* What each axis of x gives: `var` (-1: a constant position), from `start` in steps of `step`. */
 typedef struct axis_read {
     int var;
@@ -245,7 +247,7 @@ ir_value *canonical_view(rewriter *r, ir_op *op) {
     return y ? ir_reshape(&r->at, y, t.rank, t.dims) : NULL;
 }
 
-/* ---- Indices that are formulas --------------------------------------------------------------------------------------- */
+/* ---- Indices that are formulas ----------------------------------------------------------------------------------- */
 static sym_t host_int(const ir_value *v) {
     ir_func *f = v->block ? v->block->func : NULL;
     return f && f->arg_syms ? f->arg_syms[v->index] : NULL;

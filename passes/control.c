@@ -1,5 +1,5 @@
-/* Control flow that is known, and values carried for nothing. Each rule removes an op with blocks, or one of its operands
- * or results; none adds any, which bounds the work. */
+/* Control flow that is known, and values carried for nothing. Each rule removes an op with blocks, or one of its
+ * operands or results; none adds any, which bounds the work. */
 #include "pass.h"
 
 static bool same_block_value(const ir_block *inner, const ir_value *v) {
@@ -60,8 +60,9 @@ static bool skip_loop(pass_ctx *c, ir_op *op) {
     return true;
 }
 
-/* ---- Results and carried values --------------------------------------------------------------------------------------- */
-/* A copy of op without results `drop`, and for loops without those operands and block arguments; the blocks move over. */
+/* ---- Results and carried values ---------------------------------------------------------------------------------- */
+/* A copy of op without results `drop`, and for loops without those operands and block arguments; the blocks move
+ * over. */
 static void rebuild(pass_ctx *c, ir_op *op, const bool *drop) {
     ir_module *m = c->m;
     bool is_if = op->code == IR_if;
@@ -196,12 +197,14 @@ static bool shrink_loop(pass_ctx *c, ir_op *op) {
     bool *drop = arena_array(c->scratch, bool, op->n_results + 1);
     for (int i = 0; i < op->n_results; i++) changed |= constant_carry(op, i);
     if (find_dead(c, op, drop)) {
-        for (int i = 0; i < op->n_results; i++) { /* what computes a dead value reads its own argument only: cut the circle */
+        /* what computes a dead value reads its own argument only: cut the circle */
+        for (int i = 0; i < op->n_results; i++) {
             ir_block *body = op->blocks[op->n_blocks - 1];
             if (drop[i]) ir_set_operand(body->last, i, body->args[i]);
         }
         for (int i = 0; i < op->n_results; i++)
-            for (int k = 0; k < op->n_blocks && drop[i]; k++) ir_replace_uses(op->blocks[k]->args[i], ir_operand(op, i));
+            for (int k = 0; k < op->n_blocks && drop[i]; k++)
+                ir_replace_uses(op->blocks[k]->args[i], ir_operand(op, i));
         rebuild(c, op, drop);
         return true;
     }
@@ -212,7 +215,8 @@ static bool shrink_if(pass_ctx *c, ir_op *op) {
     bool any = false, changed = false;
     bool *drop = arena_array(c->scratch, bool, op->n_results + 1);
     for (int i = 0; i < op->n_results; i++) {
-        ir_value *a = ir_operand(op->blocks[0]->last, i), *b = ir_operand(op->blocks[1]->last, i), *v = ir_result(op, i);
+        ir_value *a = ir_operand(op->blocks[0]->last, i), *b = ir_operand(op->blocks[1]->last, i),
+            *v = ir_result(op, i);
         for (int k = 0; k < op->blocks[0]->n_args; k++)
             if (a == op->blocks[0]->args[k] && b == op->blocks[1]->args[k]) a = b = ir_operand(op, k + 1);
         if (a == b && v->uses && !same_block_value(op->blocks[0], a)) {

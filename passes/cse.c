@@ -1,7 +1,7 @@
 /* Equal computations are done once: an op that has the opcode, operands, attributes and types of an op before it in its
- * block, or in a block around it, gives way to that one. The variables of a view or gather are bound names: two maps are
- * equal when one becomes the other by renaming. Effects, random bits, control flow and compact (which names a fresh dim)
- * are left alone. One sweep suffices since operands come before users. */
+ * block, or in a block around it, gives way to that one. The variables of a view or gather are bound names: two maps
+ * are equal when one becomes the other by renaming. Effects, random bits, control flow and compact (which names a
+ * fresh dim) are left alone. One sweep suffices since operands come before users. */
 #include "pass.h"
 #include <string.h>
 
@@ -56,7 +56,9 @@ static bool swapped(const ir_op *op) {
     return ir_op_flags(op) & IR_F_COMMUTATIVE && ir_operand(op, 0)->id > ir_operand(op, 1)->id;
 }
 
-static const ir_value *operand_in_order(const ir_op *op, int i) { return ir_operand(op, i < 2 && swapped(op) ? 1 - i : i); }
+static const ir_value *operand_in_order(const ir_op *op, int i) {
+    return ir_operand(op, i < 2 && swapped(op) ? 1 - i : i);
+}
 
 static uint64_t hash_op(const ir_op *op) {
     uint64_t h = mix(7, op->code);
@@ -75,8 +77,10 @@ static bool same_attr(const ir_attr *a, const ir_attr *b) {
     if (a->key != b->key) return false;
     switch (ir_attr_table[a->key].kind) {
     case IR_ATTR_STRING: return !strcmp(a->s, b->s);
-    case IR_ATTR_INTS: return a->ints.n == b->ints.n && !memcmp(a->ints.v, b->ints.v, (size_t)a->ints.n * sizeof(int64_t));
-    case IR_ATTR_SYMS: return a->syms.n == b->syms.n && !memcmp(a->syms.v, b->syms.v, (size_t)a->syms.n * sizeof(sym_t));
+    case IR_ATTR_INTS:
+        return a->ints.n == b->ints.n && !memcmp(a->ints.v, b->ints.v, (size_t)a->ints.n * sizeof(int64_t));
+    case IR_ATTR_SYMS:
+        return a->syms.n == b->syms.n && !memcmp(a->syms.v, b->syms.v, (size_t)a->syms.n * sizeof(sym_t));
     case IR_ATTR_DATA: return a->data.bytes == b->data.bytes && !memcmp(a->data.p, b->data.p, (size_t)a->data.bytes);
     default: return a->i == b->i;
     }
@@ -85,7 +89,8 @@ static bool same_attr(const ir_attr *a, const ir_attr *b) {
 /* b's map is a's once b's variables are renamed to a's; they run over equal extents since the types are equal. */
 static bool same_map(const ir_module *m, const ir_op *a, const ir_op *b) {
     const sym_t *va, *vb, *ia, *ib, *ma, *mb;
-    int n = ir_get_syms(a, IR_ATTR_vars, &va), k = ir_get_syms(a, IR_ATTR_idx, &ia), r = ir_get_syms(a, IR_ATTR_map, &ma);
+    int n = ir_get_syms(a, IR_ATTR_vars, &va), k = ir_get_syms(a, IR_ATTR_idx, &ia),
+        r = ir_get_syms(a, IR_ATTR_map, &ma);
     if (ir_get_syms(b, IR_ATTR_vars, &vb) != n || ir_get_syms(b, IR_ATTR_idx, &ib) != k ||
         ir_get_syms(b, IR_ATTR_map, &mb) != r || n + k > 2 * IR_MAX_RANK)
         return false;
@@ -98,16 +103,18 @@ static bool same_map(const ir_module *m, const ir_op *a, const ir_op *b) {
 }
 
 static bool same_op(const ir_module *m, const ir_op *a, const ir_op *b) {
-    if (a->code != b->code || a->n_operands != b->n_operands || a->n_results != b->n_results || a->n_attrs != b->n_attrs)
+    if (a->code != b->code || a->n_operands != b->n_operands || a->n_results != b->n_results ||
+        a->n_attrs != b->n_attrs)
         return false;
     for (int i = 0; i < a->n_operands; i++)
         if (operand_in_order(a, i) != operand_in_order(b, i)) return false;
     for (int i = 0; i < a->n_results; i++)
         if (!ir_type_equal(a->results[i].type, b->results[i].type)) return false;
     bool names = binds_names(a);
-    for (int i = 0; i < a->n_attrs; i++)
-        if (names && names_key(a->attrs[i].key) ? a->attrs[i].key != b->attrs[i].key : !same_attr(&a->attrs[i], &b->attrs[i]))
-            return false;
+    for (int i = 0; i < a->n_attrs; i++) {
+        const ir_attr *x = &a->attrs[i], *y = &b->attrs[i];
+        if (names && names_key(x->key) ? x->key != y->key : !same_attr(x, y)) return false;
+    }
     return !names || same_map(m, a, b);
 }
 

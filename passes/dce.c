@@ -1,5 +1,5 @@
-/* Removes what nothing reads, back to front, so that one sweep takes whole chains. Effects stay; so does a compact whose
- * counter is still a dim of something. */
+/* Removes what nothing reads, back to front, so that one sweep takes whole chains. Effects stay; so does a compact
+ * whose counter is still a dim of something. */
 #include "pass.h"
 
 static bool has_effect(const ir_op *op) {

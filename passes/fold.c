@@ -1,6 +1,7 @@
 /* Operations on constants become constants, by the interpreter's own rules: one element at a time where all elements of
- * the operands are equal, and by running the interpreter on the op where constants are dense and small. Arithmetic on sizes
- * stays symbolic: size(a) + size(b) = size(a + b). Terminates since every rule leaves fewer ops that are not constants. */
+ * the operands are equal, and by running the interpreter on the op where constants are dense and small. Arithmetic
+ * on sizes stays symbolic: size(a) + size(b) = size(a + b). Terminates since every rule leaves fewer ops that are
+ * not constants. */
 #include "rewrite.h"
 #include "ir/interp.h"
 #include <math.h>
@@ -19,10 +20,11 @@ static ir_value *elementwise(rewriter *r, ir_op *op) {
     return scalar_eval(op->code, in, (frit_dtype)t.dtype, args, &result) ? make_splat(&r->at, t, result) : NULL;
 }
 
-/* ---- Sizes ---------------------------------------------------------------------------------------------------------- */
+/* ---- Sizes ------------------------------------------------------------------------------------------------------- */
 static void note_role(void *u, sym_t var) { *(bool *)u &= sym_var_role(var) == SYM_DIM; }
 
-/* v is a number that follows from dims: a size, or a constant. Host integers are left out: their arithmetic may wrap. */
+/* v is a number that follows from dims: a size, or a constant. Host integers are left out: their arithmetic may
+ * wrap. */
 static bool size_of(rewriter *r, const ir_value *v, sym_t *out) {
     scalar c;
     const sym_t *s;
@@ -79,7 +81,7 @@ static ir_value *known_size(rewriter *r, ir_op *op) {
     return sym_is_const(s[0], &v) ? ir_splat_int(&r->at, ir_result(op, 0)->type, v) : NULL;
 }
 
-/* ---- Reductions of one repeated element ----------------------------------------------------------------------------- */
+/* ---- Reductions of one repeated element -------------------------------------------------------------------------- */
 /* The sum of n times x: on integers modulo 2^64; on floats where every partial sum is exact. */
 static bool sum_of(frit_dtype t, scalar x, bool counted, int64_t n, scalar *out) {
     if (!frit_dtype_is_float(t)) {
@@ -118,7 +120,7 @@ static ir_value *reduce_repeated(rewriter *r, ir_op *op) {
     return make_splat(&r->at, t, y);
 }
 
-/* ---- Dense constants ------------------------------------------------------------------------------------------------ */
+/* ---- Dense constants --------------------------------------------------------------------------------------------- */
 static bool is_small(rewriter *r, ir_type t) {
     int64_t n;
     return sym_is_const(ir_type_elements(r->m, t), &n) && n <= MAX_ELEMENTS;

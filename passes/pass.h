@@ -51,7 +51,8 @@ struct pass_ctx {
 pass_ctx pass_ctx_new(ir_module *m, const pass_options *options);
 /* The pass called `name`, or PASS_COUNT. */
 pass_id pass_find(const char *name);
-/* Adds the passes of a list such as "cse,dce" to *skip. Returns the first unknown name (its length in *len), or NULL. */
+/* Adds the passes of a list such as "cse,dce" to *skip. Returns the first unknown name (its length in *len), or
+ * NULL. */
 const char *pass_parse_skip(const char *list, uint64_t *skip, size_t *len);
 
 /* Runs one pass on f: skipped, timed, shown, dumped and verified as the options say. Returns whether f changed. After

@@ -8,7 +8,7 @@ double products_size(const products *p, unsigned axes) {
     return n;
 }
 
-/* ---- Where a value is read ------------------------------------------------------------------------------------------ */
+/* ---- Where a value is read --------------------------------------------------------------------------------------- */
 /* v read at coordinates that are each an axis in full (or the one position of a dim of 1), no axis twice. */
 static bool plain_factor(const products *p, ir_value *v, const sym_t *at, factor *f) {
     *f = (factor){.v = v};
@@ -67,7 +67,7 @@ static factor factor_at(rewriter *r, const products *p, const factor *outer, ir_
     return f;
 }
 
-/* ---- Taking products apart ------------------------------------------------------------------------------------------ */
+/* ---- Taking products apart --------------------------------------------------------------------------------------- */
 static bool multiplies(const rewriter *r, const ir_value *v) {
     frit_dtype t = (frit_dtype)v->type.dtype;
     if (t == FRIT_f16 || t == FRIT_bf16) return !r->exact; /* inexact: the products are no longer rounded */
@@ -124,7 +124,7 @@ static bool take_apart(rewriter *r, products *p, const factor *root) {
     return true;
 }
 
-/* ---- Reading ops ---------------------------------------------------------------------------------------------------- */
+/* ---- Reading ops ------------------------------------------------------------------------------------------------- */
 static bool add_axis(rewriter *r, products *p, sym_t extent, bool summed) {
     if (p->n_axes == MAX_AXES) return false;
     bool one = sym_is(extent, 1);
@@ -161,7 +161,8 @@ bool products_read(rewriter *r, ir_op *op, products *p) {
     sym_t extents[IR_MAX_RANK];
     int n = access_reduced_extents(op, extents);
     if (t.rank + n > IR_MAX_RANK) return false;
-    *p = (products){.op = op, .dtype = (frit_dtype)ir_operand(op, 0)->type.dtype, .n_roots = op->code == IR_contract ? 2 : 1};
+    *p = (products){.op = op, .dtype = (frit_dtype)ir_operand(op, 0)->type.dtype,
+                    .n_roots = op->code == IR_contract ? 2 : 1};
     for (int i = 0; i < t.rank; i++)
         if (!add_axis(r, p, t.dims[i], false)) return false;
     for (int i = 0; i < n; i++)

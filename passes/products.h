@@ -23,8 +23,8 @@ typedef struct products {
     ir_op *op;
     int n_axes, n_factors;
     sym_t var[MAX_AXES], extent[MAX_AXES];
-    /* Sets of axes; kept ones come first, in the order of op's result. Axes of extent 1 are in neither: their only index
-     * is the constant 0. */
+    /* Sets of axes; kept ones come first, in the order of op's result. Axes of extent 1 are in neither: their only
+     * index is the constant 0. */
     unsigned kept, summed;
     frit_dtype dtype;      /* of the factors inside the sum, and of root[] */
     factor f[MAX_FACTORS];

@@ -28,7 +28,7 @@ typedef struct build {
     frit_dtype dtype;        /* of products of several factors */
 } build;
 
-/* ---- Grouping ------------------------------------------------------------------------------------------------------- */
+/* ---- Grouping ---------------------------------------------------------------------------------------------------- */
 static unsigned axes_of(const products *p, unsigned factors) {
     unsigned set = 0;
     for (int i = 0; i < p->n_factors; i++)
@@ -81,7 +81,7 @@ static void order_groups(const products *p, grouping *g) {
     *g = (grouping){2, {g->set[1], g->set[0]}, {g->axes[1], g->axes[0]}};
 }
 
-/* ---- Terms ---------------------------------------------------------------------------------------------------------- */
+/* ---- Terms ------------------------------------------------------------------------------------------------------- */
 static term term_of(build *w, const factor *f) {
     term t = {.axes = f->axes};
     unsigned drop = 0;
@@ -90,7 +90,8 @@ static term term_of(build *w, const factor *f) {
         else t.axis[t.n++] = f->axis[d];
     }
     scalar c;
-    if (f->v->type.rank && t.n == 0 && splat_of(f->v, &c)) t.v = make_splat(w->b, ir_scalar((frit_dtype)f->v->type.dtype), c);
+    if (f->v->type.rank && t.n == 0 && splat_of(f->v, &c))
+        t.v = make_splat(w->b, ir_scalar((frit_dtype)f->v->type.dtype), c);
     else t.v = drop ? drop_axes(w->b, f->v, drop) : f->v;
     if (f->cast) t.v = ir_cast(w->b, t.v, w->p->dtype);
     return t;
@@ -149,7 +150,7 @@ static term sum_over(build *w, term t, unsigned axes, frit_dtype dtype) {
     return out;
 }
 
-/* ---- Long axes ------------------------------------------------------------------------------------------------------ */
+/* ---- Long axes --------------------------------------------------------------------------------------------------- */
 static int place(const term *t, int axis) {
     for (int d = 0; d < t->n; d++)
         if (t->axis[d] == axis) return d;
@@ -170,7 +171,8 @@ static bool alike(const term *t, int a, int b) {
 static bool mergeable(const products *p, const term *x, const term *y, int a, int b) {
     unsigned both = 1u << a | 1u << b;
     if ((p->summed & both) != both && (p->kept & both) != both) return false;
-    if (x->axes & y->axes & p->kept & both) return false; /* batch axes: nothing gained, and other ops keep them apart */
+    /* batch axes: nothing gained, and other ops keep them apart */
+    if (x->axes & y->axes & p->kept & both) return false;
     if (p->summed & both) /* the order of the sum stays */
         for (int i = a + 1; i < b; i++)
             if ((p->summed & x->axes) >> i & 1) return false;
@@ -230,7 +232,7 @@ static void expand_axes(build *w, term *t, int n_axes) {
     if (any) t->v = ir_reshape(w->b, t->v, t->n, dims);
 }
 
-/* ---- The sum -------------------------------------------------------------------------------------------------------- */
+/* ---- The sum ----------------------------------------------------------------------------------------------------- */
 static term contract_terms(build *w, term x, term y) {
     products *p = w->p;
     int n_axes = p->n_axes, nb = 0, nc = 0;
@@ -266,7 +268,7 @@ static term contract_terms(build *w, term x, term y) {
     return out;
 }
 
-/* ---- Outside -------------------------------------------------------------------------------------------------------- */
+/* ---- Outside ----------------------------------------------------------------------------------------------------- */
 static term apply(build *w, term t, term f, bool divides) {
     f.v = ir_cast(w->b, f.v, w->sum_dtype);
     unsigned all = t.axes | f.axes;
@@ -294,7 +296,7 @@ static ir_value *finish(build *w, term t) {
     return ir_cast(w->b, ir_reshape(w->b, t.v, type.rank, type.dims), (frit_dtype)type.dtype);
 }
 
-/* ---- Whether ------------------------------------------------------------------------------------------------------- */
+/* ---- Whether ----------------------------------------------------------------------------------------------------- */
 static bool drops_ones(const products *p) {
     for (int i = 0; i < p->n_roots; i++)
         for (int d = 0; d < p->root[i].v->type.rank; d++)

@@ -14,8 +14,8 @@ typedef struct rewriter {
     access x;
 } rewriter;
 
-/* Returns a value of equal type that takes the place of op's only result, or NULL to leave op alone. New ops go to r->at;
- * nothing is built when NULL is returned. */
+/* Returns a value of equal type that takes the place of op's only result, or NULL to leave op alone. New ops go to
+ * r->at; nothing is built when NULL is returned. */
 typedef ir_value *rewrite_rule(rewriter *r, ir_op *op);
 
 /* Offers each op with one result, operands before users and ops inside nested blocks too (kernels excepted), and then

@@ -1,15 +1,16 @@
 /* Identities of elementwise ops, as tables where they are regular.
  *
- * Terminates because each rule gives an operand, a constant, or an op of a smaller weight: the weight of a program counts
- * its ops, with pow, div and casts counting more than what replaces them (mul, a shorter chain), negations more when they
- * are further from the results, and `not` more above a comparison than inside it.
+ * Terminates because each rule gives an operand, a constant, or an op of a smaller weight: the weight of a program
+ * counts its ops, with pow, div and casts counting more than what replaces them (mul, a shorter chain), negations more
+ * when they are further from the results, and `not` more above a comparison than inside it.
  *
- * Rules are exact (the bits that the typed interpreter gives, NaN payloads aside) unless marked inexact. A float x + 0 is
- * x only where x cannot be -0. */
+ * Rules are exact (the bits that the typed interpreter gives, NaN payloads aside) unless marked inexact. A float x +
+ * 0 is x only where x cannot be -0. */
 #include "rewrite.h"
 #include <math.h>
 
-typedef enum dtype_class { FLOATS = 1, INTS = 2, BOOLS = 4, NUMBERS = FLOATS | INTS, BITS = INTS | BOOLS, ANY = 7 } dtype_class;
+typedef enum dtype_class { FLOATS = 1, INTS = 2, BOOLS = 4, NUMBERS = FLOATS | INTS, BITS = INTS | BOOLS,
+                          ANY = 7 } dtype_class;
 typedef enum side { LEFT = 1, RIGHT = 2, EITHER = 3 } side;
 typedef enum number { ZERO, MINUS_ZERO, ONE, MINUS_ONE, LOWEST, HIGHEST, ALL_BITS } number;
 typedef enum outcome { THE_OTHER, NOT_THE_OTHER, NEGATED, THE_NUMBER, GIVES_ZERO, GIVES_ONE } outcome;
@@ -71,7 +72,8 @@ static const struct equal_rule {
 static const struct nested_rule {
     ir_opcode outer, inner, as;
 } nested_rules[] = {
-    {IR_neg, IR_neg, IR_OP_INVALID}, {IR_not, IR_not, IR_OP_INVALID}, {IR_abs, IR_abs, IR_abs}, {IR_abs, IR_neg, IR_abs},
+    {IR_neg, IR_neg, IR_OP_INVALID}, {IR_not, IR_not, IR_OP_INVALID}, {IR_abs, IR_abs, IR_abs},
+        {IR_abs, IR_neg, IR_abs},
     {IR_floor, IR_floor, IR_floor},  {IR_ceil, IR_ceil, IR_ceil},     {IR_round, IR_round, IR_round},
     {IR_trunc, IR_trunc, IR_trunc},  {IR_sign, IR_sign, IR_sign},
 };
@@ -107,7 +109,9 @@ static bool number_of(ir_type t, number n, scalar *out) {
     case ONE: out->i = 1; return true;
     case ALL_BITS: out->i = d == FRIT_bool ? 1 : scalar_wrap(d, -1); return true;
     case LOWEST: out->i = d == FRIT_bool || is_unsigned ? 0 : scalar_wrap(d, (int64_t)high); return true;
-    case HIGHEST: out->i = d == FRIT_bool ? 1 : is_unsigned ? scalar_wrap(d, -1) : scalar_wrap(d, (int64_t)(high - 1)); return true;
+    case HIGHEST:
+        out->i = d == FRIT_bool ? 1 : is_unsigned ? scalar_wrap(d, -1) : scalar_wrap(d, (int64_t)(high - 1));
+        return true;
     case MINUS_ONE: out->i = -1; return !is_unsigned && d != FRIT_bool;
     default: return false;
     }
@@ -147,7 +151,8 @@ static ir_value *equal_operands(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0);
     if (x != ir_operand(op, 1)) return NULL;
     for (size_t i = 0; i < COUNT(equal_rules); i++)
-        if (equal_rules[i].op == op->code && equal_rules[i].of & class_of(x->type)) return give(r, op, equal_rules[i].gives, x, x);
+        if (equal_rules[i].op == op->code && equal_rules[i].of & class_of(x->type))
+            return give(r, op, equal_rules[i].gives, x, x);
     return NULL;
 }
 
@@ -175,7 +180,7 @@ static ir_value *negated_comparison(rewriter *r, ir_op *op) {
     return NULL;
 }
 
-/* ---- Sums ---------------------------------------------------------------------------------------------------------- */
+/* ---- Sums -------------------------------------------------------------------------------------------------------- */
 /* No element of v is -0. */
 static bool never_minus_zero(const ir_value *v, int depth) {
     scalar s;
@@ -191,8 +196,10 @@ static bool never_minus_zero(const ir_value *v, int depth) {
     case IR_cast: return !is_float_type(ir_operand(op, 0)->type);
     case IR_mul: return ir_operand(op, 0) == ir_operand(op, 1);
     case IR_add:
-    case IR_max: return never_minus_zero(ir_operand(op, 0), depth + 1) || never_minus_zero(ir_operand(op, 1), depth + 1);
-    case IR_select: return never_minus_zero(ir_operand(op, 1), depth + 1) && never_minus_zero(ir_operand(op, 2), depth + 1);
+    case IR_max:
+        return never_minus_zero(ir_operand(op, 0), depth + 1) || never_minus_zero(ir_operand(op, 1), depth + 1);
+    case IR_select:
+        return never_minus_zero(ir_operand(op, 1), depth + 1) && never_minus_zero(ir_operand(op, 2), depth + 1);
     case IR_reshape:
     case IR_transpose:
     case IR_broadcast:
@@ -215,14 +222,15 @@ static ir_value *sum(rewriter *r, ir_op *op) {
 static ir_value *integer_chain(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0), *y = ir_operand(op, 1);
     scalar c, d;
-    if (is_float_type(y->type) || !splat_of(y, &d) || !ir_is(x, op->code) || !splat_of(ir_operand(x->op, 1), &c)) return NULL;
+    if (is_float_type(y->type) || !splat_of(y, &d) || !ir_is(x, op->code) || !splat_of(ir_operand(x->op, 1), &c))
+        return NULL;
     scalar two[2] = {c, d}, both;
     frit_dtype t = (frit_dtype)y->type.dtype;
     if (!scalar_eval(op->code, t, t, two, &both)) return NULL;
     return ir_binary(&r->at, op->code, ir_operand(x->op, 0), make_splat(&r->at, y->type, both));
 }
 
-/* ---- Products ------------------------------------------------------------------------------------------------------ */
+/* ---- Products ---------------------------------------------------------------------------------------------------- */
 /* x / 2^k is x * 2^-k, bit for bit, where 2^-k is a number of the dtype. */
 static ir_value *divide(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0), *y = ir_operand(op, 1);
@@ -247,7 +255,7 @@ static ir_value *power(rewriter *r, ir_op *op) {
     return e == 2 ? sq : ir_binary(&r->at, IR_mul, sq, e == 3 ? x : sq);
 }
 
-/* ---- Choice and conversion ------------------------------------------------------------------------------------------ */
+/* ---- Choice and conversion --------------------------------------------------------------------------------------- */
 static ir_value *choose(rewriter *r, ir_op *op) {
     ir_value *c = ir_operand(op, 0), *x = ir_operand(op, 1), *y = ir_operand(op, 2);
     if (x == y) return x;
@@ -285,8 +293,8 @@ static bool holds(frit_dtype a, frit_dtype b) {
     return unsigned_a && frit_dtype_bits(b) > (unsigned)bits;
 }
 
-/* cast(cast(x)): the first is superfluous when it changes no value, and the second would treat x alike: float to integer
- * saturates where integer to integer wraps. */
+/* cast(cast(x)): the first is superfluous when it changes no value, and the second would treat x alike: float to
+ * integer saturates where integer to integer wraps. */
 static ir_value *cast_chain(rewriter *r, ir_op *op) {
     ir_value *x = ir_operand(op, 0);
     frit_dtype to = (frit_dtype)ir_result(op, 0)->type.dtype, mid = (frit_dtype)x->type.dtype;

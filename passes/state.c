@@ -1,6 +1,7 @@
 /* States are read and written in program order. Within a block, a read after a write or read of the same path is that
- * value, and a write that is overwritten before any read goes. An op with blocks inside (if, loop, while) may run them any
- * number of times: a path that it writes is unknown after it, and one that it reads keeps the write before it. */
+ * value, and a write that is overwritten before any read goes. An op with blocks inside (if, loop, while) may run
+ * them any number of times: a path that it writes is unknown after it, and one that it reads keeps the write before
+ * it. */
 #include "pass.h"
 #include <string.h>
 

@@ -32,9 +32,10 @@ int64_t graphgen_dim(uint64_t seed, const char *name) {
     return (int64_t)(next_random(&state) % (MAX_EXTENT + 1));
 }
 
-/* ---- Types --------------------------------------------------------------------------------------------------------- */
+/* ---- Types ------------------------------------------------------------------------------------------------------- */
 static frit_dtype any_dtype(gen *g) {
-    static const frit_dtype common[] = {FRIT_f32, FRIT_f32, FRIT_f32, FRIT_f32, FRIT_f64, FRIT_i64, FRIT_i32, FRIT_bool};
+    static const frit_dtype common[] = {FRIT_f32, FRIT_f32, FRIT_f32, FRIT_f32, FRIT_f64, FRIT_i64, FRIT_i32,
+                                        FRIT_bool};
     for (;;) {
         frit_dtype t = chance(g, 60) ? common[below(g, 8)] : (frit_dtype)below(g, FRIT_DTYPE_COUNT);
         if (!g->o->dtypes || g->o->dtypes >> t & 1) return t;
@@ -69,7 +70,7 @@ static bool fits(gen *g, int rank, const sym_t *dims) {
 
 static bool is_float(ir_type t) { return frit_dtype_is_float((frit_dtype)t.dtype); }
 
-/* ---- The pool ------------------------------------------------------------------------------------------------------- */
+/* ---- The pool ---------------------------------------------------------------------------------------------------- */
 static void keep(gen *g, ir_value *v) { vec_push(g->m->arena, &g->pool, v); }
 
 /* Recent values are likelier, so that chains form. */
@@ -115,10 +116,11 @@ static ir_value *value_of(gen *g, ir_type t) {
     return splat(g, t);
 }
 
-/* ---- Elementwise ---------------------------------------------------------------------------------------------------- */
+/* ---- Elementwise ------------------------------------------------------------------------------------------------- */
 static bool defined(ir_opcode code, ir_type t) {
     uint32_t f = ir_op_table[code].flags;
-    if (!(f & IR_F_ELEMENTWISE) || code == IR_constant || code == IR_cast || code == IR_bitcast || code == IR_select) return false;
+    if (!(f & IR_F_ELEMENTWISE) || code == IR_constant || code == IR_cast || code == IR_bitcast || code == IR_select)
+        return false;
     if (t.dtype == FRIT_bool)
         return code == IR_and || code == IR_or || code == IR_xor || code == IR_not || f & IR_F_COMPARE;
     return is_float(t) ? !(f & IR_F_INT) : !(f & IR_F_FLOAT);
@@ -150,7 +152,7 @@ static ir_value *select_or_cast(gen *g) {
                : ir_result(ir_build(&g->b, IR_bitcast, 1, &x, 1, &to), 0);
 }
 
-/* ---- Views ---------------------------------------------------------------------------------------------------------- */
+/* ---- Views ------------------------------------------------------------------------------------------------------- */
 static ir_value *reshape(gen *g) {
     ir_value *x = any_value(g);
     sym_t dims[IR_MAX_RANK];
@@ -231,7 +233,8 @@ static ir_value *pad(gen *g) {
         hi[i] = sym_const(g->s, crop ? -below(g, 2) : below(g, 3));
         dims[i] = sym_add(g->s, sym_add(g->s, x->type.dims[i], lo[i]), hi[i]);
     }
-    return fits(g, x->type.rank, dims) ? ir_pad(&g->b, x, splat(g, ir_scalar((frit_dtype)x->type.dtype)), lo, hi) : NULL;
+    return fits(g, x->type.rank, dims) ? ir_pad(&g->b, x, splat(g, ir_scalar((frit_dtype)x->type.dtype)), lo,
+                                                hi) : NULL;
 }
 
 static ir_value *concat(gen *g) {
@@ -289,7 +292,7 @@ static ir_value *view(gen *g) {
     return fits(g, rank, dims) ? ir_view(&g->b, x, rank, dims, vars, map, chance(g, 80) ? 0 : 1) : NULL;
 }
 
-/* ---- Reductions ------------------------------------------------------------------------------------------------------ */
+/* ---- Reductions -------------------------------------------------------------------------------------------------- */
 static int some_axes(gen *g, int rank, int64_t *axes) {
     int n = 0;
     for (int i = 0; i < rank; i++)
@@ -367,12 +370,13 @@ static ir_value *softmax(gen *g) {
         if (i != axis) axes[n++] = i;
     frit_dtype t = (frit_dtype)x->type.dtype;
     ir_value *m = ir_reduce(&g->b, IR_MAX, x, 1, &axis, t);
-    ir_value *e = ir_unary(&g->b, IR_exp, ir_binary(&g->b, IR_sub, x, ir_broadcast(&g->b, m, x->type.rank, x->type.dims, axes)));
+    ir_value *e = ir_unary(&g->b, IR_exp,
+                           ir_binary(&g->b, IR_sub, x, ir_broadcast(&g->b, m, x->type.rank, x->type.dims, axes)));
     ir_value *l = ir_reduce(&g->b, IR_SUM, e, 1, &axis, t);
     return ir_binary(&g->b, IR_div, e, ir_broadcast(&g->b, l, x->type.rank, x->type.dims, axes));
 }
 
-/* ---- Data-dependent access -------------------------------------------------------------------------------------------- */
+/* ---- Data-dependent access --------------------------------------------------------------------------------------- */
 static ir_value *sort(gen *g) {
     ir_value *x = any_value(g);
     if (x->type.rank == 0 || x->type.dtype == FRIT_bool) return NULL;
@@ -435,7 +439,7 @@ static ir_value *insert(gen *g) {
     return ir_result(op, 0);
 }
 
-/* ---- Control ---------------------------------------------------------------------------------------------------------- */
+/* ---- Control ----------------------------------------------------------------------------------------------------- */
 /* Draws a few ops inside `b`; they may use what is outside. Returns a value of type t made there. */
 static ir_value *body_value(gen *g, ir_block *b, ir_type t) {
     ir_builder outer = g->b;
@@ -487,7 +491,7 @@ static ir_value *loop(gen *g) {
     return ir_result(op, 0);
 }
 
-/* ---- Programs --------------------------------------------------------------------------------------------------------- */
+/* ---- Programs ---------------------------------------------------------------------------------------------------- */
 static const struct {
     ir_value *(*make)(gen *g);
     int weight;
@@ -540,7 +544,8 @@ ir_module *graphgen_module(const graphgen_options *o) {
         char name[2] = {(char)('A' + i), 0};
         g.dims[i] = sym_var(g.s, name, SYM_DIM, NULL, sym_const(g.s, MAX_EXTENT));
         vec_push(g.m->arena, &g.m->symbols, g.dims[i]);
-        if (graphgen_dim(o->seed, name) > 0 && chance(&g, 50)) sym_var_bound(g.s, g.dims[i], sym_const(g.s, 1), NULL, 1);
+        if (graphgen_dim(o->seed, name) > 0 && chance(&g, 50))
+            sym_var_bound(g.s, g.dims[i], sym_const(g.s, 1), NULL, 1);
     }
     ir_func *f = ir_func_new(g.m, "main", IR_LEVEL_TENSOR);
     add_inputs(&g, f);
@@ -553,7 +558,7 @@ ir_module *graphgen_module(const graphgen_options *o) {
     return g.m;
 }
 
-/* ---- Data ------------------------------------------------------------------------------------------------------------- */
+/* ---- Data -------------------------------------------------------------------------------------------------------- */
 static bool symbol_value(void *u, sym_t var, int64_t *v) {
     *v = graphgen_dim(*(const uint64_t *)u, sym_var_name(var));
     return true;
@@ -576,7 +581,8 @@ bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, int fl
     if (n < 0 || n > 1 << 20) return false;
     out->data = calloc(1, (size_t)frit_dtype_bytes(out->dtype, n) + 1);
     for (int64_t k = 0; out->data && k < n; k++) {
-        if (frit_dtype_is_float(out->dtype)) frit_store_float(out->dtype, out->data, k, draw_float(&state, flags & GRAPHGEN_TAME));
+        if (frit_dtype_is_float(out->dtype))
+            frit_store_float(out->dtype, out->data, k, draw_float(&state, flags & GRAPHGEN_TAME));
         else {
             uint64_t r = next_random(&state);
             frit_store_int(out->dtype, out->data, k, r % 5 ? (int64_t)(r / 5 % 9) - 1 : (int64_t)(r / 5));
@@ -586,7 +592,8 @@ bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, int fl
 }
 
 interp_status graphgen_run(ir_module *m, const ir_func *f, uint64_t seed, int flags, interp_tensor *results) {
-    interp_options options = {.wide = flags & GRAPHGEN_WIDE, .seed = seed, .max_bytes = INT64_C(1) << 28, .max_ops = 100000};
+    interp_options options = {.wide = flags & GRAPHGEN_WIDE, .seed = seed, .max_bytes = INT64_C(1) << 28,
+                              .max_ops = 100000};
     interp *it = interp_new(m, &options);
     interp_tensor in[64];
     int n = f->body->n_args, made = 0;

@@ -1,5 +1,5 @@
-/* passes_opt FILE.fir [--exact]: runs the passes named in the file's first line "# PASSES: a,b" ("pipeline": the default
- * ones) on every tensor-level func and prints the module. Exit status 70: a pass broke the program. */
+/* passes_opt FILE.fir [--exact]: runs the passes named in the file's first line "# PASSES: a,b" ("pipeline": the
+ * default ones) on every tensor-level func and prints the module. Exit status 70: a pass broke the program. */
 #include "ir/diag.h"
 #include "passes/pass.h"
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Random programs mean the same before and after every pass. In exact mode each element keeps its bits; with the inexact
- * rules it stays within the interpreter's bound. A program that fails is shrunk and printed.
+/* Random programs mean the same before and after every pass. In exact mode each element keeps its bits; with the
+ * inexact rules it stays within the interpreter's bound. A program that fails is shrunk and printed.
  *   test_random [FIRST_SEED COUNT [N_OPS]] */
 #include "passes/pass.h"
 #include "tests/graphgen.h"
@@ -37,13 +37,15 @@ static bool same_bits(const interp_tensor *x, const interp_tensor *y, trial *t) 
     return true;
 }
 
-/* The bound is about kernels, which keep f16, bf16 and f8 values in f32. Where the rounding of each op, as it stands in the
- * program, already leaves the bound, nothing is said about what passes make of it; nor about NaN and infinities, which
- * inexact rules may trade (a factor of a sum over nothing, the sign of a zero that is divided by). */
+/* The bound is about kernels, which keep f16, bf16 and f8 values in f32. Where the rounding of each op, as it stands
+ * in the program, already leaves the bound, nothing is said about what passes make of it; nor about NaN and
+ * infinities, which inexact rules may trade (a factor of a sum over nothing, the sign of a zero that is divided by). */
 static bool within_bound(const interp_tensor *wide, const interp_tensor *before, const interp_tensor *after, trial *t) {
     interp_comparison c = interp_compare(after, wide, 0, 0);
-    if (c.ok || !isfinite(c.got) || !isfinite(c.want) || (c.n >= 0 && !interp_compare(before, wide, 0, 0).ok)) return true;
-    snprintf(t->why, sizeof t->why, "element %lld is %.17g instead of %.17g (bound %g)", (long long)c.worst, c.got, c.want,
+    if (c.ok || !isfinite(c.got) || !isfinite(c.want) || (c.n >= 0 && !interp_compare(before, wide, 0, 0).ok))
+        return true;
+    snprintf(t->why, sizeof t->why, "element %lld is %.17g instead of %.17g (bound %g)", (long long)c.worst, c.got,
+             c.want,
              c.bound);
     return false;
 }
