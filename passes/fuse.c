@@ -40,6 +40,7 @@ typedef struct fuser {
     int *seen, stamp; /* per group: the last path search that met it */
     int *seen_node, node_stamp; /* per node: the last walk that passed through it as an inline op */
     int *walked, walk;          /* the same for walks toward producers */
+    bool counts; /* the block has a compact */
     int next_name;
 } fuser;
 
@@ -431,11 +432,32 @@ static bool needs_group(fuser *f, const ir_op *op, int g, int walk) {
     return false;
 }
 
+/* Some op of the two groups updates a value that they compute themselves. The base of an update must be in memory. */
+static bool updates_own_value(const fuser *f, int a, int b) {
+    for (int k = 0; k < 2; k++) {
+        const group *p = &f->groups.data[k ? b : a];
+        for (int i = 0; i < p->ops.len; i++) {
+            const ir_op *op = f->nodes[p->ops.data[i]].op;
+            if (!needs_memory_base(op, 0)) continue;
+            int n = node_index(f, ir_operand(op, 0));
+            if (n >= 0 && in_either(f, n, a, b)) return true;
+        }
+    }
+    return false;
+}
+
+static bool has_compact(const fuser *f, int g) {
+    for (int i = 0; i < f->groups.data[g].ops.len; i++)
+        if (f->nodes[f->groups.data[g].ops.data[i]].op->code == IR_compact) return true;
+    return false;
+}
+
 static void join_epilogue(fuser *f, int at) {
     const ir_op *op = f->nodes[at].op;
     int g = producer_to_join(f, op);
     int own = new_group(f, at, false);
     if (g < 0 || f->o->mode == FUSE_OP || f->groups.data[own].special || needs_group(f, op, g, ++f->walk)) return;
+    if (updates_own_value(f, own, g)) return;
     const char *why = NULL;
     io k = collect(f, own, g);
     if (k.outputs.len > MAX_OUTPUTS) return;
@@ -460,7 +482,7 @@ static bool try_merge(fuser *f, int a, int b) {
     if (p->kept || q->kept) return false;
     if (a == b || p->fixed || q->fixed || p->dead || q->dead || p->special || p->ops.len + q->ops.len > MAX_GROUP)
         return false;
-    if (indirect_path(f, a, b)) return false;
+    if (updates_own_value(f, a, b) || indirect_path(f, a, b)) return false;
     const char *why = NULL;
     io k = collect(f, a, b);
     if (k.outputs.len > MAX_OUTPUTS) return false;
@@ -529,6 +551,7 @@ static void merge_siblings(fuser *f) {
                 if (has_contract(f, a) != has_contract(f, b) || first_node(f, b) - last_node(f, a) > NEAR ||
                     first_node(f, a) - last_node(f, b) > NEAR)
                     continue;
+                if (has_compact(f, a) || has_compact(f, b)) continue; /* later dims wait for its count */
                 if (connected(f, a, b) || connected(f, b, a)) continue;
                 io k = collect(f, a, b);
                 if (k.outputs.len > MAX_OUTPUTS) continue;
@@ -551,7 +574,14 @@ static const char *kernel_name(fuser *f, const io *k) {
                  : arena_printf(f->m->arena, "%s_%d", what, f->next_name++);
 }
 
-static void make_kernel(fuser *f, int g, ir_map *outer) {
+static bool schedulable(fuser *f, const ir_op *kernel) {
+    ir_module trial = {.arena = f->scratch, .syms = f->m->syms, .seed = f->m->seed};
+    trial.last_func = &trial.funcs;
+    return schedule_kernel(&trial, kernel, "trial", f->o->limits, NULL) != NULL;
+}
+
+/* False (and nothing made) when the group has several ops and no schedule. */
+static bool make_kernel(fuser *f, int g, ir_map *outer) {
     io k = collect(f, g, -1);
     ir_module *m = f->m;
     int n_in = k.inputs.len, n_out = k.outputs.len;
@@ -577,9 +607,40 @@ static void make_kernel(fuser *f, int g, ir_map *outer) {
     for (int i = 0; i < n_out; i++) {
         outs[i] = ir_map_get(&map, k.outputs.data[i]);
         ir_result(kernel, i)->name = k.outputs.data[i]->name;
-        ir_map_set(m, outer, k.outputs.data[i], ir_result(kernel, i));
     }
     ir_build(&inner, IR_yield, n_out, outs, 0, NULL);
+    if (f->groups.data[g].ops.len > 1 && !schedulable(f, kernel)) {
+        ir_op_remove(kernel);
+        return false;
+    }
+    for (int i = 0; i < n_out; i++) ir_map_set(m, outer, k.outputs.data[i], ir_result(kernel, i));
+    return true;
+}
+
+static void emit_group(fuser *f, int g, ir_map *outer, int depth);
+
+/* Every op of g becomes a group of its own. */
+static void split_group(fuser *f, int g, ir_map *outer, int depth) {
+    int n = f->groups.data[g].ops.len, *ops = arena_array(f->scratch, int, n), *own = arena_array(f->scratch, int, n);
+    memcpy(ops, f->groups.data[g].ops.data, sizeof *ops * (size_t)n);
+    f->groups.data[g].dead = true;
+    for (int i = 0; i < n; i++) {
+        own[i] = new_group(f, ops[i], false);
+        f->groups.data[own[i]].reason = "no kernel fits the group that it was in";
+    }
+    for (int i = 0; i < n; i++) emit_group(f, own[i], outer, depth + 1);
+}
+
+/* The groups that bind the dims which op's types use. */
+static void emit_counters(fuser *f, const ir_op *op, int g, ir_map *outer, int depth) {
+    for (int i = 0; i < f->n_nodes; i++) {
+        const sym_t *counter;
+        const ir_op *c = f->nodes[i].op;
+        if (c->code != IR_compact || f->nodes[i].group == g || !ir_get_syms(c, IR_ATTR_counter, &counter)) continue;
+        for (int k = 0; k < op->n_results; k++)
+            for (int d = 0; d < ir_result(op, k)->type.rank; d++)
+                if (sym_uses(ir_result(op, k)->type.dims[d], counter[0])) emit_group(f, f->nodes[i].group, outer, depth + 1);
+    }
 }
 
 /* What g needs comes first. Effects keep their order through the `order` chain of the caller. */
@@ -592,12 +653,15 @@ static void emit_group(fuser *f, int g, ir_map *outer, int depth) {
         int n = node_index(f, k.inputs.data[i]);
         if (n >= 0 && f->nodes[n].group != g) emit_group(f, f->nodes[n].group, outer, depth + 1);
     }
+    if (f->counts)
+        for (int i = 0; i < k.ops.len; i++) emit_counters(f, k.ops.data[i], g, outer, depth);
+    p = &f->groups.data[g]; /* splits make groups */
     if (p->fixed) {
         ir_op *op = f->nodes[p->ops.data[0]].op;
         ir_builder b = ir_builder_at_end(f->m, f->block);
         b.span = op->span;
         ir_clone(&b, op, outer);
-    } else make_kernel(f, g, outer);
+    } else if (!make_kernel(f, g, outer)) split_group(f, g, outer, depth);
 }
 
 /* Values of this block that a nested block reads are inputs of the op that holds it. */
@@ -646,6 +710,7 @@ static bool fuse_block(ir_module *m, ir_block *block, const fuse_options *o, are
     memset(f.node_of, -1, sizeof(int) * (size_t)(f.n_ids + 1));
     int i = 0;
     for (ir_op *op = block->first; op; op = op->next, i++) {
+        f.counts |= op->code == IR_compact;
         f.nodes[i] = (node){op, -1};
         for (int k = 0; k < op->n_results; k++) f.node_of[ir_result(op, k)->id] = i;
         op->mark = 0;
