@@ -4,10 +4,10 @@
  * before it, replaces `view` by named views, or replaces a named view by one earlier in the order
  *     transpose, slice, broadcast > reshape > nothing
  * and no rule goes the other way. Views commute in one direction only:
- *     transpose, slice and reshape (of axes of 1) move in front of broadcast; elementwise ops move in front of
- * broadcast,
- *     and with reductions in front of a reshape that adds axes of 1.
- * All rules are exact. Ranges are never assumed: a rule on coordinates asks for a proof from the bounds of its
+ *     transpose, slice and reshape (of axes of 1) move in front of broadcast;
+ *     elementwise ops move in front of broadcast, and with reductions in front of a reshape that adds axes of 1.
+ * All rules are exact, but for sums and products of floats whose axes change order or join, and a sum of one -0 (marked
+ * below, off in exact mode). Ranges are never assumed: a rule on coordinates asks for a proof from the bounds of its
  * variables. */
 #include "canonicalize.h"
 #include <string.h>

@@ -9,8 +9,9 @@
 #include "rewrite.h"
 #include <math.h>
 
-typedef enum dtype_class { FLOATS = 1, INTS = 2, BOOLS = 4, NUMBERS = FLOATS | INTS, BITS = INTS | BOOLS,
-                          ANY = 7 } dtype_class;
+typedef enum dtype_class {
+    FLOATS = 1, INTS = 2, BOOLS = 4, NUMBERS = FLOATS | INTS, BITS = INTS | BOOLS, ANY = 7
+} dtype_class;
 typedef enum side { LEFT = 1, RIGHT = 2, EITHER = 3 } side;
 typedef enum number { ZERO, MINUS_ZERO, ONE, MINUS_ONE, LOWEST, HIGHEST, ALL_BITS } number;
 typedef enum outcome { THE_OTHER, NOT_THE_OTHER, NEGATED, THE_NUMBER, GIVES_ZERO, GIVES_ONE } outcome;
@@ -72,8 +73,8 @@ static const struct equal_rule {
 static const struct nested_rule {
     ir_opcode outer, inner, as;
 } nested_rules[] = {
-    {IR_neg, IR_neg, IR_OP_INVALID}, {IR_not, IR_not, IR_OP_INVALID}, {IR_abs, IR_abs, IR_abs},
-        {IR_abs, IR_neg, IR_abs},
+    {IR_neg, IR_neg, IR_OP_INVALID}, {IR_not, IR_not, IR_OP_INVALID},
+    {IR_abs, IR_abs, IR_abs},        {IR_abs, IR_neg, IR_abs},
     {IR_floor, IR_floor, IR_floor},  {IR_ceil, IR_ceil, IR_ceil},     {IR_round, IR_round, IR_round},
     {IR_trunc, IR_trunc, IR_trunc},  {IR_sign, IR_sign, IR_sign},
 };

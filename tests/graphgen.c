@@ -233,8 +233,8 @@ static ir_value *pad(gen *g) {
         hi[i] = sym_const(g->s, crop ? -below(g, 2) : below(g, 3));
         dims[i] = sym_add(g->s, sym_add(g->s, x->type.dims[i], lo[i]), hi[i]);
     }
-    return fits(g, x->type.rank, dims) ? ir_pad(&g->b, x, splat(g, ir_scalar((frit_dtype)x->type.dtype)), lo,
-                                                hi) : NULL;
+    if (!fits(g, x->type.rank, dims)) return NULL;
+    return ir_pad(&g->b, x, splat(g, ir_scalar((frit_dtype)x->type.dtype)), lo, hi);
 }
 
 static ir_value *concat(gen *g) {

@@ -22,8 +22,10 @@ int64_t graphgen_dim(uint64_t seed, const char *name);
 
 /* Runs f on data drawn from the seed, with dims by graphgen_dim: results as of interp_run. `f` may have any
  * arguments. */
-enum { GRAPHGEN_WIDE = 1, /* the wide results */ GRAPHGEN_TAME = 2 /* data without NaN,
-      infinities and huge numbers */ };
+enum {
+    GRAPHGEN_WIDE = 1, /* the wide results */
+    GRAPHGEN_TAME = 2  /* data without NaN, infinities and huge numbers */
+};
 interp_status graphgen_run(ir_module *m, const ir_func *f, uint64_t seed, int flags, interp_tensor *results);
 /* The data of argument i, alone; the caller frees it. False when its dims do not evaluate. */
 bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, int flags, interp_tensor *out);
