@@ -343,6 +343,15 @@ static void check_nested(verifier *v, const ir_op *op) {
     v->isolation = outer;
 }
 
+/* The dims that the compacts of a kernel count are known from the kernel on. */
+static void bind_counters(verifier *v, const ir_op *kernel) {
+    for (int i = 0; i < kernel->n_blocks; i++)
+        for (const ir_op *op = kernel->blocks[i]->first; op; op = op->next) {
+            const sym_t *counter;
+            if (op->code == IR_compact && ir_get_syms(op, IR_ATTR_counter, &counter) == 1) vec_push(v->a, &v->bound, counter[0]);
+        }
+}
+
 static void check_op(verifier *v, const ir_op *op) {
     static const uint32_t levels[] = {IR_F_TENSOR, IR_F_TILE, IR_F_THREAD};
     if (op->code <= IR_OP_INVALID || op->code >= IR_OPCODE_COUNT) {
@@ -357,13 +366,17 @@ static void check_op(verifier *v, const ir_op *op) {
     check_attr_values(v, op);
     for (int i = 0; i < op->n_results; i++) {
         if (op->results[i].op != op || op->results[i].index != i) verify_fail(v, 3, op, "result %d does not know its op", i);
-        check_type(v, op, op->results[i].type);
+        if (op->code != IR_kernel) check_type(v, op, op->results[i].type);
     }
     if (counts) check_nested(v, op);
+    if (op->code == IR_kernel) {
+        bind_counters(v, op);
+        for (int i = 0; i < op->n_results; i++) check_type(v, op, op->results[i].type);
+    }
     /* The rules of an op rely on what was checked above. */
     if (counts && operands && v->n == before) check_rules(v, op);
     for (int i = 0; i < op->n_results; i++) define(v, op, &op->results[i]);
-    if (op->code != IR_compact) v->bound.len = mark;
+    if (op->code != IR_compact && op->code != IR_kernel) v->bound.len = mark;
 }
 
 /* ---- Funcs, globals, checks ---- */

@@ -67,6 +67,7 @@ void matrix_out(matrix *m, const char *fmt, ...) {
     append_text(t, "    ");
     for (const char *p = line; *p; p++) {
         if (*p == '$') append_text(t, name);
+        else if (*p == '@') append_text(t, name + 1);
         else append(t, p, 1);
         if (*p == '\n') append_text(t, "    ");
     }

@@ -40,7 +40,8 @@ typedef struct matrix {
 /* dims: "M 0 1 5; N 3 8 37": values by row for dims and host ints. decls: .fir lines (dims, params, states).
  * args: the function's arguments. decls and args must live until matrix_end. */
 void matrix_begin(matrix *m, const char *group, int flags, const char *dims, const char *decls, const char *args);
-/* Lines that compute one output. `$` is this output's value; `$x` a value that belongs to it. */
+/* Lines that compute one output. `$` is this output's value; `$x` a value that belongs to it, `@x` a
+ * symbol. */
 void matrix_out(matrix *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void matrix_end(matrix *m);
 
