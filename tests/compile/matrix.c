@@ -48,6 +48,7 @@ void matrix_begin(matrix *m, const char *group, int flags, const char *dims, con
     m->flags = flags;
     m->decls = decls;
     m->args = args;
+    m->after = NULL;
     m->n_outputs = m->next = 0;
     parse_dims(m, dims);
 }
@@ -89,6 +90,7 @@ static void program_text(const matrix *m, int first, int n, matrix_text *t) {
         append_text(t, s);
     }
     append_text(t, ")\n}\n");
+    if (m->after) append_text(t, m->after);
 }
 
 static const char *const mode_names[] = {"full", "op", "none"};
@@ -167,6 +169,17 @@ void matrix_end(matrix *m) {
         free(t.s);
     }
     m->runs = 0;
+}
+
+void matrix_program(matrix *m, const char *text) {
+    matrix_text t = {0};
+    append_text(&t, text);
+    for (int mode = 0; m->active && mode < 3; mode++) {
+        char message[1200];
+        m->programs++;
+        if (!run_program(m, &t, mode, message, sizeof message)) report(m, &t, mode, text, message);
+    }
+    free(t.s);
 }
 
 int main(int argc, char **argv) {

@@ -27,7 +27,7 @@ typedef struct matrix {
     /* the current group */
     bool active;
     char group[64];
-    const char *decls, *args;
+    const char *decls, *args, *after; /* after: text behind the function, or NULL */
     int flags;
     int n_dims, n_rows;
     char names[MATRIX_MAX_DIMS][16];
@@ -44,6 +44,8 @@ void matrix_begin(matrix *m, const char *group, int flags, const char *dims, con
  * symbol. */
 void matrix_out(matrix *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void matrix_end(matrix *m);
+/* A whole program: .fir text. */
+void matrix_program(matrix *m, const char *text);
 
 void matrix_elementwise(matrix *m);
 void matrix_views(matrix *m);
