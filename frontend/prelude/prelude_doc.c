@@ -1,5 +1,5 @@
 /* prelude_doc: docs/prelude.md on standard output, from the doc comments of the prelude and the table of built-ins. */
-#include "../elab.h"
+#include "frontend/elab.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -47,7 +47,7 @@ int main(void) {
         file(a, d, &prelude_files[i]);
     printf("\n## Built-in functions\n\n| call | meaning |\n|---|---|\n");
 #define BUILTIN(name, params, fn, doc) printf("| `%s(%s)` | %s |\n", name, params, doc);
-#include "../builtins.def"
+#include "frontend/builtins.def"
 #undef BUILTIN
     printf("\n## Elementwise ops\n\n| call | meaning |\n|---|---|\n");
 #define OP(name, operands, results, blocks, flags, attrs, names, doc) \
