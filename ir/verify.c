@@ -172,7 +172,7 @@ static uint64_t optional_attrs(ir_opcode code) {
     uint64_t set = KEY(fill) | KEY(checked) | KEY(exclusive) | KEY(reverse) | KEY(descending) | KEY(tile) | KEY(vector) |
                    KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed);
     if (code == IR_read || code == IR_write || code == IR_inrange) set |= KEY(idx);
-    if (code == IR_write) set |= KEY(combine);
+    if (code == IR_write) set |= KEY(combine) | KEY(within);
     return set;
 }
 

@@ -62,6 +62,12 @@ static void check_access(verifier *v, const ir_op *op, int values) {
         if (checked[i] < 0 || checked[i] >= buffer.rank) verify_fail(v, 41, op, "checks a coordinate that is not there");
 }
 
+static void check_write(verifier *v, const ir_op *op) {
+    check_access(v, op, 1);
+    int n = verify_syms(op, IR_ATTR_within);
+    if (ir_has(op, IR_ATTR_within) && n != 2) verify_fail(v, 41, op, "within is not a coordinate and its extent");
+}
+
 static void check_inrange(verifier *v, const ir_op *op) {
     if (!verify_is_scalar(verify_result(op, 0), FRIT_bool)) verify_fail(v, 42, op, "the result is not bool[]");
     if (verify_syms(op, IR_ATTR_map) != verify_syms(op, IR_ATTR_extent)) verify_fail(v, 42, op, "map and extent differ in length");
@@ -85,7 +91,7 @@ void verify_tile_op(verifier *v, const ir_op *op) {
     case IR_for: check_domain(v, op); break;
     case IR_stage: check_stage(v, op); break;
     case IR_read: check_access(v, op, 0); break;
-    case IR_write: check_access(v, op, 1); break;
+    case IR_write: check_write(v, op); break;
     case IR_index: check_index(v, op); break;
     case IR_inrange: check_inrange(v, op); break;
     case IR_alloc: check_alloc(v, op); break;

@@ -148,12 +148,41 @@ ir_value *emit_read(emit *e, ir_value *buffer, int rank, const sym_t *map, doubl
     return to_compute(e, ir_result(op, 0));
 }
 
+/* A write's coordinate at[d] passes its dim exactly where split_expr passes its extent, or the extent of a tile of whole
+ * panels. */
+static bool dim_ends_split(emit *e, sym_t at, sym_t dim) {
+    sym_ctx *c = e->x.m->syms;
+    sym_t limit = sym_sub(c, dim, sym_sub(c, at, e->split_expr)), extent = e->split_extent;
+    sym_t panel = sym_addi(c, sym_var_hi(e->split_lane), 1);
+    if (sym_uses(limit, e->split_lane)) return false;
+    if (limit == extent) return true;
+    for (int i = 0; sym_kind_of(extent) == SYM_MIN && i < 2; i++)
+        if (sym_arg(extent, i) == limit && sym_is(sym_mod(c, sym_arg(extent, 1 - i), panel), 0)) return true;
+    return false;
+}
+
+/* Lanes past the split variable's extent must not store, even where they are inside of the buffer. */
+static void guard_lanes(emit *e, ir_op *write, ir_value *buffer, int rank) {
+    const sym_t *at;
+    bool varies = false;
+    if (!e->split_lane) return;
+    ir_get_syms(write, IR_ATTR_map, &at);
+    for (int d = 0; d < rank; d++) {
+        if (!sym_uses(at[d], e->split_lane)) continue;
+        if (at[d] == e->split_lane || dim_ends_split(e, at[d], buffer->type.dims[d])) return;
+        varies = true;
+    }
+    sym_t within[2] = {e->split_expr, e->split_extent};
+    if (varies) ir_set_syms(e->x.m, write, IR_ATTR_within, 2, within);
+}
+
 ir_op *emit_write(emit *e, ir_value *buffer, ir_value *x, int rank, const sym_t *map) {
     used_values s = values_in(e, rank, map);
     ir_value *ops[2 + IR_MAX_RANK] = {buffer, ir_cast(&e->b, x, (frit_dtype)buffer->type.dtype)};
     memcpy(ops + 2, s.scalars, (size_t)s.n * sizeof *ops);
     ir_op *op = ir_build(&e->b, IR_write, 2 + s.n, ops, 0, NULL);
     set_access(e, op, buffer, rank, map, &s);
+    guard_lanes(e, op, buffer, rank);
     return op;
 }
 

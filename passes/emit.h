@@ -26,7 +26,7 @@ typedef struct emit {
     VEC(ir_value *) values;
     /* In the finished code this loop variable (NULL: none) runs as two, split_expr. Coordinates are worked out in the
      * variable itself, whose range is known; where split_lane carries split_expr past that range, accesses are checked. */
-    sym_t split_var, split_expr, split_lane;
+    sym_t split_var, split_expr, split_lane, split_extent; /* split_extent: of split_var */
     int unsafe;          /* > 0: coordinates may be out of range */
     emit_memo *memo;
     const char *error;   /* the first value that has no formula */

@@ -81,6 +81,16 @@ static void and_checked(lower *l, const lower_stage *s, const ir_op *op, const i
     }
 }
 
+/* A write's `within`. The coordinate is known to be >= 0. */
+static void and_within(lower *l, const lower_stage *s, const ir_op *op, const int *p, predicate *out) {
+    const sym_t *within;
+    int d;
+    if (ir_get_syms(op, IR_ATTR_within, &within) != 2) return;
+    sym_t e = lower_point(l, s, within[0], p, 0, NULL, NULL);
+    ir_value *v = lower_inside(l, e, lower_point(l, s, within[1], p, 0, NULL, NULL), &d);
+    also(l, out, v, d);
+}
+
 /* A read moved out of reduction loops must not happen when they run zero times. */
 static void and_nonempty(lower *l, const lower_stage *s, int depth, predicate *out) {
     for (int i = s->parallel; i < s->n; i++) {
@@ -256,6 +266,7 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     predicate mask = {0};
     and_rest(l, s, axes, p, &mask);
     and_checked(l, s, op, p, &idx, &mask);
+    and_within(l, s, op, p, &mask);
     sym_t e = lower_point(l, s, flat, p, idx.n, idx.idx, idx.with);
     address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 2));
     if (is_combining(op)) {

@@ -408,6 +408,7 @@ static ir_value *pack_panels(plan *p, contraction *k) {
     s->e.split_var = n;
     s->e.split_expr = sym_add(c, sym_mul(c, n0, panel), n1);
     s->e.split_lane = even ? NULL : n1;
+    s->e.split_extent = extent;
     /* loops and dims of the copy */
     stage_vars sv = {0};
     sym_t dims[IR_MAX_RANK], index[IR_MAX_RANK];
@@ -473,6 +474,18 @@ static bool wants_panels(plan *p, contraction *k) {
     return true;
 }
 
+/* The parallel variable to keep several positions of in registers: one along which the operand in lanes does not move;
+ * with a single row, one of that operand's own, so that enough sums are under way to hide the latency of an addition. */
+static sym_t reuse_variable(const contraction *k) {
+    if (k->m >= 0 && !sym_is(k->sv.extent[k->m], 1)) return k->sv.var[k->m];
+    int best = -1;
+    for (int i = 0; i < k->sv.n_par; i++) {
+        if (i == k->nv || sym_is(k->sv.extent[i], 1) || sym_is(k->sv.extent[i], SCHEDULE_PANEL)) continue;
+        if (best < 0 || sym_hint(k->sv.extent[i]) > sym_hint(k->sv.extent[best])) best = i;
+    }
+    return best < 0 ? NULL : k->sv.var[best];
+}
+
 static bool contract_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
     contraction k = {.n = n, .q = q, .sv = loops_of(p, n, q)};
@@ -502,7 +515,7 @@ static bool contract_stage(plan *p, const nest *n, const nest *q) {
         ok = epilogue(p, stage, n, q, k.coords, ir_scalar(acc));
     }
     if (!ok) return false;
-    sched_choose_tile(s, stage, k.m >= 0 ? k.sv.var[k.m] : NULL);
+    sched_choose_tile(s, stage, reuse_variable(&k));
     s->e.split_var = s->e.split_expr = s->e.split_lane = NULL;
     return !s->why;
 }
