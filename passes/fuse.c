@@ -237,8 +237,8 @@ static double cost_of(fuser *f, io *k, const char **why) {
         ir_value *v = k->outputs.data[i];
         if (v->op->code == IR_insert) v = ir_operand(v->op, 1);
         cost += (double)bytes_of(f, v->type);
-        if (sched_is_special(v->op)) return cost;
-        if (v->op->code == IR_concat)
+        if (v->op && sched_is_special(v->op)) return cost;
+        if (v->op && v->op->code == IR_concat)
             for (int j = 0; j < v->op->n_operands; j++) vec_push(f->scratch, &roots, ir_operand(v->op, j));
         else vec_push(f->scratch, &roots, v);
     }
