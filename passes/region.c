@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 24, KEEP_COST = 16, MAX_DEPTH = 3000 };
+enum { MAX_ROUNDS = 32, MAX_SPLITS = 96, LANES = 16, KEEP_COST = 16, MAX_DEPTH = 3000 };
 
 /* Axis `axis` of v (a reduced one when red): its variable number k is split so that the inner part has `factor` values. */
 typedef struct split {
@@ -33,6 +33,7 @@ typedef struct visit {
 
 struct region_splits {
     VEC(split) splits;
+    int first_split;  /* splits from here on were asked for in this round */
     VEC(exclusion) excluded;
     VEC(owner) owners;
     VEC(leaf) leaves; /* reads of inputs and nests by the primary output */
@@ -234,11 +235,17 @@ static nest_axis make_axis(region *r, const ir_value *v, bool red, int axis, sym
     return a;
 }
 
+/* This round has changed the same axis already: what else it needs shows in the next one. */
+static bool asked_before(const work *w, const owner *o) {
+    for (int i = w->first_split; i < w->splits.len; i++)
+        if (w->splits.data[i].v == o->v && w->splits.data[i].red == o->red && w->splits.data[i].axis == o->axis) return true;
+    return false;
+}
+
 /* Requests a split for every x // f or x % f of a loop variable x in e that divides evenly. */
 static void find_splits(region *r, sym_t e) {
     sym_ctx *c = r->x.m->syms;
     work *w = r->splits;
-    if (w->again) return; /* one change a round: the others may be moot after it */
     switch (sym_kind_of(e)) {
     case SYM_FLOORDIV:
     case SYM_MOD: {
@@ -248,7 +255,8 @@ static void find_splits(region *r, sym_t e) {
                 owner *o = &w->owners.data[i];
                 if (o->var != x) continue;
                 sym_t extent = sym_addi(c, sym_var_hi(x), 1);
-                if (sym_mul(c, sym_floordiv(c, extent, f), f) != extent || extent == f || w->splits.len > 24) continue;
+                if (sym_mul(c, sym_floordiv(c, extent, f), f) != extent || extent == f || w->splits.len > MAX_SPLITS) continue;
+                if (asked_before(w, o)) return;
                 split s = {o->v, o->red, o->axis, o->k, f};
                 vec_push(r->x.scratch, &w->splits, s);
                 w->again = true;
@@ -496,6 +504,7 @@ static bool used_inside(const nest *n) {
 static bool place_all(region *r) {
     work *w = r->splits;
     w->again = false;
+    w->first_split = w->splits.len;
     w->owners.len = w->leaves.len = 0;
     r->n_grid = 0;
     r->x.values.len = 0;
@@ -579,6 +588,30 @@ static bool covers(region *r, const nest *n, const nest *q) {
     return size == want;
 }
 
+/* q reads n at plain variables of its own: it runs on n's axes instead, which are split the way n needs. */
+static bool adopt_axes(const nest *n, nest *q) {
+    int from[IR_MAX_RANK];
+    for (int e = 0; e < q->rank; e++) {
+        from[e] = -1;
+        for (int d = 0; d < n->rank; d++)
+            if (q->dim[e].n_vars == 1 && q->dim[e].expr == q->dim[e].vars[0] && n->read_at[d] == q->dim[e].expr && !n->bound[d])
+                from[e] = d;
+        if (q->dim[e].n_vars && from[e] < 0) return false;
+    }
+    for (int e = 0; e < q->rank; e++)
+        if (from[e] >= 0) q->dim[e] = n->dim[from[e]];
+    return true;
+}
+
+/* Running contraction n on q's loops would leave it an innermost axis too short for vector lanes. */
+static bool narrows(const nest *n, const nest *q) {
+    if (n->kind != NEST_CONTRACT || n->rank == 0 || q->rank == 0) return false;
+    const nest_axis *own = &n->dim[n->rank - 1], *new = &q->dim[q->rank - 1];
+    int64_t e;
+    return own->n_vars && new->n_vars && sym_is_const(new->extents[new->n_vars - 1], &e) && e < LANES &&
+           sym_hint(own->extents[own->n_vars - 1]) >= LANES;
+}
+
 /* The map nest that can be computed in n's epilogue: it reads n element for element, and everything else that it reads
  * is ready before n. */
 static void merge_epilogues(region *r) {
@@ -596,7 +629,8 @@ static void merge_epilogues(region *r) {
             }
             if (latest != i) continue; /* i is the last that it waits for */
             bool ok = same_loops(n, m);
-            if (!ok && n->n_readers == 1 && n->last_reader == q && !n->output && covers(r, n, m)) {
+            if (!ok && n->n_readers == 1 && n->last_reader == q && covers(r, n, m)) ok = adopt_axes(n, m);
+            if (!ok && n->n_readers == 1 && n->last_reader == q && !n->output && covers(r, n, m) && !narrows(n, m)) {
                 for (int d = 0; d < n->rank; d++) { /* n runs on its reader's variables */
                     n->dim[d] = (nest_axis){.expr = n->read_at[d]};
                     n->bound[d] = over_grid_only(r, n->read_at[d]);

@@ -4,6 +4,8 @@
 ir_value *sched_output(const sched *s, int k) { return s->f->body->args[s->kernel->n_operands + k]; }
 
 void sched_add_var(stage_vars *sv, sym_t var, sym_t extent) {
+    for (int i = 0; i < sv->n; i++)
+        if (sv->var[i] == var) return; /* a nest and its epilogue may share axes */
     if (sv->n == SCHED_MAX_VARS) return;
     sv->var[sv->n] = var;
     sv->extent[sv->n++] = extent;

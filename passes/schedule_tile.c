@@ -59,6 +59,13 @@ static bool heavy(const ir_block *b) {
     return false;
 }
 
+static sym_t widest_parallel(int n_par, const sym_t *vars, const sym_t *extent) {
+    int best = 0;
+    for (int i = 1; i < n_par; i++)
+        if (sym_hint(extent[i]) > sym_hint(extent[best])) best = i;
+    return vars[best];
+}
+
 void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(stage, IR_ATTR_vars, &vars), n_par = (int)ir_get_int(stage, IR_ATTR_parallel, n);
@@ -82,6 +89,10 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
         if (sym_is_const(extent[best], &e) && e < want) want = round_up(e < 1 ? 1 : e, lanes);
         tile[best] = want;
         int64_t regs = want / lanes, rows = (s->lim->vector_registers - 4) / regs;
+        if (!m_var && best >= n_par && n_par > 0) { /* several sums at once over the same vectors */
+            m_var = widest_parallel(n_par, vars, extent);
+            tile[best] = want = want > 2 * lanes ? 2 * lanes : want;
+        }
         for (int i = 0; i < n_par; i++)
             if (vars[i] == m_var && i != best) {
                 if (rows > 12) rows = 12;
