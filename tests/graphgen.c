@@ -1,19 +1,9 @@
-#include "graphgen.h"
+#include "graphgen_internal.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_SYMBOLS = 4, MAX_EXTENT = 7, MAX_TOTAL = 5000, MAX_GEN_RANK = 5 };
-
-typedef struct gen {
-    uint64_t state;
-    const graphgen_options *o;
-    ir_module *m;
-    sym_ctx *s;
-    ir_builder b;
-    sym_t dims[N_SYMBOLS];
-    VEC(ir_value *) pool;
-} gen;
+enum { MAX_EXTENT = 7, MAX_TOTAL = 5000, BROAD_TOTAL = 40000 };
 
 /* SplitMix64 (Steele, Lea and Flood, 2014). */
 static uint64_t next_random(uint64_t *state) {
@@ -23,8 +13,8 @@ static uint64_t next_random(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-static int below(gen *g, int n) { return n > 0 ? (int)(next_random(&g->state) % (uint64_t)n) : 0; }
-static bool chance(gen *g, int percent) { return below(g, 100) < percent; }
+int gen_below(gen *g, int n) { return n > 0 ? (int)(next_random(&g->state) % (uint64_t)n) : 0; }
+bool gen_chance(gen *g, int percent) { return gen_below(g, 100) < percent; }
 
 int64_t graphgen_dim(uint64_t seed, const char *name) {
     uint64_t state = seed;
@@ -33,20 +23,24 @@ int64_t graphgen_dim(uint64_t seed, const char *name) {
 }
 
 /* ---- Types ------------------------------------------------------------------------------------------------------- */
-static frit_dtype any_dtype(gen *g) {
+frit_dtype gen_dtype(gen *g) {
     static const frit_dtype common[] = {FRIT_f32, FRIT_f32, FRIT_f32, FRIT_f32, FRIT_f64, FRIT_i64, FRIT_i32,
                                         FRIT_bool};
     for (;;) {
-        frit_dtype t = chance(g, 60) ? common[below(g, 8)] : (frit_dtype)below(g, FRIT_DTYPE_COUNT);
+        frit_dtype t = gen_chance(g, 60) ? common[gen_below(g, 8)] : (frit_dtype)gen_below(g, FRIT_DTYPE_COUNT);
         if (!g->o->dtypes || g->o->dtypes >> t & 1) return t;
     }
 }
 
-static sym_t any_dim(gen *g) {
-    int k = below(g, 12);
-    if (k < N_SYMBOLS) return g->dims[k];
-    if (k == N_SYMBOLS) return sym_const(g->s, 1);
-    return sym_const(g->s, 1 + below(g, MAX_EXTENT) - chance(g, 3));
+sym_t gen_dim(gen *g) {
+    int k = gen_below(g, 12);
+    if (k < GEN_SYMBOLS) return g->dims[k];
+    if (k == GEN_SYMBOLS) return sym_const(g->s, 1);
+    if (g->o->broad && k == GEN_SYMBOLS + 1) {
+        static const int extents[] = {8, 15, 16, 17, 31, 32, 33, 48, 64, 100, 130, 300};
+        return sym_const(g->s, extents[gen_below(g, 12)]);
+    }
+    return sym_const(g->s, 1 + gen_below(g, MAX_EXTENT) - gen_chance(g, 3));
 }
 
 static int64_t size_at_most(sym_ctx *s, const ir_type *t) { /* symbols count as the largest extent they take */
@@ -63,57 +57,74 @@ static int64_t size_at_most(sym_ctx *s, const ir_type *t) { /* symbols count as 
     return n;
 }
 
-static bool fits(gen *g, int rank, const sym_t *dims) {
+static bool seven(void *u, sym_t var, int64_t *v) {
+    (void)u, (void)var;
+    *v = MAX_EXTENT;
+    return true;
+}
+
+/* Elements with every symbol at 7: a broad program's symbols have no bound. */
+static int64_t typical_size(int rank, const sym_t *dims) {
+    int64_t n = 1, e;
+    for (int i = 0; i < rank && n <= BROAD_TOTAL; i++) {
+        if (!sym_eval(dims[i], seven, NULL, &e)) return BROAD_TOTAL + 1;
+        n *= e > 0 ? e : 1;
+    }
+    return n;
+}
+
+bool gen_fits(gen *g, int rank, const sym_t *dims) {
     ir_type t = {.rank = (uint8_t)rank, .dims = dims};
-    return rank <= MAX_GEN_RANK + 1 && size_at_most(g->s, &t) <= MAX_TOTAL;
+    if (rank > GEN_RANK + 1) return false;
+    return g->o->broad ? typical_size(rank, dims) <= BROAD_TOTAL : size_at_most(g->s, &t) <= MAX_TOTAL;
 }
 
 static bool is_float(ir_type t) { return frit_dtype_is_float((frit_dtype)t.dtype); }
 
 /* ---- The pool ---------------------------------------------------------------------------------------------------- */
-static void keep(gen *g, ir_value *v) { vec_push(g->m->arena, &g->pool, v); }
+void gen_keep(gen *g, ir_value *v) { vec_push(g->m->arena, &g->pool, v); }
 
 /* Recent values are likelier, so that chains form. */
-static ir_value *any_value(gen *g) {
-    int n = g->pool.len, k = below(g, n);
-    if (chance(g, 50)) k = n - 1 - below(g, n < 4 ? n : 4);
+ir_value *gen_any(gen *g) {
+    int n = g->pool.len, k = gen_below(g, n);
+    if (gen_chance(g, 50)) k = n - 1 - gen_below(g, n < 4 ? n : 4);
     return g->pool.data[k];
 }
 
-static ir_value *splat(gen *g, ir_type t) {
+ir_value *gen_splat(gen *g, ir_type t) {
     static const double numbers[] = {0, 1, -1, 2, 0.5, -0.0, 3, 4, -2, 0.25, 7};
-    double v = numbers[below(g, 11)];
+    double v = numbers[gen_below(g, 11)];
     return is_float(t) ? ir_splat(&g->b, t, v) : ir_splat_int(&g->b, t, (int64_t)v);
 }
 
 /* Some value of type t: from the pool, or made from less. */
-static ir_value *value_of(gen *g, ir_type t) {
+ir_value *gen_value(gen *g, ir_type t) {
     ir_value *found = NULL;
     int seen = 0;
     for (int i = 0; i < g->pool.len; i++)
-        if (ir_type_equal(g->pool.data[i]->type, t) && below(g, ++seen) == 0) found = g->pool.data[i];
-    if (found && chance(g, 75)) return found;
-    for (int i = g->pool.len; i-- > 0 && chance(g, 80);) { /* repeated along some axes */
+        if (ir_type_equal(g->pool.data[i]->type, t) && gen_below(g, ++seen) == 0) found = g->pool.data[i];
+    if (found && gen_chance(g, 75)) return found;
+    for (int i = g->pool.len; i-- > 0 && gen_chance(g, 80);) { /* repeated along some axes */
         ir_value *v = g->pool.data[i];
         int64_t axes[IR_MAX_RANK];
         int at = 0, d = 0;
         if (v->type.dtype != t.dtype || v->type.rank > t.rank) continue;
         for (; d < v->type.rank; d++) {
-            while (at < t.rank && t.dims[at] != v->type.dims[d] && !(sym_is(v->type.dims[d], 1) && chance(g, 50))) at++;
+            while (at < t.rank && t.dims[at] != v->type.dims[d] && !(sym_is(v->type.dims[d], 1) && gen_chance(g, 50))) at++;
             if (at == t.rank) break;
             axes[d] = at++;
         }
         if (d == v->type.rank) return ir_broadcast(&g->b, v, t.rank, t.dims, axes);
     }
     if (found) return found;
-    if (t.rank && t.dtype != FRIT_bool && chance(g, 30)) return ir_iota(&g->b, t, below(g, t.rank));
-    if (t.rank && chance(g, 30)) { /* a smaller constant, repeated */
-        int64_t axis = below(g, t.rank);
+    if (t.rank && t.dtype != FRIT_bool && gen_chance(g, 30)) return ir_iota(&g->b, t, gen_below(g, t.rank));
+    if (t.rank && gen_chance(g, 30)) { /* a smaller constant, repeated */
+        int64_t axis = gen_below(g, t.rank);
         ir_type one = ir_tensor(g->m, (frit_dtype)t.dtype, 1, &t.dims[axis]);
-        ir_value *v = t.dtype == FRIT_bool ? splat(g, one) : ir_iota(&g->b, one, 0);
+        ir_value *v = t.dtype == FRIT_bool ? gen_splat(g, one) : ir_iota(&g->b, one, 0);
         return ir_broadcast(&g->b, v, t.rank, t.dims, &axis);
     }
-    return splat(g, t);
+    return gen_splat(g, t);
 }
 
 /* ---- Elementwise ------------------------------------------------------------------------------------------------- */
@@ -127,25 +138,25 @@ static bool defined(ir_opcode code, ir_type t) {
 }
 
 static ir_value *elementwise(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     static const ir_opcode plain[] = {IR_add, IR_sub, IR_mul, IR_mul, IR_div, IR_neg, IR_max, IR_min, IR_exp, IR_abs};
     for (int i = 0; i < 20; i++) {
-        ir_opcode code = chance(g, 50) ? plain[below(g, 10)] : (ir_opcode)(1 + below(g, IR_OPCODE_COUNT - 1));
+        ir_opcode code = gen_chance(g, 50) ? plain[gen_below(g, 10)] : (ir_opcode)(1 + gen_below(g, IR_OPCODE_COUNT - 1));
         if (!defined(code, x->type)) continue;
         int n = ir_op_table[code].n_operands;
-        ir_value *y = n > 1 ? (chance(g, 15) ? x : value_of(g, x->type)) : NULL;
+        ir_value *y = n > 1 ? (gen_chance(g, 15) ? x : gen_value(g, x->type)) : NULL;
         if (n == 1) return ir_unary(&g->b, code, x);
-        if (n == 3) return ir_fma(&g->b, x, y, value_of(g, x->type));
-        return chance(g, 50) ? ir_binary(&g->b, code, x, y) : ir_binary(&g->b, code, y, x);
+        if (n == 3) return ir_fma(&g->b, x, y, gen_value(g, x->type));
+        return gen_chance(g, 50) ? ir_binary(&g->b, code, x, y) : ir_binary(&g->b, code, y, x);
     }
     return NULL;
 }
 
 static ir_value *select_or_cast(gen *g) {
-    ir_value *x = any_value(g);
-    if (chance(g, 50)) return ir_select(&g->b, value_of(g, ir_with_dtype(x->type, FRIT_bool)), x, value_of(g, x->type));
-    frit_dtype t = any_dtype(g);
-    if (!chance(g, 20) || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)) return ir_cast(&g->b, x, t);
+    ir_value *x = gen_any(g);
+    if (gen_chance(g, 50)) return ir_select(&g->b, gen_value(g, ir_with_dtype(x->type, FRIT_bool)), x, gen_value(g, x->type));
+    frit_dtype t = gen_dtype(g);
+    if (!gen_chance(g, 20) || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)) return ir_cast(&g->b, x, t);
     ir_type to = ir_with_dtype(x->type, t);
     return t == x->type.dtype || t == FRIT_bool || x->type.dtype == FRIT_bool
                ? NULL
@@ -154,9 +165,9 @@ static ir_value *select_or_cast(gen *g) {
 
 /* ---- Views ------------------------------------------------------------------------------------------------------- */
 static ir_value *reshape(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     sym_t dims[IR_MAX_RANK];
-    int rank = 0, at = below(g, x->type.rank + 1), how = below(g, 3);
+    int rank = 0, at = gen_below(g, x->type.rank + 1), how = gen_below(g, 3);
     int64_t e;
     for (int i = 0; i < x->type.rank; i++) {
         sym_t d = x->type.dims[i];
@@ -168,17 +179,17 @@ static ir_value *reshape(gen *g) {
         } else if (i == at && how == 2 && sym_n_atoms(d) == 2 && sym_kind_of(d) == SYM_PRODUCT) {
             dims[rank++] = sym_atom(d, 0);
             dims[rank++] = sym_atom(d, 1);
-        } else if (!sym_is(d, 1) || !chance(g, 40)) dims[rank++] = d;
+        } else if (!sym_is(d, 1) || !gen_chance(g, 40)) dims[rank++] = d;
     }
     if (at == x->type.rank) dims[rank++] = sym_const(g->s, 1);
-    return fits(g, rank, dims) ? ir_reshape(&g->b, x, rank, dims) : NULL;
+    return gen_fits(g, rank, dims) ? ir_reshape(&g->b, x, rank, dims) : NULL;
 }
 
 static ir_value *transpose(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     int64_t perm[IR_MAX_RANK];
     for (int i = 0; i < x->type.rank; i++) {
-        int j = below(g, i + 1);
+        int j = gen_below(g, i + 1);
         perm[i] = perm[j];
         perm[j] = i;
     }
@@ -186,60 +197,60 @@ static ir_value *transpose(gen *g) {
 }
 
 static ir_value *broadcast(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     sym_t dims[IR_MAX_RANK];
     int64_t axes[IR_MAX_RANK];
     int rank = 0;
     for (int i = 0; i <= x->type.rank; i++) {
-        if (rank < MAX_GEN_RANK && chance(g, 35)) dims[rank++] = any_dim(g);
+        if (rank < GEN_RANK && gen_chance(g, 35)) dims[rank++] = gen_dim(g);
         if (i == x->type.rank) break;
         axes[i] = rank;
-        dims[rank++] = sym_is(x->type.dims[i], 1) && chance(g, 50) ? any_dim(g) : x->type.dims[i];
+        dims[rank++] = sym_is(x->type.dims[i], 1) && gen_chance(g, 50) ? gen_dim(g) : x->type.dims[i];
     }
-    return fits(g, rank, dims) ? ir_broadcast(&g->b, x, rank, dims, axes) : NULL;
+    return gen_fits(g, rank, dims) ? ir_broadcast(&g->b, x, rank, dims, axes) : NULL;
 }
 
 static ir_value *slice(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     sym_t start[IR_MAX_RANK], size[IR_MAX_RANK];
     int64_t step[IR_MAX_RANK], e;
     for (int i = 0; i < x->type.rank; i++) {
         start[i] = sym_const(g->s, 0);
         size[i] = x->type.dims[i];
         step[i] = 1;
-        if (chance(g, 40)) continue;
+        if (gen_chance(g, 40)) continue;
         if (!sym_is_const(size[i], &e)) { /* all of it, backwards */
             start[i] = sym_addi(g->s, size[i], -1);
             step[i] = -1;
             continue;
         }
         if (e == 0) continue;
-        int64_t from = below(g, (int)e), by = 1 + below(g, 3), room = (e - 1 - from) / by + 1;
-        if (chance(g, 30)) by = -by, room = from / -by + 1;
+        int64_t from = gen_below(g, (int)e), by = 1 + gen_below(g, 3), room = (e - 1 - from) / by + 1;
+        if (gen_chance(g, 30)) by = -by, room = from / -by + 1;
         start[i] = sym_const(g->s, from);
         step[i] = by;
-        size[i] = sym_const(g->s, below(g, (int)room + 1));
+        size[i] = sym_const(g->s, gen_below(g, (int)room + 1));
     }
     return ir_slice(&g->b, x, start, size, step);
 }
 
 static ir_value *pad(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     sym_t lo[IR_MAX_RANK], hi[IR_MAX_RANK], dims[IR_MAX_RANK];
     int64_t e;
     for (int i = 0; i < x->type.rank; i++) {
-        bool crop = sym_is_const(x->type.dims[i], &e) && e >= 2 && chance(g, 20);
-        lo[i] = sym_const(g->s, crop ? -1 : below(g, 3));
-        hi[i] = sym_const(g->s, crop ? -below(g, 2) : below(g, 3));
+        bool crop = sym_is_const(x->type.dims[i], &e) && e >= 2 && gen_chance(g, 20);
+        lo[i] = sym_const(g->s, crop ? -1 : gen_below(g, 3));
+        hi[i] = sym_const(g->s, crop ? -gen_below(g, 2) : gen_below(g, 3));
         dims[i] = sym_add(g->s, sym_add(g->s, x->type.dims[i], lo[i]), hi[i]);
     }
-    if (!fits(g, x->type.rank, dims)) return NULL;
-    return ir_pad(&g->b, x, splat(g, ir_scalar((frit_dtype)x->type.dtype)), lo, hi);
+    if (!gen_fits(g, x->type.rank, dims)) return NULL;
+    return ir_pad(&g->b, x, gen_splat(g, ir_scalar((frit_dtype)x->type.dtype)), lo, hi);
 }
 
 static ir_value *concat(gen *g) {
-    ir_value *x = any_value(g), *parts[3] = {x};
-    int n = 1 + below(g, 3), axis = below(g, x->type.rank);
+    ir_value *x = gen_any(g), *parts[3] = {x};
+    int n = 1 + gen_below(g, 3), axis = gen_below(g, x->type.rank);
     if (x->type.rank == 0) return NULL;
     sym_t dims[IR_MAX_RANK];
     memcpy(dims, x->type.dims, sizeof(sym_t) * (size_t)x->type.rank);
@@ -249,54 +260,54 @@ static ir_value *concat(gen *g) {
             ir_type t = g->pool.data[k]->type;
             bool same = t.rank == x->type.rank && t.dtype == x->type.dtype;
             for (int d = 0; same && d < t.rank; d++) same = d == axis || t.dims[d] == x->type.dims[d];
-            if (same && chance(g, 40)) parts[i] = g->pool.data[k];
+            if (same && gen_chance(g, 40)) parts[i] = g->pool.data[k];
         }
         dims[axis] = sym_add(g->s, dims[axis], parts[i]->type.dims[axis]);
     }
-    return fits(g, x->type.rank, dims) ? ir_concat(&g->b, n, parts, axis) : NULL;
+    return gen_fits(g, x->type.rank, dims) ? ir_concat(&g->b, n, parts, axis) : NULL;
 }
 
 /* A coordinate in the variables: one of them, a window, mixed radix, a quotient, a constant, backwards. */
-static sym_t coordinate(gen *g, int n, const sym_t *vars, const sym_t *dims, sym_t extent) {
-    if (n == 0) return sym_const(g->s, below(g, 3));
-    int k = below(g, n), j = below(g, n);
+static sym_t gen_coordinate(gen *g, int n, const sym_t *vars, const sym_t *dims, sym_t extent) {
+    if (n == 0) return sym_const(g->s, gen_below(g, 3));
+    int k = gen_below(g, n), j = gen_below(g, n);
     sym_t v = vars[k];
-    for (int i = 0; i < n && chance(g, 70); i++)
+    for (int i = 0; i < n && gen_chance(g, 70); i++)
         if (dims[i] == extent) v = vars[i];
-    switch (below(g, 10)) {
-    case 0: return sym_add(g->s, sym_muli(g->s, v, 1 + below(g, 2)), vars[j]);
-    case 1: return sym_addi(g->s, v, below(g, 3) - 1);
+    switch (gen_below(g, 10)) {
+    case 0: return sym_add(g->s, sym_muli(g->s, v, 1 + gen_below(g, 2)), vars[j]);
+    case 1: return sym_addi(g->s, v, gen_below(g, 3) - 1);
     case 2: return j == k ? v : sym_add(g->s, sym_mul(g->s, vars[k], dims[j]), vars[j]);
     case 3: return sym_floordiv(g->s, v, sym_const(g->s, 2));
-    case 4: return sym_mod(g->s, v, sym_const(g->s, 2 + below(g, 2)));
-    case 5: return sym_const(g->s, below(g, 3));
+    case 4: return sym_mod(g->s, v, sym_const(g->s, 2 + gen_below(g, 2)));
+    case 5: return sym_const(g->s, gen_below(g, 3));
     case 6: return sym_sub(g->s, sym_addi(g->s, extent, -1), v);
     default: return v;
     }
 }
 
-static int free_axes(gen *g, ir_type like, sym_t *dims, sym_t *vars) {
-    int rank = below(g, MAX_GEN_RANK);
+static int gen_axes(gen *g, ir_type like, sym_t *dims, sym_t *vars) {
+    int rank = gen_below(g, GEN_RANK);
     for (int i = 0; i < rank; i++) {
-        dims[i] = like.rank && chance(g, 65) ? like.dims[below(g, like.rank)] : any_dim(g);
+        dims[i] = like.rank && gen_chance(g, 65) ? like.dims[gen_below(g, like.rank)] : gen_dim(g);
         vars[i] = sym_index(g->s, "i", dims[i]);
     }
     return rank;
 }
 
 static ir_value *view(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     sym_t vars[IR_MAX_RANK], dims[IR_MAX_RANK], map[IR_MAX_RANK];
-    int rank = free_axes(g, x->type, dims, vars);
-    for (int d = 0; d < x->type.rank; d++) map[d] = coordinate(g, rank, vars, dims, x->type.dims[d]);
-    return fits(g, rank, dims) ? ir_view(&g->b, x, rank, dims, vars, map, chance(g, 80) ? 0 : 1) : NULL;
+    int rank = gen_axes(g, x->type, dims, vars);
+    for (int d = 0; d < x->type.rank; d++) map[d] = gen_coordinate(g, rank, vars, dims, x->type.dims[d]);
+    return gen_fits(g, rank, dims) ? ir_view(&g->b, x, rank, dims, vars, map, gen_chance(g, 80) ? 0 : 1) : NULL;
 }
 
 /* ---- Reductions -------------------------------------------------------------------------------------------------- */
 static int some_axes(gen *g, int rank, int64_t *axes) {
     int n = 0;
     for (int i = 0; i < rank; i++)
-        if (chance(g, 45)) axes[n++] = i;
+        if (gen_chance(g, 45)) axes[n++] = i;
     return n;
 }
 
@@ -304,40 +315,40 @@ static ir_value *reduce_value(gen *g, ir_value *x, bool sums) {
     int64_t axes[IR_MAX_RANK];
     int n = some_axes(g, x->type.rank, axes);
     frit_dtype t = (frit_dtype)x->type.dtype;
-    if (t == FRIT_bool) return ir_reduce(&g->b, chance(g, 50) ? IR_ANY : IR_ALL, x, n, axes, t);
-    ir_combine c = sums || chance(g, 45) ? IR_SUM : (ir_combine)(IR_SUM + below(g, 4));
-    if (!sums && chance(g, 15)) return ir_reduce(&g->b, chance(g, 50) ? IR_ARGMAX : IR_ARGMIN, x, n, axes, FRIT_i64);
-    if (chance(g, 20)) t = is_float(x->type) ? FRIT_f32 : FRIT_i64;
+    if (t == FRIT_bool) return ir_reduce(&g->b, gen_chance(g, 50) ? IR_ANY : IR_ALL, x, n, axes, t);
+    ir_combine c = sums || gen_chance(g, 45) ? IR_SUM : (ir_combine)(IR_SUM + gen_below(g, 4));
+    if (!sums && gen_chance(g, 15)) return ir_reduce(&g->b, gen_chance(g, 50) ? IR_ARGMAX : IR_ARGMIN, x, n, axes, FRIT_i64);
+    if (gen_chance(g, 20)) t = is_float(x->type) ? FRIT_f32 : FRIT_i64;
     return ir_reduce(&g->b, c, x, n, axes, t);
 }
 
-static ir_value *reduce(gen *g) { return reduce_value(g, any_value(g), false); }
+static ir_value *reduce(gen *g) { return reduce_value(g, gen_any(g), false); }
 
 static ir_value *sum_of_products(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     if (x->type.dtype == FRIT_bool) return NULL;
-    for (int i = 1 + below(g, 2); i > 0; i--) {
-        bool divides = is_float(x->type) && chance(g, 20);
-        x = ir_binary(&g->b, divides ? IR_div : IR_mul, x, value_of(g, x->type));
+    for (int i = 1 + gen_below(g, 2); i > 0; i--) {
+        bool divides = is_float(x->type) && gen_chance(g, 20);
+        x = ir_binary(&g->b, divides ? IR_div : IR_mul, x, gen_value(g, x->type));
     }
     return reduce_value(g, x, true);
 }
 
 static ir_value *scan(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     if (x->type.rank == 0 || x->type.dtype == FRIT_bool) return NULL;
     ir_op *op = ir_build(&g->b, IR_scan, 1, &x, 1, &x->type);
-    ir_set_int(g->m, op, IR_ATTR_axis, below(g, x->type.rank));
-    ir_set_int(g->m, op, IR_ATTR_combine, below(g, 4));
-    ir_set_int(g->m, op, IR_ATTR_exclusive, below(g, 2));
-    ir_set_int(g->m, op, IR_ATTR_reverse, below(g, 2));
+    ir_set_int(g->m, op, IR_ATTR_axis, gen_below(g, x->type.rank));
+    ir_set_int(g->m, op, IR_ATTR_combine, gen_below(g, 4));
+    ir_set_int(g->m, op, IR_ATTR_exclusive, gen_below(g, 2));
+    ir_set_int(g->m, op, IR_ATTR_reverse, gen_below(g, 2));
     return ir_result(op, 0);
 }
 
 /* Axes of x and y with equal dims are paired and become batch or summed axes, or stay free. */
 static ir_value *contract(gen *g) {
-    ir_value *x = any_value(g), *y = any_value(g);
-    if (x->type.dtype != y->type.dtype) y = chance(g, 50) ? ir_cast(&g->b, y, (frit_dtype)x->type.dtype) : x;
+    ir_value *x = gen_any(g), *y = gen_any(g);
+    if (x->type.dtype != y->type.dtype) y = gen_chance(g, 50) ? ir_cast(&g->b, y, (frit_dtype)x->type.dtype) : x;
     int64_t xb[IR_MAX_RANK], yb[IR_MAX_RANK], xc[IR_MAX_RANK], yc[IR_MAX_RANK];
     int nb = 0, nc = 0, rank = 0;
     unsigned taken = 0, paired = 0;
@@ -345,10 +356,10 @@ static ir_value *contract(gen *g) {
     if (x->type.dtype == FRIT_bool) return NULL;
     for (int i = 0; i < x->type.rank; i++)
         for (int j = 0; j < y->type.rank; j++) {
-            if (x->type.dims[i] != y->type.dims[j] || taken >> j & 1 || paired >> i & 1 || chance(g, 30)) continue;
+            if (x->type.dims[i] != y->type.dims[j] || taken >> j & 1 || paired >> i & 1 || gen_chance(g, 30)) continue;
             taken |= 1u << j;
             paired |= 1u << i;
-            if (chance(g, 40)) xb[nb] = i, yb[nb++] = j;
+            if (gen_chance(g, 40)) xb[nb] = i, yb[nb++] = j;
             else xc[nc] = i, yc[nc++] = j;
         }
     for (int i = 0; i < nb; i++) dims[rank++] = x->type.dims[xb[i]];
@@ -356,16 +367,14 @@ static ir_value *contract(gen *g) {
         if (!(paired >> i & 1)) dims[rank++] = x->type.dims[i];
     for (int i = 0; i < y->type.rank; i++)
         if (!(taken >> i & 1)) dims[rank++] = y->type.dims[i];
-    if (!fits(g, rank, dims)) return NULL;
+    if (!gen_fits(g, rank, dims)) return NULL;
     frit_dtype t = (frit_dtype)x->type.dtype;
-    if (chance(g, 20)) t = is_float(x->type) ? FRIT_f32 : FRIT_i32;
+    if (gen_chance(g, 20)) t = is_float(x->type) ? FRIT_f32 : FRIT_i32;
     return ir_contract(&g->b, x, y, nb, xb, yb, nc, xc, yc, t);
 }
 
-static ir_value *softmax(gen *g) {
-    ir_value *x = any_value(g);
-    if (!is_float(x->type) || x->type.rank == 0) return NULL;
-    int64_t axis = below(g, x->type.rank), axes[IR_MAX_RANK];
+ir_value *gen_softmax(gen *g, ir_value *x, int64_t axis) {
+    int64_t axes[IR_MAX_RANK];
     for (int i = 0, n = 0; i < x->type.rank; i++)
         if (i != axis) axes[n++] = i;
     frit_dtype t = (frit_dtype)x->type.dtype;
@@ -376,63 +385,72 @@ static ir_value *softmax(gen *g) {
     return ir_binary(&g->b, IR_div, e, ir_broadcast(&g->b, l, x->type.rank, x->type.dims, axes));
 }
 
+static ir_value *softmax(gen *g) {
+    ir_value *x = gen_any(g);
+    return !is_float(x->type) || x->type.rank == 0 ? NULL : gen_softmax(g, x, gen_below(g, x->type.rank));
+}
+
 /* ---- Data-dependent access --------------------------------------------------------------------------------------- */
 static ir_value *sort(gen *g) {
-    ir_value *x = any_value(g);
+    ir_value *x = gen_any(g);
     if (x->type.rank == 0 || x->type.dtype == FRIT_bool) return NULL;
     ir_op *op = ir_build(&g->b, IR_sort, 1, &x, 2, (ir_type[]){x->type, ir_with_dtype(x->type, FRIT_i64)});
-    ir_set_int(g->m, op, IR_ATTR_axis, below(g, x->type.rank));
-    ir_set_int(g->m, op, IR_ATTR_descending, below(g, 2));
-    return ir_result(op, below(g, 2));
+    ir_set_int(g->m, op, IR_ATTR_axis, gen_below(g, x->type.rank));
+    ir_set_int(g->m, op, IR_ATTR_descending, gen_below(g, 2));
+    return ir_result(op, gen_below(g, 2));
 }
 
 static ir_value *index_tensor(gen *g, int rank, const sym_t *dims) {
     static const frit_dtype ints[] = {FRIT_i64, FRIT_i64, FRIT_i32, FRIT_u8};
-    return value_of(g, ir_tensor(g->m, ints[below(g, 4)], rank, dims));
+    return gen_value(g, ir_tensor(g->m, ints[gen_below(g, 4)], rank, dims));
 }
 
 static ir_value *gather(gen *g) {
-    ir_value *x = any_value(g), *idx[2];
-    sym_t vars[IR_MAX_RANK], dims[IR_MAX_RANK], map[IR_MAX_RANK], idx_vars[2];
-    int rank = free_axes(g, x->type, dims, vars), n = 1 + below(g, 2);
-    if (!fits(g, rank, dims)) return NULL;
+    ir_value *x = gen_any(g), *idx[3];
+    sym_t vars[IR_MAX_RANK], dims[IR_MAX_RANK], map[IR_MAX_RANK], idx_vars[3];
+    int rank = gen_axes(g, x->type, dims, vars), n = 1 + gen_below(g, g->o->broad ? 3 : 2);
+    if (!gen_fits(g, rank, dims)) return NULL;
     for (int k = 0; k < n; k++) {
         idx[k] = index_tensor(g, rank, dims);
         idx_vars[k] = sym_var(g->s, "e", SYM_VALUE, NULL, NULL);
     }
     for (int d = 0; d < x->type.rank; d++)
-        map[d] = chance(g, 50) ? idx_vars[below(g, n)] : coordinate(g, rank, vars, dims, x->type.dims[d]);
+        map[d] = gen_chance(g, 50) ? idx_vars[gen_below(g, n)] : gen_coordinate(g, rank, vars, dims, x->type.dims[d]);
     return ir_gather(&g->b, x, n, idx, idx_vars, rank, dims, vars, map, 0);
 }
 
 static ir_value *scatter(gen *g) {
-    ir_value *base = any_value(g), *in[3] = {base};
-    sym_t vars[IR_MAX_RANK], dims[IR_MAX_RANK], map[IR_MAX_RANK], e = sym_var(g->s, "e", SYM_VALUE, NULL, NULL);
-    int rank = free_axes(g, base->type, dims, vars);
-    if (!fits(g, rank, dims) || base->type.dtype == FRIT_bool) return NULL;
-    in[1] = value_of(g, ir_tensor(g->m, (frit_dtype)base->type.dtype, rank, dims));
-    in[2] = index_tensor(g, rank, dims);
+    ir_value *base = gen_any(g), *in[4] = {base};
+    sym_t vars[IR_MAX_RANK], dims[IR_MAX_RANK], map[IR_MAX_RANK], e[2];
+    static const ir_combine combines[] = {IR_SET, IR_SUM, IR_PROD, IR_MAX, IR_MIN};
+    int rank = gen_axes(g, base->type, dims, vars), n = g->o->broad ? 1 + gen_below(g, 2) : 1;
+    if (!gen_fits(g, rank, dims) || base->type.dtype == FRIT_bool) return NULL;
+    in[1] = gen_value(g, ir_tensor(g->m, (frit_dtype)base->type.dtype, rank, dims));
+    for (int k = 0; k < n; k++) {
+        in[2 + k] = index_tensor(g, rank, dims);
+        e[k] = sym_var(g->s, "e", SYM_VALUE, NULL, NULL);
+    }
     for (int d = 0; d < base->type.rank; d++)
-        map[d] = chance(g, 50) ? e : coordinate(g, rank, vars, dims, base->type.dims[d]);
-    ir_op *op = ir_build(&g->b, IR_scatter, 3, in, 1, &base->type);
+        map[d] = gen_chance(g, 50) ? e[gen_below(g, n)] : gen_coordinate(g, rank, vars, dims, base->type.dims[d]);
+    ir_op *op = ir_build(&g->b, IR_scatter, 2 + n, in, 1, &base->type);
     ir_set_syms(g->m, op, IR_ATTR_vars, rank, vars);
-    ir_set_syms(g->m, op, IR_ATTR_idx, 1, &e);
+    ir_set_syms(g->m, op, IR_ATTR_idx, n, e);
     ir_set_syms(g->m, op, IR_ATTR_map, base->type.rank, map);
-    ir_set_int(g->m, op, IR_ATTR_combine, chance(g, 50) ? IR_SET : IR_SUM);
+    ir_set_int(g->m, op, IR_ATTR_combine, combines[gen_below(g, g->o->broad ? 5 : 2)]);
     return ir_result(op, 0);
 }
 
 static ir_value *insert(gen *g) {
-    ir_value *base = any_value(g);
+    ir_value *base = gen_any(g);
     sym_t start[IR_MAX_RANK], dims[IR_MAX_RANK];
     int64_t step[IR_MAX_RANK], e;
     for (int i = 0; i < base->type.rank; i++) {
-        bool part = sym_is_const(base->type.dims[i], &e) && e >= 2 && chance(g, 60);
+        bool part = sym_is_const(base->type.dims[i], &e) && e >= 2 && gen_chance(g, 60);
         start[i] = sym_const(g->s, part);
         dims[i] = part ? sym_const(g->s, e - 1) : base->type.dims[i];
         step[i] = 1;
     }
-    ir_value *in[2] = {base, value_of(g, ir_tensor(g->m, (frit_dtype)base->type.dtype, base->type.rank, dims))};
+    ir_value *in[2] = {base, gen_value(g, ir_tensor(g->m, (frit_dtype)base->type.dtype, base->type.rank, dims))};
     ir_op *op = ir_build(&g->b, IR_insert, 2, in, 1, &base->type);
     ir_set_syms(g->m, op, IR_ATTR_start, base->type.rank, start);
     ir_set_ints(g->m, op, IR_ATTR_step, base->type.rank, step);
@@ -441,17 +459,17 @@ static ir_value *insert(gen *g) {
 
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
 /* Draws a few ops inside `b`; they may use what is outside. Returns a value of type t made there. */
-static ir_value *body_value(gen *g, ir_block *b, ir_type t) {
+ir_value *gen_body_value(gen *g, ir_block *b, ir_type t) {
     ir_builder outer = g->b;
     int pool = g->pool.len;
     g->b = ir_builder_at_end(g->m, b);
-    for (int i = 0; i < b->n_args; i++) keep(g, b->args[i]);
-    for (int i = below(g, 4); i > 0; i--) {
+    for (int i = 0; i < b->n_args; i++) gen_keep(g, b->args[i]);
+    for (int i = gen_below(g, 4); i > 0; i--) {
         ir_value *v = elementwise(g);
-        if (v) keep(g, v);
+        if (v) gen_keep(g, v);
     }
-    ir_value *v = value_of(g, t);
-    if (chance(g, 60)) v = t.dtype == FRIT_bool ? v : ir_binary(&g->b, IR_add, v, value_of(g, t));
+    ir_value *v = gen_value(g, t);
+    if (gen_chance(g, 60)) v = t.dtype == FRIT_bool ? v : ir_binary(&g->b, IR_add, v, gen_value(g, t));
     g->pool.len = pool;
     g->b = outer;
     return v;
@@ -463,40 +481,36 @@ static void yield(gen *g, ir_block *b, int n, ir_value *const *v) {
 }
 
 static ir_value *conditional(gen *g) {
-    ir_value *x = any_value(g), *in[2] = {value_of(g, ir_scalar(FRIT_bool)), x}, *out[2];
-    ir_type types[2] = {x->type, any_value(g)->type};
+    ir_value *x = gen_any(g), *in[2] = {gen_value(g, ir_scalar(FRIT_bool)), x}, *out[2];
+    ir_type types[2] = {x->type, gen_any(g)->type};
     ir_op *op = ir_build(&g->b, IR_if, 2, in, 2, types);
     for (int k = 0; k < 2; k++) {
         ir_block_add_arg(g->m, op->blocks[k], x->type, "a");
-        for (int i = 0; i < 2; i++) out[i] = body_value(g, op->blocks[k], types[i]);
+        for (int i = 0; i < 2; i++) out[i] = gen_body_value(g, op->blocks[k], types[i]);
         yield(g, op->blocks[k], 2, out);
     }
-    keep(g, ir_result(op, 1));
+    gen_keep(g, ir_result(op, 1));
     return ir_result(op, 0);
 }
 
 static ir_value *loop(gen *g) {
-    ir_value *in[2] = {any_value(g), any_value(g)}, *out[2];
+    ir_value *in[2] = {gen_any(g), gen_any(g)}, *out[2];
     ir_type types[2] = {in[0]->type, in[1]->type};
-    sym_t extent = chance(g, 30) ? g->dims[below(g, N_SYMBOLS)] : sym_const(g->s, below(g, 4));
+    sym_t extent = gen_chance(g, 30) ? g->dims[gen_below(g, GEN_SYMBOLS)] : sym_const(g->s, gen_below(g, 4));
     sym_t counter = sym_index(g->s, "it", extent);
     ir_op *op = ir_build(&g->b, IR_loop, 2, in, 2, types);
     ir_set_syms(g->m, op, IR_ATTR_counter, 1, &counter);
     ir_set_syms(g->m, op, IR_ATTR_extent, 1, &extent);
     for (int i = 0; i < 2; i++) ir_block_add_arg(g->m, op->blocks[0], types[i], "c");
     for (int i = 0; i < 2; i++)
-        out[i] = chance(g, 25) ? op->blocks[0]->args[i] : body_value(g, op->blocks[0], types[i]);
+        out[i] = gen_chance(g, 25) ? op->blocks[0]->args[i] : gen_body_value(g, op->blocks[0], types[i]);
     yield(g, op->blocks[0], 2, out);
-    if (chance(g, 60)) keep(g, ir_result(op, 1));
+    if (gen_chance(g, 60)) gen_keep(g, ir_result(op, 1));
     return ir_result(op, 0);
 }
 
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
-static const struct {
-    ir_value *(*make)(gen *g);
-    int weight;
-    bool control, dependent;
-} makers[] = {
+static const gen_maker makers[] = {
     {elementwise, 24, false, false}, {select_or_cast, 8, false, false}, {reshape, 8, false, false},
     {transpose, 7, false, false},    {broadcast, 8, false, false},      {slice, 6, false, false},
     {pad, 3, false, false},          {concat, 4, false, false},         {view, 10, false, false},
@@ -507,32 +521,56 @@ static const struct {
 };
 
 static ir_value *draw(gen *g) {
-    int total = 0, n = (int)(sizeof makers / sizeof *makers);
-    for (int i = 0; i < n; i++) total += makers[i].weight;
+    int total = 0, n = (int)(sizeof makers / sizeof *makers), n_all = n + (g->o->broad ? gen_n_broad_makers : 0);
+    for (int i = 0; i < n_all; i++) total += i < n ? makers[i].weight : gen_broad_makers[i - n].weight;
     for (;;) {
-        int k = below(g, total), i = 0;
-        while (k >= makers[i].weight) k -= makers[i++].weight;
-        if ((makers[i].control && g->o->no_control) || (makers[i].dependent && g->o->no_dependent)) continue;
-        return makers[i].make(g);
+        int k = gen_below(g, total), i = 0;
+        const gen_maker *m = makers;
+        while (k >= m->weight) {
+            k -= m->weight;
+            m = ++i < n ? &makers[i] : &gen_broad_makers[i - n];
+        }
+        if ((m->control && g->o->no_control) || (m->dependent && g->o->no_dependent)) continue;
+        return m->make(g);
     }
 }
 
 static void add_inputs(gen *g, ir_func *f) {
-    int n = 2 + below(g, 3);
+    int n = 2 + gen_below(g, 3);
     for (int i = 0; i < n; i++) {
         sym_t dims[IR_MAX_RANK];
-        int rank = below(g, 4);
-        for (int d = 0; d < rank; d++) dims[d] = any_dim(g);
+        int rank = gen_below(g, 4);
+        for (int d = 0; d < rank; d++) dims[d] = gen_dim(g);
         char name[2] = {(char)('a' + i), 0};
-        keep(g, ir_block_add_arg(g->m, f->body, ir_tensor(g->m, any_dtype(g), rank, dims), name));
+        gen_keep(g, ir_block_add_arg(g->m, f->body, ir_tensor(g->m, gen_dtype(g), rank, dims), name));
     }
+}
+
+/* Host integers: positions in A (its end included) and in B. */
+static void add_host_ints(gen *g, ir_func *f) {
+    static const char *const names[] = {"P", "Q"};
+    f->arg_syms = arena_array(g->m->arena, sym_t, f->body->n_args + GEN_HOST_INTS);
+    sym_var_bound(g->s, g->dims[1], sym_const(g->s, 1), NULL, 1);
+    for (int i = 0; i < GEN_HOST_INTS; i++) {
+        sym_t hi = i ? sym_addi(g->s, g->dims[i], -1) : g->dims[i];
+        g->ints[i] = sym_var(g->s, names[i], SYM_INT, sym_const(g->s, 0), hi);
+        vec_push(g->m->arena, &g->m->symbols, g->ints[i]);
+        f->arg_syms[f->body->n_args] = g->ints[i];
+        gen_keep(g, ir_block_add_arg(g->m, f->body, ir_scalar(FRIT_i64), names[i]));
+    }
+}
+
+/* An input whose dims are the symbols themselves: every one gets its value from somewhere. */
+static void add_plain_input(gen *g, ir_func *f) {
+    gen_keep(g, ir_block_add_arg(g->m, f->body, ir_tensor(g->m, FRIT_f32, 2, g->dims), "x"));
+    gen_keep(g, ir_block_add_arg(g->m, f->body, ir_tensor(g->m, FRIT_f32, 2, g->dims + 2), "y"));
 }
 
 static void add_return(gen *g, ir_func *f) {
     ir_value *out[4];
-    int n = 1 + below(g, 4);
+    int n = 1 + gen_below(g, 4);
     out[0] = g->pool.data[g->pool.len - 1];
-    for (int i = 1; i < n; i++) out[i] = any_value(g);
+    for (int i = 1; i < n; i++) out[i] = gen_any(g);
     f->n_results = n;
     ir_build(&g->b, IR_return, n, out, 0, NULL);
 }
@@ -540,19 +578,23 @@ static void add_return(gen *g, ir_func *f) {
 ir_module *graphgen_module(const graphgen_options *o) {
     gen g = {.state = o->seed, .o = o, .m = ir_module_new()};
     g.s = g.m->syms;
-    for (int i = 0; i < N_SYMBOLS; i++) {
+    for (int i = 0; i < GEN_SYMBOLS; i++) {
         char name[2] = {(char)('A' + i), 0};
-        g.dims[i] = sym_var(g.s, name, SYM_DIM, NULL, sym_const(g.s, MAX_EXTENT));
+        g.dims[i] = sym_var(g.s, name, SYM_DIM, NULL, o->broad ? NULL : sym_const(g.s, MAX_EXTENT));
         vec_push(g.m->arena, &g.m->symbols, g.dims[i]);
-        if (graphgen_dim(o->seed, name) > 0 && chance(&g, 50))
+        if (graphgen_dim(o->seed, name) > 0 && gen_chance(&g, 50))
             sym_var_bound(g.s, g.dims[i], sym_const(g.s, 1), NULL, 1);
     }
     ir_func *f = ir_func_new(g.m, "main", IR_LEVEL_TENSOR);
     add_inputs(&g, f);
+    if (o->broad) {
+        add_plain_input(&g, f);
+        add_host_ints(&g, f);
+    }
     g.b = ir_builder_at_end(g.m, f->body);
     for (int i = 0; i < o->n_ops; i++) {
         ir_value *v = draw(&g);
-        if (v && fits(&g, v->type.rank, v->type.dims)) keep(&g, v);
+        if (v && gen_fits(&g, v->type.rank, v->type.dims)) gen_keep(&g, v);
     }
     add_return(&g, f);
     return g.m;
@@ -562,6 +604,34 @@ ir_module *graphgen_module(const graphgen_options *o) {
 static bool symbol_value(void *u, sym_t var, int64_t *v) {
     *v = graphgen_dim(*(const uint64_t *)u, sym_var_name(var));
     return true;
+}
+
+typedef struct bound_values {
+    const ir_module *m;
+    const int64_t *values;
+    int n;
+} bound_values;
+static bool bound_value(void *u, sym_t var, int64_t *v) {
+    const bound_values *b = u;
+    for (int i = 0; i < b->n; i++)
+        if (b->m->symbols.data[i] == var) return *v = b->values[i], true;
+    return false;
+}
+
+void graphgen_binding(const ir_module *m, uint64_t seed, int row, int64_t *values) {
+    uint64_t state = seed * 64 + (uint64_t)row;
+    for (int i = 0; i < m->symbols.len; i++) {
+        sym_t var = m->symbols.data[i];
+        int64_t lo, hi;
+        uint64_t r = next_random(&state);
+        values[i] = (int64_t)(r >> 8) % 9;
+        if (row && (r & 7) == 0) values[i] = (int64_t)(r >> 8) % 301;
+        else if (row && (r & 7) == 1) values[i] = (int64_t)(r >> 8) % 40;
+        bound_values b = {m, values, i};
+        if (sym_var_lo(var) && sym_eval(sym_var_lo(var), bound_value, &b, &lo) && values[i] < lo) values[i] = lo;
+        if (sym_var_hi(var) && sym_eval(sym_var_hi(var), bound_value, &b, &hi) && values[i] > hi)
+            values[i] = hi < 0 ? 0 : (int64_t)(r >> 8) % (hi + 1);
+    }
 }
 
 static double draw_float(uint64_t *state, bool tame) {

@@ -10,6 +10,7 @@ typedef struct graphgen_options {
     bool no_control;       /* no if, loop or while */
     bool no_dependent;     /* no sort, gather, scatter: data-dependent access */
     uint32_t dtypes;       /* bit set of frit_dtype to draw from; 0: all */
+    bool broad;            /* besides: params, states, host ints, compact, random, while, whole layers; dims without a bound */
 } graphgen_options;
 
 /* A module with one tensor-level func "main": several inputs with dims of 0..7 (constants and the symbols A..D), ops
@@ -19,6 +20,10 @@ ir_module *graphgen_module(const graphgen_options *o);
 
 /* The value of a symbol for a seed: 0..7, by its name. */
 int64_t graphgen_dim(uint64_t seed, const char *name);
+
+/* Values for all symbols of a broad module, within their bounds: values[i] is of m->symbols[i]. Row 0 holds 0..8, the
+ * others extents of up to 300 now and then. */
+void graphgen_binding(const ir_module *m, uint64_t seed, int row, int64_t *values);
 
 /* Runs f on data drawn from the seed, with dims by graphgen_dim: results as of interp_run. `f` may have any
  * arguments. */

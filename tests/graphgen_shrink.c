@@ -53,11 +53,11 @@ static void remove_unused(ir_block *b) {
 
 /* The ways to make op vanish: its results become new inputs of the func (way 0), or operand way - 1 of equal type. */
 static bool drop_op(ir_module *m, ir_func *f, ir_op *op, int way) {
-    if (ir_op_flags(op) & IR_F_TERMINATOR || op->n_results == 0 || op->code == IR_constant) return false;
-    if (way == 0) {
+    if (ir_op_flags(op) & IR_F_TERMINATOR || op->code == IR_constant || (op->n_results == 0 && way)) return false;
+    if (op->n_results && way == 0) {
         for (int i = 0; i < op->n_results; i++)
             ir_replace_uses(ir_result(op, i), ir_block_add_arg(m, f->body, op->results[i].type, "in"));
-    } else {
+    } else if (op->n_results) {
         if (way > op->n_operands) return false;
         ir_value *v = ir_operand(op, way - 1);
         if (op->n_results != 1 || !ir_type_equal(v->type, op->results[0].type)) return false;

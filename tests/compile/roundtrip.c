@@ -120,7 +120,8 @@ static DLTensor as_dl(const interp_tensor *t, int64_t *shape) {
 static bool open_session(run *x, const program *p, frit_package **pkg, frit_device **dev, frit_weights **w, frit_session **s,
                          const interp_tensor *params) {
     frit_error e;
-    if (frit_package_open_memory(p->bytes, p->n_bytes, NULL, NULL, NULL, pkg, &e) || frit_device_open("cpu", NULL, dev, &e) ||
+    frit_device_options options = {.struct_size = sizeof options, .threads = x->o->threads};
+    if (frit_package_open_memory(p->bytes, p->n_bytes, NULL, NULL, NULL, pkg, &e) || frit_device_open("cpu", &options, dev, &e) ||
         frit_weights_create(*pkg, *dev, NULL, w, &e))
         return fail(x, "%s", e.message);
     int k = 0;
@@ -181,7 +182,12 @@ static void make_outputs(run *x, frit_session *s) {
 static bool one_run(run *x, frit_session *s) {
     frit_error e;
     if (!make_inputs(x)) return false;
-    if (interp_run(x->it, x->f, x->n_in, x->in, x->n_out, x->want)) return fail(x, "interpreter: %s", interp_message(x->it));
+    interp_status status = interp_run(x->it, x->f, x->n_in, x->in, x->n_out, x->want);
+    if (x->o->max_ops && (status == INTERP_LIMIT || status == INTERP_MEMORY || status == INTERP_CHECK)) {
+        for (int i = 0; i < x->n_in; i++) area_free(x->in_area[i]);
+        return x->r->skipped = true;
+    }
+    if (status) return fail(x, "interpreter: %s", interp_message(x->it));
     if (frit_session_prepare(s, x->dl_in, x->n_in, &e)) return fail(x, "prepare: %s", e.message);
     make_outputs(x, s);
     bool ok = !frit_session_run(s, x->dl_in, x->n_in, x->dl_out, x->n_out, &e) || fail(x, "run: %s", e.message);
@@ -227,7 +233,7 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
     x.f = x.m->funcs;
     x.n_in = x.f->body->n_args;
     x.n_out = x.f->body->last->n_operands;
-    x.it = interp_new(x.m, &(interp_options){.wide = true, .seed = 7});
+    x.it = interp_new(x.m, &(interp_options){.wide = true, .seed = 7, .max_ops = o->max_ops});
     if (x.n_in > MAX_IO || x.n_out > MAX_IO) {
         fail(&x, "too many inputs or outputs");
         goto done;
@@ -241,7 +247,7 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
         }
     const char *error = NULL;
     const target *t = target_open(a, o->target ? o->target : "cpu", &error);
-    compile_options co = {.target = t, .fusion = o->fusion, .stop = PROGRAM_PACKAGE, .diag = d};
+    compile_options co = {.target = t, .fusion = o->fusion, .stop = PROGRAM_PACKAGE, .workers = o->threads, .diag = d};
     compile_fuse(x.fused, x.fused->funcs, &co);
     const char *bad = NULL;
     if (ir_verify(a, x.fused, &bad)) {
@@ -258,12 +264,13 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
         fail(&x, "after lowering: %.900s", bad);
         goto done;
     }
+    if (o->inspect) o->inspect(o->inspect_ctx, x.m, x.fused, p);
     r.n_kernels = p->n_kernels;
     r.n_launches = p->n_launches;
     if (!open_session(&x, p, &pkg, &dev, &w, &s, params)) goto done;
     r.ok = true;
     int n_runs = o->runs > o->n_rows ? o->runs : o->n_rows;
-    for (int i = 0; i < (n_runs ? n_runs : 1) && r.ok; i++) r.ok = one_run(&x, s);
+    for (int i = 0; i < (n_runs ? n_runs : 1) && r.ok && !r.skipped; i++) r.ok = one_run(&x, s);
 done:
     frit_session_release(s);
     frit_weights_release(w);

@@ -17,11 +17,16 @@ typedef struct roundtrip_options {
     int runs;            /* runs in a row, for states; at least one a row */
     bool special;        /* inputs hold NaN, infinities, signed zeros and the dtype's limits too */
     bool guard;          /* inputs and outputs lie flush against inaccessible pages, at both ends in turn */
+    int threads;         /* of the compilation and of the device; 0: one per CPU */
+    int64_t max_ops;     /* interp_options.max_ops: beyond it the trial ends, not run; 0: no limit */
+    void (*inspect)(void *u, const ir_module *source, const ir_module *fused, const program *p); /* may be NULL */
+    void *inspect_ctx;
     FILE *show;          /* prints the fused module, tile and thread functions; NULL: nothing */
 } roundtrip_options;
 
 typedef struct roundtrip_result {
     bool ok;
+    bool skipped;        /* with ok: a run was too much work for the interpreter, or a check did not hold */
     int n_kernels, n_launches;
     int output;          /* the first that is wrong, or -1 */
     double worst;        /* largest difference over its bound */
