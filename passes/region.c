@@ -425,6 +425,23 @@ static void place_primary(region *r, nest *n, sym_t *coords) {
     }
 }
 
+/* As the grid runs, e takes each value of [0, extent) once: a sum of grid variables in mixed radix. Marks those it uses. */
+static bool runs_over(const region *r, sym_t e, sym_t extent, bool *used) {
+    sym_ctx *c = r->x.m->syms;
+    sym_t unit = sym_const(c, 1);
+    for (bool found = true; found;) {
+        found = false;
+        for (int g = 0; g < r->n_grid && !found; g++) {
+            sym_t coef, rest;
+            if (used[g] || !sym_uses(e, r->grid[g]) || !sym_linear(c, e, r->grid[g], &coef, &rest) || coef != unit) continue;
+            e = rest;
+            unit = sym_mul(c, unit, r->grid_extent[g]);
+            used[g] = found = true;
+        }
+    }
+    return sym_is(e, 0) && unit == extent;
+}
+
 /* Another output that no nest reads: its dims are aligned with the primary output where they read the same things. */
 static void place_sink(region *r, int i, nest *n, const nest *primary, sym_t *coords) {
     work *w = r->splits;
@@ -440,9 +457,10 @@ static void place_sink(region *r, int i, nest *n, const nest *primary, sym_t *co
     w->matching = false;
     bool any = false;
     for (int d = 0; d < n->rank; d++) any |= w->match_to[d] != NULL;
+    bool used[24] = {false};
     for (int d = 0; d < n->rank; d++) {
         sym_t to = !any && same ? primary->dim[d].expr : w->match_to[d];
-        n->bound[d] = to && over_grid_only(r, to);
+        n->bound[d] = to && over_grid_only(r, to) && runs_over(r, to, n->v->type.dims[d], used);
         if (n->bound[d]) n->dim[d] = (nest_axis){.expr = to};
         else n->dim[d] = make_axis(r, n->v, false, d, n->v->type.dims[d], "j");
         coords[d] = n->dim[d].expr;

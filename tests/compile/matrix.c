@@ -1,4 +1,4 @@
-/* matrix [-v] [-k DIR] [FILTER]: every op, dtype and control construct, compiled and compared with the interpreter. */
+/* matrix [-v] [-k DIR] [-f FAMILY] [FILTER]: every op, dtype and control construct, compiled and compared with the interpreter. */
 #include "matrix.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -184,16 +184,20 @@ void matrix_program(matrix *m, const char *text) {
 
 int main(int argc, char **argv) {
     static matrix m;
+    const char *family = NULL;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "-v")) m.verbose = true;
         else if (!strcmp(argv[i], "-k") && i + 1 < argc) m.keep = argv[++i];
+        else if (!strcmp(argv[i], "-f") && i + 1 < argc) family = argv[++i];
         else m.filter = argv[i];
     }
-    matrix_elementwise(&m);
-    matrix_views(&m);
-    matrix_reductions(&m);
-    matrix_indexed(&m);
-    matrix_control(&m);
+    static const struct {
+        const char *name;
+        void (*run)(matrix *);
+    } families[] = {{"elementwise", matrix_elementwise}, {"casts", matrix_casts}, {"views", matrix_views},
+                    {"reductions", matrix_reductions}, {"indexed", matrix_indexed}, {"control", matrix_control}};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (!family || !strcmp(family, families[i].name)) families[i].run(&m);
     printf("%d programs, %d failures\n", m.programs, m.failures);
     for (int i = 0; i < MATRIX_MAX_OUTPUTS; i++) free(m.body[i].s);
     return m.failures || m.programs == 0 ? 1 : 0;

@@ -48,6 +48,7 @@ void matrix_end(matrix *m);
 void matrix_program(matrix *m, const char *text);
 
 void matrix_elementwise(matrix *m);
+void matrix_casts(matrix *m);
 void matrix_views(matrix *m);
 void matrix_reductions(matrix *m);
 void matrix_indexed(matrix *m);

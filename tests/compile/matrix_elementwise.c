@@ -41,7 +41,7 @@ static void all_ops(matrix *m, frit_dtype t) {
     snprintf(args, sizeof args, "%%x: %s[M, N], %%y: %s[M, N], %%z: %s[M, N], %%c: bool[M, N], %%v: %s[N], %%w: %s[M], %%s: %s[]",
              n, n, n, n, n, n);
     snprintf(group, sizeof group, "elementwise_%s", n);
-    matrix_begin(m, group, MATRIX_SPECIAL, "M 1 0 5 3; N 1 4 37 64", "dim M\ndim N\n", args);
+    matrix_begin(m, group, MATRIX_SPECIAL | (t == FRIT_f32 || t == FRIT_i8 ? 0 : MATRIX_FULL), "M 1 0 5 3; N 1 4 37 64", "dim M\ndim N\n", args);
     for (int code = 1; code < IR_OPCODE_COUNT; code++)
         if (allowed((ir_opcode)code, t)) one_op(m, (ir_opcode)code, n);
     viewed_operands(m, n, t == FRIT_bool);
@@ -68,7 +68,7 @@ static void casts(matrix *m) {
         static char args[64], group[64];
         snprintf(args, sizeof args, "%%x: %s[M, N]", frit_dtype_name((frit_dtype)from));
         snprintf(group, sizeof group, "cast_%s", frit_dtype_name((frit_dtype)from));
-        matrix_begin(m, group, MATRIX_SPECIAL, "M 1 0 5; N 1 4 67", "dim M\ndim N\n", args);
+        matrix_begin(m, group, MATRIX_SPECIAL | (from == FRIT_f32 ? 0 : MATRIX_FULL), "M 1 0 5; N 1 4 67", "dim M\ndim N\n", args);
         for (int to = 0; to < FRIT_DTYPE_COUNT; to++) {
             const char *t = frit_dtype_name((frit_dtype)to);
             matrix_out(m, "$ = cast(%%x) : %s[M, N]", t);
@@ -98,6 +98,9 @@ static void exact_conversions(matrix *m) {
 void matrix_elementwise(matrix *m) {
     for (int t = 0; t < FRIT_DTYPE_COUNT; t++) all_ops(m, (frit_dtype)t);
     constant_dims(m);
+}
+
+void matrix_casts(matrix *m) {
     casts(m);
     exact_conversions(m);
 }

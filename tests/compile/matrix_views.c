@@ -117,7 +117,7 @@ static void dtypes(matrix *m) {
         const char *n = frit_dtype_name((frit_dtype)t);
         snprintf(args, sizeof args, "%%x: %s[M, N], %%a: %s[6, 8], %%s: %s[]", n, n, n);
         snprintf(group, sizeof group, "data_%s", n);
-        matrix_begin(m, group, MATRIX_SPECIAL, "M 1 0 5 3; N 1 4 37 16", "dim M\ndim N\n", args);
+        matrix_begin(m, group, MATRIX_SPECIAL | (t == FRIT_f32 || t == FRIT_u4 ? 0 : MATRIX_FULL), "M 1 0 5 3; N 1 4 37 16", "dim M\ndim N\n", args);
         matrix_out(m, "$ = transpose(%%x) {perm = [1, 0]} : %s[N, M]", n);
         matrix_out(m, "$ = slice(%%a) {start = [5, 1], step = [-1, 2]} : %s[5, 3]", n);
         matrix_out(m, "$ = pad(%%x, %%s) {lo = [1, 2], hi = [0, 1]} : %s[M + 1, N + 3]", n);
