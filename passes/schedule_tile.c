@@ -46,8 +46,12 @@ static void count_uses(sched *s, const ir_block *b, int n, int n_par, const sym_
 static double score(const axis_use *u, bool reduced, int64_t extent, int lanes) {
     if (u->unit_reads + u->unit_writes == 0 && u->other_reads + u->other_writes > 0) return -1;
     double s = 4 * u->unit_reads + 6 * u->unit_writes + u->same_reads - 4 * u->other_reads - 8 * u->other_writes;
-    if (reduced) s += 8 * u->other_writes - 0.5; /* the write is outside of the reduced loop */
-    if (extent < lanes) s -= 3.0 * (lanes - (double)extent) / lanes;
+    double e = (double)(extent < 1 ? 1 : extent);
+    if (e < lanes) s *= e / lanes;
+    if (reduced) { /* the write is outside of the reduced loop; lanes are combined at its end */
+        s += 8 * u->other_writes;
+        s *= e / (e + 4 * lanes);
+    }
     return s;
 }
 
