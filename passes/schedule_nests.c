@@ -153,7 +153,18 @@ static bool reduces_slow_axis(const region *r) {
     return false;
 }
 
+/* Neighbouring four-bit elements share a byte, which two tasks must not both write. */
+static bool stores_nibbles(const plan *p) {
+    for (int i = 0; i < p->n_outputs; i++)
+        if (frit_dtype_bits((frit_dtype)p->outputs[i].v->type.dtype) < 8) return true;
+    return false;
+}
+
 static void choose_cuts(plan *p) {
+    if (stores_nibbles(p)) {
+        for (int g = 0; g < p->r->n_grid; g++) make_cut(p, g, p->r->grid_extent[g]);
+        return;
+    }
     const nest *n = last_contract(p->r);
     if (n) {
         cut_contract(p, n);

@@ -26,6 +26,7 @@ static ir_block *grid_over(sched *s, ir_type t, sym_t *vars, stage_vars *sv, int
     sym_t task[IR_MAX_RANK], extent[IR_MAX_RANK];
     int n = 0, first = t.rank;
     int64_t size = 1;
+    if (frit_dtype_bits((frit_dtype)t.dtype) < 8) least = INT64_MAX; /* tasks must not share a byte */
     while (first > 0 && size < least) size *= sym_hint(t.dims[--first]);
     for (int d = 0; d < t.rank; d++) {
         vars[d] = sym_index(s->m->syms, "i", t.dims[d]);
