@@ -201,9 +201,59 @@ static ir_value *read_place(emit *e, const emit_place *p, const sym_t *coords, d
 /* ---- Formulas ---------------------------------------------------------------------------------------------------- */
 static ir_value *compute(emit *e, ir_value *v, const sym_t *coords);
 
+static ir_value *value_expr(emit *e, sym_t s);
+
+/* c * product, in elements that the kernel read. */
+static ir_value *term_expr(emit *e, int64_t c, sym_t product) {
+    ir_builder *b = &e->b;
+    ir_value *x = NULL;
+    for (int i = 0; i < sym_n_atoms(product); i++) {
+        ir_value *y = value_expr(e, sym_atom(product, i));
+        x = x ? ir_binary(b, IR_mul, x, y) : y;
+    }
+    ir_value *k = ir_splat_int(b, ir_scalar(FRIT_i64), c);
+    return x ? ir_binary(b, IR_mul, x, k) : k;
+}
+
+/* s as i64 arithmetic where it has variables that stand for elements; an index op computes the rest. */
+static ir_value *value_expr(emit *e, sym_t s) {
+    ir_builder *b = &e->b;
+    bool of_values = false;
+    sym_each_var(s, note_value, &of_values);
+    if (!of_values) {
+        ir_type i64 = ir_scalar(FRIT_i64);
+        ir_op *op = ir_build(b, IR_index, 0, NULL, 1, &i64);
+        ir_set_syms(e->x.m, op, IR_ATTR_size, 1, &s);
+        return ir_result(op, 0);
+    }
+    static const ir_opcode codes[] = {[SYM_FLOORDIV] = IR_floordiv, [SYM_MOD] = IR_mod, [SYM_MIN] = IR_min, [SYM_MAX] = IR_max};
+    switch (sym_kind_of(s)) {
+    case SYM_VAR: {
+        used_values v = values_in(e, 1, &s);
+        return v.scalars[0];
+    }
+    case SYM_FLOORDIV:
+    case SYM_MOD:
+    case SYM_MIN:
+    case SYM_MAX: return ir_binary(b, codes[sym_kind_of(s)], value_expr(e, sym_arg(s, 0)), value_expr(e, sym_arg(s, 1)));
+    default: {
+        ir_value *x = ir_splat_int(b, ir_scalar(FRIT_i64), sym_constant_part(s));
+        for (int i = 0; i < sym_n_terms(s); i++) {
+            sym_t product;
+            int64_t c = sym_term(e->x.m->syms, s, i, &product);
+            if (!sym_is_const(product, NULL)) x = ir_binary(b, IR_add, x, term_expr(e, c, product));
+        }
+        return x;
+    }
+    }
+}
+
 static ir_value *symbol_value(emit *e, sym_t s, frit_dtype t) {
     ir_type type = ir_scalar(t);
     s = finished(e, s);
+    bool of_values = false;
+    sym_each_var(s, note_value, &of_values);
+    if (of_values) return ir_cast(&e->b, value_expr(e, s), t);
     ir_op *op = ir_build(&e->b, IR_index, 0, NULL, 1, &type);
     ir_set_syms(e->x.m, op, IR_ATTR_size, 1, &s);
     return ir_result(op, 0);

@@ -549,14 +549,13 @@ static void add_inputs(gen *g, ir_func *f) {
 /* Host integers: positions in A (its end included) and in B. */
 static void add_host_ints(gen *g, ir_func *f) {
     static const char *const names[] = {"P", "Q"};
-    f->arg_syms = arena_array(g->m->arena, sym_t, f->body->n_args + GEN_HOST_INTS);
     sym_var_bound(g->s, g->dims[1], sym_const(g->s, 1), NULL, 1);
     for (int i = 0; i < GEN_HOST_INTS; i++) {
         sym_t hi = i ? sym_addi(g->s, g->dims[i], -1) : g->dims[i];
         g->ints[i] = sym_var(g->s, names[i], SYM_INT, sym_const(g->s, 0), hi);
         vec_push(g->m->arena, &g->m->symbols, g->ints[i]);
-        f->arg_syms[f->body->n_args] = g->ints[i];
         gen_keep(g, ir_block_add_arg(g->m, f->body, ir_scalar(FRIT_i64), names[i]));
+        f->arg_syms[f->body->n_args - 1] = g->ints[i];
     }
 }
 

@@ -302,7 +302,8 @@ static ir_value *walk_rows(gen *g) {
     ir_value *x = gen_any(g), *out[2];
     int64_t step[IR_MAX_RANK];
     if (x->type.rank == 0 || x->type.dtype == FRIT_bool) return NULL;
-    sym_t extent = x->type.dims[0], t = sym_index(g->s, "t", extent), start[IR_MAX_RANK], size[IR_MAX_RANK];
+    sym_t extent = x->type.dims[0], start[IR_MAX_RANK], size[IR_MAX_RANK];
+    sym_t t = sym_var(g->s, "t", SYM_INT, sym_const(g->s, 0), sym_addi(g->s, extent, -1));
     for (int d = 0; d < x->type.rank; d++) start[d] = sym_const(g->s, 0), size[d] = x->type.dims[d], step[d] = 1;
     start[0] = gen_chance(g, 50) ? t : sym_addi(g->s, sym_sub(g->s, extent, t), -1);
     size[0] = sym_const(g->s, 1);
