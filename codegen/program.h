@@ -38,7 +38,9 @@ typedef struct program {
     double schedule_ms, lower_ms, compile_ms;
 } program;
 
-/* `model` and the state initialisers of its module have been fused. NULL with *error on failure: each is a bug of
- * frit's, or a limit that the text names. */
+/* In an error's text: the model goes over the limit of frit's that the rest names. Errors without it are bugs. */
+#define PROGRAM_LIMIT "limit: "
+
+/* `model` and the state initialisers of its module have been fused. NULL with *error on failure. */
 const program *program_build(arena *a, ir_func *model, const program_options *o, const char **error);
 #endif

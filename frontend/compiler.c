@@ -1,19 +1,24 @@
 #include "compiler.h"
 #include "passes/fuse.h"
 #include "passes/pack.h"
-#include "passes/pass.h"
+#include <string.h>
 
-void compile_fuse(ir_module *m, ir_func *model, const compile_options *o) {
+const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o) {
     fuse_options f = {.mode = o->fusion == COMPILE_FULL ? FUSE_FULL : FUSE_OP, .limits = &o->target->limits};
     if (o->fusion != COMPILE_NONE) {
         pass_options options = {.unverified = true};
-        pass_ctx ctx = pass_ctx_new(m, &options);
-        passes_tensor(&ctx, m);
+        pass_ctx ctx = pass_ctx_new(m, o->passes ? o->passes : &options);
+        bool sound = passes_tensor(&ctx, m);
+        if (o->timers)
+            memcpy(o->timers, ctx.timers, sizeof ctx.timers);
+        if (!sound)
+            return ctx.bug;
     }
     if (o->fusion == COMPILE_FULL) pack_weights(m, model);
     fuse(m, model, &f);
     for (int i = 0; i < m->globals.len; i++)
         if (m->globals.data[i]->init) fuse(m, m->globals.data[i]->init, &f);
+    return NULL;
 }
 
 static const char *locate(void *u, ir_span span, uint32_t *line) {
@@ -35,3 +40,5 @@ const program *compile_program(arena *a, ir_func *fused, const compile_options *
                          .weight_ctx = o->weight_ctx};
     return program_build(a, fused, &p, error);
 }
+
+bool compile_error_is_limit(const char *error) { return strstr(error, PROGRAM_LIMIT) != NULL; }

@@ -38,6 +38,8 @@ ir_module *elaborate(arena *a, diag *d, const ast_file *root, const elab_loader 
 
 /* A loader that reads NAME.frit from the folder of the importing file. It keeps what it has read in `a`. */
 elab_loader elab_folder_loader(arena *a, diag *d);
+/* The sources that such a loader has read so far, in that order. */
+const uint32_t *elab_folder_sources(const elab_loader *l, int *n);
 
 /* The prelude: functions that every file sees. prelude_count texts, each a .frit file. */
 typedef struct prelude_file {

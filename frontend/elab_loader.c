@@ -13,6 +13,7 @@ typedef struct folder {
     arena *a;
     diag *d;
     loaded *list;
+    VEC(uint32_t) sources;
 } folder;
 
 static const char *beside(folder *f, uint32_t from, const char *name) {
@@ -30,6 +31,7 @@ static const ast_file *load(void *user, uint32_t from, const char *name) {
     uint32_t source = source_read(f->d, path, &error);
     if (!source)
         return NULL;
+    vec_push(f->a, &f->sources, source);
     loaded *l = arena_new_of(f->a, loaded);
     *l = (loaded){path, ast_parse(f->a, f->d, source), f->list};
     f->list = l;
@@ -43,4 +45,10 @@ elab_loader elab_folder_loader(arena *a, diag *d) {
     f->a = a;
     f->d = d;
     return (elab_loader){load, f};
+}
+
+const uint32_t *elab_folder_sources(const elab_loader *l, int *n) {
+    const folder *f = l->user;
+    *n = f->sources.len;
+    return f->sources.data;
 }

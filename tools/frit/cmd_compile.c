@@ -24,14 +24,28 @@ static const char *default_name(cli *c, const char *path, const char *ending) {
     return arena_printf(c->arena, "%.*s%s", n, name, ending);
 }
 
-/* A make rule; spaces in names are escaped as make wants it. */
+/* A name as make reads it: spaces, # and $ are escaped. */
+static const char *make_name(cli *c, const char *name) {
+    char *text = arena_alloc(c->arena, 2 * strlen(name) + 1), *to = text;
+    for (; *name; *to++ = *name++)
+        if (*name == ' ' || *name == '#')
+            *to++ = '\\';
+        else if (*name == '$')
+            *to++ = '$';
+    return text;
+}
+
+/* A make rule: every file that the model was read from, weight files included. */
 static int write_depfile(cli *c, const model *m, const char *target) {
     const char *path = option_text(&c->o, OPT_depfile, NULL);
     if (!path)
         return EXIT_DONE;
-    char *text = arena_printf(c->arena, "%s:", target);
-    for (int i = 0; i < m->n_sources; i++)
-        text = arena_printf(c->arena, "%s \\\n  %s", text, m->sources[i]);
+    char *text = arena_printf(c->arena, "%s:", make_name(c, target));
+    text = arena_printf(c->arena, "%s \\\n  %s", text, make_name(c, m->path));
+    for (int i = 0; i < m->n_imports; i++)
+        text = arena_printf(c->arena, "%s \\\n  %s", text, make_name(c, diag_source_name(c->d, m->imports[i])));
+    for (int i = 0; i < weights_files(m->weights); i++)
+        text = arena_printf(c->arena, "%s \\\n  %s", text, make_name(c, weights_file_at(m->weights, i)));
     text = arena_printf(c->arena, "%s\n", text);
     return write_file(c, path, text, strlen(text), false);
 }

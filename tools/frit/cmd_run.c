@@ -5,6 +5,7 @@
 #include "ir/interp.h"
 #include "tools/io/npy.h"
 #include "tools/io/report.h"
+#include "warm.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ typedef struct {
     cli *c;
     model *m;
     exec *x;
+    cache_entry kept; /* where the package's bytes lie */
     uint64_t seed;
     feed feed;
     io_array *outputs, *states; /* states: those read from --state */
@@ -286,10 +288,15 @@ static int open_exec(runner *r) {
     if (option_given(&r->c->o, OPT_interp)) {
         if (r->m->kind == MODEL_PACKAGE)
             return cli_usage(r->c, "--interp needs the model's source, not a package");
+        if (!model_elaborate(r->c, r->m, &status))
+            return status;
+        if (!model_check_weights(r->c, r->m))
+            return EXIT_MODEL;
         r->x = exec_open_interp(r->c, r->m, r->seed, &status);
         return r->x ? EXIT_DONE : status;
     }
-    if (r->m->kind != MODEL_PACKAGE && (status = driver_compile(r->c, r->m, false, &bytes, &size)) != EXIT_DONE)
+    if (r->m->kind != MODEL_PACKAGE &&
+        (status = warm_package(r->c, r->m, &r->kept, &bytes, &size)) != EXIT_DONE)
         return status;
     r->x = exec_open_package(r->c, r->m, bytes, size, r->seed, &status);
     return r->x ? EXIT_DONE : status;
@@ -340,13 +347,14 @@ int cmd_run(cli *c) {
         return cli_usage(c, "one MODEL is wanted (frit run --help)");
     if (!cli_number(c, OPT_seed, 0, &seed))
         return EXIT_USAGE;
-    if (!model_open(c, c->o.arguments.data[0], &m, &status)) {
+    if (!model_read(c, c->o.arguments.data[0], &m, &status)) {
         model_close(&m);
         return status;
     }
     runner r = {.c = c, .m = &m, .seed = (uint64_t)seed};
-    status = model_check_weights(c, &m) ? run_all(&r) : EXIT_MODEL;
+    status = run_all(&r);
     close_all(&r);
+    cache_close(&r.kept);
     model_close(&m);
     return status;
 }

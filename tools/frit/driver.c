@@ -1,8 +1,10 @@
 /* Compiling for the command: targets, weights inside packages, stages as text. */
 #include "driver.h"
+#include "debug.h"
 #include "frontend/compiler.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const ir_span nowhere = {0};
 
@@ -49,6 +51,36 @@ static void give_back(lender *l) {
     free(l->held);
 }
 
+/* FRIT_DEBUG and FRIT_DUMP_DIR in the compiler's terms. */
+static bool open_debugging(cli *c, compile_options *o) {
+    debug_settings s;
+    const char *wrong = NULL;
+    int n;
+    size_t length = 0;
+    if (!debug_read(&s, &wrong, &n))
+        return true; /* main has said so */
+    pass_options *passes = arena_new_of(c->arena, pass_options);
+    *passes = (pass_options){.unverified = !debug_on(&s, DEBUG_verify), .dump_dir = s.dump_dir};
+    if (s.skip)
+        wrong = pass_parse_skip(arena_strndup(c->arena, s.skip, (size_t)s.skip_length), &passes->skip, &length);
+    if (wrong) {
+        cli_usage(c, "FRIT_DEBUG: skip=%.*s: there is no such pass", (int)length, wrong);
+        return false;
+    }
+    if (s.dump_dir)
+        mkdir(s.dump_dir, 0777);
+    o->passes = passes;
+    if (debug_on(&s, DEBUG_times))
+        o->timers = arena_array(c->arena, pass_timer, PASS_COUNT);
+    return true;
+}
+
+const char *driver_target(cli *c) {
+    const char *name = option_text(&c->o, OPT_target, "cpu"), *error = NULL;
+    const target *t = target_open(c->arena, name, &error);
+    return t ? t->string : NULL;
+}
+
 static bool open_options(cli *c, compile_options *o) {
     const char *name = option_text(&c->o, OPT_target, "cpu"), *error = NULL;
     const char *precision = option_text(&c->o, OPT_precision, "f32");
@@ -60,20 +92,70 @@ static bool open_options(cli *c, compile_options *o) {
         return false;
     }
     if (o->target)
-        return true;
+        return open_debugging(c, o);
     diag_report(c->d, MSG_TARGET_UNKNOWN, nowhere, name, error ? error : "there is no such target");
     return false;
 }
 
+static const char *print_funcs(cli *c, const program *p, const char *kernel, bool tile) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    for (int i = 0; out && i < p->n_kernels; i++)
+        if (!kernel || !strcmp(kernel, p->kernels[i].name))
+            fprintf(out, "%s\n", ir_print_func(c->arena, tile ? p->kernels[i].tile : p->kernels[i].thread));
+    if (out)
+        fclose(out);
+    const char *kept = arena_strndup(c->arena, text ? text : "", size);
+    free(text);
+    return kept;
+}
+
+static void dump(cli *c, const compile_options *o, const char *name, const char *text) {
+    if (o->passes->dump_dir)
+        io_write_file(arena_printf(c->arena, "%s/%s.fir", o->passes->dump_dir, name), text, strlen(text), false, NULL);
+}
+
+static void show_program(cli *c, const compile_options *o, const program *p) {
+    if (o->passes->dump_dir && o->stop >= PROGRAM_THREAD) {
+        dump(c, o, "tile", print_funcs(c, p, NULL, true));
+        dump(c, o, "thread", print_funcs(c, p, NULL, false));
+    }
+    if (!o->timers)
+        return;
+    for (int i = 0; i < PASS_COUNT; i++)
+        fprintf(stderr, "%-14s %8.3f ms  %d runs, %d changed the program\n", pass_table[i].name,
+                (double)o->timers[i].ns * 1e-6, o->timers[i].runs, o->timers[i].changes);
+    fprintf(stderr, "%-14s %8.3f ms\n%-14s %8.3f ms\n%-14s %8.3f ms\n", "(schedule)", p->schedule_ms, "(lower)",
+            p->lower_ms, "(compile)", p->compile_ms);
+}
+
+/* A limit is the user's to keep to; anything else is a bug. */
+static int failure(cli *c, const char *error) {
+    if (!error || !compile_error_is_limit(error))
+        return crash_report(error ? error : "the compiler gave no reason");
+    diag_report(c->d, MSG_COMPILE_LIMIT, nowhere, error);
+    return EXIT_MODEL;
+}
+
 static const program *build(cli *c, model *m, compile_options *o, int *status) {
-    const char *error = NULL, *debug = getenv("FRIT_DEBUG");
-    if (debug && !strcmp(debug, "crash"))
+    const char *error;
+    const program *made = NULL;
+    debug_settings debug;
+    const char *wrong;
+    int n;
+    if (debug_read(&debug, &wrong, &n) && debug_on(&debug, DEBUG_crash))
         abort(); /* lets a test see what a bug of frit's leaves behind */
     progress *p = progress_begin(c, "compiling");
-    compile_fuse(m->module, m->func, o);
-    const program *made = compile_program(c->arena, m->func, o, &error);
+    error = compile_fuse(m->module, m->func, o);
+    if (!error) {
+        dump(c, o, "fused", ir_print(c->arena, m->module));
+        made = compile_program(c->arena, m->func, o, &error);
+    }
     progress_end(p);
-    *status = made ? EXIT_DONE : crash_report(error ? error : "the compiler gave no reason");
+    if (made)
+        show_program(c, o, made);
+    *status = made ? EXIT_DONE : failure(c, error);
     return made;
 }
 
@@ -101,8 +183,8 @@ int driver_fuse(cli *c, model *m) {
     compile_options o;
     if (!open_options(c, &o))
         return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
-    compile_fuse(m->module, m->func, &o);
-    return EXIT_DONE;
+    const char *error = compile_fuse(m->module, m->func, &o);
+    return error ? failure(c, error) : EXIT_DONE;
 }
 
 /* ---- stages ---- */
@@ -110,20 +192,6 @@ static int unknown_kernel(cli *c, const program *p, const char *name) {
     for (int i = 0; i < p->n_kernels; i++)
         cli_note(c, "kernel %s", p->kernels[i].name);
     return cli_usage(c, "the model has no kernel '%s'", name);
-}
-
-static const char *print_funcs(cli *c, const program *p, const char *kernel, bool tile) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    for (int i = 0; out && i < p->n_kernels; i++)
-        if (!kernel || !strcmp(kernel, p->kernels[i].name))
-            fprintf(out, "%s\n", ir_print_func(c->arena, tile ? p->kernels[i].tile : p->kernels[i].thread));
-    if (out)
-        fclose(out);
-    const char *kept = arena_strndup(c->arena, text ? text : "", size);
-    free(text);
-    return kept;
 }
 
 static int emit_target(cli *c, const program *p, const compile_options *o, stage s, const char *kernel,
@@ -147,8 +215,9 @@ int driver_emit(cli *c, model *m, stage s, const char *kernel, const void **byte
     const char *text = NULL;
     if (!open_options(c, &o))
         return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
-    if (s == STAGE_fused)
-        compile_fuse(m->module, m->func, &o);
+    const char *error = s == STAGE_fused ? compile_fuse(m->module, m->func, &o) : NULL;
+    if (error)
+        return failure(c, error);
     if (s == STAGE_tensor || s == STAGE_fused)
         text = ir_print(c->arena, m->module);
     else {

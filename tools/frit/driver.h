@@ -3,6 +3,8 @@
 #define FRIT_TOOLS_DRIVER_H
 #include "model.h"
 
+/* The canonical string of --target, or NULL. */
+const char *driver_target(cli *c);
 /* Compiles for --target into package bytes of the arena. `inside`: weights that are here go into the package. */
 int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *size);
 /* Up to fusion: m->func then holds `kernel` ops. */

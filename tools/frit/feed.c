@@ -215,7 +215,7 @@ static int allocate(feeder *s, io_array *a, const frit_tensor_info *t) {
 }
 
 static int64_t bound_of(feeder *s, int input) {
-    const char *text = model_index_bound(s->c, s->m, input);
+    const char *text = input < s->m->n_bounds ? s->m->bounds[input] : NULL;
     int64_t v;
     return text && formula_eval(text, dim_value, s, &v) ? v : 0;
 }
@@ -326,7 +326,7 @@ static int set_dims(feeder *s, int n_sizes, const frit_dim *sizes) {
             return cli_usage(s->c, "-D %s wants a whole number, not '%s'", d->name, d->value);
         learn(s, d->name, v);
     }
-    if (!s->m->module) /* of a package: what names no dim is a slip */
+    if (s->m->kind == MODEL_PACKAGE) /* of a package: what names no dim is a slip */
         for (int i = 0; i < s->m->n_defines; i++)
             if (dim_index(s->info, s->m->defines[i].name, (int)strlen(s->m->defines[i].name)) < 0) {
                 diag_report(s->c->d, MSG_DIM_UNKNOWN, nowhere, s->m->defines[i].name);

@@ -1,4 +1,5 @@
 /* Help texts and docs/options.md, from the tables. */
+#include "debug.h"
 #include "options.h"
 #include <string.h>
 
@@ -102,6 +103,9 @@ void help_markdown(FILE *out) {
           "benchmark regressed |\n| 70 | a bug in frit; a file that reproduces it is written and named |\n"
           "\n## Environment\n\n| variable | meaning |\n|---|---|\n| `FRIT_CACHE_DIR` | folder of the cache of compiled models "
           "(default: `$XDG_CACHE_HOME/frit`, else `~/.cache/frit`) |\n| `FRIT_CACHE` | `off`: no cache; `ro`: read it, write "
-          "nothing |\n| `FRIT_DEBUG` | `crash`: stop as a bug of frit's would, to see the reproducer; `nocrash`: let a crash end the process as usual |\n"
+          "nothing |\n| `FRIT_DEBUG` | words separated by `:`", out);
+    for (int i = 0; i < DEBUG_COUNT; i++)
+        fprintf(out, "%s `%s`: %s", i ? ";" : ".", debug_table[i].form, debug_table[i].help);
+    fputs(" |\n"
           "| `FRIT_DUMP_DIR` | every stage of every compilation is written into this folder |\n", out);
 }

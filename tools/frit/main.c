@@ -1,5 +1,6 @@
 /* The frit command: parse, dispatch, print what was reported. */
 #include "cli.h"
+#include "debug.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,11 @@ static int run_command(cli *c) {
         return cli_usage(c, "--diagnostics is text or json, not '%s'", form);
     if (!one_of(option_text(&c->o, OPT_color, "auto"), "auto", "always", "never"))
         return cli_usage(c, "--color is auto, always or never");
+    debug_settings debug;
+    const char *wrong;
+    int n;
+    if (!debug_read(&debug, &wrong, &n))
+        return cli_usage(c, "FRIT_DEBUG: '%.*s' is none of its words (docs/options.md)", n, wrong);
     c->json = !strcmp(form, "json");
     c->colour = wants_colour(&c->o);
     c->quiet = option_given(&c->o, OPT_quiet);

@@ -158,8 +158,8 @@ static bool entry_exists(cli *c, const ast_file *file, const char *entry) {
     return false;
 }
 
-static void elaborate_source(cli *c, model *m, uint32_t source) {
-    ast_file *file = ast_parse(c->arena, c->d, source);
+static void elaborate_source(cli *c, model *m) {
+    ast_file *file = ast_parse(c->arena, c->d, m->source);
     if (diag_errors(c->d))
         return;
     const char *entry = option_text(&c->o, OPT_entry, NULL);
@@ -174,6 +174,7 @@ static void elaborate_source(cli *c, model *m, uint32_t source) {
     elab_options options = {.entry = entry, .n_defines = n, .defines = defines, .weight_type = weight_type,
                             .weight_user = m->weights};
     m->module = elaborate(c->arena, c->d, file, &loader, &options);
+    m->imports = elab_folder_sources(&loader, &m->n_imports);
 }
 
 /* The entry: the func named by -e, else the last tensor-level func that is no state's first value. */
@@ -231,9 +232,13 @@ static void finish_module(cli *c, model *m) {
     for (int i = 0; i < m->n_defines; i++)
         if (m->defines[i].kind == DEFINE_RANGE || m->defines[i].kind == DEFINE_MULTIPLE)
             apply_bound(m, &m->defines[i]);
+    m->n_bounds = m->func->body->n_args;
+    m->bounds = arena_array(c->arena, const char *, m->n_bounds + 1);
+    for (int i = 0; i < m->n_bounds; i++)
+        m->bounds[i] = model_index_bound(c, m, i);
 }
 
-bool model_open(cli *c, const char *path, model *m, int *status) {
+bool model_read(cli *c, const char *path, model *m, int *status) {
     *m = (model){.path = path, .kind = ends_with(path, ".fpk")   ? MODEL_PACKAGE
                                        : ends_with(path, ".fir") ? MODEL_FIR
                                                                  : MODEL_FRIT};
@@ -245,18 +250,25 @@ bool model_open(cli *c, const char *path, model *m, int *status) {
         return false;
     if (m->kind == MODEL_PACKAGE)
         return true;
-    uint32_t source = read_source(c, path);
-    if (!source)
-        return false;
+    m->source = read_source(c, path);
+    return m->source;
+}
+
+bool model_elaborate(cli *c, model *m, int *status) {
+    *status = EXIT_MODEL;
+    if (m->kind == MODEL_PACKAGE)
+        return true;
     if (m->kind == MODEL_FIR)
-        m->module = ir_parse(c->d, source);
+        m->module = ir_parse(c->d, m->source);
     else
-        elaborate_source(c, m, source);
+        elaborate_source(c, m);
     if (m->module)
         finish_module(c, m);
-    m->sources = arena_array(c->arena, const char *, source + 1);
-    m->sources[m->n_sources++] = path;
     return m->module && !diag_errors(c->d);
+}
+
+bool model_open(cli *c, const char *path, model *m, int *status) {
+    return model_read(c, path, m, status) && model_elaborate(c, m, status);
 }
 
 void model_close(model *m) {
@@ -290,15 +302,18 @@ static bool fits(const ir_global *g, const safetensor *t) {
     return ok;
 }
 
-static void report_unused(cli *c, const model *m) {
+static void report_unused(cli *c, model *m) {
     int n = 0;
     const char *first[3];
     for (int i = 0; i < weights_count(m->weights); i++)
         if (!ir_global_find(m->module, weights_key(m->weights, i)) && n++ < 3)
             first[n - 1] = weights_key(m->weights, i);
-    if (n)
-        cli_note(c, "%d of the weights %s not used: %s%s%s%s%s%s", n, n == 1 ? "is" : "are", first[0], n > 1 ? ", " : "",
-                 n > 1 ? first[1] : "", n > 2 ? ", " : "", n > 2 ? first[2] : "", n > 3 ? ", ..." : "");
+    if (!n)
+        return;
+    m->unused = arena_printf(c->arena, "%d of the weights %s not used: %s%s%s%s%s%s", n, n == 1 ? "is" : "are", first[0],
+                             n > 1 ? ", " : "", n > 1 ? first[1] : "", n > 2 ? ", " : "", n > 2 ? first[2] : "",
+                             n > 3 ? ", ..." : "");
+    cli_note(c, "%s", m->unused);
 }
 
 bool model_check_weights(cli *c, model *m) {

@@ -27,19 +27,26 @@ typedef struct model {
     bool has_weights;   /* -w was given */
     define *defines;
     int n_defines;
-    const char **sources; /* files read, for --depfile */
-    int n_sources;
+    uint32_t source;      /* the root file's text in the cli's diag; 0 for a package */
+    const uint32_t *imports; /* the files it imports, likewise */
+    int n_imports;
+    const char **bounds;  /* per input: see model_index_bound */
+    int n_bounds;
+    const char *unused;   /* the note on weights that nothing uses, or NULL */
 } model;
 
 /* Reads MODEL, -w, -D and -e of c. False after diagnostics or a message; *status is then the exit status. */
 bool model_open(cli *c, const char *path, model *m, int *status);
+/* The two halves of it: up to the text of the root file, and the rest. */
+bool model_read(cli *c, const char *path, model *m, int *status);
+bool model_elaborate(cli *c, model *m, int *status);
 void model_close(model *m);
 
 /* Reports every param that the weight files lack or have with another type, and once how many keys nobody used. */
 bool model_check_weights(cli *c, model *m);
 /* The define that gives dim `name` a number, or NULL. */
 define *model_define(model *m, const char *name);
-/* Text of the extent that the elements of input i index (they are gather indices into an axis of that extent), or NULL
- * when they index nothing. */
+/* Text of the extent that the elements of input i of a module as elaborated index (they are gather indices into an axis
+ * of that extent), or NULL when they index nothing. */
 const char *model_index_bound(cli *c, const model *m, int input);
 #endif

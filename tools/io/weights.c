@@ -199,6 +199,8 @@ bool weights_add(weights *w, const char *argument, io_error *e) {
 int weights_count(const weights *w) { return w->n_entries; }
 const char *weights_key(const weights *w, int i) { return w->entries[i].key; }
 bool weights_used(const weights *w, int i) { return w->entries[i].used; }
+int weights_files(const weights *w) { return w->n_sources; }
+const char *weights_file_at(const weights *w, int i) { return w->sources[i].path; }
 const char *weights_file(const weights *w, int i) { return w->sources[w->entries[i].source].path; }
 
 const safetensor *weights_entry(const weights *w, int i) {

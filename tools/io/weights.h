@@ -20,6 +20,9 @@ const char *weights_key(const weights *w, int i);
 const safetensor *weights_entry(const weights *w, int i);
 /* The file that holds tensor i, as given. */
 const char *weights_file(const weights *w, int i);
+/* The files that were opened, in order. */
+int weights_files(const weights *w);
+const char *weights_file_at(const weights *w, int i);
 /* The tensor's bytes (mapped). Marks it as used. The caller frees *a. */
 bool weights_read(weights *w, int i, io_array *a, io_error *e);
 bool weights_used(const weights *w, int i);
