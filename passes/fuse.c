@@ -10,6 +10,8 @@
 #include <string.h>
 
 enum { MAX_GROUP = 160, MAX_OUTPUTS = 16, CHEAP = 12, NEAR = 48, CHAIN_ROWS = 24, TILE_ROWS = 96, TILE_COLS = 128 };
+/* What starting a kernel costs, as the bytes that could move in that time: some microseconds. */
+enum { LAUNCH_BYTES = 1 << 16 };
 
 typedef struct node {
     ir_op *op;
@@ -20,6 +22,7 @@ typedef struct group {
     VEC(int) ops; /* node indices, ascending */
     bool fixed;   /* not a kernel: params, states, control flow */
     bool dead;    /* merged into another */
+    bool grown;   /* another was merged into it since it was last tried with its readers */
     bool special; /* rooted in an op with a schedule of its own */
     bool kept;    /* materialize: alone with what it reads on the fly */
     int emitted;
@@ -228,10 +231,25 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     return price * (again - 1) * (double)bytes_of(f, t);
 }
 
-/* Traffic in bytes of one kernel with these ops; < 0 when they do not fit one. Sets *why. */
+/* v is made of params, through pointwise ops. */
+static bool from_weights(const ir_value *v, int depth) {
+    if (!v->op || depth > 12) return false;
+    if (v->op->code == IR_param) return true;
+    if (!access_is_pointwise(v->op)) return false;
+    bool any = false;
+    for (int i = 0; i < v->op->n_operands; i++) {
+        const ir_value *x = ir_operand(v->op, i);
+        if (x->op && x->op->n_operands == 0 && x->op->code != IR_param) continue;
+        if (!from_weights(x, depth + 1)) return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Sets *why. */
 static double cost_of(fuser *f, io *k, const char **why) {
     VEC(ir_value *) roots = {0};
-    double cost = 0;
+    double cost = LAUNCH_BYTES;
     for (int i = 0; i < k->inputs.len; i++) cost += (double)bytes_of(f, k->inputs.data[i]->type);
     for (int i = 0; i < k->outputs.len; i++) {
         ir_value *v = k->outputs.data[i];
@@ -254,12 +272,14 @@ static double cost_of(fuser *f, io *k, const char **why) {
     bool chain = false;
     double flops = 0, tasks = 1;
     int contracts = 0;
+    bool weights_inside = false;
     for (int i = 0; i < r->nests.len; i++)
         for (int d = 0; d < r->nests.data[i].rank; d++) chain |= r->nests.data[i].dim[d].n_vars > 0;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *c = &r->nests.data[i];
         if (c->kind != NEST_CONTRACT) continue;
         contracts++;
+        for (int o = 0; o < 2; o++) weights_inside |= from_weights(ir_operand(c->v->op, o), 0);
         cost += reread(f, r, c, 0, chain) + reread(f, r, c, 1, chain);
         double depth = 1;
         for (int j = 0; j < c->n_red; j++)
@@ -268,6 +288,7 @@ static double cost_of(fuser *f, io *k, const char **why) {
     }
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
     if (contracts) tasks = tasks / (chain ? CHAIN_ROWS : 1);
+    if (getenv("NOCHAIN") && contracts > 1 && weights_inside) cost = -1;
     if (contracts && chain && tasks < 4 && flops > 2e6) {
         cost = -1;
         *why = "one kernel would have too few independent tasks";
@@ -379,6 +400,7 @@ static void merge(fuser *f, int from, int into, double cost, const char *reason)
     }
     for (int k = 0; k < a->ops.len; k++) f->nodes[a->ops.data[k]].group = into;
     a->dead = true;
+    b->grown = true;
     b->special |= a->special;
     memcpy(&b->ops, &ops, sizeof b->ops);
     b->cost = cost;
@@ -500,16 +522,28 @@ static bool try_merge(fuser *f, int a, int b) {
     return true;
 }
 
-static void merge_backward(fuser *f) {
+/* Tries each group with its readers, from the back. Later sweeps try those again that have grown since. */
+static bool sweep_backward(fuser *f, bool first) {
+    bool any = false;
     for (int a = f->groups.len - 1; a >= 0; a--) {
         group *p = &f->groups.data[a];
-        if (p->fixed || p->dead) continue;
+        if (p->fixed || p->dead || (!first && !p->grown)) continue;
+        p->grown = false;
         readers r = {0};
         f->node_stamp++;
         for (int i = 0; i < p->ops.len; i++) each_reader(f, f->nodes[p->ops.data[i]].op, add_reader, &r);
         for (int i = 0; i < r.n; i++)
-            if (try_merge(f, a, r.g[i])) break;
+            if (try_merge(f, a, r.g[i])) {
+                any = true;
+                break;
+            }
     }
+    return any;
+}
+
+static void merge_backward(fuser *f) {
+    enum { SWEEPS = 4 };
+    for (int i = 0; i < SWEEPS && sweep_backward(f, i == 0); i++) continue;
 }
 
 /* ---- Sweep 3: siblings ---------------------------------------------------------------------------------------------- */

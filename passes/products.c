@@ -144,6 +144,11 @@ static bool read_root(rewriter *r, products *p, int i) {
     if (!plain_factor(p, v, at, &f)) return false;
     p->root[i] = f;
     follow_views(r, p, v, at, &p->root[i]);
+    scalar c;
+    if (splat_of(p->root[i].v, &c)) { /* a number varies along no axis */
+        p->root[i].axes = 0;
+        for (int d = 0; d < p->root[i].v->type.rank; d++) p->root[i].axis[d] = -1;
+    }
     p->root[i].root = i;
     return true;
 }

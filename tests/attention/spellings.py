@@ -21,7 +21,7 @@ AX = {"A": 0, "B": 1}
 
 
 class Value:
-    """A tensor in scope: its name and dims. A dim is an int, a symbol's letter, or a (factor, dim) product."""
+    """A tensor in scope: its name and dims. A dim is an int, a symbol's letter, or a tuple: their product."""
 
     def __init__(self, name, dims, dtype="f32"):
         self.name, self.dims, self.dtype = name, list(dims), dtype
@@ -58,7 +58,7 @@ class Writer:
         if isinstance(d, int):
             return str(d)
         if isinstance(d, tuple):
-            return "%s*%s" % (d[0], self.dim(d[1]))
+            return "*".join(self.dim(x) for x in d)
         if d not in self.names:
             self.names[d] = self.fresh()
         return self.names[d]
@@ -318,7 +318,7 @@ def causal(w, s, flip):
 def mask_input(w, lead, model_inputs):
     """A mask as an input of the model: [N], [S, N], [first lead, N] or all of the scores' dims."""
     options = [["N"], ["S", "N"], lead + ["S", "N"]]
-    if lead:
+    if lead and not isinstance(lead[0], int):
         options += [[lead[0], "N"], [lead[0]] + [1] * (len(lead) - 1) + ["S", "N"]]
     dims = w.r.choice(options)
     m = Value(w.fresh(), dims, w.pick("mask", "bool", "f32", "i64"))
@@ -418,7 +418,17 @@ def divide(w, x, z, dims):
     return w.table(a, dims, "%s[%s] / %s[%s]" % (x.name, ", ".join(a), z.name, ", ".join(at)))
 
 
-def softmax(w, s, axis):
+def flat_softmax(w, s):
+    """softmax over rows of a matrix."""
+    n, rows = s.dims[-1], tuple(s.dims[:-1])
+    t = w.let("reshape(%s, [%s, %s])" % (s.name, w.r.choice(["-1", w.dim(rows)]), w.dim(n)), [rows, n])
+    p = softmax(w, t, -1, flat=True)
+    return w.let("reshape(%s, %s)" % (p.name, w.dims(s.dims)), s.dims)
+
+
+def softmax(w, s, axis, flat=False):
+    if axis == -1 and not flat and w.pick("rows", "as they are", "as they are", "flat") == "flat":
+        return flat_softmax(w, s)
     how = w.pick("softmax", "prelude", "hand", "hand", "hand", "lse", "log", "min")
     ax = axis if w.chance(0.5) else len(s.dims) + axis
     if how == "prelude":
@@ -460,8 +470,20 @@ def outputs(w, p, v, v_lead, flip):
     return swap_last(w, product(w, swap_last(w, v), p, "values", "same"))
 
 
+def flattened(w, q, k, v):
+    """The core with all leading dims in one, as for batched matrix products."""
+    lead = q.dims[:-2]
+    one = tuple(lead)
+    flat = [w.let("reshape(%s, [%s, %s, %s])" % (x.name, w.r.choice(["-1", w.dim(one)]), w.dim(x.dims[-2]), w.dim(x.dims[-1])),
+                  [one] + x.dims[-2:]) for x in (q, k, v)]
+    y = core(w, *flat, "same", None, [one])
+    return w.let("reshape(%s, %s)" % (y.name, w.dims(lead + y.dims[-2:])), lead + y.dims[-2:])
+
+
 def core(w, q, k, v, lead_how, m, lead):
     """The core on [lead.., S, E], k and v by lead_how; m: an input mask or None."""
+    if len(lead) > 1 and lead_how == "same" and not m and w.pick("lead", "as it is", "as it is", "as it is", "one") == "one":
+        return flattened(w, q, k, v)
     flip = lead_how == "same" and w.chance(0.12)
     w.kinds.append("flip=%s" % flip)
     d = q.dims[-1]
@@ -566,7 +588,7 @@ def prelude(w, q, k, v, m, lead):
             name = "%s[:, %s:]" % (m.name, "none, " * len(lead))
         args.append(name)
     options = ["causal = true"] if w.chance(0.5) else []
-    options += ["scale = %s" % scale_text(w, q.dims[-1])] if w.chance(0.3) else []
+    options += ["scale = %s" % w.r.choice(["0.125", "1", "0.3"])] if w.chance(0.3) else []
     options += ["softcap = 30.0"] if w.chance(0.2) else []
     return w.let("attention(%s)" % ", ".join(args + options), lead + ["S", v.dims[-1]])
 
