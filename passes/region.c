@@ -467,9 +467,13 @@ static void place_sink(region *r, int i, nest *n, const nest *primary, sym_t *co
     }
 }
 
+/* A nest runs where it is read, were it outside of its domain (under a pad, the scheduler sees to it); but all of an output
+ * is stored. */
 static void place_read(region *r, nest *n, sym_t *coords) {
+    bool used[24] = {false};
     for (int d = 0; d < n->rank; d++) {
-        n->bound[d] = !n->conflict[d] && over_grid_only(r, n->read_at[d]);
+        n->bound[d] = !n->conflict[d] && over_grid_only(r, n->read_at[d]) &&
+                      (!n->output || runs_over(r, n->read_at[d], n->v->type.dims[d], used));
         if (n->bound[d]) n->dim[d] = (nest_axis){.expr = n->read_at[d]};
         else n->dim[d] = make_axis(r, n->v, false, d, n->v->type.dims[d], "j");
         coords[d] = n->dim[d].expr;

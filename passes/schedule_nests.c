@@ -543,6 +543,14 @@ static void open_grid(plan *p) {
     p->grid = sched_grid(p->s, n, vars, extents);
 }
 
+/* n may be evaluated outside of its domain, because its readers ask there and drop what they get. */
+static bool leaves_domain(plan *p, const nest *n) {
+    sym_ctx *c = p->s->m->syms;
+    for (int d = 0; n && d < n->rank; d++)
+        if (!sym_prove_ge0(c, n->dim[d].expr) || !sym_prove_lt(c, n->dim[d].expr, n->v->type.dims[d])) return true;
+    return false;
+}
+
 bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
     ir_value **values = arena_array(s->scratch, ir_value *, n_outputs);
@@ -557,12 +565,14 @@ bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
         const nest *n = &p.r->nests.data[i], *q = n->into >= 0 ? &p.r->nests.data[n->into] : NULL;
         if (n->merged >= 0) continue;
         s->span = n->v->op->span;
+        s->e.unsafe = leaves_domain(&p, n) || leaves_domain(&p, q);
         switch (n->kind) {
         case NEST_MAP: ok = map_stage(&p, n); break;
         case NEST_REDUCE: ok = reduce_stage(&p, n, q); break;
         case NEST_CONTRACT: ok = contract_stage(&p, n, q); break;
         }
     }
+    s->e.unsafe = 0;
     s->e.places.len = n_places;
     region_release(p.r);
     if (!ok && !s->why) s->why = s->e.error ? s->e.error : "no schedule";
