@@ -1,4 +1,4 @@
-"""spellings.py DIR COUNT [FIRST]: writes COUNT frit sources of attention, DIR/s0001.frit and so on, one for each seed.
+"""spellings.py DIR COUNT [SEED]: writes COUNT frit sources of attention, DIR/s0001.frit and so on, one for each seed.
 
 Every file computes softmax(q k^T * scale + mask) v in another spelling: identities that hold for any attention are chosen
 at random, names are letters that mean nothing, and pieces move into functions at random. The first lines say how to
@@ -16,12 +16,15 @@ ROWS = {  # one column is one run
     "E": [5, 8, 3, 16, 1, 20],
     "F": [4, 7, 1, 18, 3, 12],
     "M": [6, 3, 9, 8, 1, 5],
+    "H": [2, 1, 3, 4, 1, 2],
+    "P": [3, 1, 8, 9, 1, 40],
+    "Q": [4, 6, 1, 17, 2, 27],
 }
-AX = {"A": 0, "B": 1}
 
 
 class Value:
-    """A tensor in scope: its name and dims. A dim is an int, a symbol's letter, or a tuple: their product."""
+    """A tensor in scope: its name and dims. A dim is an int, a symbol's letter, or a tuple: their product, or their
+    sum where it begins with "+"."""
 
     def __init__(self, name, dims, dtype="f32"):
         self.name, self.dims, self.dtype = name, list(dims), dtype
@@ -34,6 +37,7 @@ class Writer:
         self.r = random.Random(seed)
         self.functions, self.body, self.names = [], [], {}
         self.outer, self.used, self.kinds = [], set(), []
+        self.shares = None  # the softmax, where it is a value of the model
 
     def fresh(self):
         while True:
@@ -58,6 +62,8 @@ class Writer:
         if isinstance(d, int):
             return str(d)
         if isinstance(d, tuple):
+            if d[0] == "+":
+                return "(%s + %s)" % (self.dim(d[1]), self.dim(d[2]))
             return "*".join(self.dim(x) for x in d)
         if d not in self.names:
             self.names[d] = self.fresh()
@@ -446,6 +452,17 @@ def softmax(w, s, axis, flat=False):
 # ---- The whole ---------------------------------------------------------------------------------------------------------
 
 
+def position_bias(w, s, flip):
+    """Scores plus or masked by a function of the distance."""
+    i, j = w.fresh(), w.fresh()
+    order = [j, i] if flip else [i, j]
+    if w.pick("bias", "slope", "window") == "slope":
+        b = w.table(order, s.dims[-2:], "f32(%s - %s) * %s" % (j, i, w.r.choice(["0.1", "-0.0625"])), force=(0, 1))
+        return w.let("%s + %s" % (s.name, b.name), s.dims)
+    b = w.table(order, s.dims[-2:], "abs(%s - %s) < %d" % (i, j, w.r.choice([1, 3, 9])), "bool", force=(0, 1))
+    return w.let("where(%s, %s, %s)" % (b.name, s.name, w.r.choice(["-1e9", "-1e30"])), s.dims)
+
+
 def scores(w, q, k, k_lead, flip):
     """[.., S, N]; flip: [.., N, S]."""
     if flip:
@@ -510,6 +527,8 @@ def core(w, q, k, v, lead_how, m, lead):
     if w.pick("softcap", "no", "no", "no", "yes") == "yes":
         c = w.r.choice(["20.0", "50", "3.5"])
         s = w.piece(lambda x: w.let("tanh(%s / %s) * %s" % (x.name, c, c), x.dims), s)
+    if w.chance(0.12):
+        s = w.piece(lambda x: position_bias(w, x, flip), s)
     if m:
         s = w.piece(lambda x, y: apply_mask(w, x, y, lead, flip), s, m)
     if w.pick("order", "none", "causal") == "causal":
@@ -521,6 +540,7 @@ def core(w, q, k, v, lead_how, m, lead):
         o = w.piece(lambda x, y: outputs(w, x, y, lead_how, flip), noise(w, e), v)
         return w.piece(lambda x, y: divide(w, x, y, x.dims), o, z)
     p = w.piece(lambda x: softmax(w, x, axis), s)
+    w.shares = p
     return w.piece(lambda x, y: outputs(w, x, y, lead_how, flip), noise(w, p), v)
 
 
@@ -544,8 +564,49 @@ def load(w, v, layout, lead, rows, cols):
     return w.piece(lambda x: split_heads(w, x, lead, rows, cols, layout), v)
 
 
+def packed(w, inputs, lead, heads):
+    """Queries, keys and values from one input of the model: [lead.., S, E] each."""
+    e = w.r.choice(["E", 4, 8, 17]) if heads else "E"
+    if not heads or w.pick("packed", "same", "three") == "same":
+        x = Value(w.fresh(), lead + ["S", e])
+        inputs.append(x)
+        return core(w, x, x, x, "same", None, lead)
+    wide = (lead[-1], e)
+    x = Value(w.fresh(), lead[:-1] + ["S", (3,) + wide])
+    inputs.append(x)
+    names, width = [w.fresh() for _ in range(3)], w.dim(wide)
+    if w.chance(0.5):
+        w.line("%s = split(%s, parts = 3, axis = -1)" % (", ".join(names), x.name))
+    else:
+        for i, n in enumerate(names):
+            w.line("%s = %s[..., %d * %s:%d * %s]" % (n, x.name, i, width, i + 1, width))
+    parts = [load(w, Value(n, lead[:-1] + ["S", wide]), "flat", lead, "S", e) for n in names]
+    return core(w, *parts, "same", None, lead)
+
+
+def cached(w, inputs, lead, heads):
+    """Keys and values of which the first come from another input."""
+    e, f = w.r.choice(["E", 8]), w.r.choice(["F", 7])
+    q = Value(w.fresh(), lead + ["S", e])
+    inputs.append(q)
+    both, at = [], len(lead)
+    for c in (e, f):
+        old, new = Value(w.fresh(), lead + ["P", c]), Value(w.fresh(), lead + ["Q", c])
+        inputs.extend([old, new])
+        both.append(w.let("concat([%s, %s], axis = %d)" % (old.name, new.name, at), lead + [("+", "P", "Q"), c]))
+    return core(w, q, *both, "same", None, lead)
+
+
 def attend(w, inputs, lead, heads, dtype):
     """Inputs, heads, grouping, core."""
+    source = w.pick("source", *["three"] * 8, "packed", "cached")
+    if source != "three":
+        return (packed if source == "packed" else cached)(w, inputs, lead, heads)
+    if heads and len(lead) == 2 and w.chance(0.1):
+        w.kinds.append("heads=symbolic")
+        q, k, v = (Value(w.fresh(), ["B", "H"] + d) for d in (["S", "E"], ["N", "E"], ["N", "F"]))
+        inputs.extend([q, k, v])
+        return core(w, q, k, v, "same", mask_input(w, ["B", "H"], inputs) if w.chance(0.4) else None, ["B", "H"])
     e = w.r.choice(["E", "E", 3, 5, 8, 16, 24, 33])
     f = w.r.choice(["F", 4, 7, 8, 17, 32])
     group = w.pick("group", 1, 1, 2, 3) if heads else 1
@@ -595,6 +656,10 @@ def prelude(w, q, k, v, m, lead):
 
 def after(w, y, inputs, heads):
     """What comes behind the core: returns the value and how many more kernels it may take."""
+    if w.shares and w.chance(0.1):
+        w.kinds.append("epilogue=shares")
+        return y, 0
+    w.shares = None
     if heads and w.pick("end", "heads", "merged") == "merged":
         y = w.piece(lambda x: merge_heads(w, x), y)
     how = w.pick("epilogue", "none", "none", "none", "residual", "scaled", "bias", "gate", "project")
@@ -632,8 +697,10 @@ def spelling(seed):
     w.r.shuffle(inputs)
     params = ", ".join("%s: %s" % (v.name, w.type(v)) for v in inputs)
     w.r.shuffle(w.functions)
-    head = "model %s(%s) -> %s {" % (w.fresh(), params, w.type(y))
-    text = "\n".join([head] + w.body + ["    return %s" % y.name, "}", ""])
+    outs = [y] + ([w.shares] if w.shares else [])
+    types = w.type(y) if len(outs) == 1 else "(%s)" % ", ".join("%s: %s" % (w.fresh(), w.type(v)) for v in outs)
+    head = "model %s(%s) -> %s {" % (w.fresh(), params, types)
+    text = "\n".join([head] + w.body + ["    return " + ", ".join(v.name for v in outs), "}", ""])
     dims = " ".join("%s=%s" % (n, ",".join(map(str, ROWS[d]))) for d, n in sorted(w.names.items()))
     return "# check %s\n# kernels %d\n# kinds %s\n\n%s" % (dims, 1 + more, " ".join(w.kinds), "\n".join(w.functions + [text]))
 
