@@ -231,21 +231,6 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     return price * (again - 1) * (double)bytes_of(f, t);
 }
 
-/* v is made of params, through pointwise ops. */
-static bool from_weights(const ir_value *v, int depth) {
-    if (!v->op || depth > 12) return false;
-    if (v->op->code == IR_param) return true;
-    if (!access_is_pointwise(v->op)) return false;
-    bool any = false;
-    for (int i = 0; i < v->op->n_operands; i++) {
-        const ir_value *x = ir_operand(v->op, i);
-        if (x->op && x->op->n_operands == 0 && x->op->code != IR_param) continue;
-        if (!from_weights(x, depth + 1)) return false;
-        any = true;
-    }
-    return any;
-}
-
 /* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Sets *why. */
 static double cost_of(fuser *f, io *k, const char **why) {
     VEC(ir_value *) roots = {0};
@@ -272,14 +257,12 @@ static double cost_of(fuser *f, io *k, const char **why) {
     bool chain = false;
     double flops = 0, tasks = 1;
     int contracts = 0;
-    bool weights_inside = false;
     for (int i = 0; i < r->nests.len; i++)
         for (int d = 0; d < r->nests.data[i].rank; d++) chain |= r->nests.data[i].dim[d].n_vars > 0;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *c = &r->nests.data[i];
         if (c->kind != NEST_CONTRACT) continue;
         contracts++;
-        for (int o = 0; o < 2; o++) weights_inside |= from_weights(ir_operand(c->v->op, o), 0);
         cost += reread(f, r, c, 0, chain) + reread(f, r, c, 1, chain);
         double depth = 1;
         for (int j = 0; j < c->n_red; j++)
@@ -288,7 +271,6 @@ static double cost_of(fuser *f, io *k, const char **why) {
     }
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
     if (contracts) tasks = tasks / (chain ? CHAIN_ROWS : 1);
-    if (getenv("NOCHAIN") && contracts > 1 && weights_inside) cost = -1;
     if (contracts && chain && tasks < 4 && flops > 2e6) {
         cost = -1;
         *why = "one kernel would have too few independent tasks";

@@ -46,7 +46,8 @@ static void follow_views(rewriter *r, const products *p, ir_value *v, const sym_
         for (int d = 0; d < v->type.rank; d++)
             if (sym_is_invalid(next[d]) || has_division(next[d])) return;
         memcpy(at, next, sizeof(sym_t) * (size_t)v->type.rank);
-        if (plain_factor(p, v, at, &g) && (!has_ones(&g) || g.axes != f->axes)) *f = g;
+        bool opens = ir_is(v, IR_mul); /* a product behind dims of 1 can be taken apart */
+        if (plain_factor(p, v, at, &g) && (!has_ones(&g) || g.axes != f->axes || opens)) *f = g;
     }
 }
 
