@@ -399,41 +399,7 @@ static bool plan_block(planner *p, ir_block *b) {
     return true;
 }
 
-/* ---- The load program: what params alone decide is computed once --------------------------------------------------------- */
-static bool from_params(const planner *p, const ir_op *op) {
-    if (op->code == IR_param) return true;
-    if (op->code == IR_constant) return true;
-    if (op->code != IR_kernel || op->n_operands == 0) return false;
-    for (int i = 0; i < op->n_operands; i++) {
-        const ir_value *v = ir_operand(op, i);
-        if (!v->op || (v->op->code != IR_param && v->op->code != IR_constant && buffer_of(p, v) < 0)) return false;
-    }
-    return true;
-}
-
-typedef struct sym_roles {
-    bool per_run;
-} sym_roles;
-static void note_role(void *u, sym_t var) {
-    if (sym_var_role(var) == SYM_INT || sym_var_role(var) == SYM_DIM) ((sym_roles *)u)->per_run = true;
-}
-
-static bool grows(planner *p, const ir_op *op) {
-    int64_t in = 0, out = 0;
-    sym_roles roles = {false};
-    for (int i = 0; i < op->n_operands; i++) {
-        sym_t s = bytes_of(p, ir_operand(op, i)->type);
-        sym_each_var(s, note_role, &roles);
-        in += sym_hint(s);
-    }
-    for (int k = 0; k < op->n_results; k++) {
-        sym_t s = bytes_of(p, ir_result(op, k)->type);
-        sym_each_var(s, note_role, &roles);
-        out += sym_hint(s);
-    }
-    return roles.per_run || out > in + in / 2;
-}
-
+/* ---- The load program ------------------------------------------------------------------------------------------------- */
 static bool plan_load(planner *p) {
     bool begun = false;
     for (ir_op *op = p->model->body->first; op; op = op->next) {
@@ -441,12 +407,7 @@ static bool plan_load(planner *p) {
             if (!plan_op(p, op)) return false;
             continue;
         }
-        if (!from_params(p, op) || grows(p, op)) continue;
-        bool ok = true;
-        for (int k = 0; k < op->n_results; k++) ok &= schedule_in_place(op, k) < 0 && wanted_output(p, ir_result(op, k)) < 0;
-        for (int i = 0; i < p->uses.len; i++)
-            if (p->uses.data[i].op == op && p->uses.data[i].use.n_ints) ok = false; /* depends on a run's shapes */
-        if (!ok) continue;
+        if (!program_at_load(p->m, op)) continue;
         if (!begun) package_load(p->p);
         begun = true;
         int launches = p->n_launches;

@@ -41,6 +41,10 @@ typedef struct program {
 /* In an error's text: the model goes over the limit of frit's that the rest names. Errors without it are bugs. */
 #define PROGRAM_LIMIT "limit: "
 
+/* The kernel reads nothing but params, constants and what other such kernels made of them, does not depend on a run's
+ * shapes, and does not make much more of them than it reads: it runs when weights are loaded. */
+bool program_at_load(ir_module *m, const ir_op *kernel);
+
 /* `model` and the state initialisers of its module have been fused. NULL with *error on failure. */
 const program *program_build(arena *a, ir_func *model, const program_options *o, const char **error);
 #endif

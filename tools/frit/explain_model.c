@@ -1,4 +1,5 @@
 /* frit explain MODEL: the kernels that fusion made, and why. */
+#include "codegen/program.h"
 #include "explain_model.h"
 #include "driver.h"
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static bool block_has(const cli *c, const ir_block *b, const char *what) {
 /* ---- all kernels ---- */
 typedef struct {
     cli *c;
-    int kernels, others;
+    ir_module *module;
+    int kernels, at_load;
 } explainer;
 
 static const char *kernel_name(const ir_op *op) {
@@ -71,7 +73,11 @@ static void show_kernel(explainer *x, const ir_op *op) {
         list_lines(x->c, op->blocks[0]);
     if (reason && *reason)
         printf("    why: %s\n", reason);
-    x->kernels++;
+    if (program_at_load(x->module, op)) {
+        puts("    runs once, when weights are loaded");
+        x->at_load++;
+    } else
+        x->kernels++;
 }
 
 static void show_block(explainer *x, const ir_block *b) {
@@ -113,7 +119,7 @@ static int explain_two(cli *c, const model *m, const char *one, const char *othe
     const ir_op *a = kernel_with(c, m->func->body, one), *b = kernel_with(c, m->func->body, other);
     if (!a || !b)
         return cli_usage(c, "no kernel has '%s' (a value's name, an op, or a line as :12)", a ? other : one);
-    explainer x = {.c = c};
+    explainer x = {.c = c, .module = m->module};
     if (a == b) {
         printf("%s and %s share a kernel.\n", one, other);
         show_kernel(&x, a);
@@ -138,8 +144,10 @@ int explain_model(cli *c, const char *path, const char *one, const char *other) 
     if (ok && status == EXIT_DONE && one)
         status = explain_two(c, &m, one, other);
     else if (ok && status == EXIT_DONE) {
-        explainer x = {.c = c};
+        explainer x = {.c = c, .module = m.module};
         show_block(&x, m.func->body);
+        if (x.at_load)
+            printf("%d kernel%s at load\n", x.at_load, x.at_load == 1 ? "" : "s");
         printf("%d kernel%s\n", x.kernels, x.kernels == 1 ? "" : "s");
     }
     model_close(&m);
