@@ -1,6 +1,7 @@
 #include "emit.h"
 #include "emit_random.h"
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 struct emit_memo {
@@ -315,7 +316,9 @@ static ir_value *emit_pad(emit *e, const ir_op *op, const sym_t *coords) {
     sym_t at[IR_MAX_RANK];
     double fill = 0;
     ir_value *f = ir_operand(op, 1), *scalar = NULL;
-    if (!ir_splat_value(f, &fill) && !(scalar = emit_element(e, f, coords))) return NULL;
+    bool number = ir_splat_value(f, &fill); /* large integers may not be exact as a double */
+    number = number && (frit_dtype_is_float((frit_dtype)f->type.dtype) || fabs(fill) < 0x1p53);
+    if (!number && !(scalar = emit_element(e, f, coords))) return NULL;
     access_operand(&e->x, op, 0, coords, at);
     return guarded(e, ir_operand(op, 0), at, fill, scalar);
 }

@@ -332,6 +332,14 @@ static void finish_terms(sched *s, ir_op *stage, ir_value *term, ir_combine comb
     ir_build(&s->e.b, IR_yield, 1, &term, 0, NULL);
 }
 
+/* Terms are combined in the wider of the operand's and the result's dtypes. */
+static frit_dtype accumulator(const ir_op *op) {
+    frit_dtype from = emit_compute_dtype((frit_dtype)ir_operand(op, 0)->type.dtype);
+    frit_dtype to = emit_compute_dtype((frit_dtype)ir_result(op, 0)->type.dtype);
+    bool same_kind = frit_dtype_is_float(from) == frit_dtype_is_float(to) && from != FRIT_bool && to != FRIT_bool;
+    return same_kind && frit_dtype_bits(from) > frit_dtype_bits(to) ? from : to;
+}
+
 static bool reduce_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
     stage_vars sv = loops_of(p, n, q);
@@ -344,7 +352,7 @@ static bool reduce_stage(plan *p, const nest *n, const nest *q) {
     if (!x) return false;
     ir_combine combine = (ir_combine)ir_get_int(n->v->op, IR_ATTR_combine, IR_SUM);
     bool arg = combine == IR_ARGMAX || combine == IR_ARGMIN;
-    if (!arg) x = ir_cast(&s->e.b, x, emit_compute_dtype((frit_dtype)n->v->type.dtype));
+    if (!arg) x = ir_cast(&s->e.b, x, accumulator(n->v->op));
     if (sv.n == sv.n_par) { /* over no axes: the only term is the result */
         if (!finish_element(p, n, q, coords, arg ? ir_splat_int(&s->e.b, ir_scalar(FRIT_i64), 0) : x)) return false;
     } else {

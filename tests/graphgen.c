@@ -128,7 +128,7 @@ ir_value *gen_value(gen *g, ir_type t) {
 }
 
 /* ---- Elementwise ------------------------------------------------------------------------------------------------- */
-static bool defined(ir_opcode code, ir_type t) {
+bool gen_defined(ir_opcode code, ir_type t) {
     uint32_t f = ir_op_table[code].flags;
     if (!(f & IR_F_ELEMENTWISE) || code == IR_constant || code == IR_cast || code == IR_bitcast || code == IR_select)
         return false;
@@ -142,7 +142,7 @@ static ir_value *elementwise(gen *g) {
     static const ir_opcode plain[] = {IR_add, IR_sub, IR_mul, IR_mul, IR_div, IR_neg, IR_max, IR_min, IR_exp, IR_abs};
     for (int i = 0; i < 20; i++) {
         ir_opcode code = gen_chance(g, 50) ? plain[gen_below(g, 10)] : (ir_opcode)(1 + gen_below(g, IR_OPCODE_COUNT - 1));
-        if (!defined(code, x->type)) continue;
+        if (!gen_defined(code, x->type)) continue;
         int n = ir_op_table[code].n_operands;
         ir_value *y = n > 1 ? (gen_chance(g, 15) ? x : gen_value(g, x->type)) : NULL;
         if (n == 1) return ir_unary(&g->b, code, x);

@@ -142,6 +142,30 @@ static ir_value *many_pieces(gen *g) {
     return gen_fits(g, x->type.rank, dims) ? ir_concat(&g->b, n, parts, axis) : NULL;
 }
 
+/* One of all elementwise ops, on floats in a range where most of them are defined. */
+static ir_value *any_op(gen *g) {
+    ir_value *x = gen_any(g), *in[3];
+    ir_opcode code = (ir_opcode)(1 + gen_below(g, IR_OPCODE_COUNT - 1));
+    for (int i = 0; i < 400 && !gen_defined(code, x->type); i++) code = (ir_opcode)(1 + gen_below(g, IR_OPCODE_COUNT - 1));
+    if (!gen_defined(code, x->type)) return NULL;
+    bool tame = frit_dtype_is_float((frit_dtype)x->type.dtype) && gen_chance(g, 60);
+    if (tame) x = ir_unary(&g->b, gen_chance(g, 50) ? IR_abs : IR_tanh, x);
+    int n = ir_op_table[code].n_operands;
+    for (int i = 0; i < n; i++) in[i] = i ? gen_value(g, x->type) : x;
+    return n == 1 ? ir_unary(&g->b, code, x) : n == 2 ? ir_binary(&g->b, code, in[0], in[1]) : ir_fma(&g->b, in[0], in[1], in[2]);
+}
+
+/* Two linear layers whose widths fit one kernel, the second on what the first computes. */
+static ir_value *perceptron(gen *g) {
+    frit_dtype t = layer_dtype(g);
+    sym_t m = length(g), k = width(g), h = width(g), n = width(g);
+    int64_t one = 1, zero = 0;
+    ir_value *x = gen_value(g, matrix(g, t, m, k)), *w = add_global(g, matrix(g, t, k, h), false);
+    ir_value *y = activation(g, ir_contract(&g->b, x, w, 0, NULL, NULL, 1, &one, &zero, t));
+    w = gen_chance(g, 50) ? gen_value(g, matrix(g, t, h, n)) : add_global(g, matrix(g, t, h, n), false);
+    return activation(g, ir_contract(&g->b, y, w, 0, NULL, NULL, 1, &one, &zero, t));
+}
+
 static ir_value *random_bits(gen *g) {
     sym_t dims[3];
     int rank = gen_below(g, 4);
@@ -332,11 +356,11 @@ static ir_value *kept_copy(gen *g) {
 }
 
 const gen_maker gen_broad_makers[] = {
-    {param, 4, false, false},       {linear, 6, false, false},      {normalise, 3, false, false},
-    {attention, 3, false, false},   {convolve, 2, false, false},    {many_pieces, 3, false, false},
+    {param, 4, false, false},       {linear, 5, false, false},      {normalise, 3, false, false},
+    {attention, 5, false, false},   {convolve, 2, false, false},    {many_pieces, 3, false, false},
     {random_bits, 2, false, false}, {size_of, 2, false, false},     {fill_pad, 2, false, false},
     {host_slice, 4, false, false},  {host_insert, 3, false, false}, {state, 3, false, false},
-    {compact, 2, false, true},      {repeat_while, 1, true, false}, {walk_rows, 1, true, false},
-    {kept_copy, 1, false, false},
+    {compact, 2, false, true},      {repeat_while, 2, true, false}, {walk_rows, 2, true, false},
+    {kept_copy, 2, false, false},   {any_op, 24, false, false},     {perceptron, 3, false, false},
 };
 const int gen_n_broad_makers = (int)(sizeof gen_broad_makers / sizeof *gen_broad_makers);

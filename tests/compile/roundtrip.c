@@ -150,6 +150,27 @@ static double rounding(const interp_tensor *typed, const interp_tensor *wide) {
     return worst;
 }
 
+/* The coarsest unit of the floats that the model names. */
+static double coarsest_unit(const ir_block *b) {
+    double u = 0;
+    for (const ir_op *op = b->first; op; op = op->next) {
+        for (int i = 0; i < op->n_results; i++) {
+            frit_dtype t = (frit_dtype)op->results[i].type.dtype;
+            double unit = t == FRIT_f8e5m2 ? 0x1p-3 : t == FRIT_f8e4m3 ? 0x1p-4 : t == FRIT_bf16 ? 0x1p-8 : t == FRIT_f16 ? 0x1p-11 : 0;
+            if (unit > u) u = unit;
+        }
+        for (int i = 0; i < op->n_blocks; i++) u = fmax(u, coarsest_unit(op->blocks[i]));
+    }
+    return u;
+}
+
+static double largest(const interp_tensor *t) {
+    double m = 0;
+    for (int64_t i = 0, n = interp_elements(t); i < n; i++)
+        if (isfinite(interp_get_float(t, i))) m = fmax(m, fabs(interp_get_float(t, i)));
+    return m;
+}
+
 static bool has_empty_dim(const run *x) {
     int64_t v;
     for (int i = 0; i < x->m->symbols.len; i++) {
@@ -174,7 +195,7 @@ static bool computed_nan(const interp_tensor *t, int64_t i) {
 static bool excused(run *x, const interp_tensor *got, const interp_tensor *want, const interp_tensor *typed, interp_comparison c) {
     if (!frit_dtype_is_float(want->dtype) || c.worst < 0) return rounding(typed, want) == INFINITY;
     if (computed_nan(got, c.worst) && has_empty_dim(x)) return true;
-    double r = rounding(typed, want);
+    double r = fmax(rounding(typed, want), coarsest_unit(x->f->body) * largest(want));
     return r == INFINITY || (r > 0 && interp_compare(got, want, 0, 4 * r).ok);
 }
 
