@@ -60,7 +60,8 @@ typedef enum frit_status {
     FRIT_UNAVAILABLE = 8,    /* install or enable what the message names (a driver, a device) */
     FRIT_UNSUPPORTED = 9,    /* compile for another target: this machine runs none of the package's variants */
     FRIT_DEVICE_FAILED = 10, /* release the session and its device, then start again: the device reported a failure */
-    FRIT_INTERNAL = 11       /* report it: a bug in frit */
+    FRIT_INTERNAL = 11,      /* report it: a bug in frit */
+    FRIT_BAD_MODEL = 12      /* correct the model's source (or its defines): the message says what is wrong */
 } frit_status;
 /* "OK", "SHAPE"... */
 FRIT_API const char *frit_status_name(frit_status s);
@@ -136,7 +137,8 @@ typedef enum frit_dim_role {
 typedef struct frit_dim_info {
     const char *name;
     frit_dim_role role;
-    int64_t lo, hi; /* accepted values, inclusive */
+    int64_t lo, hi;   /* accepted values, inclusive */
+    int64_t multiple; /* of which they are multiples; 1 for any */
 } frit_dim_info;
 typedef struct frit_tensor_info {
     const char *name; /* of an input or output; path of a param or state */

@@ -13,7 +13,8 @@ static void fill_tensor(const frit_package *p, const fpk_tensor *t, frit_tensor_
 }
 
 static void fill_symbol(const frit_package *p, const fpk_symbol *s, frit_dim_info *out) {
-    *out = (frit_dim_info){rt_string(p, s->name), (frit_dim_role)s->role, s->lo, s->hi};
+    *out = (frit_dim_info){rt_string(p, s->name), (frit_dim_role)s->role, s->lo, s->hi,
+                           s->multiple > 1 ? s->multiple : 1};
 }
 
 frit_status rt_make_info(frit_package *p, frit_error *err) {

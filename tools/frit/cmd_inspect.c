@@ -89,9 +89,12 @@ static void show_dims(const frit_package_info *info) {
         const frit_dim_info *d = &info->dims[i];
         printf("  %s: %s%" PRId64 " .. ", d->name, roles[d->role], d->lo);
         if (d->hi == INT64_MAX)
-            puts("any");
+            fputs("any", stdout);
         else
-            printf("%" PRId64 "\n", d->hi);
+            printf("%" PRId64, d->hi);
+        if (d->multiple > 1)
+            printf(", multiples of %" PRId64, d->multiple);
+        putchar('\n');
     }
 }
 

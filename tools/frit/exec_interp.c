@@ -104,7 +104,7 @@ static void describe_dims(arena *a, const ir_module *m, frit_package_info *info)
         sym_t v = m->symbols.data[i];
         int64_t lo, hi;
         sym_range(m->syms, v, &lo, &hi);
-        dims[i] = (frit_dim_info){.name = sym_var_name(v), .lo = lo, .hi = hi,
+        dims[i] = (frit_dim_info){.name = sym_var_name(v), .lo = lo, .hi = hi, .multiple = sym_var_multiple(v),
                                   .role = sym_var_role(v) == SYM_INT ? FRIT_DIM_INT : FRIT_DIM_BOUND};
     }
     info->dims = dims;

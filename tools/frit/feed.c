@@ -59,7 +59,11 @@ static int64_t default_extent(const frit_dim_info *d) {
     int64_t v = d->role == FRIT_DIM_INT ? 0 : DEFAULT_EXTENT;
     if (v < d->lo)
         v = d->lo;
-    return v > d->hi ? d->hi : v;
+    if (d->multiple > 1 && v % d->multiple && v <= INT64_MAX - d->multiple)
+        v += d->multiple - (v % d->multiple + d->multiple) % d->multiple;
+    if (v > d->hi)
+        v = d->multiple > 1 ? d->hi - d->hi % d->multiple : d->hi;
+    return v;
 }
 
 static void make_up(feeder *s, const char *what) {

@@ -1,0 +1,234 @@
+/* The C API: from a module to a package, from the cache or by compiling, here or in the background. */
+#include "compiler.h"
+#include "frit_compiler_internal.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct frit_compiled {
+    atomic_int refs;
+    arena *arena;      /* of freshly compiled bytes, or NULL */
+    cache_entry entry; /* of bytes from the cache */
+    const void *bytes;
+    size_t size;
+    bool cached;
+};
+
+/* ---- The result -------------------------------------------------------------------------------------------------- */
+frit_compiled *frit_compiled_retain(frit_compiled *p) {
+    if (p)
+        p->refs++;
+    return p;
+}
+
+void frit_compiled_release(frit_compiled *p) {
+    if (!p || --p->refs)
+        return;
+    cache_close(&p->entry);
+    if (p->arena)
+        arena_free(p->arena);
+    free(p);
+}
+
+const void *frit_compiled_bytes(const frit_compiled *p, size_t *size) {
+    if (size)
+        *size = p->size;
+    return p->bytes;
+}
+
+bool frit_compiled_from_cache(const frit_compiled *p) { return p->cached; }
+
+static void release(void *p) { frit_compiled_release(p); }
+
+frit_status frit_compiled_open(frit_compiled *p, frit_package **out, frit_error *err) {
+    if (!p || !out)
+        return api_fail(err, FRIT_USAGE, "frit_compiled_open: the package and out are wanted");
+    frit_compiled_retain(p);
+    frit_status s = frit_package_open_memory(p->bytes, p->size, NULL, release, p, out, err);
+    if (s != FRIT_OK)
+        frit_compiled_release(p);
+    return s;
+}
+
+static bool write_all(int f, const char *bytes, size_t n) {
+    while (n) {
+        ssize_t done = write(f, bytes, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+frit_status frit_compiled_write(const frit_compiled *p, const char *path, frit_error *err) {
+    char temporary[4096];
+    if (!p || !path)
+        return api_fail(err, FRIT_USAGE, "frit_compiled_write: the package and a path are wanted");
+    if (snprintf(temporary, sizeof temporary, "%s.%d.new", path, (int)getpid()) >= (int)sizeof temporary)
+        return api_fail(err, FRIT_IO, "%s: the name is too long", path);
+    FILE *f = fopen(temporary, "wbx"); /* its mode follows the process's umask, as any output's */
+    if (!f)
+        return api_fail(err, FRIT_IO, "%s: %s", temporary, strerror(errno));
+    bool ok = write_all(fileno(f), p->bytes, p->size);
+    ok = !fclose(f) && ok;
+    ok = ok && !rename(temporary, path);
+    int error = errno;
+    if (ok)
+        return FRIT_OK;
+    unlink(temporary);
+    return api_fail(err, FRIT_IO, "%s: %s", path, strerror(error));
+}
+
+/* ---- Compiling --------------------------------------------------------------------------------------------------- */
+static cache_key key_of(arena *a, const frit_module *m, const target *t) {
+    cache_key k = {0};
+    cache_key_text(a, &k, "frit_compile");
+    cache_key_compiler(a, &k);
+    cache_key_text(a, &k, t->string);
+    cache_key_number(a, &k, m->form);
+    cache_key_text(a, &k, m->name);
+    cache_key_bytes(a, &k, m->text, m->size);
+    cache_key_text(a, &k, m->entry);
+    cache_key_number(a, &k, (uint64_t)m->n_defines);
+    for (int i = 0; i < m->n_defines; i++) {
+        cache_key_text(a, &k, m->defines[i].name);
+        cache_key_text(a, &k, m->defines[i].value);
+    }
+    return k;
+}
+
+/* The entry's name: the source's without folder and ending. */
+static const char *short_name(arena *a, const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return arena_strndup(a, name, dot ? (size_t)(dot - name) : strlen(name));
+}
+
+static void store(const frit_module *m, const elaborated *e, const cache_key *k, const frit_compiled *p) {
+    cache_file *files = arena_array(e->arena, cache_file, e->n_imports + 1);
+    for (int i = 0; i < e->n_imports; i++) {
+        files[i].path = diag_source_name(e->d, e->imports[i]);
+        files[i].bytes = diag_source_text(e->d, e->imports[i], &files[i].n);
+    }
+    cache_record r = {.name = short_name(e->arena, m->name), .n_files = e->n_imports, .files = files,
+                      .package = p->bytes, .n_package = p->size};
+    cache_store(&m->compiler->cache, k, &r);
+}
+
+static frit_status build(const frit_module *m, const target *t, const elaborated *e, frit_compiled *p, frit_error *err) {
+    compile_options o = {.target = t, .stop = PROGRAM_PACKAGE, .workers = m->compiler->workers, .diag = e->d};
+    const program *made = NULL;
+    p->arena = arena_new();
+    const char *error = compile_fuse(e->module, e->model, &o);
+    if (!error)
+        made = compile_program(p->arena, e->model, &o, &error);
+    if (!made)
+        return api_fail(err, error && compile_error_is_limit(error) ? FRIT_BAD_MODEL : FRIT_INTERNAL, "%s",
+                    error ? error : "the compiler gave no reason");
+    p->bytes = made->bytes;
+    p->size = (size_t)made->n_bytes;
+    return FRIT_OK;
+}
+
+static frit_status compile(const frit_module *m, arena *a, const target *t, frit_compiled *p, frit_error *err) {
+    cache_key k = key_of(a, m, t);
+    elaborated e;
+    if (cache_find(&m->compiler->cache, short_name(a, m->name), &k, &p->entry)) {
+        p->bytes = p->entry.package;
+        p->size = p->entry.n_package;
+        p->cached = true;
+        return FRIT_OK;
+    }
+    frit_status s = module_elaborate(m, &e, err); /* an imported file may have changed since it was parsed */
+    if (s != FRIT_OK)
+        return s;
+    s = build(m, t, &e, p, err);
+    if (s == FRIT_OK)
+        store(m, &e, &k, p);
+    elaborated_free(&e);
+    return s;
+}
+
+static const char *target_of(const frit_compile_options *o) {
+    size_t known = offsetof(frit_compile_options, target) + sizeof o->target;
+    return o && o->struct_size >= known && o->target ? o->target : "cpu";
+}
+
+frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out, frit_error *err) {
+    const char *error = NULL;
+    if (!m || !out)
+        return api_fail(err, FRIT_USAGE, "frit_compile: a module and out are wanted");
+    *out = NULL;
+    frit_compiled *p = calloc(1, sizeof *p);
+    if (!p)
+        return api_fail(err, FRIT_NO_MEMORY, "out of memory");
+    p->refs = 1;
+    arena *a = arena_new();
+    const target *t = target_open(a, target_of(options), &error);
+    frit_status s = t ? compile(m, a, t, p, err)
+                      : api_fail(err, FRIT_NOT_FOUND, "%s", error ? error : "there is no such target");
+    arena_free(a);
+    if (s == FRIT_OK)
+        *out = p;
+    else
+        frit_compiled_release(p);
+    return s;
+}
+
+/* ---- In the background ------------------------------------------------------------------------------------------- */
+typedef struct job {
+    frit_module *m;
+    char *target;
+    void (*done)(void *ctx, frit_compiled *result, const frit_error *err);
+    void *ctx;
+} job;
+
+static void job_free(job *j) {
+    frit_module_release(j->m);
+    free(j->target);
+    free(j);
+}
+
+static void *work(void *u) {
+    job *j = u;
+    frit_error err = {0};
+    frit_compiled *result = NULL;
+    frit_compile_options o = {.struct_size = sizeof o, .target = j->target};
+    frit_compile(j->m, &o, &result, &err);
+    j->done(j->ctx, result, &err);
+    job_free(j);
+    return NULL;
+}
+
+/* Deep models need a main thread's stack. */
+enum { STACK_BYTES = 8 << 20 };
+
+frit_status frit_compile_background(frit_module *m, const frit_compile_options *options,
+                                    void (*done)(void *ctx, frit_compiled *result, const frit_error *err), void *ctx,
+                                    frit_error *err) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (!m || !done)
+        return api_fail(err, FRIT_USAGE, "frit_compile_background: a module and a callback are wanted");
+    job *j = calloc(1, sizeof *j);
+    char *name = strdup(target_of(options));
+    if (!j || !name) {
+        free(j);
+        free(name);
+        return api_fail(err, FRIT_NO_MEMORY, "out of memory");
+    }
+    *j = (job){frit_module_retain(m), name, done, ctx};
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int error = pthread_create(&thread, &attributes, work, j);
+    pthread_attr_destroy(&attributes);
+    if (!error)
+        return FRIT_OK;
+    job_free(j);
+    return api_fail(err, FRIT_NO_MEMORY, "no thread: %s", strerror(error));
+}

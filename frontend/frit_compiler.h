@@ -1,0 +1,141 @@
+/* The compiler as a library: models become packages inside a program, and libfrit_rt (runtime/frit.h) runs them.
+ *
+ *     frit_compiler *c;  frit_module *m;  frit_compiled *p;  frit_package *pkg;
+ *     frit_compiler_create(NULL, &c, &err);
+ *     frit_module_parse(c, FRIT_SOURCE_FRIT, "digits.frit", text, strlen(text), NULL, &m, &err);
+ *     frit_compile(m, NULL, &p, &err);
+ *     frit_compiled_open(p, &pkg, &err);       // then as with any package
+ *
+ * Statuses, errors, references and option structs keep the rules of runtime/frit.h. FRIT_BAD_MODEL: the model is wrong;
+ * the error holds the first diagnostic, the callback is given all. FRIT_INTERNAL: a bug of frit's. Everything here may be
+ * used by several threads at once, but a builder by one at a time. Compiling takes memory from malloc; running out of it
+ * ends the process, which is the one exception to the runtime's rules. */
+#ifndef FRIT_COMPILER_H
+#define FRIT_COMPILER_H
+#include "runtime/frit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Compiler ---------------------------------------------------------------------------------------------------- */
+typedef enum frit_severity { FRIT_ERROR = 0, FRIT_WARNING = 1, FRIT_NOTE = 2 } frit_severity;
+/* One finding in a model. Texts live for the call. Notes follow what they belong to. */
+typedef struct frit_diagnostic {
+    frit_severity severity;
+    const char *code;       /* "E0204", "" for a note */
+    const char *file;       /* "" without a place */
+    int line, column;       /* from 1; 0 without a place */
+    const char *message;    /* one line */
+    const char *suggestion; /* or NULL */
+} frit_diagnostic;
+
+typedef enum frit_cache_mode {
+    FRIT_CACHE_ENVIRONMENT = 0, /* as FRIT_CACHE says: on, off or ro */
+    FRIT_CACHE_ON = 1,
+    FRIT_CACHE_READ_ONLY = 2,
+    FRIT_CACHE_OFF = 3
+} frit_cache_mode;
+
+typedef struct frit_compiler frit_compiler;
+typedef struct frit_compiler_options {
+    size_t struct_size;
+    frit_cache_mode cache;
+    const char *cache_dir; /* NULL: FRIT_CACHE_DIR, else XDG_CACHE_HOME/frit, else ~/.cache/frit */
+    uint64_t cache_limit;  /* bytes; 0: 1 GiB */
+    int workers;           /* threads that one compilation uses; 0: one per CPU */
+    /* Called for each finding, by the thread that parses or compiles; must be thread-safe. May be NULL. */
+    void (*diagnose)(void *ctx, const frit_diagnostic *d);
+    void *diagnose_ctx;
+} frit_compiler_options;
+FRIT_API frit_status frit_compiler_create(const frit_compiler_options *options, frit_compiler **out, frit_error *err);
+FRIT_API frit_compiler *frit_compiler_retain(frit_compiler *c);
+/* What has been started in the background keeps the compiler alive until it is done. */
+FRIT_API void frit_compiler_release(frit_compiler *c);
+
+/* ---- Modules ----------------------------------------------------------------------------------------------------- */
+typedef enum frit_source {
+    FRIT_SOURCE_FRIT = 0, /* the language */
+    FRIT_SOURCE_FIR = 1   /* tensor IR as text */
+} frit_source;
+/* A const of the file or a dim of the model, as frit's -D. */
+typedef struct frit_define {
+    const char *name, *value;
+} frit_define;
+typedef struct frit_module_options {
+    size_t struct_size;
+    const char *entry; /* which model of the file; NULL: the last */
+    const frit_define *defines;
+    int n_defines;
+} frit_module_options;
+
+/* A model that has been read and found right. It does not change: it may be compiled often, for several targets. */
+typedef struct frit_module frit_module;
+/* `text` (size bytes, copied) called `name` in diagnostics; imports are read from the folder of that name. */
+FRIT_API frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *name, const char *text,
+                                       size_t size, const frit_module_options *options, frit_module **out,
+                                       frit_error *err);
+/* The same from a file; one whose name ends in .fir holds tensor IR. */
+FRIT_API frit_status frit_module_open(frit_compiler *c, const char *path, const frit_module_options *options,
+                                      frit_module **out, frit_error *err);
+FRIT_API frit_module *frit_module_retain(frit_module *m);
+FRIT_API void frit_module_release(frit_module *m);
+
+/* ---- Modules built by calls -------------------------------------------------------------------------------------- */
+/* A builder writes a model step by step; what it is asked for is checked when the module is made. Types are written as in
+ * the language: "f32[B, 64]", where an unknown name is a dim. Values are numbers that the builder gives out. The first
+ * failure stays: later calls do nothing, and frit_builder_finish reports it. */
+typedef struct frit_builder frit_builder;
+typedef int frit_value; /* -1: none */
+FRIT_API frit_status frit_builder_create(frit_compiler *c, const char *model, frit_builder **out, frit_error *err);
+FRIT_API void frit_builder_release(frit_builder *b);
+FRIT_API frit_value frit_builder_input(frit_builder *b, const char *name, const char *type);
+/* A weight: bound by this name, dots allowed ("encoder.0.weight"). */
+FRIT_API frit_value frit_builder_param(frit_builder *b, const char *name, const char *type);
+/* fn(args..., named): any operation or function of the prelude by its name, or an operator: "+", "-", "*", "/", "@",
+ * "<", "==" ... with two arguments. `named` (NULL: nothing) is further arguments as text: "axis = -1". */
+FRIT_API frit_value frit_builder_call(frit_builder *b, const char *fn, const frit_value *args, int n_args,
+                                      const char *named);
+/* The same for a function of n_results results. */
+FRIT_API void frit_builder_calls(frit_builder *b, const char *fn, const frit_value *args, int n_args, const char *named,
+                                 frit_value *results, int n_results);
+/* A value written as an expression of the language, in which $0, $1, ... stand for args. */
+FRIT_API frit_value frit_builder_expression(frit_builder *b, const char *text, const frit_value *args, int n_args);
+/* Appends an output. Either all outputs have a name and a type, or none has (both NULL). */
+FRIT_API void frit_builder_output(frit_builder *b, frit_value v, const char *name, const char *type);
+/* The module; the builder stays and can go on. */
+FRIT_API frit_status frit_builder_finish(frit_builder *b, frit_module **out, frit_error *err);
+/* The model as text of the language; belongs to the builder and is gone with the next call. */
+FRIT_API const char *frit_builder_text(frit_builder *b);
+
+/* ---- Compiling --------------------------------------------------------------------------------------------------- */
+typedef struct frit_compile_options {
+    size_t struct_size;
+    const char *target; /* NULL: "cpu", this machine */
+} frit_compile_options;
+/* A finished package. It keeps nothing else alive. */
+typedef struct frit_compiled frit_compiled;
+/* From the cache if it is there, else compiled (and stored) by this thread and the compiler's workers. */
+FRIT_API frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out,
+                                  frit_error *err);
+/* The same on a thread of its own: done is called there, once, with what frit_compile would have returned. The reference
+ * in `result` (NULL on failure) is then the callee's; `err` lives for the call. On a status other than FRIT_OK nothing
+ * was started and done is not called. */
+FRIT_API frit_status frit_compile_background(frit_module *m, const frit_compile_options *options,
+                                             void (*done)(void *ctx, frit_compiled *result, const frit_error *err),
+                                             void *ctx, frit_error *err);
+FRIT_API frit_compiled *frit_compiled_retain(frit_compiled *p);
+FRIT_API void frit_compiled_release(frit_compiled *p);
+/* The package's bytes, aligned to 64, for as long as p lives. */
+FRIT_API const void *frit_compiled_bytes(const frit_compiled *p, size_t *size);
+/* Whether it came from the cache. */
+FRIT_API bool frit_compiled_from_cache(const frit_compiled *p);
+/* Writes a .fpk: under a temporary name, then renamed, so that no reader sees half of it. */
+FRIT_API frit_status frit_compiled_write(const frit_compiled *p, const char *path, frit_error *err);
+/* Opens it as a package that keeps p alive. */
+FRIT_API frit_status frit_compiled_open(frit_compiled *p, frit_package **out, frit_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

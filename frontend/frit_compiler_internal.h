@@ -1,0 +1,48 @@
+/* What the files of the C API share. */
+#ifndef FRIT_FRONTEND_FRIT_COMPILER_INTERNAL_H
+#define FRIT_FRONTEND_FRIT_COMPILER_INTERNAL_H
+#include "cache.h"
+#include "frit_compiler.h"
+#include "ir/diag.h"
+#include "ir/ir.h"
+#include <stdatomic.h>
+
+struct frit_compiler {
+    atomic_int refs;
+    arena *arena; /* of the options' texts */
+    cache cache;
+    int workers;
+    void (*diagnose)(void *ctx, const frit_diagnostic *d);
+    void *diagnose_ctx;
+};
+
+/* The text and what elaboration depends on; elaborated again by each compilation, which changes what it works on. */
+struct frit_module {
+    atomic_int refs;
+    frit_compiler *compiler;
+    arena *arena;
+    frit_source form;
+    const char *name, *text;
+    size_t size;
+    const char *entry;
+    frit_define *defines;
+    int n_defines;
+};
+
+/* One reading of a module, freed with elaborated_free. */
+typedef struct elaborated {
+    arena *arena;
+    diag *d;
+    ir_module *module;
+    ir_func *model;
+    const uint32_t *imports; /* sources in d */
+    int n_imports;
+} elaborated;
+
+frit_status api_fail(frit_error *err, frit_status s, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* FRIT_OK with *e, or FRIT_BAD_MODEL after the callback was given what is wrong. */
+frit_status module_elaborate(const frit_module *m, elaborated *e, frit_error *err);
+void elaborated_free(elaborated *e);
+/* Gives all findings to the callback and the first error to err. */
+void api_report(const frit_compiler *c, const diag *d, frit_error *err);
+#endif

@@ -1,0 +1,241 @@
+/* frontend/frit_compiler.h: errors, diagnostics, the builder, the cache, writing, background compilation. */
+#include "frontend/frit_compiler.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char twice[] = "model twice(x: f32[N]) -> (y: f32[N]) {\n    return x + x\n}\n";
+
+typedef struct {
+    int errors, notes, line;
+    char code[8], file[64];
+} findings;
+
+static void diagnose(void *ctx, const frit_diagnostic *d) {
+    findings *f = ctx;
+    f->errors += d->severity == FRIT_ERROR;
+    f->notes += d->severity == FRIT_NOTE;
+    if (d->severity == FRIT_ERROR) {
+        f->line = d->line;
+        snprintf(f->code, sizeof f->code, "%s", d->code);
+        snprintf(f->file, sizeof f->file, "%s", d->file);
+    }
+}
+
+static frit_compiler *compiler(findings *f, frit_cache_mode mode, const char *folder) {
+    frit_compiler_options o = {.struct_size = sizeof o, .cache = mode, .cache_dir = folder, .workers = 1,
+                               .diagnose = f ? diagnose : NULL, .diagnose_ctx = f};
+    frit_compiler *c;
+    assert_int_equal(frit_compiler_create(&o, &c, NULL), FRIT_OK);
+    return c;
+}
+
+static frit_status parse(frit_compiler *c, const char *text, frit_module **m, frit_error *err) {
+    return frit_module_parse(c, FRIT_SOURCE_FRIT, "test.frit", text, strlen(text), NULL, m, err);
+}
+
+/* y = model(x) for an f32 vector of four. */
+static void run(frit_compiled *p, float x[4], float y[4]) {
+    frit_package *package;
+    frit_device *device;
+    frit_weights *w;
+    frit_session *s;
+    frit_error err;
+    frit_device_options o = {.struct_size = sizeof o, .threads = 1};
+    assert_int_equal(frit_compiled_open(p, &package, &err), FRIT_OK);
+    frit_compiled_release(p);
+    assert_int_equal(frit_device_open("cpu", &o, &device, &err), FRIT_OK);
+    assert_int_equal(frit_weights_create(package, device, NULL, &w, &err), FRIT_OK);
+    assert_int_equal(frit_session_create(w, NULL, &s, &err), FRIT_OK);
+    DLTensor in = frit_dense(x, FRIT_f32, 1, (int64_t[]){4}), out = frit_dense(y, FRIT_f32, 1, (int64_t[]){4});
+    assert_int_equal(frit_session_run(s, &in, 1, &out, 1, &err), FRIT_OK);
+    frit_session_release(s);
+    frit_weights_release(w);
+    frit_device_release(device);
+    frit_package_release(package);
+}
+
+static void test_wrong_model(void **state) {
+    findings f = {0};
+    frit_compiler *c = compiler(&f, FRIT_CACHE_OFF, NULL);
+    frit_module *m = (frit_module *)&f;
+    frit_error err;
+    assert_int_equal(parse(c, "model m(x: f32[N]) -> f32[N] {\n    return rleu(x)\n}\n", &m, &err), FRIT_BAD_MODEL);
+    assert_null(m);
+    assert_int_equal(err.status, FRIT_BAD_MODEL);
+    assert_int_equal(err.line, 2);
+    assert_string_equal(err.file, "test.frit");
+    assert_non_null(strstr(err.message, "rleu"));
+    assert_int_equal(f.errors, 1);
+    assert_int_equal(f.line, 2);
+    assert_string_equal(f.file, "test.frit");
+    assert_string_equal(frit_status_name(FRIT_BAD_MODEL), "BAD_MODEL");
+    assert_int_equal(parse(c, "model", &m, NULL), FRIT_BAD_MODEL);
+    assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FIR, "x.fir", "fir 99\n", 7, NULL, &m, &err), FRIT_BAD_MODEL);
+    assert_int_equal(frit_module_open(c, "/no/such/model.frit", NULL, &m, &err), FRIT_IO);
+    assert_int_equal(frit_module_parse(NULL, FRIT_SOURCE_FRIT, "x", "", 0, NULL, &m, &err), FRIT_USAGE);
+    frit_compiler_release(c);
+}
+
+static void test_options(void **state) {
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    const char *text = "const K = 3\nmodel a(x: f32[4]) -> f32[4] { return x * K }\n"
+                       "model b(x: f32[4]) -> f32[4] { return x - K }\n";
+    frit_define d = {"K", "5"};
+    frit_module_options o = {.struct_size = sizeof o, .entry = "a", .defines = &d, .n_defines = 1};
+    frit_module *m;
+    frit_compiled *p;
+    frit_error err;
+    float x[4] = {1, 2, 3, 4}, y[4];
+    assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FRIT, "t", text, strlen(text), &o, &m, &err), FRIT_OK);
+    frit_compile_options target = {.struct_size = sizeof target, .target = "toaster"};
+    assert_int_equal(frit_compile(m, &target, &p, &err), FRIT_NOT_FOUND);
+    assert_null(p);
+    assert_int_equal(frit_compile(m, NULL, &p, &err), FRIT_OK);
+    run(p, x, y);
+    assert_float_equal(y[3], 20, 0);
+    frit_module_release(m);
+    frit_compiler_release(c);
+}
+
+static void test_builder(void **state) {
+    findings f = {0};
+    frit_compiler *c = compiler(&f, FRIT_CACHE_OFF, NULL);
+    frit_builder *b;
+    frit_module *m;
+    frit_compiled *p;
+    frit_error err;
+    float x[4] = {1, -2, 3, -4}, y[4];
+    assert_int_equal(frit_builder_create(c, "m", &b, &err), FRIT_OK);
+    frit_value in = frit_builder_input(b, "x", "f32[N]"), two[2];
+    frit_value r = frit_builder_call(b, "relu", &in, 1, NULL);
+    frit_value sum = frit_builder_call(b, "+", (frit_value[]){r, in}, 2, NULL);
+    frit_value e = frit_builder_expression(b, "$0 * 10.0 - sum($1, axis = 0)", (frit_value[]){sum, in}, 2);
+    frit_builder_calls(b, "topk", &e, 1, "k = 4", two, 2);
+    frit_builder_output(b, two[0], "y", "f32[4]");
+    assert_int_equal(frit_builder_finish(b, &m, &err), FRIT_OK);
+    frit_builder_release(b);
+    assert_int_equal(frit_compile(m, NULL, &p, &err), FRIT_OK);
+    run(p, x, y); /* x + relu(x) = 2 -2 6 -4; times 10, plus 2, from the largest */
+    const float want[4] = {62, 22, -18, -38};
+    assert_memory_equal(y, want, sizeof want);
+    frit_module_release(m);
+    frit_compiler_release(c);
+}
+
+static void test_builder_mistakes(void **state) {
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    frit_builder *b;
+    frit_module *m;
+    frit_error err;
+    assert_int_equal(frit_builder_create(c, "no name", &b, &err), FRIT_USAGE);
+    assert_int_equal(frit_builder_create(c, "m", &b, &err), FRIT_OK);
+    assert_int_equal(frit_builder_finish(b, &m, &err), FRIT_USAGE); /* no output */
+    assert_non_null(strstr(err.message, "output"));
+    frit_builder_release(b);
+    assert_int_equal(frit_builder_create(c, "m", &b, &err), FRIT_OK);
+    frit_value in = frit_builder_input(b, "x", "f32[N]");
+    assert_int_equal(frit_builder_call(b, "relu", (frit_value[]){7}, 1, NULL), -1);
+    frit_builder_output(b, in, NULL, NULL);
+    assert_int_equal(frit_builder_finish(b, &m, &err), FRIT_USAGE);
+    assert_non_null(strstr(err.message, "7"));
+    frit_builder_release(b);
+    assert_int_equal(frit_builder_create(c, "m", &b, &err), FRIT_OK);
+    in = frit_builder_input(b, "x", "f32[N]");
+    frit_builder_output(b, frit_builder_call(b, "no_such", &in, 1, NULL), NULL, NULL);
+    assert_int_equal(frit_builder_finish(b, &m, &err), FRIT_BAD_MODEL);
+    assert_non_null(strstr(err.message, "no_such"));
+    frit_builder_release(b);
+    frit_compiler_release(c);
+}
+
+static void test_cache_and_write(void **state) {
+    char folder[] = "/tmp/frit-api-XXXXXX", file[64], command[80];
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/twice.fpk", folder);
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_ON, folder);
+    frit_module *m;
+    frit_compiled *first, *second;
+    frit_package *package;
+    frit_error err;
+    struct stat s;
+    size_t n, k;
+    float x[4] = {1, 2, 3, 4}, y[4];
+    assert_int_equal(parse(c, twice, &m, &err), FRIT_OK);
+    assert_int_equal(frit_compile(m, NULL, &first, &err), FRIT_OK);
+    assert_int_equal(frit_compile(m, NULL, &second, &err), FRIT_OK);
+    assert_false(frit_compiled_from_cache(first));
+    assert_true(frit_compiled_from_cache(second));
+    const void *bytes = frit_compiled_bytes(first, &n), *again = frit_compiled_bytes(second, &k);
+    assert_int_equal((uintptr_t)bytes % 64, 0);
+    assert_int_equal(n, k);
+    assert_memory_equal(bytes, again, n);
+    assert_int_equal(frit_compiled_write(second, file, &err), FRIT_OK);
+    assert_int_equal(stat(file, &s), 0);
+    assert_int_equal(s.st_size, n);
+    assert_int_equal(frit_package_open(file, &package, &err), FRIT_OK);
+    frit_package_release(package);
+    assert_int_equal(frit_compiled_write(second, "/no/such/folder/x.fpk", &err), FRIT_IO);
+    frit_module_release(m);
+    frit_compiler_release(c);
+    frit_compiled_release(first);
+    run(second, x, y);
+    assert_float_equal(y[2], 6, 0);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- Threads ---- */
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int done, good;
+    frit_compiled *last;
+} gathered;
+
+static void collect(void *ctx, frit_compiled *result, const frit_error *err) {
+    gathered *g = ctx;
+    pthread_mutex_lock(&g->lock);
+    g->done++;
+    g->good += result && err->status == FRIT_OK;
+    frit_compiled_release(g->last);
+    g->last = result;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void test_background(void **state) {
+    enum { JOBS = 6 };
+    gathered g = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    frit_module *m;
+    frit_error err;
+    float x[4] = {1, 2, 3, 4}, y[4];
+    assert_int_equal(parse(c, twice, &m, &err), FRIT_OK);
+    for (int i = 0; i < JOBS; i++)
+        assert_int_equal(frit_compile_background(m, NULL, collect, &g, &err), FRIT_OK);
+    frit_module_release(m); /* the jobs keep both */
+    frit_compiler_release(c);
+    pthread_mutex_lock(&g.lock);
+    while (g.done < JOBS)
+        pthread_cond_wait(&g.changed, &g.lock);
+    pthread_mutex_unlock(&g.lock);
+    assert_int_equal(g.good, JOBS);
+    run(g.last, x, y);
+    assert_float_equal(y[3], 8, 0);
+    assert_int_equal(frit_compile_background(NULL, NULL, collect, &g, &err), FRIT_USAGE);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
+        cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
