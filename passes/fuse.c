@@ -393,6 +393,7 @@ static void merge(fuser *f, int from, int into, double cost, const char *reason)
 /* The latest group among op's producers whose value has op's elements; -1 when there is none to join. */
 static int producer_to_join(fuser *f, const ir_op *op) {
     int best = -1;
+    if (!access_is_pointwise(op) && op->code != IR_insert) return -1; /* loops join in the second sweep, if at all */
     if (op->code == IR_gather || op->code == IR_concat || op->code == IR_pad || op->code == IR_materialize) return -1;
     for (int i = 0; i < op->n_operands; i++) {
         if (needs_memory_base(op, i)) continue;
