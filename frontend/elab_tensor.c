@@ -45,8 +45,8 @@ static val scalar_i64(elab *e, int64_t v) { return v_tensor(ir_splat_int(&e->b, 
 /* A product of atoms: each factor in turn. */
 static val product_tensor(elab *e, sym_t s) {
     val r = {0};
-    for (int i = 0; i < sym_n_factors(s); i++) {
-        val f = el_sym_tensor(e, sym_factor(s, i));
+    for (int i = 0; i < sym_n_atoms(s); i++) {
+        val f = el_sym_tensor(e, sym_atom(s, i));
         r = i ? el_binary(e, IR_mul, r, f, e->b.span) : f;
     }
     return r;
@@ -82,7 +82,7 @@ val el_sym_tensor(elab *e, sym_t s) {
     case SYM_MOD: op = IR_mod; break;
     case SYM_MIN: op = IR_min; break;
     case SYM_MAX: op = IR_max; break;
-    case SYM_PRODUCT: if (sym_n_terms(s) == 1 && sym_n_factors(s) > 1) return product_tensor(e, s); /* fallthrough */
+    case SYM_PRODUCT: if (sym_n_terms(s) == 1 && sym_n_atoms(s) > 1) return product_tensor(e, s); /* fallthrough */
     default: return sum_tensor(e, s);
     }
     return el_binary(e, op, el_sym_tensor(e, sym_arg(s, 0)), el_sym_tensor(e, sym_arg(s, 1)), e->b.span);

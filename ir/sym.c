@@ -469,9 +469,6 @@ sym_t sym_var_hi(sym_t v) { return v->var.hi; }
 int64_t sym_var_multiple(sym_t v) { return v->var.multiple; }
 void sym_var_hint(sym_t v, int64_t hint) { ((sym *)v)->var.hint = hint; }
 sym_t sym_arg(sym_t s, int i) { return s->arg[i]; }
-int sym_n_factors(sym_t s) { return s->kind == SYM_PRODUCT ? s->n : 1; }
-sym_t sym_factor(sym_t s, int i) { return s->kind == SYM_PRODUCT ? s->atoms[i] : s; }
-
 bool sym_uses(sym_t s, sym_t var) {
     switch ((sym_kind)s->kind) {
     case SYM_CONST:

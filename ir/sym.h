@@ -70,10 +70,7 @@ sym_t sym_arg(sym_t s, int i);
 int64_t sym_constant_part(sym_t s);
 int sym_n_terms(sym_t s);
 int64_t sym_term(sym_ctx *c, sym_t s, int i, sym_t *atoms);
-/* The atoms of a PRODUCT (one with n > 1 factors), or s itself. */
-int sym_n_factors(sym_t s);
-sym_t sym_factor(sym_t s, int i);
-/* The factors of such a product of atoms. */
+/* The factors of such a product of atoms: of a PRODUCT several, of anything else itself. */
 int sym_n_atoms(sym_t product);
 sym_t sym_atom(sym_t product, int i);
 
