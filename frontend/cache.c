@@ -85,6 +85,11 @@ static bool is_ours(const char *folder) {
     return !stat(folder, &s) && S_ISDIR(s.st_mode) && (s.st_uid == geteuid() || s.st_uid == 0) && !(s.st_mode & 022);
 }
 
+bool cache_is_safe(const cache *c) {
+    struct stat s;
+    return is_ours(c->folder) || (stat(c->folder, &s) && errno == ENOENT);
+}
+
 static bool path_of(const cache *c, const char *name, const cache_key *k, char path[4096]) {
     char clean[MAX_NAME];
     size_t n = 0;

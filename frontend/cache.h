@@ -79,6 +79,8 @@ typedef struct cache_item {
 } cache_item;
 /* All entries by name; -1 with errno when the folder cannot be read (a missing one is empty). */
 int cache_list(arena *a, const cache *c, const cache_item **items);
+/* The folder may be used: it is missing, or ours alone to write to. */
+bool cache_is_safe(const cache *c);
 /* Removes all entries; returns how many. */
 int cache_clear(arena *a, const cache *c);
 #endif

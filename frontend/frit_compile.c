@@ -69,7 +69,7 @@ frit_status frit_compiled_write(const frit_compiled *p, const char *path, frit_e
     char temporary[4096];
     if (!p || !path)
         return api_fail(err, FRIT_USAGE, "frit_compiled_write: the package and a path are wanted");
-    if (snprintf(temporary, sizeof temporary, "%s.%d.new", path, (int)getpid()) >= (int)sizeof temporary)
+    if (snprintf(temporary, sizeof temporary, "%s.%d-%zx.new", path, (int)getpid(), (size_t)temporary) >= (int)sizeof temporary)
         return api_fail(err, FRIT_IO, "%s: the name is too long", path);
     FILE *f = fopen(temporary, "wbx"); /* its mode follows the process's umask, as any output's */
     if (!f)

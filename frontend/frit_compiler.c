@@ -170,7 +170,8 @@ frit_status module_elaborate(const frit_module *m, elaborated *e, frit_error *er
 }
 
 /* ---- Modules ----------------------------------------------------------------------------------------------------- */
-static void take_options(frit_module *m, const frit_module_options *given) {
+/* Whether the model is to be checked now. */
+static bool take_options(frit_module *m, const frit_module_options *given) {
     frit_module_options o = {.struct_size = sizeof o};
     if (given)
         memcpy(&o, given, given->struct_size < sizeof o ? given->struct_size : sizeof o);
@@ -179,6 +180,7 @@ static void take_options(frit_module *m, const frit_module_options *given) {
     for (int i = 0; i < o.n_defines; i++)
         m->defines[m->n_defines++] =
             (frit_define){arena_strdup(m->arena, o.defines[i].name), arena_strdup(m->arena, o.defines[i].value)};
+    return !o.lazy;
 }
 
 frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *name, const char *text, size_t size,
@@ -197,13 +199,14 @@ frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *na
     m->text = arena_strndup(m->arena, "", 0);
     if (size)
         m->text = arena_copy(m->arena, text, size);
-    take_options(m, options);
-    frit_status s = module_elaborate(m, &e, err);
+    bool check = take_options(m, options);
+    frit_status s = check ? module_elaborate(m, &e, err) : FRIT_OK;
     if (s != FRIT_OK) {
         frit_module_release(m);
         return s;
     }
-    elaborated_free(&e);
+    if (check)
+        elaborated_free(&e);
     *out = m;
     return FRIT_OK;
 }

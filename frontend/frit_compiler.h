@@ -67,9 +67,12 @@ typedef struct frit_module_options {
     const char *entry; /* which model of the file; NULL: the last */
     const frit_define *defines;
     int n_defines;
+    /* The text is only kept: frit_compile reports what is wrong with it, and finds a package in the cache before any
+     * graph is built. */
+    bool lazy;
 } frit_module_options;
 
-/* A model that has been read and found right. It does not change: it may be compiled often, for several targets. */
+/* A model that has been read and (unless lazy) found right. It does not change: it may be compiled often, for several targets. */
 typedef struct frit_module frit_module;
 /* `text` (size bytes, copied) called `name` in diagnostics; imports are read from the folder of that name. */
 FRIT_API frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *name, const char *text,

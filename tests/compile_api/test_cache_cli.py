@@ -121,6 +121,17 @@ class Cache(unittest.TestCase):
             self.assertIn("'y'", self.frit("run", "bad.frit", status=1)[1])
         self.assertEqual(self.inodes(), {})
 
+    def test_folder_that_others_may_write_to(self):
+        self.run_main()
+        entries = self.inodes()
+        self.cache.chmod(0o777)
+        self.run_main()
+        self.run_main("-D", "K=2")
+        self.assertEqual(self.inodes(), entries)
+        self.assertIn("not used", self.frit("cache", "ls")[1])
+        self.cache.chmod(0o700)
+        self.assertNotIn("not used", self.frit("cache", "ls")[1])
+
     def test_unusable_folder(self):
         self.cache.write_text("a file")
         self.assertIn("[3, 5, 7, 9]", self.run_main())

@@ -94,6 +94,12 @@ static void test_options(void **state) {
     frit_error err;
     float x[4] = {1, 2, 3, 4}, y[4];
     assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FRIT, "t", text, strlen(text), &o, &m, &err), FRIT_OK);
+    frit_module *lazy;
+    frit_module_options later = {.struct_size = sizeof later, .lazy = true};
+    assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FRIT, "t", "model", 5, &later, &lazy, &err), FRIT_OK);
+    assert_int_equal(frit_compile(lazy, NULL, &p, &err), FRIT_BAD_MODEL);
+    assert_null(p);
+    frit_module_release(lazy);
     frit_compile_options target = {.struct_size = sizeof target, .target = "toaster"};
     assert_int_equal(frit_compile(m, &target, &p, &err), FRIT_NOT_FOUND);
     assert_null(p);

@@ -21,6 +21,9 @@ static int show(cli *c, const cache *from) {
         total += items[i].bytes;
     }
     printf("%d entries, %llu bytes in %s\n", n, total, from->folder);
+    if (!cache_is_safe(from))
+        cli_note(c, "%s is not used: others may write to it, and what it holds is run as code (chmod 700 mends that)",
+                 from->folder);
     return EXIT_DONE;
 }
 
