@@ -97,6 +97,24 @@ ir_value *gen_splat(gen *g, ir_type t) {
     return is_float(t) ? ir_splat(&g->b, t, v) : ir_splat_int(&g->b, t, (int64_t)v);
 }
 
+typedef struct dim_search {
+    const gen *g;
+    bool ok;
+} dim_search;
+static void is_dim(void *u, sym_t var) {
+    dim_search *s = u;
+    bool found = false;
+    for (int i = 0; i < GEN_SYMBOLS; i++) found |= s->g->dims[i] == var;
+    s->ok &= found;
+}
+
+/* The caller of the func knows the extents of t, and it has not too many inputs. */
+static bool may_be_input(const gen *g, ir_type t) {
+    dim_search s = {g, g->m->funcs->body->n_args < 30};
+    for (int i = 0; i < t.rank; i++) sym_each_var(t.dims[i], is_dim, &s);
+    return s.ok;
+}
+
 /* Some value of type t: from the pool, or made from less. */
 ir_value *gen_value(gen *g, ir_type t) {
     ir_value *found = NULL;
@@ -117,6 +135,11 @@ ir_value *gen_value(gen *g, ir_type t) {
         if (d == v->type.rank) return ir_broadcast(&g->b, v, t.rank, t.dims, axes);
     }
     if (found) return found;
+    if (g->o->broad && gen_chance(g, 50) && may_be_input(g, t)) {
+        ir_value *v = ir_block_add_arg(g->m, g->m->funcs->body, t, "in");
+        gen_keep(g, v);
+        return v;
+    }
     if (t.rank && t.dtype != FRIT_bool && gen_chance(g, 30)) return ir_iota(&g->b, t, gen_below(g, t.rank));
     if (t.rank && gen_chance(g, 30)) { /* a smaller constant, repeated */
         int64_t axis = gen_below(g, t.rank);
@@ -480,8 +503,14 @@ static void yield(gen *g, ir_block *b, int n, ir_value *const *v) {
     ir_build(&end, IR_yield, n, v, 0, NULL);
 }
 
+static ir_value *condition(gen *g) {
+    if (!g->o->broad || gen_chance(g, 40)) return gen_value(g, ir_scalar(FRIT_bool));
+    ir_value *n = ir_size(&g->b, g->ints[gen_below(g, GEN_HOST_INTS)]);
+    return ir_binary(&g->b, IR_lt, n, ir_splat_int(&g->b, n->type, gen_below(g, 4)));
+}
+
 static ir_value *conditional(gen *g) {
-    ir_value *x = gen_any(g), *in[2] = {gen_value(g, ir_scalar(FRIT_bool)), x}, *out[2];
+    ir_value *x = gen_any(g), *in[2] = {condition(g), x}, *out[2];
     ir_type types[2] = {x->type, gen_any(g)->type};
     ir_op *op = ir_build(&g->b, IR_if, 2, in, 2, types);
     for (int k = 0; k < 2; k++) {

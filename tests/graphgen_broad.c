@@ -155,6 +155,17 @@ static ir_value *any_op(gen *g) {
     return n == 1 ? ir_unary(&g->b, code, x) : n == 2 ? ir_binary(&g->b, code, in[0], in[1]) : ir_fma(&g->b, in[0], in[1], in[2]);
 }
 
+/* The bits of integers as another dtype. */
+static ir_value *reinterpret(gen *g) {
+    ir_value *x = gen_any(g);
+    frit_dtype t = gen_dtype(g);
+    if (frit_dtype_is_float((frit_dtype)x->type.dtype) || x->type.dtype == FRIT_bool) return NULL;
+    for (int i = 0; i < 30 && (t == FRIT_bool || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)); i++) t = gen_dtype(g);
+    if (t == FRIT_bool || t == x->type.dtype || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)) return NULL;
+    ir_type to = ir_with_dtype(x->type, t);
+    return ir_result(ir_build(&g->b, IR_bitcast, 1, &x, 1, &to), 0);
+}
+
 /* Two linear layers whose widths fit one kernel, the second on what the first computes. */
 static ir_value *perceptron(gen *g) {
     frit_dtype t = layer_dtype(g);
@@ -362,5 +373,6 @@ const gen_maker gen_broad_makers[] = {
     {host_slice, 4, false, false},  {host_insert, 3, false, false}, {state, 3, false, false},
     {compact, 2, false, true},      {repeat_while, 2, true, false}, {walk_rows, 2, true, false},
     {kept_copy, 2, false, false},   {any_op, 24, false, false},     {perceptron, 3, false, false},
+    {reinterpret, 4, false, false},
 };
 const int gen_n_broad_makers = (int)(sizeof gen_broad_makers / sizeof *gen_broad_makers);

@@ -81,6 +81,7 @@ static void count_kernel(table *t, const program_kernel *k) {
         const ir_value *v = ir_operand(b->last, i);
         kinds[TABLE_CONCAT] += ir_is(v, IR_concat);
         kinds[TABLE_IN_PLACE] += schedule_in_place(k->op, i) >= 0;
+        for (int j = 0; ir_is(v, IR_concat) && j < v->op->n_operands; j++) kinds[TABLE_COPY] += !ir_operand(v->op, j)->op;
         kinds[TABLE_COPY] += !v->op || (ir_is(v, IR_insert) && !ir_operand(v->op, 1)->op);
     }
 }
