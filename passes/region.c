@@ -690,3 +690,14 @@ region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *op
     merge_epilogues(r);
     return r;
 }
+
+bool region_strided(region *r, sym_t var) {
+    sym_ctx *c = r->x.m->syms;
+    for (int i = 0; i < r->splits->leaves.len; i++) {
+        const leaf *l = &r->splits->leaves.data[i];
+        sym_t at = sym_const(c, 0), step, rest;
+        for (int d = 0; d < l->v->type.rank; d++) at = sym_add(c, sym_mul(c, at, l->v->type.dims[d]), l->coords[d]);
+        if (!sym_linear(c, at, var, &step, &rest) || (!sym_is(step, 0) && !sym_is(step, 1))) return true;
+    }
+    return false;
+}

@@ -65,6 +65,8 @@ nest *region_nest_of(region *r, const ir_value *v);
 bool region_inside(const region *r, const ir_value *v);
 /* Flops of evaluating one element of v down to inputs and nests; transcendental ops count 20. */
 double region_element_cost(region *r, const ir_value *v);
+/* The primary output reads some tensor with a stride along this variable: neighbours in it are not neighbours in memory. */
+bool region_strided(region *r, sym_t var);
 /* v reaches an input or nest through transpose, broadcast, slice, cast and exact reshape only. */
 bool region_is_plain_read(region *r, const ir_value *v);
 #endif

@@ -124,19 +124,19 @@ static void cut_contract(plan *p, const nest *n) {
     }
 }
 
-/* The innermost grid variables, up to about `elements` points a task. */
-static void cut_inner(plan *p, int64_t elements) {
+/* The innermost of the first n grid variables, up to about `elements` points a task. */
+static void cut_inner(plan *p, int64_t elements, int n) {
     region *r = p->r;
     int64_t left = elements;
-    for (int g = r->n_grid - 1; g >= 0; g--) {
+    for (int g = n - 1; g >= 0; g--) {
         int64_t h = sym_hint(r->grid_extent[g]);
         if (left <= 1) make_cut(p, g, NULL);
-        else if (h <= left) {
+        else if (h <= left && sym_is_const(r->grid_extent[g], NULL)) {
             make_cut(p, g, r->grid_extent[g]);
             left = h > 0 ? left / h : left;
-        } else {
+        } else { /* an extent that is not known may be far from typical: the tile bounds the task */
             make_cut(p, g, sym_const(p->s->m->syms, left < SCHEDULE_PANEL ? left : left / SCHEDULE_PANEL * SCHEDULE_PANEL));
-            left = 1;
+            left = h > 0 && h < left ? left / h : 1;
         }
     }
 }
@@ -160,6 +160,19 @@ static bool stores_nibbles(const plan *p) {
     return false;
 }
 
+/* A transpose: a task takes few enough of the axis that is read across memory for the lines it touches to stay in the
+ * nearest cache while the other axis uses them up. */
+static bool cut_transpose(plan *p) {
+    enum { ROWS_ACROSS = 64 };
+    region *r = p->r;
+    int last = r->n_grid - 1;
+    if (last < 1 || row_length(r) > 1 || sym_hint(r->grid_extent[last]) <= ROWS_ACROSS || !region_strided(r, r->grid[last]))
+        return false;
+    cut_inner(p, TASK_ELEMENTS / ROWS_ACROSS, last);
+    make_cut(p, last, sym_const(p->s->m->syms, ROWS_ACROSS));
+    return true;
+}
+
 static void choose_cuts(plan *p) {
     if (stores_nibbles(p)) {
         for (int g = 0; g < p->r->n_grid; g++) make_cut(p, g, p->r->grid_extent[g]);
@@ -170,9 +183,10 @@ static void choose_cuts(plan *p) {
         cut_contract(p, n);
         return;
     }
+    if (cut_transpose(p)) return;
     int64_t row = row_length(p->r), points = row > 1 ? ROW_ELEMENTS / row : TASK_ELEMENTS;
     if (reduces_slow_axis(p->r) && points < 256) points = 256;
-    cut_inner(p, points < 1 ? 1 : points);
+    cut_inner(p, points < 1 ? 1 : points, p->r->n_grid);
 }
 
 /* ---- Stages ------------------------------------------------------------------------------------------------------ */
