@@ -180,7 +180,7 @@ static bool update_in_place(planner *p, const ir_op *kernel, int k, int operand)
     const ir_block *body = kernel->blocks[0];
     const ir_value *arg = body->args[operand];
     for (const ir_use *u = arg->uses; u; u = u->next) /* other reads inside the same kernel would race */
-        if (u->user != ir_operand(body->last, k)->op) return false;
+        if (u->user != ir_operand(body->last, k)->op || u != &u->user->operands[0]) return false;
     for (int i = 0; i < kernel->n_operands; i++)
         if (i != operand && buffer_of(p, ir_operand(kernel, i)) == buffer_of(p, base)) return false;
     const ir_value *root = root_of(base);

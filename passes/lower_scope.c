@@ -78,8 +78,9 @@ ir_value *lower_build(lower *l, int depth, ir_opcode code, int n, ir_value *cons
 
 ir_value *lower_splat(lower *l, ir_value *v, int lanes, int depth) {
     if (lanes == 1 || v->type.lanes != 1) return v;
-    ir_value *s = lower_memo_get(l, v, NULL, -lanes);
-    if (s) return s;
+    const lower_memo *known = lower_memo_find(l, v, NULL, -lanes);
+    if (known && known->depth <= depth) return known->v; /* one placed deeper does not reach the caller's depth */
+    ir_value *s;
     ir_type t = ir_vector((frit_dtype)v->type.dtype, lanes);
     const ir_attr *value = ir_is(v, IR_constant) ? ir_attr_get(v->op, IR_ATTR_value) : NULL;
     if (value) {
