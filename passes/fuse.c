@@ -252,8 +252,12 @@ static double cost_of(fuser *f, io *k, const char **why) {
         if (inside) roots.data[n++] = roots.data[i];
     }
     if (n == 0) return cost;
-    region *r = region_analyse(f->m, f->scratch, k->ops.len, k->ops.data, n, roots.data, why);
-    if (!r) return -1;
+    arena *trial = arena_new();
+    region *r = region_analyse(f->m, trial, k->ops.len, k->ops.data, n, roots.data, why);
+    if (!r) {
+        arena_free(trial);
+        return -1;
+    }
     bool chain = false;
     double flops = 0, tasks = 1;
     int contracts = 0;
@@ -276,6 +280,7 @@ static double cost_of(fuser *f, io *k, const char **why) {
         *why = "one kernel would have too few independent tasks";
     }
     region_release(r);
+    arena_free(trial);
     return cost;
 }
 

@@ -1,5 +1,6 @@
 #include "region.h"
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 enum { MAX_ROUNDS = 32, MAX_SPLITS = 96, LANES = 16, KEEP_COST = 16, MAX_DEPTH = 3000 };
@@ -150,14 +151,29 @@ static bool find_nests(region *r, int n_out, ir_value *const *outputs) {
     return true;
 }
 
+/* Side tables of a region are indexed by value id from the region's lowest: ids of neighbouring ops are close. */
+static void find_ids(region *r) {
+    int lo = INT_MAX, hi = 0;
+    for (int k = 0; k < r->n_ops; k++)
+        for (int j = 0; j < r->ops[k]->n_results; j++) {
+            int id = ir_result(r->ops[k], j)->id;
+            if (id < lo) lo = id;
+            if (id >= hi) hi = id + 1;
+        }
+    r->first_id = lo < hi ? lo : 0;
+    r->n_ids = lo < hi ? hi - lo : 0;
+}
+
+static int id_in(const region *r, const ir_value *v) { return v->id - r->first_id; }
+
 /* Adds to keep: operands of contractions that are more than a read, and dear values that several nests evaluate. */
-static void count_readers(region *r, ir_value *v, int reader, int *readers, int *last, int n_values, int depth) {
-    if (!region_inside(r, v) || depth > MAX_DEPTH || v->id >= n_values || last[v->id] == reader) return;
-    last[v->id] = reader;
-    readers[v->id]++;
+static void count_readers(region *r, ir_value *v, int reader, int *readers, int *last, int depth) {
+    if (!region_inside(r, v) || depth > MAX_DEPTH || last[id_in(r, v)] == reader) return;
+    last[id_in(r, v)] = reader;
+    readers[id_in(r, v)]++;
     if (region_nest_of(r, v)) return;
     for (int i = 0; i < v->op->n_operands; i++)
-        count_readers(r, ir_operand(v->op, i), reader, readers, last, n_values, depth + 1);
+        count_readers(r, ir_operand(v->op, i), reader, readers, last, depth + 1);
 }
 
 static bool add_keep(region *r, ir_value *v) {
@@ -174,18 +190,8 @@ static ir_value *behind_views(region *r, ir_value *v) {
     return v;
 }
 
-/* More than any value id of the region. */
-static int id_bound(const region *r) {
-    int n = 0;
-    for (int k = 0; k < r->n_ops; k++)
-        for (int j = 0; j < r->ops[k]->n_results; j++)
-            if (ir_result(r->ops[k], j)->id >= n) n = ir_result(r->ops[k], j)->id + 1;
-    return n;
-}
-
 static bool choose_keep(region *r) {
     bool changed = false;
-    int n_values = id_bound(r);
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind != NEST_CONTRACT) continue;
@@ -193,20 +199,20 @@ static bool choose_keep(region *r) {
             if (!region_is_plain_read(r, ir_operand(n->v->op, k)))
                 changed |= add_keep(r, behind_views(r, ir_operand(n->v->op, k)));
     }
-    int *readers = arena_array(r->x.scratch, int, n_values), *last = arena_array(r->x.scratch, int, n_values);
+    int *readers = arena_array(r->x.scratch, int, r->n_ids + 1), *last = arena_array(r->x.scratch, int, r->n_ids + 1);
     for (int i = 0; i < r->nests.len; i++)
         for (int k = 0; k < r->nests.data[i].v->op->n_operands; k++)
-            count_readers(r, ir_operand(r->nests.data[i].v->op, k), i + 1, readers, last, n_values, 0);
+            count_readers(r, ir_operand(r->nests.data[i].v->op, k), i + 1, readers, last, 0);
     for (int k = r->n_ops - 1; k >= 0; k--) {
         const ir_op *op = r->ops[k];
         if (op->mark != REGION_MARK || !(ir_op_flags(op) & IR_F_ELEMENTWISE)) continue;
         ir_value *v = ir_result(op, 0);
-        if (readers[v->id] < 2 || region_element_cost(r, v) < KEEP_COST) continue;
+        if (readers[id_in(r, v)] < 2 || region_element_cost(r, v) < KEEP_COST) continue;
         bool last_shared = false; /* some user is a nest, or is evaluated by fewer nests than v */
         for (ir_use *u = v->uses; u; u = u->next)
             if (u->user->mark == REGION_MARK && u->user->n_results == 1) {
                 ir_value *w = ir_result(u->user, 0);
-                last_shared |= region_nest_of(r, w) || readers[w->id] < readers[v->id];
+                last_shared |= region_nest_of(r, w) || readers[id_in(r, w)] < readers[id_in(r, v)];
             }
         if (last_shared) changed |= add_keep(r, v);
     }
@@ -569,18 +575,18 @@ static bool place_all(region *r) {
 
 /* ---- Epilogues --------------------------------------------------------------------------------------------------- */
 /* The latest nest, in order, that v is or is computed from. -1: none. */
-static int latest_nest(region *r, const ir_value *v, int *memo, int n_values) {
+static int latest_nest(region *r, const ir_value *v, int *memo) {
     enum { UNKNOWN = 0, OFFSET = 2 }; /* memo holds the answer + OFFSET */
     if (!region_inside(r, v)) return -1;
-    if (v->id < n_values && memo[v->id] != UNKNOWN) return memo[v->id] - OFFSET;
+    if (memo[id_in(r, v)] != UNKNOWN) return memo[id_in(r, v)] - OFFSET;
     int latest = -1;
     for (int i = 0; i < r->nests.len && latest < 0; i++)
         if (r->nests.data[i].v == v) latest = i;
     for (int k = 0; k < v->op->n_operands && !(latest >= 0 && r->nests.data[latest].v == v); k++) {
-        int n = latest_nest(r, ir_operand(v->op, k), memo, n_values);
+        int n = latest_nest(r, ir_operand(v->op, k), memo);
         if (n > latest) latest = n;
     }
-    if (v->id < n_values) memo[v->id] = latest + OFFSET;
+    memo[id_in(r, v)] = latest + OFFSET;
     return latest;
 }
 
@@ -637,7 +643,7 @@ static bool narrows(const nest *n, const nest *q) {
 /* The map nest that can be computed in n's epilogue: it reads n element for element, and everything else that it reads
  * is ready before n. */
 static void merge_epilogues(region *r) {
-    int n_values = id_bound(r), *memo = arena_array(r->x.scratch, int, n_values);
+    int *memo = arena_array(r->x.scratch, int, r->n_ids + 1);
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind == NEST_MAP || !n->read_at) continue;
@@ -646,7 +652,7 @@ static void merge_epilogues(region *r) {
             if (m->kind != NEST_MAP || m->merged >= 0) continue;
             int latest = -1;
             for (int k = 0; k < m->v->op->n_operands; k++) {
-                int l = latest_nest(r, ir_operand(m->v->op, k), memo, n_values);
+                int l = latest_nest(r, ir_operand(m->v->op, k), memo);
                 if (l > latest) latest = l;
             }
             if (latest != i) continue; /* i is the last that it waits for */
@@ -675,6 +681,7 @@ region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *op
     r->n_ops = n_ops;
     r->ops = ops;
     r->splits = arena_new_of(scratch, work);
+    find_ids(r);
     mark_needed(r, outputs, n_outputs);
     bool ok = find_nests(r, n_outputs, outputs);
     for (int round = 0; ok && round < 8 && choose_keep(r); round++) ok = find_nests(r, n_outputs, outputs);

@@ -43,6 +43,7 @@ typedef struct region {
     access x;
     int n_ops;
     ir_op *const *ops;
+    int first_id, n_ids;   /* range of the ids of its values */
     VEC(nest) nests;       /* producers before consumers */
     int n_grid;
     sym_t grid[24], grid_extent[24];
