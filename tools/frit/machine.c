@@ -26,10 +26,8 @@ void machine_evict(void) {
 
 /* ---- multiply-adds: enough independent chains to fill the pipelines, in the widest vectors there are ---- */
 #define CHAIN_LOOP(vector, fma)                                                                                        \
-    vector x[CHAINS], a, b;                                                                                            \
-    memset(&a, 0, sizeof a);                                                                                           \
-    memset(&b, 0, sizeof b);                                                                                           \
-    memset(x, 0, sizeof x);                                                                                            \
+    vector x[CHAINS], a = {0}, b = {0};                                                                                \
+    _Pragma("GCC unroll 16") for (int k = 0; k < CHAINS; k++) x[k] = a;                                                \
     for (int64_t i = 0; i < n; i++)                                                                                    \
         _Pragma("GCC unroll 16") for (int k = 0; k < CHAINS; k++) { /* unrolled: x stays in registers */               \
             x[k] = fma(x[k], a, b);                                                                                    \
