@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_N = 128, CONTRACT_M = 96, CHAIN_M = 24 };
+enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_N = 128, CONTRACT_M = 96, CONTRACT_M_PACKING = 240, CHAIN_M = 24 };
 
 /* How one grid variable is cut: g = task * tile + inner. */
 typedef struct cut {
@@ -108,7 +108,9 @@ static void cut_contract(plan *p, const nest *n) {
     region *r = p->r;
     sym_ctx *c = p->s->m->syms;
     bool chain = has_local_axes(r);
-    int64_t m_left = chain ? CHAIN_M : CONTRACT_M, n_left = CONTRACT_N;
+    const ir_value *rhs = ir_operand(n->v->op, 1);
+    bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
+    int64_t m_left = chain ? CHAIN_M : in_panels ? CONTRACT_M : CONTRACT_M_PACKING, n_left = CONTRACT_N;
     for (int g = r->n_grid - 1; g >= 0; g--) {
         int side = contract_side(p, n, r->grid[g]);
         int64_t *left = side == 1 ? &m_left : side == 2 ? &n_left : NULL, h = sym_hint(r->grid_extent[g]), e;
@@ -492,12 +494,33 @@ static ir_value *read_panels(plan *p, contraction *k, ir_value *buffer, const co
     return emit_read(&p->s->e, buffer, rank, index, 0);
 }
 
+/* Operand i is read through a view or pad that runs past its tensor: every access would be tested. */
+static bool runs_outside(plan *p, contraction *k, int i) {
+    sym_ctx *c = p->s->m->syms;
+    ir_value *v = ir_operand(k->n->v->op, i);
+    sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK];
+    memcpy(coords, k->at[i], v->type.rank * sizeof *coords);
+    while (region_inside(p->r, v) && !region_nest_of(p->r, v) && v->op->n_operands > 0 && access_is_pointwise(v->op)) {
+        const ir_op *op = v->op;
+        access_operand(&p->s->e.x, op, 0, coords, at);
+        v = ir_operand(op, 0);
+        for (int d = 0; d < v->type.rank; d++)
+            if ((op->code == IR_view || op->code == IR_pad) &&
+                !(sym_prove_ge0(c, at[d]) && sym_prove_lt(c, at[d], v->type.dims[d])))
+                return true;
+        memcpy(coords, at, sizeof coords);
+    }
+    return false;
+}
+
 static bool wants_panels(plan *p, contraction *k) {
+    enum { ROWS_WORTH_A_COPY = 24 };
     if (k->nv < 0) return false;
     int64_t rows = k->m < 0 ? 1 : sym_hint(k->sv.extent[k->m]), depth = 1;
     for (int i = k->sv.n_par; i < k->sv.n; i++) depth *= sym_hint(k->sv.extent[i]);
     sym_t n = k->sv.var[k->nv];
     if (sym_hint(k->sv.extent[k->nv]) < 8 || rows < 4) return false;
+    if (rows >= ROWS_WORTH_A_COPY && runs_outside(p, k, k->rhs)) return true;
     if (operand_step(p, k, k->rhs, n) == 1 && k->sv.n > k->sv.n_par) {
         int64_t step = operand_step(p, k, k->rhs, k->sv.var[k->sv.n - 1]); /* along the innermost reduced axis */
         if (step >= 0 && step <= SCHEDULE_PANEL) return false;                 /* it is in panels */
