@@ -57,12 +57,6 @@ static double score(const axis_use *u, bool reduced, int64_t extent, int lanes) 
 
 static int64_t round_up(int64_t x, int64_t m) { return (x + m - 1) / m * m; }
 
-static bool heavy(const ir_block *b) {
-    for (const ir_op *op = b->first; op; op = op->next)
-        if (ir_op_flags(op) & IR_F_TRANSCENDENTAL) return true;
-    return false;
-}
-
 static sym_t widest_parallel(int n_par, const sym_t *vars, const sym_t *extent) {
     int best = 0;
     for (int i = 1; i < n_par; i++)
@@ -87,8 +81,7 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
     int64_t tile[SCHED_MAX_VARS];
     for (int i = 0; i < n; i++) tile[i] = 1;
     if (best >= 0) {
-        bool dear = heavy(stage->blocks[0]);
-        int vectors = best >= n_par ? 4 : n > n_par ? (m_var ? 2 : 4) : dear ? 1 : 2;
+        int vectors = best >= n_par ? 4 : n > n_par ? (m_var ? 2 : 4) : 2;
         int64_t e, want = (int64_t)vectors * lanes;
         if (sym_is_const(extent[best], &e) && e < want) want = round_up(e < 1 ? 1 : e, lanes);
         tile[best] = want;
