@@ -110,7 +110,6 @@ static sym_t traffic_of(planner *p, const ir_op *kernel) {
 
 /* One package kernel per use: the code is shared, the integer arguments and formulas are the use's own. */
 static int package_kernel_of(planner *p, const placed_kernel *u) {
-    const program_kernel *k = kernel_set_at(p->kernels, u->use.index);
     int64_t offset = 0;
     kernel_set_code(p->kernels, u->use.index, &offset);
     package_kernel pk = {.name = ir_get_string(u->op, IR_ATTR_name),
@@ -126,7 +125,6 @@ static int package_kernel_of(planner *p, const placed_kernel *u) {
     const code_blob *b = kernel_set_code(p->kernels, u->use.index, &offset);
     pk.code_size = (uint64_t)(b->size - offset);
     if (p->o->locate) pk.file = p->o->locate(p->o->locate_ctx, u->op->span, &pk.line);
-    (void)k;
     return package_add_kernel(p->p, &pk);
 }
 

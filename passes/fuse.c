@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_GROUP = 160, MAX_OUTPUTS = 16, CHEAP = 12, NEAR = 48, CHAIN_ROWS = 24, TILE_ROWS = 96, TILE_COLS = 128 };
+enum { MAX_GROUP = 160, MAX_OUTPUTS = 16, CHEAP = 12, NEAR = 48 };
 /* What starting a kernel costs, as the bytes that could move in that time: some microseconds. */
 enum { LAUNCH_BYTES = 1 << 16 };
 
@@ -217,7 +217,7 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
     access_reduced(&r->x, n->v->op, i, coords, red, at);
     ir_type t = ir_operand(n->v->op, i)->type;
-    double again = 1, shared = (double)bytes_of(f, t), rows = chain ? CHAIN_ROWS : i ? TILE_ROWS : TILE_COLS;
+    double again = 1, shared = (double)bytes_of(f, t), rows = chain ? SCHEDULE_CHAIN_ROWS : i ? SCHEDULE_ROWS : SCHEDULE_COLS;
     for (int g = r->n_grid - 1; g >= 0; g--) { /* a task covers `rows` of the innermost, like the schedule's cuts */
         bool used = false;
         for (int d = 0; d < t.rank; d++) used |= sym_uses(at[d], r->grid[g]);
@@ -274,7 +274,7 @@ static double cost_of(fuser *f, io *k, const char **why) {
         flops += 2 * depth * (double)sym_hint(ir_type_elements(f->m, c->v->type));
     }
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
-    if (contracts) tasks = tasks / (chain ? CHAIN_ROWS : 1);
+    if (contracts) tasks = tasks / (chain ? SCHEDULE_CHAIN_ROWS : 1);
     if (contracts && chain && tasks < 4 && flops > 2e6) {
         cost = -1;
         *why = "one kernel would have too few independent tasks";

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_N = 128, CONTRACT_M = 96, CONTRACT_M_PACKING = 240, CHAIN_M = 24 };
+enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_M_PACKING = 240 };
 
 /* How one grid variable is cut: g = task * tile + inner. */
 typedef struct cut {
@@ -110,7 +110,7 @@ static void cut_contract(plan *p, const nest *n) {
     bool chain = has_local_axes(r);
     const ir_value *rhs = ir_operand(n->v->op, 1);
     bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
-    int64_t m_left = chain ? CHAIN_M : in_panels ? CONTRACT_M : CONTRACT_M_PACKING, n_left = CONTRACT_N;
+    int64_t m_left = chain ? SCHEDULE_CHAIN_ROWS : in_panels ? SCHEDULE_ROWS : CONTRACT_M_PACKING, n_left = SCHEDULE_COLS;
     for (int g = r->n_grid - 1; g >= 0; g--) {
         int side = contract_side(p, n, r->grid[g]);
         int64_t *left = side == 1 ? &m_left : side == 2 ? &n_left : NULL, h = sym_hint(r->grid_extent[g]), e;
