@@ -13,6 +13,12 @@ static const struct {
     [TARGET_LLVM] = {"llvm", true},
     [TARGET_ASM] = {"asm", true},
     [TARGET_OBJ] = {"obj", false},
+    [TARGET_PTX] = {"ptx", true},
+    [TARGET_CUBIN] = {"cubin", false},
+    [TARGET_CUDA] = {"cuda", true},
+    [TARGET_HIP] = {"hip", true},
+    [TARGET_HSACO] = {"hsaco", false},
+    [TARGET_C] = {"c", true},
 };
 
 const char *target_form_name(target_form f) { return forms[f].name; }

@@ -13,10 +13,11 @@
 typedef struct target target;
 typedef struct target_class target_class;
 
-/* Where a kernel starts in its blob. */
+/* Where a kernel starts in its blob, and what it takes of the machine as far as the target can tell. */
 typedef struct code_kernel {
-    const char *name;
-    int64_t offset; /* bytes from the start of the blob */
+    const char *name;   /* of the entry point; finds it in a module that a driver loads */
+    int64_t offset;     /* bytes from the start of the blob; 0 where the name finds it */
+    int registers, spills, stack; /* a thread's registers, bytes spilled, bytes of stack; 0 where not known */
 } code_kernel;
 
 /* Machine code (or what else the target's driver loads), position-independent and complete: nothing is left to link. */
@@ -29,7 +30,10 @@ typedef struct code_blob {
 } code_blob;
 
 /* What `frit compile --emit` may ask a target for. */
-typedef enum target_form { TARGET_LLVM, TARGET_ASM, TARGET_OBJ, TARGET_FORM_COUNT } target_form;
+typedef enum target_form {
+    TARGET_LLVM, TARGET_ASM, TARGET_OBJ, TARGET_PTX, TARGET_CUBIN, TARGET_CUDA, TARGET_HIP, TARGET_HSACO, TARGET_C,
+    TARGET_FORM_COUNT
+} target_form;
 const char *target_form_name(target_form f); /* "llvm" */
 bool target_form_from_name(const char *name, target_form *f);
 bool target_form_is_text(target_form f);

@@ -193,6 +193,8 @@ struct ir_func {
     int n_results;
     /* Tensor level: a host integer input (`pos: int`) is an i64[] argument; arg_syms[i] is its symbol, else NULL. */
     sym_t *arg_syms;
+    int threads;    /* thread level: of a block; 0 where a task is one core's */
+    int64_t shared; /* thread level: bytes of a block's shared memory */
     ir_span span;
     ir_func *next;
 };

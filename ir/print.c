@@ -399,6 +399,7 @@ static void put_func(printer *p, const ir_func *f) {
     } else if (f->n_results) {
         text_printf(&p->t, " -> %d", f->n_results);
     }
+    if (f->threads) text_printf(&p->t, " threads %d shared %lld", f->threads, (long long)f->shared);
     if (f->doc) {
         text_put(&p->t, " doc ");
         text_quote(&p->t, f->doc);

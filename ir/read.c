@@ -340,6 +340,13 @@ static void read_results(reader *r, ir_func *f) {
     f->result_names = names.data ? names.data : arena_array(r->m->arena, const char *, 1);
 }
 
+static int64_t read_bounded(reader *r, int64_t lo, int64_t hi) {
+    int64_t v = read_int(r);
+    if (!r->failed && (v < lo || v > hi))
+        read_fail_at(r, r->t.begin, r->t.begin, "%lld is not from %lld to %lld", (long long)v, (long long)lo, (long long)hi);
+    return v;
+}
+
 static void read_func(reader *r) {
     int level = -1;
     for (int i = 0; i < 3 && level < 0; i++)
@@ -357,6 +364,8 @@ static void read_func(reader *r) {
     r->values = (name_table){.a = r->scratch};
     read_args(r, f->body);
     read_results(r, f);
+    if (read_accept_word(r, "threads")) f->threads = (int)read_bounded(r, 1, 1024);
+    if (f->threads && read_accept_word(r, "shared")) f->shared = read_bounded(r, 0, INT32_MAX);
     if (read_accept_word(r, "doc")) f->doc = read_string(r);
     f->span = (ir_span){r->file, at.begin, r->t.begin};
     read_body(r, f->body);

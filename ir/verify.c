@@ -385,13 +385,14 @@ static bool is_symbol_arg(const ir_func *f, int i) { return f->arg_syms && i < f
 
 static void check_thread_args(verifier *v, const ir_func *f) {
     const ir_block *b = f->body;
-    int i = 0, n = b->n_args;
-    while (i < n - 3 && b->args[i]->type.kind == IR_PTR) i++;
-    while (i < n - 3 && is_symbol_arg(f, i) && verify_is_lane(b->args[i]->type, FRIT_i64)) i++;
-    bool tail = n >= 3 && b->args[n - 3]->type.kind == IR_PTR && b->args[n - 3]->type.dtype == FRIT_u8 &&
-                verify_is_lane(b->args[n - 2]->type, FRIT_i64) && verify_is_lane(b->args[n - 1]->type, FRIT_i64);
-    if (i != n - 3 || !tail)
-        verify_fail(v, 12, NULL, "arguments are not pointers, one i64 per symbol, scratch, begin and end");
+    int i = 0, n = b->n_args, tail = f->threads ? 2 : 3; /* scratch and tasks, or scratch, begin and end */
+    while (i < n - tail && b->args[i]->type.kind == IR_PTR) i++;
+    while (i < n - tail && is_symbol_arg(f, i) && verify_is_lane(b->args[i]->type, FRIT_i64)) i++;
+    bool ok = n >= tail && i == n - tail && b->args[i]->type.kind == IR_PTR && b->args[i]->type.dtype == FRIT_u8;
+    for (int k = i + 1; ok && k < n; k++) ok = verify_is_lane(b->args[k]->type, FRIT_i64);
+    if (!ok)
+        verify_fail(v, 12, NULL, "arguments are not pointers, one i64 per symbol, scratch, and %s",
+                    f->threads ? "tasks" : "begin and end");
 }
 
 static void check_args(verifier *v, const ir_func *f) {
