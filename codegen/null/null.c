@@ -28,7 +28,7 @@ static const code_blob *null_compile(const target *t, arena *a, int n, ir_func *
     code_kernel *k = arena_array(a, code_kernel, n ? n : 1);
     VEC(uint8_t) bytes = {0};
     for (int i = 0; i < n; i++) {
-        k[i] = (code_kernel){kernels[i]->name, bytes.len};
+        k[i] = (code_kernel){.name = kernels[i]->name, .offset = bytes.len};
         for (const char *s = ir_print_func(a, kernels[i]); *s; s++) vec_push(a, &bytes, (uint8_t)*s);
     }
     code_blob *b = arena_new_of(a, code_blob);
