@@ -1,8 +1,6 @@
 #include "rt.h"
 #include <string.h>
 
-const rt_driver *const rt_drivers[] = {&rt_cpu_driver, NULL};
-
 /* What to say when a target's driver is not there. */
 static frit_status no_driver(const char *target, size_t len, frit_error *err) {
     static const struct {

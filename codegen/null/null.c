@@ -1,9 +1,15 @@
 /* A target with no machine behind it. Its "code" is the text of the thread IR, so that everything above codegen/ can be
  * driven without a code generator, and a new target can start from a copy of this folder. What a copy changes:
- * the name, the limits, how a spec is read, and what compile and emit produce; then one line in target.c. */
+ * the name, the limits, how a spec is read, and what compile and emit produce; then one line in target.c.
+ *
+ * "null" is a core with vectors. "null:block" is a block of threads with shared memory, of no vendor in particular; its
+ * options change one limit each: threads=N, warp=N, shared=BYTES, registers=N, and the words async and mma for families
+ * of instructions. */
 #include "null.h"
+#include <stdlib.h>
+#include <string.h>
 
-static const frit_target_limits limits = {
+static const frit_target_limits core = {
     .vector_bytes = 16,
     .vector_registers = 16,
     .fma = true,
@@ -14,13 +20,88 @@ static const frit_target_limits limits = {
     .flops_per_byte = 10,
 };
 
+static const frit_target_limits block = {
+    .vector_bytes = 16,
+    .vector_registers = 64,
+    .fma = true,
+    .masked_memory = true,
+    .l2_bytes = 4 << 20,
+    .cache_line = 128,
+    .threads = 128,
+    .warp = 32,
+    .shared_bytes = 48 << 10,
+    .registers = 255,
+    .flops_per_byte = 10,
+};
+
+/* ------------ options of null:block */
+static const struct {
+    const char *name;
+    uint32_t atoms;
+} words[] = {{"async", FRIT_ATOM_COPY_ASYNC}, {"mma", FRIT_ATOM_MMA_16816}};
+enum { N_WORDS = sizeof words / sizeof *words };
+
+static bool is_power_of_two(int64_t n) { return n > 0 && !(n & (n - 1)); }
+
+static bool block_is_possible(const frit_target_limits *l) {
+    return is_power_of_two(l->warp) && l->warp <= 64 && is_power_of_two(l->threads) && l->threads <= 1024 &&
+           l->threads >= l->warp && l->shared_bytes >= 0 && l->shared_bytes <= 1 << 20 && l->registers >= 16 && l->registers <= 1024;
+}
+
+static bool read_number(const char *s, int64_t *n) {
+    char *end;
+    *n = strtoll(s, &end, 10);
+    return *s >= '0' && *s <= '9' && !*end && *n <= 1 << 24;
+}
+
+/* One option, "warp=64" or "mma". */
+static bool read_option(frit_target_limits *l, char *s) {
+    for (int i = 0; i < N_WORDS; i++)
+        if (!strcmp(s, words[i].name)) return l->atoms |= words[i].atoms, true;
+    char *eq = strchr(s, '=');
+    int64_t n;
+    if (!eq || !read_number(eq + 1, &n)) return false;
+    *eq = 0;
+    if (!strcmp(s, "threads")) l->threads = (int)n;
+    else if (!strcmp(s, "warp")) l->warp = (int)n;
+    else if (!strcmp(s, "shared")) l->shared_bytes = n;
+    else if (!strcmp(s, "registers")) l->registers = (int)n;
+    else return false;
+    return true;
+}
+
+static bool read_block(arena *a, const char *spec, frit_target_limits *l) {
+    *l = block;
+    char *s = arena_strdup(a, spec), *rest = NULL;
+    s = strtok_r(s, ",", &rest);
+    if (!s || strcmp(s, "block")) return false;
+    while ((s = strtok_r(NULL, ",", &rest)))
+        if (!read_option(l, s)) return false;
+    l->l1_bytes = l->shared_bytes;
+    return block_is_possible(l);
+}
+
+static const char *canonical(arena *a, const frit_target_limits *l) {
+    const char *s = arena_printf(a, "null:block,threads=%d,warp=%d,shared=%lld,registers=%d", l->threads, l->warp,
+                                 (long long)l->shared_bytes, l->registers);
+    for (int i = 0; i < N_WORDS; i++)
+        if (l->atoms & words[i].atoms) s = arena_printf(a, "%s,%s", s, words[i].name);
+    return s;
+}
+
+/* ------------ the target */
 static const target *null_open(arena *a, const char *spec, const char **error) {
-    if (spec) {
-        *error = arena_printf(a, "target 'null' takes no options, not '%s'", spec);
+    target *t = arena_new_of(a, target);
+    *t = (target){.cls = &null_target_class, .string = "null", .limits = core};
+    if (!spec) return t;
+    if (!read_block(a, spec, &t->limits)) {
+        *error = arena_printf(a,
+                              "target 'null' does not know '%s': it takes block, and after it threads=N and warp=N (powers of two), "
+                              "shared=BYTES, registers=N, async, mma",
+                              spec);
         return NULL;
     }
-    target *t = arena_new_of(a, target);
-    *t = (target){.cls = &null_target_class, .string = "null", .limits = limits};
+    t->string = canonical(a, &t->limits);
     return t;
 }
 

@@ -16,7 +16,9 @@
 
 static const char *const targets[] = {"cpu",        "cpu:x86-64-v3",      "cpu:x86-64-v4",  "cpu:znver4",
                                       "cpu:znver4+avx2", "cpu:sapphirerapids", "cpu:sapphirerapids+avx512+avx512vnni",
-                                      "cpu:aarch64", "cpu:neoverse-v1",   "cpu:apple-m1"};
+                                      "cpu:aarch64", "cpu:neoverse-v1",   "cpu:apple-m1", "null",
+                                      "null:block,threads=256,warp=64,shared=65536,registers=128",
+                                      "null:block,threads=128,warp=32,shared=49152,registers=255,async,mma"};
 enum { N_TARGETS = sizeof targets / sizeof *targets };
 
 static void test_strings(void **state) {
@@ -34,8 +36,11 @@ static void test_strings(void **state) {
     assert_int_equal(target_open(a, "cpu:x86-64-v4", &error)->limits.vector_bytes, 64);
     assert_int_equal(target_open(a, "cpu:znver4+avx2", &error)->limits.vector_bytes, 32);
     assert_int_equal(target_open(a, "cpu:aarch64", &error)->limits.vector_bytes, 16);
+    assert_int_equal(target_open(a, "null", &error)->limits.threads, 0);
+    assert_int_equal(target_open(a, "null:block,warp=64", &error)->limits.warp, 64);
     static const char *const wrong[] = {"gpu", "", "cpu:", "cpu:pentium", "cpu:znver4+neon", "cpu:aarch64+avx2",
-                                        "cpu:znver4+avx512vnni", "cpu:znver4+avx512+", "cpu:znver4+avx512+x", "null:x"};
+                                        "cpu:znver4+avx512vnni", "cpu:znver4+avx512+", "cpu:znver4+avx512+x", "null:x",
+                                        "null:block,threads=100", "null:block,warp", "null:block,tensor"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         error = NULL;
         assert_null(target_open(a, wrong[i], &error));
