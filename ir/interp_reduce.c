@@ -17,11 +17,13 @@ typedef struct {
     int64_t length, done, written;
     node *out;
     bool running, exclusive; /* scan */
+    bool from_end;           /* of positions: the first step is at the last element */
 } combining;
 
 static void emit(combining *c) {
     double e;
     scalar v = combine_value(&c->now, c->out->dtype, &e);
+    if (c->from_end) v.i = scalar_wrap(c->out->dtype, c->length - 1 - c->now.best);
     scalar_store(c->out->store->t, c->out->store->data, c->written, v);
     if (c->out->store->err) c->out->store->err[c->written] = e;
     c->written++;
@@ -97,7 +99,8 @@ bool op_scan(interp *it, const ir_op *op, node **in, node **out) {
     node *rows = node_affine(it, x, x->rank, shape, axis, start, step);
     node *y = rows ? node_dense(it, t, x->rank, shape) : NULL;
     combining c = {.first = combine_start(it, how, x->dtype), .length = x->shape[along], .out = y, .running = true,
-                   .exclusive = ir_get_int(op, IR_ATTR_exclusive, 0) != 0};
+                   .exclusive = ir_get_int(op, IR_ATTR_exclusive, 0) != 0,
+                   .from_end = reverse && (how == IR_ARGMAX || how == IR_ARGMIN)};
     bool ok = y && node_visit(it, rows, combine_block, &c);
     if (ok) out[0] = node_affine(it, y, x->rank, x->shape, back, back_start, back_step);
     node_release(it, rows);

@@ -290,6 +290,21 @@ static term count_of(build *w, unsigned axes) {
     return t;
 }
 
+/* t where the sum has terms, else 0: a factor behind the sum may be infinite or NaN, and so is 0 times it. */
+static term unless_empty(build *w, term t) {
+    sym_t n = sym_const(w->r->s, 1), dims[IR_MAX_RANK];
+    int64_t lo, hi;
+    for (int i = 0; i < w->p->n_axes; i++)
+        if (w->p->summed >> i & 1) n = sym_mul(w->r->s, n, w->p->extent[i]);
+    sym_range(w->r->s, n, &lo, &hi);
+    if (lo > 0 || !is_float_type(t.v->type)) return t;
+    ir_value *none = ir_splat_int(w->b, ir_scalar(FRIT_i64), 0), *some = ir_binary(w->b, IR_lt, none, ir_size(w->b, n));
+    for (int d = 0; d < t.n; d++) dims[d] = w->p->extent[t.axis[d]];
+    some = ir_broadcast(w->b, some, t.n, dims, NULL);
+    t.v = ir_select(w->b, some, t.v, ir_splat(w->b, t.v->type, 0));
+    return t;
+}
+
 static ir_value *finish(build *w, term t) {
     ir_type type = ir_result(w->p->op, 0)->type;
     t = spread(w, t, w->p->kept & ((1u << type.rank) - 1));
@@ -354,5 +369,6 @@ ir_value *products_build(rewriter *r, products *p) {
     if (repeated) t = apply(&w, t, count_of(&w, repeated), false);
     for (int i = 0; i < p->n_factors; i++)
         if (p->f[i].outside) t = apply(&w, t, term_of(&w, &p->f[i]), p->f[i].divides);
+    if (repeated || inside(p) != all) t = unless_empty(&w, t);
     return finish(&w, t);
 }

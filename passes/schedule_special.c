@@ -132,13 +132,33 @@ static ir_value *identity(ir_builder *b, ir_combine c, frit_dtype t) {
     switch (c) {
     case IR_PROD:
     case IR_ALL: return is_float ? ir_splat(b, type, 1) : ir_splat_int(b, type, 1);
-    case IR_MAX: return is_float ? ir_splat(b, type, -__builtin_inf()) : ir_splat_int(b, type, lowest);
-    case IR_MIN: return is_float ? ir_splat(b, type, __builtin_inf()) : ir_splat_int(b, type, highest);
+    case IR_MAX:
+    case IR_ARGMAX: return is_float ? ir_splat(b, type, -__builtin_inf()) : ir_splat_int(b, type, lowest);
+    case IR_MIN:
+    case IR_ARGMIN: return is_float ? ir_splat(b, type, __builtin_inf()) : ir_splat_int(b, type, highest);
     default: return is_float ? ir_splat(b, type, 0) : ir_splat_int(b, type, 0);
     }
 }
 
-/* Sequential along the axis, with the running value of every other point in a task's memory. */
+static bool is_arg(ir_combine c) { return c == IR_ARGMAX || c == IR_ARGMIN; }
+
+/* v takes the place of the best so far: NaN beats numbers, the first of equals stays. */
+static ir_value *beats(ir_builder *b, ir_combine c, ir_value *v, ir_value *best) {
+    ir_value *more = c == IR_ARGMAX ? ir_binary(b, IR_lt, best, v) : ir_binary(b, IR_lt, v, best);
+    if (!frit_dtype_is_float((frit_dtype)v->type.dtype)) return more;
+    ir_value *is_nan = ir_binary(b, IR_ne, v, v), *was_number = ir_binary(b, IR_eq, best, best);
+    return ir_binary(b, IR_or, more, ir_binary(b, IR_and, is_nan, was_number));
+}
+
+static ir_value *index_value(sched *s, sym_t at) {
+    ir_type i64 = ir_scalar(FRIT_i64);
+    ir_op *op = ir_build(&s->e.b, IR_index, 0, NULL, 1, &i64);
+    ir_set_syms(s->m, op, IR_ATTR_size, 1, &at);
+    return ir_result(op, 0);
+}
+
+/* Sequential along the axis, with the running value (for argmax and argmin: the best and its position) of every other
+ * point in a task's memory. */
 static bool scan(sched *s, const ir_op *op) {
     sym_ctx *c = s->m->syms;
     ir_value *x = ir_operand(op, 0), *out = output_of(s, ir_result(op, 0));
@@ -155,15 +175,19 @@ static bool scan(sched *s, const ir_op *op) {
     stage_vars sv = {0};
     ir_block *grid = grid_over(s, others, rest, &sv, 64);
     sv.n_par = sv.n;
-    frit_dtype acc = emit_compute_dtype((frit_dtype)out->type.dtype);
+    bool arg = is_arg(combine);
+    frit_dtype held = (frit_dtype)(arg ? x : out)->type.dtype, acc = emit_compute_dtype(held);
+    sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
     ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
+    ir_value *place = arg ? sched_alloc(s, grid, FRIT_i64, sv.n, sv.extent) : NULL;
     ir_op *start = sched_stage(s, grid, &sv);
-    emit_write(&s->e, state, identity(&s->e.b, combine, (frit_dtype)out->type.dtype), sv.n, sv.var);
+    emit_write(&s->e, state, identity(&s->e.b, combine, held), sv.n, sv.var);
+    sym_t first = reverse ? sym_addi(c, extent, -1) : sym_const(c, 0);
+    if (arg) emit_write(&s->e, place, index_value(s, first), sv.n, sv.var);
     sched_choose_tile(s, start, NULL);
     ir_builder b = ir_builder_at_end(s->m, grid);
     b.span = s->span;
     ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
-    sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
     ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &t);
     ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
     for (int d = 0, k = 0; d < x->type.rank; d++)
@@ -171,11 +195,21 @@ static bool scan(sched *s, const ir_op *op) {
     ir_op *stage = sched_stage(s, loop->blocks[0], &sv);
     ir_value *e = emit_element(&s->e, x, at);
     if (!e) return false;
-    ir_value *before = emit_read(&s->e, state, sv.n, sv.var, 0);
-    ir_value *after = combined(&s->e.b, combine, before, ir_cast(&s->e.b, e, acc));
-    if (!after) return s->why = "a scan with this combination", false;
-    emit_write(&s->e, state, after, sv.n, sv.var);
-    emit_write(&s->e, out, exclusive ? before : after, x->type.rank, at);
+    ir_value *before = emit_read(&s->e, state, sv.n, sv.var, 0), *result = NULL;
+    e = ir_cast(&s->e.b, e, acc);
+    if (arg) {
+        ir_value *was = emit_read(&s->e, place, sv.n, sv.var, 0), *better = beats(&s->e.b, combine, e, before);
+        ir_value *now = ir_select(&s->e.b, better, index_value(s, at[axis]), was);
+        emit_write(&s->e, state, ir_select(&s->e.b, better, e, before), sv.n, sv.var);
+        emit_write(&s->e, place, now, sv.n, sv.var);
+        result = exclusive ? was : now;
+    } else {
+        ir_value *after = combined(&s->e.b, combine, before, e);
+        if (!after) return s->why = "a scan with this combination", false;
+        emit_write(&s->e, state, after, sv.n, sv.var);
+        result = exclusive ? before : after;
+    }
+    emit_write(&s->e, out, result, x->type.rank, at);
     return ends(s, stage);
 }
 

@@ -360,9 +360,11 @@ static ir_value *sum_of_products(gen *g) {
 static ir_value *scan(gen *g) {
     ir_value *x = gen_any(g);
     if (x->type.rank == 0 || x->type.dtype == FRIT_bool) return NULL;
-    ir_op *op = ir_build(&g->b, IR_scan, 1, &x, 1, &x->type);
+    bool position = gen_chance(g, 20);
+    ir_type t = position ? ir_with_dtype(x->type, gen_chance(g, 50) ? FRIT_i64 : FRIT_i32) : x->type;
+    ir_op *op = ir_build(&g->b, IR_scan, 1, &x, 1, &t);
     ir_set_int(g->m, op, IR_ATTR_axis, gen_below(g, x->type.rank));
-    ir_set_int(g->m, op, IR_ATTR_combine, gen_below(g, 4));
+    ir_set_int(g->m, op, IR_ATTR_combine, position ? IR_ARGMAX + gen_below(g, 2) : gen_below(g, 4));
     ir_set_int(g->m, op, IR_ATTR_exclusive, gen_below(g, 2));
     ir_set_int(g->m, op, IR_ATTR_reverse, gen_below(g, 2));
     return ir_result(op, 0);

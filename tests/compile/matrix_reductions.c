@@ -90,6 +90,9 @@ static void scans(matrix *m) {
                 matrix_out(m, "$ = scan(%%x) {axis = %d, combine = %s, exclusive = %d, reverse = %d} : %s[M, N]", k % 3 == 0, numeric[c], k & 1, k >> 1, n);
                 if (c == 0) matrix_out(m, "$ = scan(%%h) {axis = 1, combine = sum, exclusive = %d, reverse = %d} : %s[M, 3, N]", k & 1, k >> 1, n);
             }
+        for (int k = 0; k < 8; k++)
+            matrix_out(m, "$ = scan(%%x) {axis = %d, combine = %s, exclusive = %d, reverse = %d} : %s[M, N]", k % 3 == 0,
+                       k & 4 ? "argmin" : "argmax", k & 1, k >> 1 & 1, k == 3 ? "i32" : "i64");
         /* where the running values are rounded to memory, no bound of the wide result holds */
         if (t != 2 && t != 3) matrix_out(m, "$n = neg(%%x) : %s[M, N]\n$s = scan($n) {axis = 1, combine = sum, exclusive = 0, reverse = 0} : %s[M, N]\n$ = mul($s, %%x) : %s[M, N]", n, n, n);
         matrix_end(m);
@@ -98,6 +101,9 @@ static void scans(matrix *m) {
     for (int c = 2; c < 4; c++)
         for (int k = 0; k < 4; k++)
             matrix_out(m, "$ = scan(%%x) {axis = 1, combine = %s, exclusive = %d, reverse = %d} : f32[M, N]", numeric[c], k & 1, k >> 1);
+    for (int k = 0; k < 8; k++)
+        matrix_out(m, "$ = scan(%%x) {axis = %d, combine = %s, exclusive = %d, reverse = %d} : i64[M, N]", k & 1,
+                   k & 4 ? "argmin" : "argmax", k & 1, k >> 1 & 1);
     matrix_end(m);
 }
 

@@ -352,6 +352,14 @@ add("sort nan down", "    %v, %p = sort(%a) {axis = 1, descending = 1} : f32[2, 
 x = shaped("f64", 2, 6)
 op1("scan exclusive reverse", "scan(%a) {axis = 1, combine = sum, exclusive = 1, reverse = 1}", [x],
     np.concatenate([np.cumsum(x[:, ::-1], 1)[:, ::-1][:, 1:], np.zeros((2, 1))], 1), 8)
+op1("scan argmax", "scan(%a) {axis = 1, combine = argmax, exclusive = 0, reverse = 0}", [nan],
+    np.array([[0, 1, 1, 1, 1], [0, 0, 0, 0, 0]]))
+op1("scan argmin exclusive", "scan(%a) {axis = 1, combine = argmin, exclusive = 1, reverse = 0}", [nan],
+    np.array([[0, 0, 1, 1, 1], [0, 0, 0, 2, 2]]))
+op1("scan argmax reverse", "scan(%a) {axis = 1, combine = argmax, exclusive = 0, reverse = 1}", [nan],
+    np.array([[3, 3, 3, 3, 4], [1, 1, 3, 3, 4]]))
+op1("scan argmin reverse exclusive", "scan(%a) {axis = 1, combine = argmin, exclusive = 1, reverse = 1}", [nan],
+    np.array([[3, 3, 3, 4, 4], [4, 4, 4, 4, 4]]))
 m = shaped("bool", 4, 6)
 op1("any", "reduce(%a) {axes = [1], combine = any}", [m], m.any(1))
 op1("all", "reduce(%a) {axes = [1], combine = all}", [m], m.all(1))
