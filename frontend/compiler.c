@@ -1,4 +1,5 @@
 #include "compiler.h"
+#include "codegen/llvm/load.h"
 #include "passes/fuse.h"
 #include "passes/pack.h"
 #include <string.h>
@@ -42,3 +43,5 @@ const program *compile_program(arena *a, ir_func *fused, const compile_options *
 }
 
 bool compile_error_is_limit(const char *error) { return strstr(error, PROGRAM_LIMIT) != NULL; }
+
+bool compile_error_is_missing(const char *error) { return strstr(error, LLVM_MISSING) != NULL; }

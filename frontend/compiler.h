@@ -24,8 +24,10 @@ typedef struct compile_options {
  * NULL, or what the verifier found wrong after a pass (a bug of frit's; memory of the module). */
 const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o);
 /* From there to machine code and a package. Memory from `a`. NULL with *error: a bug of frit's, unless
- * compile_error_is_limit. */
+ * compile_error_is_limit or compile_error_is_missing. */
 const program *compile_program(arena *a, ir_func *fused, const compile_options *o, const char **error);
 /* The error says that the model goes over a limit of frit's that its author can keep to. */
 bool compile_error_is_limit(const char *error);
+/* The error says that a library which compiling needs is not installed. */
+bool compile_error_is_missing(const char *error);
 #endif

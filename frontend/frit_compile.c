@@ -119,6 +119,12 @@ static void store(const frit_module *m, const elaborated *e, const cache_key *k,
     cache_store(&m->compiler->cache, k, &r);
 }
 
+static frit_status kind_of(const char *error) {
+    if (compile_error_is_missing(error))
+        return FRIT_UNAVAILABLE;
+    return compile_error_is_limit(error) ? FRIT_BAD_MODEL : FRIT_INTERNAL;
+}
+
 static frit_status build(const frit_module *m, const target *t, const elaborated *e, frit_compiled *p, frit_error *err) {
     compile_options o = {.target = t, .stop = PROGRAM_PACKAGE, .workers = m->compiler->workers, .diag = e->d};
     const program *made = NULL;
@@ -127,8 +133,7 @@ static frit_status build(const frit_module *m, const target *t, const elaborated
     if (!error)
         made = compile_program(p->arena, e->model, &o, &error);
     if (!made)
-        return api_fail(err, error && compile_error_is_limit(error) ? FRIT_BAD_MODEL : FRIT_INTERNAL, "%s",
-                    error ? error : "the compiler gave no reason");
+        return api_fail(err, error ? kind_of(error) : FRIT_INTERNAL, "%s", error ? error : "the compiler gave no reason");
     p->bytes = made->bytes;
     p->size = (size_t)made->n_bytes;
     return FRIT_OK;

@@ -151,46 +151,39 @@ static void fill(arena *a, const choice *c, cpu_target *t) {
 }
 
 /* ------------ this machine */
-static bool has(const char *features, const char *name) {
-    size_t len = strlen(name);
-    for (const char *s = features; (s = strstr(s, name)); s += len)
-        if (s > features && s[-1] == '+' && (s[len] == ',' || !s[len])) return true;
-    return false;
-}
-
-static bool has_all(const char *features, const char *list) {
-    for (const char *s = list; s; s = strchr(s, ',')) {
+/* Whether it has all of a level's features: "-a,+b" asks for b. */
+static bool host_has_level(int level) {
+    for (const char *s = levels[level].features; s; s = strchr(s, ',')) {
         s += *s == ',';
         char name[32] = "";
         size_t len = strcspn(s, ",");
         if (len >= sizeof name || *s != '+') continue;
         memcpy(name, s + 1, len - 1);
-        if (!has(features, name)) return false;
+        if (!cpu_host_has(name)) return false;
     }
     return true;
 }
 
 static bool choose_host(arena *a, choice *c, const char **error) {
-    const char *cpu, *features;
-    machine_host(a, &cpu, &features);
+    const char *cpu = cpu_host_name();
 #if defined(__aarch64__)
     cpu_level level = CPU_NEON;
     const char *generic = "aarch64";
 #else
-    bool wide = has_all(features, levels[CPU_AVX512].features);
+    bool wide = host_has_level(CPU_AVX512);
     cpu_level level = wide ? CPU_AVX512 : CPU_AVX2;
     const char *generic = wide ? "x86-64-v4" : "x86-64-v3";
 #endif
-    if (!has_all(features, levels[level].features)) {
-        *error = arena_printf(a, "this processor (%s) lacks instructions that frit needs: x86-64-v3 is the least", cpu);
+    if (!host_has_level(level)) {
+        *error = "this processor lacks instructions that frit needs: x86-64-v3 is the least";
         return false;
     }
-    c->name = find_name(cpu, strlen(cpu));
+    c->name = cpu ? find_name(cpu, strlen(cpu)) : -1;
     if (c->name < 0 || find_level(levels[level].name, strlen(levels[level].name), names[c->name].arch) < 0)
         c->name = find_name(generic, strlen(generic));
     c->level = (int)level;
     for (int i = 0; i < N_EXTRAS; i++)
-        if (has(features, extras[i]) && (level == CPU_AVX512 || strncmp(extras[i], "avx512", 6) != 0))
+        if (cpu_host_has(extras[i]) && (level == CPU_AVX512 || strncmp(extras[i], "avx512", 6) != 0))
             c->extras |= 1u << i;
     return true;
 }

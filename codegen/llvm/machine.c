@@ -1,4 +1,5 @@
 #include "machine.h"
+#include "load.h"
 #include "shim.h"
 #include <llvm-c/Analysis.h>
 #include <llvm-c/ErrorHandling.h>
@@ -77,18 +78,11 @@ static void initialize(void) {
     LLVMInstallFatalErrorHandler(on_fatal);
 }
 
-static void initialize_once(void) {
+static bool initialize_once(const char **error) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!llvm_load(error)) return false;
     pthread_once(&once, initialize);
-}
-
-void machine_host(arena *a, const char **cpu, const char **features) {
-    initialize_once();
-    char *c = LLVMGetHostCPUName(), *f = LLVMGetHostCPUFeatures();
-    *cpu = arena_strdup(a, c);
-    *features = arena_strdup(a, f);
-    LLVMDisposeMessage(c);
-    LLVMDisposeMessage(f);
+    return true;
 }
 
 void machine_function_attributes(const machine_spec *spec, LLVMValueRef fn) {
@@ -216,7 +210,7 @@ static void free_job(job *j) {
 
 bool machine_run(arena *a, const machine_spec *spec, target_form form, void (*print)(printer *p, void *u), void *u,
                  machine_output *out, const char **error) {
-    initialize_once();
+    if (!initialize_once(error)) return false;
     job *j = calloc(1, sizeof *j);
     pthread_t thread;
     if (!j) {

@@ -24,6 +24,4 @@ bool machine_run(arena *a, const machine_spec *spec, target_form form, void (*pr
 void machine_function_attributes(const machine_spec *spec, LLVMValueRef fn);
 /* Fails the job that the calling thread runs; does not return. Only on a thread of machine_run. */
 _Noreturn void machine_fatal(const char *reason);
-/* LLVM's name of this machine's processor and its feature list "+a,-b", arena text. */
-void machine_host(arena *a, const char **cpu, const char **features);
 #endif

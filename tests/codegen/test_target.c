@@ -1,10 +1,12 @@
 /* Target strings, the code of every kind of CPU (linked, though only this machine's runs), and failures. */
 #include "codegen/cpu/cpu.h"
-#include "codegen/cpu/link.h"
+#include "codegen/cpu/cpu_internal.h"
+#include "codegen/llvm/load.h"
 #include "codegen/llvm/machine.h"
 #include "codegen/llvm/shim.h"
 #include "jit.h"
 #include "passes/expand_math.h"
+#include <dlfcn.h>
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -268,8 +270,29 @@ static void test_llvm_gives_up(void **state) {
     test_forms(NULL); /* and goes on */
 }
 
+/* ---- This machine's processor: what frit finds out is what LLVM would */
+static void test_host(void **state) {
+    const char *file = llvm_file(), *name = cpu_host_name();
+    void *library = file && *file ? dlopen(file, RTLD_LAZY | RTLD_LOCAL) : NULL;
+    char *(*llvm_name)(void) = NULL, *(*llvm_features)(void) = NULL;
+    if (!library) skip(); /* linked statically */
+    *(void **)&llvm_name = dlsym(library, "LLVMGetHostCPUName");
+    *(void **)&llvm_features = dlsym(library, "LLVMGetHostCPUFeatures");
+    assert_true(llvm_name && llvm_features);
+    arena *a = arena_new();
+    const char *theirs = llvm_name(), *error;
+    bool known = target_open(a, arena_printf(a, "cpu:%s", theirs), &error);
+    if (known) assert_string_equal(name, theirs);
+    const char *list = arena_printf(a, ",%s,", llvm_features());
+    static const char *const features[] = {"avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512vnni", "avxvnni"};
+    for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+        assert_int_equal(cpu_host_has(features[i]), strstr(list, arena_printf(a, ",+%s,", features[i])) != NULL);
+    arena_free(a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_host),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_all_ops_on_all_targets),
         cmocka_unit_test(test_same_bytes_every_time),

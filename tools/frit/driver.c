@@ -134,8 +134,10 @@ static void show_program(cli *c, const compile_options *o, const program *p) {
             p->lower_ms, "(compile)", p->compile_ms);
 }
 
-/* A limit is the user's to keep to; anything else is a bug. */
+/* A limit is the user's to keep to, a missing library the environment's fault; anything else is a bug. */
 static int failure(cli *c, const char *error) {
+    if (error && compile_error_is_missing(error))
+        return cli_environment(c, "%s", error);
     if (!error || !compile_error_is_limit(error))
         return crash_report(error ? error : "the compiler gave no reason");
     diag_report(c->d, MSG_COMPILE_LIMIT, nowhere, error);

@@ -1,0 +1,12 @@
+# Writes OUT: FUNCTION(name) for every function of LLVM's C API that OBJECTS call and do not define. NM is the tool.
+execute_process(COMMAND ${NM} -u ${OBJECTS} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "LLVM[A-Za-z0-9_]+" names "${symbols}")
+list(REMOVE_DUPLICATES names)
+list(SORT names)
+set(text "")
+foreach(name ${names})
+  string(APPEND text "FUNCTION(${name})\n")
+endforeach()
+file(WRITE ${OUT}.new "${text}")
+file(COPY_FILE ${OUT}.new ${OUT} ONLY_IF_DIFFERENT)
+file(REMOVE ${OUT}.new)
