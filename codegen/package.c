@@ -92,9 +92,10 @@ void package_param_inside(package *p, int param, const void *data, uint64_t byte
     package_tensor *t = &p->tensors[PACKAGE_PARAM].data[param];
     t->data = data, t->record.size = bytes, t->record.place = 1;
 }
-void package_param_beside(package *p, int param, const char *file, uint64_t offset, uint64_t bytes) {
+void package_param_beside(package *p, int param, const char *file, uint64_t offset, const void *data, uint64_t bytes) {
     fpk_tensor *t = &p->tensors[PACKAGE_PARAM].data[param].record;
     t->file = package_string(p, file), t->offset = offset, t->size = bytes, t->place = 2;
+    t->digest = fpk_hash(data, bytes);
 }
 
 int package_check(package *p, const char *op, sym_t lhs, sym_t rhs, const char *text, const char *file, uint32_t line) {
@@ -255,7 +256,9 @@ int package_add_kernel(package *p, const package_kernel *k) {
                     .scratch = package_expr(p, k->scratch, 0),
                     .bytes = k->bytes ? package_expr(p, k->bytes, 0) : FPK_NONE,
                     .flops = k->flops ? package_expr(p, k->flops, 0) : FPK_NONE,
-                    .block = (uint32_t)k->block,
+                    .threads = (uint32_t)k->threads,
+                    .shared = (uint32_t)k->shared,
+                    .entry = package_string(p, k->entry),
                     .code_offset = k->code_offset,
                     .code_size = k->code_size};
     r.ints = (uint32_t)p->lists.len;

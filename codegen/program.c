@@ -22,7 +22,7 @@ typedef struct planner {
     int *buffer_of;       /* value id -> buffer, -1 */
     int n_ids;
     VEC(placed_kernel) uses; /* every kernel op, in the order of `collect` */
-    int *package_kernel;  /* kernel of the set -> kernel of the package */
+    uint64_t *code_at;    /* kernel of the set -> its blob's place in the variant's code */
     bool *hoisted;        /* kernel use i runs in the load program */
     int next_use;
     int n_launches;
@@ -110,10 +110,12 @@ static sym_t traffic_of(planner *p, const ir_op *kernel) {
 
 /* One package kernel per use: the code is shared, the integer arguments and formulas are the use's own. */
 static int package_kernel_of(planner *p, const placed_kernel *u) {
-    int64_t offset = 0;
-    kernel_set_code(p->kernels, u->use.index, &offset);
+    const code_kernel *code;
+    const code_blob *b = kernel_set_code(p->kernels, u->use.index, &code);
+    const ir_func *thread = kernel_set_at(p->kernels, u->use.index)->thread;
     package_kernel pk = {.name = ir_get_string(u->op, IR_ATTR_name),
-                         .code_offset = (uint64_t)p->package_kernel[u->use.index] + (uint64_t)offset,
+                         .code_offset = p->code_at[u->use.index] + (uint64_t)code->offset,
+                         .code_size = (uint64_t)(b->size - code->offset),
                          .n_inputs = u->op->n_operands,
                          .n_outputs = u->op->n_results,
                          .n_ints = u->use.n_ints,
@@ -122,8 +124,7 @@ static int package_kernel_of(planner *p, const placed_kernel *u) {
                          .scratch = u->use.scratch,
                          .bytes = traffic_of(p, u->op),
                          .flops = flops_of(p, u->op)};
-    const code_blob *b = kernel_set_code(p->kernels, u->use.index, &offset);
-    pk.code_size = (uint64_t)(b->size - offset);
+    if (thread->threads) pk.threads = thread->threads, pk.shared = thread->shared, pk.entry = code->name;
     if (p->o->locate) pk.file = p->o->locate(p->o->locate_ctx, u->op->span, &pk.line);
     return package_add_kernel(p->p, &pk);
 }
@@ -501,15 +502,14 @@ static bool build(planner *p, program *out) {
     p->o->target->cls->needs(p->o->target, &arch, &features);
     package_target(p->p, p->o->target->string, (fpk_arch)arch, features);
     int n = kernel_set_count(p->kernels);
-    p->package_kernel = arena_array(p->a, int, n + 1);
+    p->code_at = arena_array(p->a, uint64_t, n + 1);
     for (int i = 0; i < n; i++) { /* kernels of one blob share its place */
-        int64_t offset;
-        const code_blob *b = kernel_set_code(p->kernels, i, &offset);
-        int same = -1;
-        for (int j = 0; j < i && same < 0; j++)
-            if (kernel_set_code(p->kernels, j, &offset) == b) same = j;
-        p->package_kernel[i] = same >= 0 ? p->package_kernel[same]
-                                         : (int)package_code(p->p, b->bytes, (uint64_t)b->size, (uint64_t)b->align);
+        const code_kernel *code;
+        const code_blob *b = kernel_set_code(p->kernels, i, &code);
+        int same = 0;
+        while (same < i && kernel_set_code(p->kernels, same, &code) != b) same++;
+        p->code_at[i] = same < i ? p->code_at[same]
+                                 : package_code(p->p, b->bytes, (uint64_t)b->size, (uint64_t)b->align);
     }
     for (int i = 0; i < p->model->body->n_args; i++) set_buffer(p, p->model->body->args[i], package_input_buffer(p->p, i));
     if (!plan_load(p)) return false;

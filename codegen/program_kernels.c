@@ -3,12 +3,14 @@
 #include "passes/lower_tile.h"
 #include "passes/schedule.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 64 };
+/* Small enough that a group's fixed cost does not count, and enough of them for the cores of most machines. */
+enum { MAX_GROUPS = 16 };
 
 typedef struct record {
     program_kernel k;
@@ -17,7 +19,7 @@ typedef struct record {
     const sym_t *symbols;
     sym_t tasks, scratch;
     const code_blob *blob;
-    int64_t offset;
+    const code_kernel *code; /* its place in the blob */
 } record;
 
 struct kernel_set {
@@ -222,59 +224,79 @@ bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char 
 }
 
 /* ---- Compilation ----------------------------------------------------------------------------------------------------- */
-typedef struct job {
-    const target *target;
-    arena *arena;
+/* Kernels that are compiled together, into one blob. */
+typedef struct group {
+    arena *arena; /* an arena serves one thread */
     int n;
     ir_func **funcs;
     const code_blob *blob;
     const char *error;
+} group;
+
+typedef struct job {
+    const target *target;
+    group *groups;
+    int n;
+    atomic_int next;
 } job;
 
 static void *run_job(void *u) {
     job *j = u;
-    if (j->n) j->blob = target_compile(j->target, j->arena, j->n, j->funcs, &j->error);
+    for (int i = atomic_fetch_add(&j->next, 1); i < j->n; i = atomic_fetch_add(&j->next, 1)) {
+        group *g = &j->groups[i];
+        g->blob = target_compile(j->target, g->arena, g->n, g->funcs, &g->error);
+    }
     return NULL;
 }
 
+/* Kernels are dealt to groups in turn, by their number alone: the bytes must not depend on the machine that compiles. */
+static group *make_groups(kernel_set *s, int n_groups) {
+    int n = s->records.len;
+    group *groups = arena_array(s->arena, group, n_groups);
+    for (int i = 0; i < n_groups; i++)
+        groups[i] = (group){.arena = arena_new(), .funcs = arena_array(s->arena, ir_func *, n / n_groups + 1)};
+    for (int i = 0; i < n; i++) {
+        group *g = &groups[i % n_groups];
+        g->funcs[g->n++] = s->records.data[i].k.thread;
+    }
+    return groups;
+}
+
+static void run_groups(const target *t, group *groups, int n, int workers) {
+    job j = {.target = t, .groups = groups, .n = n};
+    pthread_t threads[MAX_GROUPS];
+    int started = 0;
+    while (started + 1 < workers && started + 1 < n && !pthread_create(&threads[started], NULL, run_job, &j)) started++;
+    run_job(&j);
+    while (started) pthread_join(threads[--started], NULL);
+}
+
+/* The blob in the set's arena. */
+static const code_blob *keep_blob(kernel_set *s, const code_blob *from) {
+    code_blob *b = arena_copy(s->arena, from, sizeof *b);
+    code_kernel *k = arena_copy(s->arena, from->kernels, (size_t)from->n_kernels * sizeof *k);
+    b->bytes = arena_copy(s->arena, from->bytes, (size_t)from->size);
+    b->kernels = k;
+    for (int i = 0; i < b->n_kernels; i++) k[i].name = arena_strdup(s->arena, k[i].name);
+    return b;
+}
+
 bool kernel_set_compile(kernel_set *s, int workers, const char **error) {
-    int n = s->records.len, jobs = workers > 0 ? workers : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (jobs > n) jobs = n;
-    if (jobs > MAX_WORKERS) jobs = MAX_WORKERS;
-    if (jobs < 1) return true;
-    job job_of[MAX_WORKERS] = {0};
-    pthread_t threads[MAX_WORKERS];
-    bool started[MAX_WORKERS] = {0};
-    for (int j = 0; j < jobs; j++) {
-        job_of[j].target = s->target;
-        job_of[j].arena = arena_new(); /* an arena serves one thread */
-        job_of[j].funcs = arena_array(s->arena, ir_func *, n);
-    }
-    for (int i = 0; i < n; i++) { /* dealt in turn: the split must not depend on timing */
-        job *j = &job_of[i % jobs];
-        j->funcs[j->n++] = s->records.data[i].k.thread;
-    }
-    for (int j = 1; j < jobs; j++) started[j] = !pthread_create(&threads[j], NULL, run_job, &job_of[j]);
-    for (int j = 0; j < jobs; j++)
-        if (!started[j]) run_job(&job_of[j]);
+    int n = s->records.len, n_groups = n < MAX_GROUPS ? n : MAX_GROUPS;
     bool ok = true;
-    for (int j = 0; j < jobs; j++) {
-        if (started[j]) pthread_join(threads[j], NULL);
-        if (!job_of[j].blob) {
-            if (ok) *error = arena_strdup(s->arena, job_of[j].error ? job_of[j].error : "no code");
-            ok = false;
-            arena_free(job_of[j].arena);
-            continue;
-        }
-        code_blob *b = arena_copy(s->arena, job_of[j].blob, sizeof *b);
-        b->bytes = arena_copy(s->arena, b->bytes, (size_t)b->size);
-        for (int k = 0; k < job_of[j].n; k++) {
-            record *r = &s->records.data[k * jobs + j];
-            r->blob = b;
-            r->offset = job_of[j].blob->kernels[k].offset;
+    if (!n) return true;
+    group *groups = make_groups(s, n_groups);
+    run_groups(s->target, groups, n_groups, workers > 0 ? workers : (int)sysconf(_SC_NPROCESSORS_ONLN));
+    for (int i = 0; i < n_groups; i++) {
+        const code_blob *b = groups[i].blob ? keep_blob(s, groups[i].blob) : NULL;
+        if (!b && ok) *error = arena_strdup(s->arena, groups[i].error ? groups[i].error : "no code");
+        ok &= b != NULL;
+        for (int k = 0; b && k < groups[i].n; k++) {
+            record *r = &s->records.data[k * n_groups + i];
+            r->blob = b, r->code = &b->kernels[k];
             r->k.code_bytes = b->size;
         }
-        arena_free(job_of[j].arena);
+        arena_free(groups[i].arena);
     }
     return ok;
 }
@@ -283,8 +305,8 @@ const ir_module *kernel_set_tiles(const kernel_set *s) { return &s->tiles; }
 const ir_module *kernel_set_threads(const kernel_set *s) { return &s->threads; }
 int kernel_set_count(const kernel_set *s) { return s->records.len; }
 program_kernel *kernel_set_at(kernel_set *s, int i) { return &s->records.data[i].k; }
-const code_blob *kernel_set_code(const kernel_set *s, int i, int64_t *offset) {
-    *offset = s->records.data[i].offset;
+const code_blob *kernel_set_code(const kernel_set *s, int i, const code_kernel **code) {
+    *code = s->records.data[i].code;
     return s->records.data[i].blob;
 }
 void kernel_set_times(const kernel_set *s, double *schedule_ms, double *lower_ms) {

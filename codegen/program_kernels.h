@@ -23,7 +23,7 @@ const ir_module *kernel_set_tiles(const kernel_set *s);
 const ir_module *kernel_set_threads(const kernel_set *s);
 int kernel_set_count(const kernel_set *s);
 program_kernel *kernel_set_at(kernel_set *s, int i);
-/* The blob that kernel i is in, and its offset there. */
-const code_blob *kernel_set_code(const kernel_set *s, int i, int64_t *offset);
+/* The blob that kernel i is in, and where it is there. */
+const code_blob *kernel_set_code(const kernel_set *s, int i, const code_kernel **code);
 void kernel_set_times(const kernel_set *s, double *schedule_ms, double *lower_ms);
 #endif

@@ -1,4 +1,4 @@
-/* The package format (.fpk), version 1: what codegen/package.c writes and runtime/reader.c maps.
+/* The package format (.fpk), version 2: what codegen/package.c writes and runtime/reader.c maps.
  *
  * Little-endian. A header, a table of sections, then the sections, each 64-byte aligned, in the order of their kinds.
  * All tables are arrays of the records below; references are indices, FPK_NONE is no reference. Strings are offsets
@@ -19,13 +19,15 @@
 #define FPK_MAGIC                                                                                                      \
     "\x89"                                                                                                             \
     "FPK\r\n\x1a\n"    /* 8 bytes: shows line-end conversion and truncation, as PNG's does */
-#define FPK_VERSION 1u /* readers accept exactly this; it grows with every change of meaning */
+#define FPK_VERSION 2u /* readers accept exactly this; it grows with every change of meaning */
 #define FPK_NONE UINT32_MAX
 #define FPK_ALIGN 64u
 #define FPK_MAX_RANK 16
 #define FPK_MAX_STACK 32         /* deepest stack of an expression */
 #define FPK_MAX_NESTING 16       /* deepest nesting of loops and branches of a schedule */
 #define FPK_MAX_TABLE (1u << 24) /* most records of a table */
+#define FPK_MAX_THREADS 1024     /* of a block */
+#define FPK_MAX_SHARED (1u << 20) /* most bytes of a block's shared memory */
 
 typedef struct fpk_header {
     char magic[8];
@@ -109,6 +111,7 @@ typedef struct fpk_tensor {
     uint32_t file;   /* string: the file beside, relative to the package's folder, or FPK_NONE */
     uint32_t reserved;
     uint64_t offset, size; /* of the data, in FPK_WEIGHTS or in the file */
+    uint64_t digest;       /* fpk_hash of the data in a file beside, else 0 */
 } fpk_tensor;
 
 typedef enum fpk_compare { FPK_EQ, FPK_NE, FPK_LT, FPK_LE, FPK_COMPARES } fpk_compare;
@@ -159,9 +162,11 @@ typedef struct fpk_kernel {
     uint32_t ints, n_ints;                 /* list of expressions: its i64 arguments */
     uint32_t tasks, scratch, bytes, flops; /* expressions; bytes and flops may be FPK_NONE. Scratch is bytes a worker,
                                             * without loop counters, device symbols at their upper bounds */
-    uint32_t block;                        /* threads of a block on a GPU, else 0 */
-    uint64_t code_offset;                  /* of its entry point, from the variant's code; on a GPU the name finds it */
-    uint64_t code_size;
+    uint32_t threads, shared;              /* of a block and its dynamic shared memory in bytes, where blocks of threads
+                                            * do the tasks; else 0 */
+    uint32_t entry;                        /* string: its name in its module, with threads; else "" */
+    uint64_t code_offset, code_size;       /* in the variant's code. With threads: its module, which kernels may share;
+                                            * else its entry point and what follows */
 } fpk_kernel;
 
 typedef struct fpk_schedule {

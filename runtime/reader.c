@@ -231,6 +231,8 @@ static frit_status check_kernels(const frit_package *p, const fpk_variant *v, fr
         CHECK(is_expr(p, k->tasks) && is_expr(p, k->scratch) && !p->facts[k->scratch].counter, "kernel's sizes");
         CHECK(is_expr_or_none(p, k->bytes) && is_expr_or_none(p, k->flops), "kernel's estimates");
         CHECK(in_range(k->code_offset, k->code_size, v->code_size) && k->code_size > 0, "kernel's code");
+        CHECK(k->threads <= FPK_MAX_THREADS && k->shared <= FPK_MAX_SHARED, "kernel's block");
+        CHECK(is_string(p, k->entry) && (k->threads ? p->strings[k->entry] != 0 : k->shared == 0), "kernel's entry");
     }
     return FRIT_OK;
 }

@@ -522,7 +522,7 @@ static void test_params_beside(void **state) {
     assert_true(fd >= 0 && write(fd, w, sizeof w) == sizeof w);
     close(fd);
     model m = model_params();
-    package_param_beside(m.p, 0, strrchr(path, '/') + 1, 4, 16);
+    package_param_beside(m.p, 0, strrchr(path, '/') + 1, 4, w + 1, 16);
     finish_params(&m);
     uint64_t n;
     const void *bytes = model_bytes(&m, &n);
