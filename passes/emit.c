@@ -38,13 +38,17 @@ void emit_place_identity(emit *e, const ir_value *v, ir_value *buffer) {
     vec_push(e->x.scratch, &e->places, p);
 }
 
+void emit_forget(emit *e) {
+    if (e->memo->slots) memset(e->memo->slots, 0, (size_t)e->memo->cap * sizeof *e->memo->slots);
+    e->memo->n = 0;
+}
+
 void emit_block(emit *e, ir_block *block, ir_span span) {
     e->b = ir_builder_at_end(e->x.m, block);
     e->b.span = span;
     e->value_vars.len = e->values.len = 0;
     e->x.values.len = 0;
-    if (e->memo->slots) memset(e->memo->slots, 0, (size_t)e->memo->cap * sizeof *e->memo->slots);
-    e->memo->n = 0;
+    emit_forget(e);
 }
 
 static struct slot *memo_slot(emit *e, const ir_value *v, const sym_t *coords) {
@@ -385,6 +389,8 @@ static ir_value *emit_constant(emit *e, ir_value *v) {
     if (frit_dtype_is_float(t)) return ir_splat(&e->b, ir_scalar(c), frit_load_float(t, a->data.p, 0));
     return ir_splat_int(&e->b, ir_scalar(c), frit_load_int(t, a->data.p, 0));
 }
+
+ir_value *emit_size(emit *e, sym_t size) { return symbol_value(e, size, FRIT_i64); }
 
 static ir_value *random_element(emit *e, const ir_value *v, const sym_t *coords) {
     ir_module *m = e->x.m;

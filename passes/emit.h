@@ -40,6 +40,10 @@ void emit_init(emit *e, ir_module *m, arena *scratch);
 void emit_place_identity(emit *e, const ir_value *v, ir_value *buffer);
 /* Starts a block: what was computed in another block is not reused. */
 void emit_block(emit *e, ir_block *block, ir_span span);
+/* Forgets what has been computed in this block: places have changed. */
+void emit_forget(emit *e);
+/* The value of a symbolic integer, i64. */
+ir_value *emit_size(emit *e, sym_t size);
 /* Says that v at coords is `scalar` in this block. */
 void emit_known(emit *e, const ir_value *v, const sym_t *coords, ir_value *scalar);
 /* The element of v at coords, of dtype emit_compute_dtype(v's). NULL with e->error set when there is no formula. */

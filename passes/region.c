@@ -42,6 +42,8 @@ struct region_splits {
     int n_seen, cap_seen;
     bool again;       /* something changed: analyse once more */
     bool record_leaves, matching;
+    region_read_fn on_read; /* asked for by region_each_read */
+    void *on_read_data;
     nest *match;      /* the sink being aligned with the primary output */
     sym_t match_var[IR_MAX_RANK], match_to[IR_MAX_RANK];
 };
@@ -145,6 +147,7 @@ static bool find_nests(region *r, int n_out, ir_value *const *outputs) {
                   .rank = ir_result(op, 0)->type.rank,
                   .into = -1,
                   .merged = -1,
+                  .own = NULL,
                   .last_reader = -1};
         vec_push(r->x.scratch, &r->nests, n);
     }
@@ -344,6 +347,10 @@ static void trace(region *r, int reader, ir_value *v, const sym_t *coords, int d
     if (depth > MAX_DEPTH || seen_before(r, v, coords)) return;
     nest *n = region_nest_of(r, v);
     bool inside = region_inside(r, v);
+    if (w->on_read && (n || !inside)) {
+        if (n) w->on_read(w->on_read_data, n, coords);
+        return;
+    }
     if (w->matching && (n || !inside)) {
         match_read(w, v, coords);
         return;
@@ -379,6 +386,16 @@ static void trace_nest(region *r, int i, const sym_t *coords) {
         else access_reduced(&r->x, op, k, coords, red, at);
         trace(r, i, ir_operand(op, k), at, 0);
     }
+}
+
+void region_each_read(region *r, int i, region_read_fn f, void *u) {
+    sym_t coords[IR_MAX_RANK];
+    const nest *n = &r->nests.data[i];
+    for (int d = 0; d < n->rank; d++) coords[d] = n->dim[d].expr;
+    r->splits->on_read = f;
+    r->splits->on_read_data = u;
+    trace_nest(r, i, coords);
+    r->splits->on_read = NULL;
 }
 
 /* ---- The grid ---------------------------------------------------------------------------------------------------- */
@@ -659,6 +676,7 @@ static void merge_epilogues(region *r) {
             bool ok = same_loops(n, m);
             if (!ok && n->n_readers == 1 && n->last_reader == q && covers(r, n, m)) ok = adopt_axes(n, m);
             if (!ok && n->n_readers == 1 && n->last_reader == q && !n->output && covers(r, n, m) && !narrows(n, m)) {
+                n->own = arena_copy(r->x.scratch, n->dim, (size_t)n->rank * sizeof *n->dim + 1);
                 for (int d = 0; d < n->rank; d++) { /* n runs on its reader's variables */
                     n->dim[d] = (nest_axis){.expr = n->read_at[d]};
                     n->bound[d] = over_grid_only(r, n->read_at[d]);
@@ -671,6 +689,19 @@ static void merge_epilogues(region *r) {
             break;
         }
     }
+}
+
+void region_set_apart(region *r, int i, int q) {
+    nest *n = &r->nests.data[i];
+    for (int d = 0; d < n->rank; d++) {
+        nest_axis a = n->dim[d];
+        n->dim[d] = n->own[d];
+        n->own[d] = a;
+        n->bound[d] = over_grid_only(r, n->dim[d].expr);
+    }
+    bool apart = n->into >= 0;
+    n->into = apart ? -1 : q;
+    r->nests.data[q].merged = apart ? -1 : i;
 }
 
 region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,

@@ -37,6 +37,7 @@ typedef struct nest {
     int last_reader; /* index of the last nest that counted itself in n_readers */
     int into;        /* the map nest that is computed in this nest's epilogue, or -1 */
     int merged;      /* the nest whose epilogue computes this one, or -1 */
+    nest_axis *own;  /* its own axes, where it runs on the variables of `into` instead; else NULL */
 } nest;
 
 typedef struct region {
@@ -62,6 +63,12 @@ void region_release(region *r);
 
 /* The nest that holds v, or NULL. */
 nest *region_nest_of(region *r, const ir_value *v);
+/* Calls f for every read of another nest by nest i, with the coordinates in nest i's variables (each distinct one once). */
+typedef void (*region_read_fn)(void *u, nest *n, const sym_t *coords);
+void region_each_read(region *r, int i, region_read_fn f, void *u);
+/* Takes nest i, which runs on its reader's variables, off them again; its epilogue becomes a nest apart. The same call
+ * undoes it: q is the reader. */
+void region_set_apart(region *r, int i, int q);
 /* v is computed by one of the region's ops (not an input). */
 bool region_inside(const region *r, const ir_value *v);
 /* Flops of evaluating one element of v down to inputs and nests; transcendental ops count 20. */

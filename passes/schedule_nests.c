@@ -1,32 +1,19 @@
 /* Loop nests -> grid and stages. */
-#include "schedule_internal.h"
+#include "schedule_plan.h"
 #include <assert.h>
 #include <string.h>
 
 enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_M_PACKING = 240 };
 
-/* How one grid variable is cut: g = task * tile + inner. */
-typedef struct cut {
-    sym_t tile;             /* NULL: one value a task; the extent itself: all of it in one task */
-    sym_t task, inner;      /* variables, NULL where there is none */
-    sym_t task_extent, inner_extent, inner_max;
-    sym_t expr;             /* g in terms of task and inner */
-} cut;
-
-typedef struct plan {
-    sched *s;
-    region *r;
-    cut cuts[24];
-    ir_block *grid;
-    const sched_out *outputs;
-    int n_outputs;
-} plan;
-
-static sym_t on_cuts(plan *p, sym_t e) {
+sym_t plan_on_cuts(plan *p, sym_t e) {
     sym_t with[24];
+    const stream *of = p->chunks.of;
     for (int g = 0; g < p->r->n_grid; g++) with[g] = p->cuts[g].expr;
-    return sym_subst(p->s->m->syms, e, p->r->n_grid, p->r->grid, with);
+    e = sym_subst(p->s->m->syms, e, p->r->n_grid, p->r->grid, with);
+    return of ? sym_subst(p->s->m->syms, e, of->n_vars, of->vars, p->chunks.expr) : e;
 }
+
+static int streamed(const plan *p, sym_t var) { return p->chunks.of ? stream_var(p->chunks.of, var) : -1; }
 
 static void make_cut(plan *p, int g, sym_t tile) {
     sym_ctx *c = p->s->m->syms;
@@ -194,7 +181,11 @@ static void choose_cuts(plan *p) {
 /* ---- Stages ------------------------------------------------------------------------------------------------------ */
 /* Own variables come before reduced ones; grid variables that a task covers come first. */
 static void add_axis_vars(plan *p, stage_vars *sv, const nest_axis *a) {
-    for (int k = 0; k < a->n_vars; k++) sched_add_var(sv, a->vars[k], on_cuts(p, a->extents[k]));
+    for (int k = 0; k < a->n_vars; k++) {
+        int i = streamed(p, a->vars[k]);
+        if (i >= 0) sched_add_var(sv, p->chunks.inner[i], p->chunks.inner_extent);
+        else sched_add_var(sv, a->vars[k], plan_on_cuts(p, a->extents[k]));
+    }
 }
 
 static bool nest_uses(const nest *n, sym_t var) {
@@ -203,7 +194,7 @@ static bool nest_uses(const nest *n, sym_t var) {
     return false;
 }
 
-static stage_vars loops_of(plan *p, const nest *n, const nest *q) {
+stage_vars plan_loops(plan *p, const nest *n, const nest *q) {
     stage_vars sv = {0};
     for (int g = 0; g < p->r->n_grid; g++)
         if (p->cuts[g].inner && (nest_uses(n, p->r->grid[g]) || (q && nest_uses(q, p->r->grid[g]))))
@@ -215,12 +206,12 @@ static stage_vars loops_of(plan *p, const nest *n, const nest *q) {
     return sv;
 }
 
-static void coords_of(plan *p, const nest *n, sym_t *out) {
-    for (int d = 0; d < n->rank; d++) out[d] = on_cuts(p, n->dim[d].expr);
+void plan_coords(plan *p, const nest *n, sym_t *out) {
+    for (int d = 0; d < n->rank; d++) out[d] = plan_on_cuts(p, n->dim[d].expr);
 }
 
 /* The task-private buffer of n: the covered grid variables, then every local dim in full. */
-static ir_value *local_buffer(plan *p, const nest *n) {
+ir_value *plan_buffer(plan *p, const nest *n) {
     sched *s = p->s;
     sym_ctx *c = s->m->syms;
     sym_t dims[IR_MAX_RANK], own[IR_MAX_RANK * 6], zero[IR_MAX_RANK * 6], top[IR_MAX_RANK * 6];
@@ -245,8 +236,13 @@ static ir_value *local_buffer(plan *p, const nest *n) {
             s->why = "a value of too high rank";
             return NULL;
         }
-        dims[place.rank] = on_cuts(p, sym_addi(c, sym_sub(c, sym_subst(c, a->expr, a->n_vars, own, top), base), 1));
-        index[place.rank++] = sym_sub(c, at[d], on_cuts(p, base));
+        if (a->n_vars == 1 && streamed(p, a->vars[0]) >= 0) { /* the chunk at hand */
+            dims[place.rank] = sym_const(c, p->chunks.size);
+            index[place.rank++] = sym_sub(c, at[d], sym_muli(c, p->chunks.chunk, p->chunks.size));
+            continue;
+        }
+        dims[place.rank] = plan_on_cuts(p, sym_addi(c, sym_sub(c, sym_subst(c, a->expr, a->n_vars, own, top), base), 1));
+        index[place.rank++] = sym_sub(c, at[d], plan_on_cuts(p, base));
     }
     place.at = at;
     place.index = index;
@@ -275,17 +271,19 @@ static void write_output(plan *p, const nest *n, ir_value *x, const sym_t *coord
 }
 
 /* Whether some nest other than its own epilogue reads n from memory. */
-static bool needs_buffer(const nest *n) { return n->n_readers > (n->into >= 0) && !n->output; }
+bool plan_needs_buffer(const nest *n) { return n->n_readers > (n->into >= 0) && !n->output; }
 
 /* Stores the element x of n wherever readers look for it, and makes it known to later stages. */
 static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coords) {
     sched *s = p->s;
-    if (n->output) {
+    if (plan_is_state(p, n)) { /* its readers know where it is */
+        if (n->output) write_output(p, n, x, coords);
+    } else if (n->output) {
         write_output(p, n, x, coords);
         for (int k = 0; k < p->n_outputs; k++)
             if (p->outputs[k].v == n->v && n->n_readers) place_output(s, &p->outputs[k]);
-    } else if (needs_buffer(n)) {
-        ir_value *buffer = local_buffer(p, n);
+    } else if (plan_needs_buffer(n)) {
+        ir_value *buffer = plan_buffer(p, n);
         if (!buffer) return;
         emit_place *place = &s->e.places.data[s->e.places.len - 1];
         sym_t map[IR_MAX_RANK];
@@ -307,13 +305,13 @@ static ir_value *settled(sched *s, const nest *n, ir_value *x) {
 }
 
 /* The combined value, and what is computed from it on the spot. */
-static bool finish_element(plan *p, const nest *n, const nest *q, const sym_t *coords, ir_value *combined) {
+bool plan_finish(plan *p, const nest *n, const nest *q, const sym_t *coords, ir_value *combined) {
     sched *s = p->s;
     ir_value *x = settled(s, n, combined), *y = NULL;
     emit_known(&s->e, n->v, coords, x);
     sym_t at[IR_MAX_RANK];
     if (q) {
-        coords_of(p, q, at);
+        plan_coords(p, q, at);
         if (!(y = emit_element(&s->e, q->v, at))) return false;
     }
     store_element(p, n, x, coords);
@@ -326,15 +324,16 @@ static bool epilogue(plan *p, ir_op *stage, const nest *n, const nest *q, const 
     sched *s = p->s;
     ir_value *arg = ir_block_add_arg(s->m, stage->blocks[1], t, NULL);
     emit_block(&s->e, stage->blocks[1], s->span);
-    return finish_element(p, n, q, coords, arg);
+    if (plan_is_state(p, n)) return plan_step_state(p, n, coords, arg);
+    return plan_finish(p, n, q, coords, arg);
 }
 
 static bool map_stage(plan *p, const nest *n) {
     sched *s = p->s;
-    stage_vars sv = loops_of(p, n, NULL);
+    stage_vars sv = plan_loops(p, n, NULL);
     sym_t coords[IR_MAX_RANK];
-    coords_of(p, n, coords);
-    ir_op *stage = sched_stage(s, p->grid, &sv);
+    plan_coords(p, n, coords);
+    ir_op *stage = sched_stage(s, p->block, &sv);
     ir_value *x = emit_element(&s->e, n->v, coords);
     if (!x) return false;
     store_element(p, n, x, coords);
@@ -358,19 +357,19 @@ static frit_dtype accumulator(const ir_op *op) {
 
 static bool reduce_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
-    stage_vars sv = loops_of(p, n, q);
+    stage_vars sv = plan_loops(p, n, q);
     sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK], red[IR_MAX_RANK];
-    coords_of(p, n, coords);
-    for (int k = 0; k < n->n_red; k++) red[k] = on_cuts(p, n->red[k].expr);
+    plan_coords(p, n, coords);
+    for (int k = 0; k < n->n_red; k++) red[k] = plan_on_cuts(p, n->red[k].expr);
     access_reduced(&s->e.x, n->v->op, 0, coords, red, at);
-    ir_op *stage = sched_stage(s, p->grid, &sv);
+    ir_op *stage = sched_stage(s, p->block, &sv);
     ir_value *x = emit_element(&s->e, ir_operand(n->v->op, 0), at);
     if (!x) return false;
     ir_combine combine = (ir_combine)ir_get_int(n->v->op, IR_ATTR_combine, IR_SUM);
     bool arg = combine == IR_ARGMAX || combine == IR_ARGMIN;
     if (!arg) x = ir_cast(&s->e.b, x, accumulator(n->v->op));
     if (sv.n == sv.n_par) { /* over no axes: the only term is the result */
-        if (!finish_element(p, n, q, coords, arg ? ir_splat_int(&s->e.b, ir_scalar(FRIT_i64), 0) : x)) return false;
+        if (!plan_finish(p, n, q, coords, arg ? ir_splat_int(&s->e.b, ir_scalar(FRIT_i64), 0) : x)) return false;
     } else {
         finish_terms(s, stage, x, combine);
         if (!epilogue(p, stage, n, q, coords, arg ? ir_scalar(FRIT_i64) : x->type)) return false;
@@ -424,7 +423,7 @@ static void choose_roles(plan *p, contraction *k) {
     }
     const nest *w = k->q ? k->q : k->n;
     sym_t out[IR_MAX_RANK], coef, rest;
-    coords_of(p, w, out);
+    plan_coords(p, w, out);
     bool left_unit = best[0] >= 0 && w->rank && sym_linear(p->s->m->syms, out[w->rank - 1], k->sv.var[best[0]], &coef, &rest) &&
                      sym_is(coef, 1);
     bool swap = left_unit || best[1] < 0;
@@ -464,7 +463,7 @@ static ir_value *pack_panels(plan *p, contraction *k) {
     dims[rank++] = panel;
     ir_value *v = ir_operand(k->n->v->op, k->rhs);
     ir_value *buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)v->type.dtype), rank, dims);
-    ir_op *stage = sched_stage(s, p->grid, &sv);
+    ir_op *stage = sched_stage(s, p->block, &sv);
     ir_value *x = emit_element(&s->e, v, k->at[k->rhs]);
     if (!x) return NULL;
     emit_write(&s->e, buffer, x, rank, index);
@@ -544,15 +543,15 @@ static sym_t reuse_variable(const contraction *k) {
 
 static bool contract_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
-    contraction k = {.n = n, .q = q, .sv = loops_of(p, n, q)};
-    coords_of(p, n, k.coords);
-    for (int i = 0; i < n->n_red; i++) k.red[i] = on_cuts(p, n->red[i].expr);
+    contraction k = {.n = n, .q = q, .sv = plan_loops(p, n, q)};
+    plan_coords(p, n, k.coords);
+    for (int i = 0; i < n->n_red; i++) k.red[i] = plan_on_cuts(p, n->red[i].expr);
     contraction_coords(p, &k);
     choose_roles(p, &k);
     contraction before = k;
     ir_value *panels = NULL;
     if (wants_panels(p, &k) && !(panels = pack_panels(p, &k))) return false;
-    ir_op *stage = sched_stage(s, p->grid, &k.sv);
+    ir_op *stage = sched_stage(s, p->block, &k.sv);
     frit_dtype acc = emit_compute_dtype((frit_dtype)ir_operand(n->v->op, 0)->type.dtype);
     frit_dtype out = emit_compute_dtype((frit_dtype)n->v->type.dtype);
     if (frit_dtype_bits(out) > frit_dtype_bits(acc)) acc = out;
@@ -565,7 +564,7 @@ static bool contract_stage(plan *p, const nest *n, const nest *q) {
     }
     ir_value *term = ir_binary(&s->e.b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
     bool ok;
-    if (k.sv.n == k.sv.n_par) ok = finish_element(p, n, q, k.coords, term);
+    if (k.sv.n == k.sv.n_par) ok = plan_finish(p, n, q, k.coords, term);
     else {
         finish_terms(s, stage, term, acc == FRIT_bool ? IR_ANY : IR_SUM);
         ok = epilogue(p, stage, n, q, k.coords, ir_scalar(acc));
@@ -585,7 +584,7 @@ static void open_grid(plan *p) {
             vars[n] = p->cuts[g].task;
             extents[n++] = p->cuts[g].task_extent;
         }
-    p->grid = sched_grid(p->s, n, vars, extents);
+    p->grid = p->block = sched_grid(p->s, n, vars, extents);
 }
 
 /* n may be evaluated outside of its domain, because its readers ask there and drop what they get. */
@@ -596,6 +595,69 @@ static bool leaves_domain(plan *p, const nest *n) {
     return false;
 }
 
+void plan_look_at(plan *p, const nest *n, const nest *q) {
+    p->s->span = n->v->op->span;
+    p->s->e.unsafe = leaves_domain(p, n) || leaves_domain(p, q);
+}
+
+/* The stages of nest i. A state's epilogue runs behind the loop. */
+static bool nest_stages(plan *p, int i) {
+    const nest *n = &p->r->nests.data[i], *q = n->into >= 0 ? &p->r->nests.data[n->into] : NULL;
+    if (n->merged >= 0) return true;
+    if (plan_is_state(p, n)) q = NULL;
+    plan_look_at(p, n, q);
+    switch (n->kind) {
+    case NEST_MAP: return map_stage(p, n);
+    case NEST_REDUCE: return reduce_stage(p, n, q);
+    case NEST_CONTRACT: return contract_stage(p, n, q);
+    }
+    return false;
+}
+
+/* ---- Streams ----------------------------------------------------------------------------------------------------- */
+static void choose_chunks(plan *p) {
+    sym_ctx *c = p->s->m->syms;
+    chunking *k = &p->chunks;
+    const stream *of = stream_find(p->r, SCHEDULE_CHUNK);
+    if (!of) return;
+    k->of = of;
+    k->size = SCHEDULE_CHUNK;
+    sym_t size = sym_const(c, k->size);
+    k->chunks = sym_ceildiv(c, of->extent, size);
+    k->chunk = sym_index(c, "c", k->chunks);
+    sym_t base = sym_muli(c, k->chunk, k->size);
+    k->inner_extent = sym_prove_multiple(c, of->extent, k->size) ? size : sym_min(c, size, sym_sub(c, of->extent, base));
+    for (int i = 0; i < of->n_vars; i++) {
+        k->inner[i] = sym_index(c, sym_var_name(of->vars[i]), k->inner_extent);
+        k->expr[i] = sym_add(c, base, k->inner[i]);
+    }
+}
+
+static ir_block *open_chunks(plan *p) {
+    ir_builder b = ir_builder_at_end(p->s->m, p->grid);
+    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
+    ir_set_syms(p->s->m, loop, IR_ATTR_vars, 1, &p->chunks.chunk);
+    ir_set_syms(p->s->m, loop, IR_ATTR_extent, 1, &p->chunks.chunks);
+    return loop->blocks[0];
+}
+
+static bool stages_of(plan *p, stream_role a, stream_role b) {
+    for (int i = 0; i < p->r->nests.len; i++) {
+        stream_role role = p->chunks.of ? p->chunks.of->nests[i].role : a;
+        if ((role == a || role == b) && !nest_stages(p, i)) return false;
+    }
+    return true;
+}
+
+static bool all_stages(plan *p) {
+    if (!p->chunks.of) return stages_of(p, STREAM_BEFORE, STREAM_BEFORE);
+    if (!stages_of(p, STREAM_BEFORE, STREAM_BEFORE) || !plan_begin_states(p)) return false;
+    p->block = open_chunks(p);
+    if (!stages_of(p, STREAM_BODY, STREAM_STATE)) return false;
+    p->block = p->grid;
+    return plan_end_states(p) && stages_of(p, STREAM_AFTER, STREAM_AFTER);
+}
+
 bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
     ir_value **values = arena_array(s->scratch, ir_value *, n_outputs);
@@ -603,20 +665,10 @@ bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     p.r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, n_outputs, values, &s->why);
     if (!p.r) return false;
     choose_cuts(&p);
+    choose_chunks(&p);
     open_grid(&p);
     int n_places = s->e.places.len;
-    bool ok = true;
-    for (int i = 0; i < p.r->nests.len && ok; i++) {
-        const nest *n = &p.r->nests.data[i], *q = n->into >= 0 ? &p.r->nests.data[n->into] : NULL;
-        if (n->merged >= 0) continue;
-        s->span = n->v->op->span;
-        s->e.unsafe = leaves_domain(&p, n) || leaves_domain(&p, q);
-        switch (n->kind) {
-        case NEST_MAP: ok = map_stage(&p, n); break;
-        case NEST_REDUCE: ok = reduce_stage(&p, n, q); break;
-        case NEST_CONTRACT: ok = contract_stage(&p, n, q); break;
-        }
-    }
+    bool ok = all_stages(&p);
     s->e.unsafe = 0;
     s->e.places.len = n_places;
     region_release(p.r);

@@ -1,0 +1,67 @@
+/* A region on its way to stages: how its axes are cut into tasks (and chunks), and what the files of the nest schedule
+ * share. */
+#ifndef FRIT_PASSES_SCHEDULE_PLAN_H
+#define FRIT_PASSES_SCHEDULE_PLAN_H
+#include "schedule_internal.h"
+#include "stream.h"
+
+/* How one grid variable is cut: g = task * tile + inner. */
+typedef struct cut {
+    sym_t tile;             /* NULL: one value a task; the extent itself: all of it in one task */
+    sym_t task, inner;      /* variables, NULL where there is none */
+    sym_t task_extent, inner_extent, inner_max;
+    sym_t expr;             /* g in terms of task and inner */
+} cut;
+
+/* Memory of a streamed reduction's state, one element per element of its result. */
+typedef struct state_buffers {
+    ir_value *value;  /* the running value */
+    ir_value *used;   /* what later terms of the chunk use for it: see schedule_stream.c */
+    ir_value *before; /* of an early state: `used` as of the chunk before */
+} state_buffers;
+
+/* An axis that a loop within the task runs over in chunks: each of the stream's variables is chunk * size + inner. */
+typedef struct chunking {
+    const stream *of; /* NULL: none */
+    int64_t size;
+    sym_t chunk, chunks;              /* the loop's variable and its extent */
+    sym_t inner[STREAM_MAX_VARS], expr[STREAM_MAX_VARS]; /* of each variable of the stream */
+    sym_t inner_extent;
+    state_buffers *states; /* by index of the nest */
+} chunking;
+
+typedef struct plan {
+    sched *s;
+    region *r;
+    cut cuts[24];
+    chunking chunks;
+    ir_block *grid;  /* the task */
+    ir_block *block; /* where stages go: the task, or a loop in it */
+    const sched_out *outputs;
+    int n_outputs;
+} plan;
+
+/* e with grid variables and streamed ones replaced by what they are within a task. */
+sym_t plan_on_cuts(plan *p, sym_t e);
+void plan_coords(plan *p, const nest *n, sym_t *out);
+/* The loops of n (and of q, which its epilogue computes). */
+stage_vars plan_loops(plan *p, const nest *n, const nest *q);
+/* The task-private buffer of n; made known as the place where n's elements are. */
+ir_value *plan_buffer(plan *p, const nest *n);
+/* Whether some nest other than its own epilogue reads n from memory. */
+bool plan_needs_buffer(const nest *n);
+/* The element of n at coords is `combined`: stores it and what q computes from it where readers look for them. */
+bool plan_finish(plan *p, const nest *n, const nest *q, const sym_t *coords, ir_value *combined);
+
+/* Where diagnostics point, and whether coordinates may leave their tensors, for stages of n (and q). */
+void plan_look_at(plan *p, const nest *n, const nest *q);
+
+/* schedule_stream.c: n is a state of the stream. */
+bool plan_is_state(const plan *p, const nest *n);
+/* Memory for the state of every streamed reduction, and stages that give it its first value. */
+bool plan_begin_states(plan *p);
+/* Block 1 of a streamed reduction's stage: x is what the chunk at hand adds to n. */
+bool plan_step_state(plan *p, const nest *n, const sym_t *coords, ir_value *x);
+/* Stages behind the loop: states become values. */
+bool plan_end_states(plan *p);
+#endif
