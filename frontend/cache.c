@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, MAX_NAME = 64, MAX_FILES = 4096, STALE_SECONDS = 3600 };
-static const char magic[8] = "fritche1";
+static const char magic[8] = "fritche2";
 static const char ending[] = ".fpkc";
 
 /* The file: this header, then `blob` bytes (key, files, notes), zeros up to a page, the package. */
@@ -222,8 +222,40 @@ static bool write_all(int f, const void *bytes, size_t n) {
     return true;
 }
 
+typedef struct {
+    int f;
+    uint64_t left; /* bytes that are still wanted */
+} content;
+
+static bool put_content(void *to, const void *bytes, size_t n) {
+    content *c = to;
+    if (n > c->left || !write_all(c->f, bytes, n))
+        return false;
+    c->left -= n;
+    return true;
+}
+
+/* Writes the package and gives its hash: what was streamed is read again from the file. */
+static bool write_package(int f, uint64_t at, const cache_record *r, uint64_t *hash) {
+    content c = {f, r->n_package};
+    if (r->package) {
+        *hash = fpk_hash(r->package, r->n_package);
+        return write_all(f, r->package, r->n_package);
+    }
+    if (!r->fill(r->fill_ctx, put_content, &c) || c.left)
+        return false;
+    void *map = mmap(NULL, r->n_package, PROT_READ, MAP_SHARED, f, (off_t)at);
+    if (map == MAP_FAILED)
+        return false;
+    *hash = fpk_hash(map, r->n_package);
+    munmap(map, r->n_package);
+    return true;
+}
+
+/* The header comes last: until it is there the file is none, under whichever name. */
 static bool write_entry(int f, arena *a, const cache_key *k, const cache_record *r) {
     static const char zeros[PAGE];
+    entry_header h = {0};
     cache_key blob = {0};
     append(a, &blob, k->data, (size_t)k->len);
     for (int i = 0; i < r->n_files; i++) {
@@ -231,14 +263,18 @@ static bool write_entry(int f, arena *a, const cache_key *k, const cache_record 
         cache_key_bytes(a, &blob, r->files[i].bytes, r->files[i].n);
     }
     append(a, &blob, r->notes, r->n_notes);
-    entry_header h = {.blob = (uint64_t)blob.len, .package = r->n_package, .key = (uint64_t)k->len, .notes = r->n_notes,
-                      .n_files = (uint64_t)r->n_files, .blob_hash = fpk_hash(blob.data, (size_t)blob.len),
-                      .package_hash = fpk_hash(r->package, r->n_package)};
+    uint64_t front = sizeof h + (uint64_t)blob.len, start = page_up(front);
+    bool ok = write_all(f, &h, sizeof h) && write_all(f, blob.data, (size_t)blob.len) &&
+              write_all(f, zeros, (size_t)(start - front)) && write_package(f, start, r, &h.package_hash);
+    h.blob = (uint64_t)blob.len;
+    h.package = r->n_package;
+    h.key = (uint64_t)k->len;
+    h.notes = r->n_notes;
+    h.n_files = (uint64_t)r->n_files;
+    h.blob_hash = fpk_hash(blob.data, (size_t)blob.len);
     memcpy(h.magic, magic, sizeof magic);
     h.header_hash = fpk_hash(&h, offsetof(entry_header, header_hash));
-    uint64_t front = sizeof h + h.blob;
-    return write_all(f, &h, sizeof h) && write_all(f, blob.data, (size_t)blob.len) &&
-           write_all(f, zeros, (size_t)(page_up(front) - front)) && write_all(f, r->package, r->n_package);
+    return ok && pwrite(f, &h, sizeof h, 0) == sizeof h;
 }
 
 static int oldest_first(const void *x, const void *y) {

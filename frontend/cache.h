@@ -1,6 +1,6 @@
-/* The cache of compiled packages: a folder of entries NAME-HASH.fpkc, shared by processes.
+/* The cache of compiled packages and packed weights: a folder of entries NAME-HASH.fpkc, shared by processes.
  *
- * An entry is found by its key: every byte that the package depends on, but for the imported files, whose names and
+ * An entry holds one content (below: the package, though what it is belongs to the caller). It is found by its key: every byte that the package depends on, but for the imported files, whose names and
  * contents the entry holds itself and which are read again and compared. The hash only names the file; keys are
  * compared whole. Entries are written to a temporary file and renamed, so that readers see all of one or none; a damaged
  * entry (wrong size, magic or checksum) is a miss and is replaced. The least recently used go when the folder grows
@@ -54,6 +54,9 @@ typedef struct cache_record {
     size_t n_notes;
     const void *package;
     size_t n_package;
+    /* With package NULL: gives its n_package bytes to `put`, in order; false when it cannot or when put fails. */
+    bool (*fill)(void *u, bool (*put)(void *to, const void *bytes, size_t n), void *to);
+    void *fill_ctx;
 } cache_record;
 
 /* A found entry: package (aligned to 4096) and notes lie in a private mapping until cache_close. */

@@ -1,4 +1,5 @@
 /* The C API: from a module to a package, from the cache or by compiling, here or in the background. */
+#include "cache_weights.h"
 #include "compiler.h"
 #include "frit_compiler_internal.h"
 #include <errno.h>
@@ -181,6 +182,21 @@ frit_status frit_compile(frit_module *m, const frit_compile_options *options, fr
         *out = p;
     else
         frit_compiled_release(p);
+    return s;
+}
+
+/* ---- Weights ----------------------------------------------------------------------------------------------------- */
+frit_status frit_compiler_load_weights(frit_compiler *c, frit_weights *w, const char *key, frit_error *err) {
+    if (!c || !w || !key)
+        return api_fail(err, FRIT_USAGE, "frit_compiler_load_weights: a compiler, weights and a key are wanted");
+    arena *a = arena_new();
+    cache_key k = {0};
+    cache_key_text(a, &k, key);
+    bool found = cache_find_weights(&c->cache, w, &k);
+    frit_status s = found ? FRIT_OK : frit_weights_load(w, err);
+    if (s == FRIT_OK && !found)
+        cache_store_weights(&c->cache, w, &k);
+    arena_free(a);
     return s;
 }
 

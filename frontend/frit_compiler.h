@@ -138,6 +138,14 @@ FRIT_API frit_status frit_compiled_write(const frit_compiled *p, const char *pat
 /* Opens it as a package that keeps p alive. */
 FRIT_API frit_status frit_compiled_open(frit_compiled *p, frit_package **out, frit_error *err);
 
+/* ---- Weights ----------------------------------------------------------------------------------------------------- */
+/* Loads w (bound, not loaded) as frit_weights_load does, but takes the packed params from the cache when they are there,
+ * and stores them when they are not: a process maps what another one packed. `key` names the values of the params (a
+ * path with its size and time, a hash, a revision): two sets of params that differ must have different keys. Of w's
+ * package, target and shapes the cache takes care itself. Statuses as frit_weights_load's; a cache that cannot be used
+ * is none. */
+FRIT_API frit_status frit_compiler_load_weights(frit_compiler *c, frit_weights *w, const char *key, frit_error *err);
+
 #ifdef __cplusplus
 }
 #endif

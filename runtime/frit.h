@@ -157,6 +157,7 @@ typedef struct frit_package_info {
     const frit_tensor_info *inputs, *outputs, *params, *states;
     const frit_dim_info *dims;
     const char *const *targets; /* canonical target strings, in order of preference */
+    uint64_t digest;            /* of all contents, from the checksums: tells packages apart, proves nothing */
 } frit_package_info;
 /* Lives as long as the package. */
 FRIT_API const frit_package_info *frit_package_get_info(const frit_package *p);
@@ -185,6 +186,21 @@ FRIT_API frit_status frit_weights_bind(frit_weights *w, const char *name, const 
 FRIT_API frit_status frit_weights_set_dim(frit_weights *w, const char *name, int64_t value, frit_error *err);
 /* Checks that every param has a value and runs the load program. frit_session_create calls it when it has not been. */
 FRIT_API frit_status frit_weights_load(frit_weights *w, frit_error *err);
+/* Bytes that frit_weights_save gives: 0 before load, and for packages whose params are used as they are. */
+FRIT_API size_t frit_weights_saved_size(const frit_weights *w);
+/* Gives what the load program made of the params to `write`, piece by piece and in order, for another process to take
+ * with frit_weights_restore. FRIT_USAGE before load; FRIT_IO when write returns false. */
+FRIT_API frit_status frit_weights_save(frit_weights *w, bool (*write)(void *ctx, const void *bytes, size_t n), void *ctx,
+                                       frit_error *err);
+/* In place of load: checks that every param has a value and takes the bytes that frit_weights_save gave, without running
+ * the load program. Aligned to 64 bytes they are used in place on a device with host memory and must stay unchanged
+ * until the weights are gone; done(ctx) (may be NULL) is called when they are needed no more. FRIT_BAD_PACKAGE: they are
+ * of another package, target or shapes of params; done is not called, and load still works. That the params had the same
+ * values is the caller's to know. */
+FRIT_API frit_status frit_weights_restore(frit_weights *w, const void *bytes, size_t size, void (*done)(void *ctx),
+                                          void *ctx, frit_error *err);
+/* The package they are of; not retained. */
+FRIT_API frit_package *frit_weights_package(const frit_weights *w);
 /* The target that was chosen. */
 FRIT_API const char *frit_weights_target(const frit_weights *w);
 

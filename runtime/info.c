@@ -46,7 +46,8 @@ frit_status rt_make_info(frit_package *p, frit_error *err) {
                                     .params = t + f->n_inputs + f->n_outputs,
                                     .states = t + f->n_inputs + f->n_outputs + f->n_params,
                                     .dims = p->dim_info,
-                                    .targets = p->text};
+                                    .targets = p->text,
+                                    .digest = ((const fpk_header *)p->base)->checksum};
     return FRIT_OK;
 }
 

@@ -223,7 +223,14 @@ struct frit_weights {
     DLTensor *views; /* their shapes, for binding */
     char **packed; /* address per buffer of the variant, NULL for others */
     int64_t *packed_size;
+    bool packed_lent;                /* packed lies in the bytes that restore was given */
+    void (*packed_done)(void *ctx);
+    void *packed_ctx;
 };
 /* Addresses and sizes of params and packed buffers. */
 void rt_weights_addresses(const frit_weights *w, rt_frame *f);
+/* Packed buffers of these sizes (per buffer of the variant) from the bytes of frit_weights_save; *lent: used in place.
+ * (packed.c) */
+frit_status rt_packed_take(frit_weights *w, const int64_t *size, const void *bytes, uint64_t n, bool *lent,
+                           frit_error *err);
 #endif

@@ -43,14 +43,16 @@ static void drop_param(frit_weights *w, rt_param *q) {
 
 static void drop_packed(frit_weights *w) {
     for (uint32_t b = 0; w->packed && b < w->variant->n_buffers; b++) {
-        if (w->packed[b]) w->dev->driver->free(w->dev, &w->dev->mem, w->packed[b], w->packed_size[b]);
+        if (w->packed[b] && !w->packed_lent) w->dev->driver->free(w->dev, &w->dev->mem, w->packed[b], w->packed_size[b]);
         w->packed[b] = NULL;
     }
+    w->packed_lent = false;
 }
 
 static void destroy(frit_weights *w) {
     const frit_allocator *mem = &w->dev->mem;
     drop_packed(w);
+    if (w->packed_done) w->packed_done(w->packed_ctx);
     for (uint32_t i = 0; w->params && i < w->pkg->info->n_params; i++) drop_param(w, &w->params[i]);
     rt_free(mem, w->params, w->pkg->info->n_params, sizeof *w->params);
     rt_free(mem, w->views, w->pkg->info->n_params, sizeof *w->views);
@@ -107,6 +109,7 @@ frit_weights *frit_weights_retain(frit_weights *w) {
 void frit_weights_release(frit_weights *w) {
     if (w && atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) == 1) destroy(w);
 }
+frit_package *frit_weights_package(const frit_weights *w) { return w ? w->pkg : NULL; }
 const char *frit_weights_target(const frit_weights *w) { return w ? rt_string(w->pkg, w->variant->target) : ""; }
 
 /* ---- Binding ----------------------------------------------------------------------------------------------------- */
@@ -293,22 +296,49 @@ static frit_status run_load(frit_weights *w, rt_frame *f, frit_error *err) {
     return s == FRIT_OK ? w->dev->driver->wait(w->dev, err) : s;
 }
 
-static frit_status load(frit_weights *w, rt_frame *f, frit_error *err) {
+typedef struct saved {
+    const void *bytes;
+    size_t size;
+} saved;
+
+static frit_status restore(frit_weights *w, rt_frame *f, const saved *from, frit_error *err) {
+    TRY(check_sizes(w, f, err));
+    TRY(rt_frame_sizes(f, FPK_BUF_PACKED, err));
+    return rt_packed_take(w, f->size, from->bytes, from->size, &w->packed_lent, err);
+}
+
+/* `from`: packed params instead of the load program, or NULL. */
+static frit_status load(frit_weights *w, rt_frame *f, const saved *from, frit_error *err) {
     TRY(bind_params(w, f, err));
-    TRY(run_load(w, f, err));
+    TRY(from ? restore(w, f, from, err) : run_load(w, f, err));
     memcpy(w->syms, f->syms, w->pkg->n_symbols * sizeof *w->syms);
     memcpy(w->known, f->known, w->pkg->n_symbols);
     return FRIT_OK;
 }
 
-frit_status frit_weights_load(frit_weights *w, frit_error *err) {
-    if (!w) return rt_fail(err, FRIT_USAGE, "frit_weights_load: weights must not be NULL");
-    if (w->loaded) return FRIT_OK;
+static frit_status load_once(frit_weights *w, const saved *from, frit_error *err) {
     rt_frame f;
     TRY(rt_frame_init(&f, w->pkg, w->variant, w->dev, w->module, &w->dev->mem, w->dev->workers, err));
-    frit_status s = load(w, &f, err);
+    frit_status s = load(w, &f, from, err);
     rt_frame_free(&f);
     if (s != FRIT_OK) return drop_packed(w), s;
     w->loaded = true;
+    return FRIT_OK;
+}
+
+frit_status frit_weights_load(frit_weights *w, frit_error *err) {
+    if (!w) return rt_fail(err, FRIT_USAGE, "frit_weights_load: weights must not be NULL");
+    return w->loaded ? FRIT_OK : load_once(w, NULL, err);
+}
+
+frit_status frit_weights_restore(frit_weights *w, const void *bytes, size_t size, void (*done)(void *ctx), void *ctx,
+                                 frit_error *err) {
+    if (!w || !bytes) return rt_fail(err, FRIT_USAGE, "frit_weights_restore: weights and bytes must not be NULL");
+    if (w->loaded) return rt_fail(err, FRIT_USAGE, "frit_weights_restore: the weights are loaded already");
+    TRY(load_once(w, &(saved){bytes, size}, err));
+    if (w->packed_lent)
+        w->packed_done = done, w->packed_ctx = ctx;
+    else if (done)
+        done(ctx);
     return FRIT_OK;
 }

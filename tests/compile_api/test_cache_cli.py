@@ -12,6 +12,11 @@ import unittest
 FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
 PART = "fn scaled(x: f32[N]) -> f32[N] { return x * 2.0 }\n"
 MAIN = "import part\nconst K = 1\nmodel m(x: f32[4]) -> f32[4] { return part.scaled(x) + K }\n"
+MATMUL = """model matmul(x: f32[B, 64]) -> f32[B, 48] {
+    param w: f32[64, 48]
+    return x @ w
+}
+"""
 LOOKUP = """model lookup(ids: i64[N]) -> (y: f32[N, 3]) {
     param table: f32[7, 3]
     return table[ids]
@@ -114,6 +119,56 @@ class Cache(unittest.TestCase):
         os.utime(self.folder / "w.safetensors", (1, 1))  # other weights, as far as one can see
         self.frit(*words)
         self.assertEqual(len(self.inodes()), 2)
+
+    # ---- packed weights ----
+    def write_matmul(self, scale):
+        (self.folder / "matmul.frit").write_text(MATMUL)
+        (self.folder / "mm.safetensors").write_bytes(
+            safetensors({"w": ([64, 48], [scale * (i % 7) for i in range(64 * 48)])}))
+
+    def run_matmul(self, *more, **env):
+        return self.frit("run", *(more or ["matmul.frit"]), "-w", "mm.safetensors", "-D", "B=2", **env)[0]
+
+    def packed_entries(self):
+        return {name: inode for name, inode in self.inodes().items() if name.startswith("matmul_packed-")}
+
+    def test_packed_weights(self):
+        self.write_matmul(1)
+        first = self.run_matmul()
+        entries = self.packed_entries()
+        self.assertEqual(len(entries), 1)
+        self.assertEqual(self.run_matmul(), first)
+        self.assertEqual(self.run_matmul("matmul.frit", "--threads", "1"), first)
+        self.frit("compile", "matmul.frit", "-w", "mm.safetensors", "--weights", "none", "-o", "matmul.fpk")
+        self.assertEqual(self.run_matmul("matmul.fpk"), first)  # B is open here: another package, so another entry
+        entries = self.packed_entries()
+        self.assertEqual(len(entries), 2)
+        self.assertEqual(self.run_matmul("matmul.fpk"), first)
+        self.assertEqual(self.packed_entries(), entries)
+        self.write_matmul(2)  # same names, shapes and size
+        self.assertNotEqual(self.run_matmul(), first)
+        self.assertEqual(len(self.packed_entries()), 3)
+        self.assertEqual(self.run_matmul(), self.run_matmul(FRIT_CACHE="off"))
+        self.frit("run", "matmul.frit")  # made-up weights have no key
+        self.assertEqual(len(self.packed_entries()), 3)
+
+    def test_damaged_packed_weights_are_a_miss(self):
+        self.write_matmul(1)
+        first = self.run_matmul()
+        [path] = self.cache.glob("matmul_packed-*.fpkc")
+        good = path.read_bytes()
+        for at in (0, 3, 40, 100, 4096, 4100, 4200, len(good) // 2, len(good) - 1):
+            path.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
+            self.assertEqual(self.run_matmul(), first)
+            self.assertEqual(path.read_bytes(), good)  # mended
+
+    def test_a_hit_does_not_load_the_code_generator(self):
+        self.write_matmul(1)
+        miss = self.frit("run", "matmul.frit", "-w", "mm.safetensors", "-D", "B=2", LD_DEBUG="files")[1]
+        hit = self.frit("run", "matmul.frit", "-w", "mm.safetensors", "-D", "B=2", LD_DEBUG="files")[1]
+        self.assertNotIn("LLVM", hit)
+        if "LLVM" not in miss:
+            self.skipTest("LLVM is linked statically")
 
     def test_errors_and_warnings_are_not_kept(self):
         (self.folder / "bad.frit").write_text("model m(x: f32[4]) -> f32[4] { return y }\n")

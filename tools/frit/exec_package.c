@@ -1,5 +1,6 @@
 /* Running a compiled package by libfrit_rt. */
 #include "exec.h"
+#include "packed.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,9 @@ typedef struct {
     frit_package *package;
     frit_device *device;
     frit_weights *weights;
+    const model *model;
+    packed packed;
+    bool ran;
     frit_session *session;
     frit_dim dims[MAX_DIMS];
     int n_dims;
@@ -53,7 +57,7 @@ static int open_session(package_exec *x, cli *c) {
         return EXIT_USAGE;
     frit_session_options options = {.struct_size = sizeof options, .threads = (int)threads, .dims = x->dims,
                                     .n_dims = x->n_dims, .seed = x->seed};
-    if (frit_weights_load(x->weights, &err) != FRIT_OK ||
+    if (packed_load(&x->packed, c, x->model, x->weights, x->n_dims, x->dims, &err) != FRIT_OK ||
         frit_session_create(x->weights, &options, &x->session, &err) != FRIT_OK)
         return cli_runtime_failure(c, &err);
     return EXIT_DONE;
@@ -132,6 +136,7 @@ static int run(exec *base, cli *c, const io_array *inputs, io_array *outputs) {
     if (frit_session_run(x->session, x->in, info->n_inputs, x->out, info->n_outputs, &err) != FRIT_OK ||
         frit_session_wait(x->session, &err) != FRIT_OK)
         return cli_runtime_failure(c, &err);
+    x->ran = true;
     for (int i = 0; i < info->n_outputs; i++)
         take_extents(&outputs[i], &x->out[i]);
     return EXIT_DONE;
@@ -159,6 +164,8 @@ static int set_state(exec *base, cli *c, int state, const io_array *a) {
 static void close_exec(exec *base) {
     package_exec *x = (package_exec *)base;
     frit_session_release(x->session);
+    if (x->ran)
+        packed_store(&x->packed, x->weights);
     frit_weights_release(x->weights);
     frit_device_release(x->device);
     frit_package_release(x->package);
@@ -192,6 +199,7 @@ exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, 
     if (!x)
         return NULL;
     x->seed = seed;
+    x->model = m;
     x->base = (exec){.set_dim = set_dim, .bind = bind, .run = run, .get_state = get_state, .set_state = set_state,
                      .close = close_exec};
     if (!open_all(x, c, m, bytes, size, &err)) {

@@ -9,7 +9,7 @@
 typedef struct {
     char *path;
     safetensors data;
-    uint64_t stamp; /* size and time of change */
+    uint64_t stamp; /* which file it is, its size and when it changed */
 } source;
 
 typedef struct {
@@ -70,12 +70,23 @@ static bool add_entries(weights *w, int s, const char *prefix, io_error *e) {
     return true;
 }
 
+static uint64_t mix(uint64_t h, uint64_t v) {
+    h = (h ^ v) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+/* Archives and images give all their files one time of modification: the inode and its own time tell these apart. */
 static uint64_t file_stamp(const char *path) {
     struct stat s;
     if (stat(path, &s))
         return 0;
-    return (uint64_t)s.st_size * 0x9e3779b97f4a7c15u ^ (uint64_t)s.st_mtim.tv_sec * 1000000007u ^
-           (uint64_t)s.st_mtim.tv_nsec;
+    const uint64_t facts[] = {(uint64_t)s.st_size,         (uint64_t)s.st_mtim.tv_sec, (uint64_t)s.st_mtim.tv_nsec,
+                              (uint64_t)s.st_ctim.tv_sec, (uint64_t)s.st_ctim.tv_nsec, (uint64_t)s.st_dev,
+                              (uint64_t)s.st_ino};
+    uint64_t h = 0;
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        h = mix(h, facts[i]);
+    return h;
 }
 
 static bool add_file(weights *w, const char *prefix, const char *path, io_error *e) {
@@ -266,11 +277,6 @@ int weights_nearest(const weights *w, const char *key, int max, const char **key
         keys[at] = w->entries[i].key;
     }
     return n;
-}
-
-static uint64_t mix(uint64_t h, uint64_t v) {
-    h = (h ^ v) * 0xff51afd7ed558ccdu;
-    return h ^ h >> 32;
 }
 
 uint64_t weights_digest(const weights *w) {
