@@ -36,6 +36,7 @@ interp *interp_new(ir_module *m, const interp_options *options) {
     it->max_bytes = INT64_C(8) << 30;
     if (!options) return it;
     it->wide = options->wide;
+    it->stored = options->wide && options->stored;
     it->seed = options->seed;
     it->max_ops = options->max_ops;
     if (options->max_bytes > 0) it->max_bytes = options->max_bytes;

@@ -75,6 +75,7 @@ static bool eval_elementwise(interp *it, const node *x, int n, const column *at,
             return interp_fail(it, INTERP_BAD_IR, "%s is not defined on %s", ir_op_table[x->op].name,
                                frit_dtype_name(from));
         if (e) e[i] = interp_err(x->op, from, to, a, ea, &v[i]);
+        if (e && x->op != IR_cast && x->op != IR_select && !bits) e[i] = interp_stored_err(it, to, v[i].f, e[i]);
     }
     return true;
 }

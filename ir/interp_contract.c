@@ -61,8 +61,9 @@ static storage *fetch(interp *it, node *x, const int *order, frit_dtype t) {
 }
 
 typedef struct {
+    const interp *it;
     int64_t batch, m, n, k;
-    frit_dtype out;
+    frit_dtype out, stored; /* in a wide run floats are stored wider than the result's dtype */
     const storage *x, *y;
     storage *z;
     const double *xe, *ye; /* errs of x and y; NULL when all are 0 */
@@ -127,9 +128,10 @@ static void multiply_int(const product *p, int64_t x0, int64_t y0, int64_t z0, i
 
 static void set_err(const product *p, frit_dtype t, int64_t at, double value, double magnitude, double carried) {
     double e = carried + (double)p->k * interp_unit(t) * magnitude;
+    if (magnitude > 0) e += (double)p->k * interp_half_least(t == FRIT_f64 ? FRIT_f64 : FRIT_f32); /* products underflow */
     if (!isfinite(value)) e = carried != 0 ? INFINITY : 0;
     else if (isnan(e) || (t != FRIT_f64 && magnitude > 0x1.fffffep127)) e = INFINITY;
-    p->z->err[at] = e;
+    p->z->err[at] = interp_stored_err(p->it, p->stored, value, e);
 }
 
 /* magnitude: sum of |x y|. carried: sum of |x| err(y) + |y| err(x) + err(x) err(y). */
@@ -221,9 +223,9 @@ bool op_contract(interp *it, const ir_op *op, node **in, node **out) {
     storage *xs = fetch(it, x, l.axes, held), *ys = xs ? fetch(it, y, order, held) : NULL;
     bool ok = false;
     if (ys) {
-        product p = {extent(x, l.axes, l.n_batch), extent(x, l.axes + l.n_batch, l.n_free),
+        product p = {it, extent(x, l.axes, l.n_batch), extent(x, l.axes + l.n_batch, l.n_free),
                      extent(y, r.axes + r.n_batch, r.n_free), extent(y, r.axes + r.n_batch + r.n_free, r.n_contract),
-                     out[0]->store->t, xs, ys, out[0]->store, errs_of(xs), errs_of(ys)};
+                     out[0]->store->t, t, xs, ys, out[0]->store, errs_of(xs), errs_of(ys)};
         ok = interp_work(it, contract_blocks(&p));
         if (ok) multiply(&p, x->dtype);
     }

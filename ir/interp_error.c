@@ -17,7 +17,7 @@ double interp_half_ulp(frit_dtype t) {
 }
 
 /* Half the smallest positive number of t: what is lost where numbers are no longer relative. */
-static double half_least(frit_dtype t) {
+double interp_half_least(frit_dtype t) {
     switch (t) {
     case FRIT_f64: return 0x1p-1074;
     case FRIT_f32: return 0x1p-150;
@@ -135,13 +135,21 @@ static double cast_err(frit_dtype in, frit_dtype out, const scalar *a, const dou
     }
     double before = y->f, rounded = scalar_round(out, before);
     bool saturates = out == FRIT_f8e4m3 || out == FRIT_f8e5m2;
-    if (isfinite(before) && fabs(rounded - before) > fabs(before) * interp_half_ulp(out) + half_least(out)) {
+    if (isfinite(before) && fabs(rounded - before) > fabs(before) * interp_half_ulp(out) + interp_half_least(out)) {
         y->f = rounded;
         return saturates ? ea[0] : ea[0] > 0 ? INFINITY : 0;
     }
     if (saturates && isinf(before)) y->f = rounded;
     bool exact = ea[0] == 0 && rounded == before;
-    return exact ? 0 : ea[0] + interp_half_ulp(out) * fabs(before) + half_least(out);
+    return exact ? 0 : ea[0] + interp_half_ulp(out) * fabs(before) + interp_half_least(out);
+}
+
+double interp_stored_err(const interp *it, frit_dtype t, double v, double e) {
+    if (!it->stored || !frit_dtype_is_float(t) || frit_dtype_bits(t) > 16 || !isfinite(v)) return e;
+    double most = fabs(v) + 4 * e, half = interp_half_ulp(t), rounded = scalar_round(t, most);
+    if (e == 0 && scalar_round(t, v) == v) return 0;
+    if (!(fabs(rounded - most) <= most * half + interp_half_least(t))) return INFINITY; /* past the largest number */
+    return e + half * (fabs(v) + e) + interp_half_least(t);
 }
 
 static double select_err(bool is_float, const scalar *a, const double *ea) {
@@ -191,7 +199,7 @@ double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, 
     double err = smooth_err(op, a, ea, y->f, interp_unit(in));
     bool overflows = in != FRIT_f64 && isfinite(y->f) && fabs(y->f) > 0x1.fffffep127;
     bool exact_op = scalar_ulps(op) == 0 || op == IR_floor || op == IR_ceil || op == IR_round || op == IR_trunc;
-    if (!exact_op) err += half_least(in == FRIT_f64 ? FRIT_f64 : FRIT_f32);
+    if (!exact_op) err += interp_half_least(in == FRIT_f64 ? FRIT_f64 : FRIT_f32);
     if (!isfinite(y->f)) return corner_err(op, n, a, ea, y->f);
     return overflows || isnan(err) ? INFINITY : err;
 }

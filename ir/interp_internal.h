@@ -62,7 +62,7 @@ typedef struct interp_symbol {
 
 struct interp {
     ir_module *m;
-    bool wide;
+    bool wide, stored;
     uint64_t seed;
     int64_t max_bytes, live_bytes, max_ops, ops;
     interp_status status;
@@ -137,6 +137,10 @@ bool interp_dims(interp *it, ir_type t, int64_t *shape);
 double interp_unit(frit_dtype t);
 /* What rounding to t may lose, relative to the value. */
 double interp_half_ulp(frit_dtype t);
+/* Half the least positive number of t: what rounding to a denormal may lose. */
+double interp_half_least(frit_dtype t);
+/* err of v (err e so far) when it may have been rounded to t; e itself where t is no narrow float. */
+double interp_stored_err(const interp *it, frit_dtype t, double v, double e);
 double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y);
 /* Whether x (err ex) is too near to y (err ey) to say which is larger. */
 bool interp_too_close(double x, double ex, double y, double ey);

@@ -20,12 +20,12 @@ typedef struct {
     bool from_end;           /* of positions: the first step is at the last element */
 } combining;
 
-static void emit(combining *c) {
+static void emit(const interp *it, combining *c) {
     double e;
     scalar v = combine_value(&c->now, c->out->dtype, &e);
     if (c->from_end) v.i = scalar_wrap(c->out->dtype, c->length - 1 - c->now.best);
     scalar_store(c->out->store->t, c->out->store->data, c->written, v);
-    if (c->out->store->err) c->out->store->err[c->written] = e;
+    if (c->out->store->err) c->out->store->err[c->written] = interp_stored_err(it, c->out->dtype, v.f, e);
     c->written++;
 }
 
@@ -34,12 +34,12 @@ static bool combine_block(void *u, interp *it, int64_t begin, int n, const colum
     combining *c = u;
     for (int i = 0; i < n; i++) {
         if (c->done == 0) c->now = c->first;
-        if (c->running && c->exclusive) emit(c);
+        if (c->running && c->exclusive) emit(it, c);
         combine_step(&c->now, v[i], e ? e[i] : 0);
-        if (c->running && !c->exclusive) emit(c);
+        if (c->running && !c->exclusive) emit(it, c);
         if (++c->done < c->length) continue;
         c->done = 0;
-        if (!c->running) emit(c);
+        if (!c->running) emit(it, c);
     }
     return true;
 }
@@ -71,7 +71,7 @@ bool op_reduce(interp *it, const ir_op *op, node **in, node **out) {
     if (!rows) return false;
     combining c = {.first = combine_start(it, combine_of(op), x->dtype), .length = length, .out = y};
     bool ok = node_visit(it, rows, combine_block, &c);
-    for (c.now = c.first; ok && x->n == 0 && c.written < y->n;) emit(&c);
+    for (c.now = c.first; ok && x->n == 0 && c.written < y->n;) emit(it, &c);
     node_release(it, rows);
     return ok;
 }

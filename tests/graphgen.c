@@ -596,6 +596,38 @@ static void add_plain_input(gen *g, ir_func *f) {
     gen_keep(g, ir_block_add_arg(g->m, f->body, ir_tensor(g->m, FRIT_f32, 2, g->dims + 2), "y"));
 }
 
+/* Op `code` on values it is defined on; NULL where it is no elementwise op. */
+static ir_value *one_op(gen *g, ir_opcode code) {
+    static const frit_dtype types[] = {FRIT_f32, FRIT_i32, FRIT_bool};
+    const ir_op_info *info = &ir_op_table[code];
+    ir_value *in[3], *x = gen_any(g);
+    for (int i = 0; i < 20 && !gen_defined(code, x->type); i++) x = gen_any(g);
+    for (int i = 0; i < 3 && !gen_defined(code, x->type); i++)
+        x = ir_block_add_arg(g->m, g->m->funcs->body, ir_tensor(g->m, types[i], 2, g->dims), "in");
+    if (!gen_defined(code, x->type)) return NULL;
+    in[0] = x;
+    for (int i = 1; i < info->n_operands; i++) in[i] = gen_value(g, x->type);
+    if (info->n_operands == 1) return ir_unary(&g->b, code, x);
+    return info->n_operands == 2 ? ir_binary(&g->b, code, in[0], in[1]) : ir_fma(&g->b, in[0], in[1], in[2]);
+}
+
+/* Every seed has one op or maker of its own, whose value is a result, so that many seeds meet all of them. */
+static void add_feature(gen *g) {
+    const int n_makers = (int)(sizeof makers / sizeof *makers);
+    ir_opcode codes[IR_OPCODE_COUNT];
+    int n_codes = 0;
+    for (int c = 1; c < IR_OPCODE_COUNT; c++)
+        if (gen_defined((ir_opcode)c, ir_scalar(FRIT_f32)) || gen_defined((ir_opcode)c, ir_scalar(FRIT_i32))) codes[n_codes++] = (ir_opcode)c;
+    int n = n_codes + n_makers + gen_n_broad_makers, k = (int)(g->o->seed % (uint64_t)n);
+    ir_value *v = NULL;
+    for (int tries = 0; !v && tries < 20; tries++) {
+        if (k < n_codes) v = one_op(g, codes[k]);
+        else v = k < n_codes + n_makers ? makers[k - n_codes].make(g) : gen_broad_makers[k - n_codes - n_makers].make(g);
+        if (v && !gen_fits(g, v->type.rank, v->type.dims)) v = NULL;
+    }
+    if (v) gen_keep(g, v);
+}
+
 static void add_return(gen *g, ir_func *f) {
     ir_value *out[4];
     int n = 1 + gen_below(g, 4);
@@ -626,6 +658,7 @@ ir_module *graphgen_module(const graphgen_options *o) {
         ir_value *v = draw(&g);
         if (v && gen_fits(&g, v->type.rank, v->type.dims)) gen_keep(&g, v);
     }
+    if (o->broad) add_feature(&g);
     add_return(&g, f);
     return g.m;
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import struct
 import sys
@@ -233,6 +234,17 @@ class Cli(unittest.TestCase):
         self.frit("fmt", "--check", path)
         out, _ = self.frit("fmt", "-", stdin=b"const A=1")
         self.assertEqual(out, "const A = 1\n")
+
+    def test_explain_every_code(self):
+        """Each diagnostic's text reads as a sentence: nothing is left of the pattern that messages are made from."""
+        with open("docs/errors.md") as f:
+            codes = re.findall(r"^## ([EWN]\d{4})$", f.read(), re.M)
+        self.assertGreater(len(codes), 90)
+        for code in codes:
+            text = self.frit("explain", code)[0]
+            self.assertTrue(text.startswith(code), text)
+            self.assertNotRegex(text, r"%(\d|l)*[sdux]")
+            self.assertGreater(len(text.split("\n\n", 1)[1].split()), 5, text)
 
     def test_explain(self):
         self.assertIn("kernel", self.frit("explain", DIGITS)[0])

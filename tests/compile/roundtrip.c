@@ -44,10 +44,10 @@ typedef struct run {
     roundtrip_result *r;
     ir_module *m, *fused;
     ir_func *f;
-    interp *it, *typed; /* typed: with o->loose */
+    interp *it;
     uint64_t rng;
     int n_in, n_out, n_runs; /* n_runs: done so far */
-    interp_tensor in[MAX_IO], want[MAX_IO], rounded[MAX_IO];
+    interp_tensor in[MAX_IO], want[MAX_IO];
     DLTensor dl_in[MAX_IO], dl_out[MAX_IO];
     int64_t shape[2 * MAX_IO][IR_MAX_RANK];
     area in_area[MAX_IO], out[MAX_IO];
@@ -137,70 +137,6 @@ static bool open_session(run *x, const program *p, frit_package **pkg, frit_devi
     return true;
 }
 
-/* How far the elements are from the wide ones when every op rounds to its dtype; infinite when nothing can be said. */
-static double rounding(const interp_tensor *typed, const interp_tensor *wide) {
-    double worst = 0;
-    if (!frit_dtype_is_float(wide->dtype)) return interp_compare(typed, wide, 0, 0).ok ? 0 : INFINITY;
-    if (interp_compare(typed, wide, 0, 0).ok) return 0;
-    for (int64_t i = 0, n = interp_elements(wide); i < n; i++) {
-        double d = fabs(interp_get_float(typed, i) - interp_get_float(wide, i));
-        if (isfinite(interp_get_float(typed, i)) != isfinite(interp_get_float(wide, i))) return INFINITY;
-        if (d > worst) worst = d;
-    }
-    return worst;
-}
-
-/* The coarsest unit of the floats that the model names. */
-static double coarsest_unit(const ir_block *b) {
-    double u = 0;
-    for (const ir_op *op = b->first; op; op = op->next) {
-        for (int i = 0; i < op->n_results; i++) {
-            frit_dtype t = (frit_dtype)op->results[i].type.dtype;
-            double unit = t == FRIT_f8e5m2 ? 0x1p-3 : t == FRIT_f8e4m3 ? 0x1p-4 : t == FRIT_bf16 ? 0x1p-8 : t == FRIT_f16 ? 0x1p-11 : 0;
-            if (unit > u) u = unit;
-        }
-        for (int i = 0; i < op->n_blocks; i++) u = fmax(u, coarsest_unit(op->blocks[i]));
-    }
-    return u;
-}
-
-static double largest(const interp_tensor *t) {
-    double m = 0;
-    for (int64_t i = 0, n = interp_elements(t); i < n; i++)
-        if (isfinite(interp_get_float(t, i))) m = fmax(m, fabs(interp_get_float(t, i)));
-    return m;
-}
-
-static bool has_empty_dim(const run *x) {
-    int64_t v;
-    for (int i = 0; i < x->m->symbols.len; i++) {
-        run *u = (run *)(uintptr_t)x;
-        if (dim_value(u, x->m->symbols.data[i], &v) && v == 0) return true;
-    }
-    for (int i = 0; i < x->n_in; i++)
-        if (interp_elements(&x->in[i]) == 0) return true;
-    return false;
-}
-
-/* Element i is a NaN that was computed, not what the output was filled with. */
-static bool computed_nan(const interp_tensor *t, int64_t i) {
-    size_t size = (size_t)frit_dtype_bytes(t->dtype, 1);
-    const unsigned char *p = (const unsigned char *)t->data + (size_t)i * size;
-    for (size_t k = 0; k < size; k++)
-        if (p[k] != 0xff) return isnan(interp_get_float(t, i));
-    return false;
-}
-
-/* What the bound says too much of, when o->loose. */
-static bool excused(run *x, const interp_tensor *got, const interp_tensor *want, const interp_tensor *typed, interp_comparison c) {
-    if (c.worst < 0) return false;
-    if (!frit_dtype_is_float(want->dtype)) /* comparisons of what the other cases excuse */
-        return rounding(typed, want) == INFINITY || coarsest_unit(x->f->body) > 0 || has_empty_dim(x);
-    if (computed_nan(got, c.worst) && has_empty_dim(x)) return true;
-    double r = fmax(rounding(typed, want), coarsest_unit(x->f->body) * largest(want));
-    return r == INFINITY || (r > 0 && interp_compare(got, want, 0, 4 * r).ok);
-}
-
 static bool compare_all(run *x) {
     for (int i = 0; i < x->n_out; i++) {
         interp_tensor got = x->want[i];
@@ -208,7 +144,6 @@ static bool compare_all(run *x) {
         interp_comparison c = interp_compare(&got, &x->want[i], 0, 0);
         x->r->undecidable += c.undecidable;
         if (c.ratio > x->r->worst) x->r->worst = c.ratio;
-        if (!c.ok && x->o->loose && excused(x, &got, &x->want[i], &x->rounded[i], c)) continue;
         if (!c.ok) x->r->output = i;
         if (!c.ok)
             return fail(x, "output %d, element %lld of %lld: %.9g, not %.9g (bound %.3g, %lld bad)", i, (long long)c.worst,
@@ -253,7 +188,6 @@ static bool one_run(run *x, frit_session *s) {
         return x->r->skipped = true;
     }
     if (status) return fail(x, "interpreter: %s", interp_message(x->it));
-    if (x->typed && interp_run(x->typed, x->f, x->n_in, x->in, x->n_out, x->rounded)) return fail(x, "interpreter: typed");
     if (frit_session_prepare(s, x->dl_in, x->n_in, &e)) return fail(x, "prepare: %s", e.message);
     make_outputs(x, s);
     bool ok = !frit_session_run(s, x->dl_in, x->n_in, x->dl_out, x->n_out, &e) || fail(x, "run: %s", e.message);
@@ -264,7 +198,6 @@ static bool one_run(run *x, frit_session *s) {
     for (int i = 0; i < x->n_in; i++) area_free(x->in_area[i]);
     for (int i = 0; i < x->n_out; i++) {
         interp_tensor_free(&x->want[i]);
-        if (x->typed) interp_tensor_free(&x->rounded[i]);
         area_free(x->out[i]);
     }
     x->n_runs++;
@@ -300,8 +233,7 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
     x.f = x.m->funcs;
     x.n_in = x.f->body->n_args;
     x.n_out = x.f->body->last->n_operands;
-    x.it = interp_new(x.m, &(interp_options){.wide = true, .seed = 7, .max_ops = o->max_ops});
-    if (o->loose) x.typed = interp_new(x.m, &(interp_options){.seed = 7});
+    x.it = interp_new(x.m, &(interp_options){.wide = true, .stored = o->stored, .seed = 7, .max_ops = o->max_ops});
     if (x.n_in > MAX_IO || x.n_out > MAX_IO) {
         fail(&x, "too many inputs or outputs");
         goto done;
@@ -312,7 +244,6 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
         if (!x.m->globals.data[i]->is_state) {
             if (!fill(&x, &params[i], x.m->globals.data[i]->type, &param_areas[i])) goto done;
             interp_set_param(x.it, x.m->globals.data[i]->path, &params[i]);
-            if (x.typed) interp_set_param(x.typed, x.m->globals.data[i]->path, &params[i]);
         }
     const char *error = NULL;
     const target *t = target_open(a, o->target ? o->target : "cpu", &error);
@@ -346,7 +277,6 @@ done:
     frit_device_release(dev);
     frit_package_release(pkg);
     if (x.it) interp_free(x.it);
-    if (x.typed) interp_free(x.typed);
     for (int i = 0; params && i < x.m->globals.len; i++) area_free(param_areas[i]);
     free(param_areas);
     free(params);

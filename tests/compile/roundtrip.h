@@ -19,8 +19,7 @@ typedef struct roundtrip_options {
     bool guard;          /* inputs and outputs lie flush against inaccessible pages, at both ends in turn */
     int threads;         /* of the compilation and of the device; 0: one per CPU */
     int64_t max_ops;     /* interp_options.max_ops: beyond it the trial ends, not run; 0: no limit */
-    bool loose;          /* random programs, of which the bound says too much: values of f16, bf16 and f8 may be rounded where the
-                          * program has them, and a factor of a sum over nothing may be NaN */
+    bool stored;         /* programs of several kernels with floats of 16 or 8 bits: interp_options.stored */
     void (*inspect)(void *u, const ir_module *source, const ir_module *fused, const program *p); /* may be NULL */
     void *inspect_ctx;
     FILE *show;          /* prints the fused module, tile and thread functions; NULL: nothing */

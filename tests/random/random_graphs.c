@@ -52,7 +52,7 @@ static bool trial(campaign *c, const ir_module *m) {
     for (int i = 0; i < n; i++) names[i] = sym_var_name(m->symbols.data[i]);
     for (int row = 0; row < ROWS; row++) graphgen_binding(m, c->seed, row, values + row * n);
     roundtrip_options o = {.fusion = c->fusion, .seed = c->seed, .n_dims = n, .dim_names = names, .dim_values = values,
-                           .n_rows = ROWS, .guard = c->seed % 2, .threads = c->threads, .max_ops = 40000, .loose = true,
+                           .n_rows = ROWS, .guard = c->seed % 2, .threads = c->threads, .max_ops = 40000, .stored = true,
                            .inspect = c->quiet ? NULL : inspect, .inspect_ctx = c};
     arena *a = arena_new();
     const char *text = ir_print(a, m);

@@ -104,5 +104,11 @@ void table_print(const table *t, FILE *f) {
     for (int i = 0; i < IR_OPCODE_COUNT; i++)
         if (t->source[i] || t->fused[i] || (ir_op_table[i].flags & IR_F_TENSOR))
             fprintf(f, "  %-34s %9lld %9lld\n", ir_op_table[i].name, (long long)t->source[i], (long long)t->fused[i]);
-    fprintf(f, "\n");
+    const char *between = "";
+    fprintf(f, "met less than %d times:", TABLE_OFTEN);
+    for (int i = 0; i < TABLE_KINDS; i++)
+        if (t->kinds[i] < TABLE_OFTEN) fprintf(f, "%s %s", between, kinds[i]), between = ",";
+    for (int i = 1; i < IR_OPCODE_COUNT; i++)
+        if (ir_op_table[i].flags & IR_F_TENSOR && t->fused[i] < TABLE_OFTEN) fprintf(f, "%s %s", between, ir_op_table[i].name), between = ",";
+    fprintf(f, "%s\n\n", *between ? "" : " nothing");
 }

@@ -26,6 +26,8 @@ typedef enum table_kind {
     TABLE_KINDS
 } table_kind;
 
+enum { TABLE_OFTEN = 100 }; /* a campaign should meet everything so often */
+
 typedef struct table {
     int64_t graphs, skipped, kernels, kinds[TABLE_KINDS];
     int64_t source[IR_OPCODE_COUNT], fused[IR_OPCODE_COUNT]; /* ops as written, and in kernels or beside them */

@@ -99,21 +99,43 @@ void catalogue_ops_markdown(FILE *out) {
 /* ---- messages ---- */
 static char letter(diag_severity s) { return s == DIAG_ERROR ? 'E' : s == DIAG_WARNING ? 'W' : 'N'; }
 
+/* The message with `...` for what is filled in and N for numbers. False, and nothing printed, when nothing else is left. */
+static bool print_pattern(FILE *out, const char *before, const char *format, const char *after) {
+    if (!format[strspn(format, "%s: ")])
+        return false;
+    fputs(before, out);
+    for (const char *p = format; *p; p++) {
+        if (*p != '%') {
+            fputc(*p, out);
+            continue;
+        }
+        p += 1 + strspn(p + 1, "0123456789.*l");
+        if (*p != 's') fputs(*p == '%' ? "%" : "N", out);
+        else if (strncmp(p + 1, "%s", 2)) /* of several in a row the last */
+            fputs("...", out);
+    }
+    fputs(after, out);
+    return true;
+}
+
 bool catalogue_message(FILE *out, const char *code) {
     const diag_message_info *info = diag_message_find(code);
     if (!info)
         return false;
-    fprintf(out, "%c%04d: %s\n\n", letter(info->severity), info->number, info->format);
+    fprintf(out, "%c%04d", letter(info->severity), info->number);
+    print_pattern(out, ": ", info->format, "");
+    fputs("\n\n", out);
     wrap(out, info->explanation);
     return true;
 }
 
 void catalogue_errors_markdown(FILE *out) {
     fputs("# Diagnostics\n\nMade from ir/messages.def by `docgen errors`; do not edit. `frit explain E0204` prints one. In "
-          "the messages `%s` and `%d` stand for names, types and numbers of the model.\n", out);
+          "the messages `...` stands for names and types of the model, `N` for numbers.\n", out);
     for (int i = 0; i < DIAG_MESSAGES; i++) {
         const diag_message_info *info = diag_message_get((diag_message)i);
-        fprintf(out, "\n## %c%04d\n\n`%s`\n\n", letter(info->severity), info->number, info->format);
+        fprintf(out, "\n## %c%04d\n\n", letter(info->severity), info->number);
+        print_pattern(out, "`", info->format, "`\n\n");
         print_cell(out, info->explanation);
         fputc('\n', out);
     }

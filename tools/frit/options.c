@@ -70,7 +70,11 @@ static const char *unknown_option(arena *a, cli_command c, const char *text) {
 }
 
 static const char *unknown_command(arena *a, const char *text) {
+    static const char *const later[] = {"tune", "import", "export"};
     const char *names[CMD_COUNT];
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (!strcmp(text, later[i]))
+            return arena_printf(a, "this version of frit has no '%s' yet (frit --help lists its commands)", text);
     for (int i = 0; i < CMD_COUNT; i++)
         names[i] = command_table[i].name;
     const char *near = diag_nearest(text, names, CMD_COUNT);
