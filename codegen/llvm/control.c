@@ -128,6 +128,26 @@ void print_if(printer *p, const ir_op *op) {
     bind_results(p, op, phi);
 }
 
+/* ------------ guards within one op */
+void begin_where(printer *p, LLVMValueRef cond, where *w) {
+    *w = (where){LLVMGetInsertBlock(p->b), new_block(p, "next")};
+    LLVMBasicBlockRef yes = new_block(p, "where");
+    LLVMMoveBasicBlockAfter(w->done, yes);
+    LLVMBuildCondBr(p->b, cond, yes, w->done);
+    enter(p, yes);
+}
+
+LLVMValueRef end_where(printer *p, const where *w, LLVMValueRef x, LLVMValueRef other) {
+    LLVMBasicBlockRef yes = LLVMGetInsertBlock(p->b);
+    LLVMBuildBr(p->b, w->done);
+    LLVMMoveBasicBlockAfter(w->done, yes);
+    enter(p, w->done);
+    if (!x) return NULL;
+    LLVMValueRef phi = LLVMBuildPhi(p->b, LLVMTypeOf(x), "");
+    LLVMAddIncoming(phi, (LLVMValueRef[]){x, other}, (LLVMBasicBlockRef[]){yes, w->from}, 2);
+    return phi;
+}
+
 /* ------------ twhile */
 void print_while(printer *p, const ir_op *op) {
     int n = op->n_operands;

@@ -31,6 +31,7 @@ static LLVMValueRef half_to_f32(printer *p, LLVMValueRef x, int lanes) {
     LLVMTypeRef t = float_type(p, 32, lanes);
     x = LLVMBuildBitCast(p->b, x, float_type(p, 16, lanes), "");
     x = LLVMBuildFPExt(p->b, x, t, "");
+    if (p->block) return x; /* GPUs compute in f16 */
     return shim_intrinsic(p->b, p->module, "llvm.arithmetic.fence", 1, &t, 1, &x);
 }
 
@@ -65,6 +66,10 @@ static LLVMValueRef round_bits(printer *p, LLVMValueRef u, int drop) {
 }
 
 static LLVMValueRef f32_to_bf16(printer *p, LLVMValueRef x, int lanes) {
+    if (p->block && p->block->bf16) {
+        LLVMTypeRef b = LLVMBFloatTypeInContext(p->context);
+        return bits_of(p, LLVMBuildFPTrunc(p->b, x, same_lanes(LLVMTypeOf(x), b), ""), 16, lanes);
+    }
     LLVMValueRef u = bits_of(p, x, 32, lanes);
     LLVMValueRef quiet = LLVMBuildOr(p->b, shr_k(p, u, 16), const_int(LLVMTypeOf(u), 0x40), "");
     LLVMValueRef nan = LLVMBuildFCmp(p->b, LLVMRealUNO, x, x, "");

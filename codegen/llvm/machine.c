@@ -5,6 +5,7 @@
 #include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <llvm/Config/llvm-config.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,14 @@ static void initialize(void) {
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+    LLVMInitializeAMDGPUTargetInfo();
+    LLVMInitializeAMDGPUTarget();
+    LLVMInitializeAMDGPUTargetMC();
+    LLVMInitializeAMDGPUAsmPrinter();
     LLVMInstallFatalErrorHandler(on_fatal);
 }
 
@@ -84,6 +93,8 @@ static bool initialize_once(const char **error) {
     pthread_once(&once, initialize);
     return true;
 }
+
+int machine_llvm_version(void) { return LLVM_VERSION_MAJOR; }
 
 void machine_function_attributes(const machine_spec *spec, LLVMValueRef fn) {
     shim_string_attribute(fn, "target-cpu", spec->cpu);

@@ -22,6 +22,8 @@ bool machine_run(arena *a, const machine_spec *spec, target_form form, void (*pr
                  machine_output *out, const char **error);
 /* Attributes of every function that is printed: CPU, vector width, no library calls, no unwinding. */
 void machine_function_attributes(const machine_spec *spec, LLVMValueRef fn);
+/* The major version of the LLVM that is linked. */
+int machine_llvm_version(void);
 /* Fails the job that the calling thread runs; does not return. Only on a thread of machine_run. */
 _Noreturn void machine_fatal(const char *reason);
 #endif

@@ -71,29 +71,6 @@ static LLVMValueRef load_byte(printer *p, const ir_op *op, LLVMValueRef at) {
     return annotate(p, op, LLVMBuildLoad2(p->b, int_type(p, 8, 1), at, ""));
 }
 
-/* Runs `then` only where mask (NULL: always) holds; returns the block to come back to. */
-static LLVMBasicBlockRef guard(printer *p, LLVMValueRef mask, LLVMBasicBlockRef *from) {
-    *from = LLVMGetInsertBlock(p->b);
-    if (!mask) return NULL;
-    LLVMBasicBlockRef yes = LLVMAppendBasicBlockInContext(p->context, p->fn, "lane");
-    LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(p->context, p->fn, "next");
-    LLVMBuildCondBr(p->b, mask, yes, done);
-    LLVMPositionBuilderAtEnd(p->b, yes);
-    return done;
-}
-
-static LLVMValueRef unguard(printer *p, LLVMBasicBlockRef done, LLVMBasicBlockRef from, LLVMValueRef x,
-                            LLVMValueRef other) {
-    if (!done) return x;
-    LLVMBasicBlockRef yes = LLVMGetInsertBlock(p->b);
-    LLVMBuildBr(p->b, done);
-    LLVMPositionBuilderAtEnd(p->b, done);
-    if (!x) return NULL;
-    LLVMValueRef phi = LLVMBuildPhi(p->b, LLVMTypeOf(x), "");
-    LLVMAddIncoming(phi, (LLVMValueRef[]){x, other}, (LLVMBasicBlockRef[]){yes, from}, 2);
-    return phi;
-}
-
 /* index(u, i): the element index of lane i. */
 typedef struct lane_index {
     LLVMValueRef base;   /* consecutive from here, or */
@@ -110,16 +87,16 @@ static LLVMValueRef load_nibbles(printer *p, const ir_op *op, lane_index l, LLVM
     LLVMTypeRef i4 = int_type(p, 4, 1);
     LLVMValueRef v = LLVMGetPoison(int_type(p, 4, l.lanes));
     for (int i = 0; i < l.lanes; i++) {
-        LLVMBasicBlockRef from, done = guard(p, mask ? element_of(p, mask, l.lanes, i) : NULL, &from);
+        where w = {0};
+        if (mask) begin_where(p, element_of(p, mask, l.lanes, i), &w);
         nibble n = nibble_at(p, op, index_of(p, &l, i));
         LLVMValueRef x = LLVMBuildTrunc(p->b, LLVMBuildLShr(p->b, load_byte(p, op, n.byte_at), n.shift, ""), i4, "");
-        LLVMValueRef e = other ? NULL : x;
-        if (other) { /* taken before the branch: constants only cost nothing */
-            e = unguard(p, done, from, x, LLVMConstNull(i4));
+        if (mask) { /* taken before the branch: constants only cost nothing */
+            x = end_where(p, &w, x, LLVMConstNull(i4));
             LLVMValueRef keep = element_of(p, mask, l.lanes, i);
-            e = LLVMBuildSelect(p->b, keep, e, element_of(p, other, l.lanes, i), "");
+            x = LLVMBuildSelect(p->b, keep, x, element_of(p, other, l.lanes, i), "");
         }
-        v = with_element(p, v, l.lanes, i, e);
+        v = with_element(p, v, l.lanes, i, x);
     }
     return v;
 }
@@ -127,15 +104,144 @@ static LLVMValueRef load_nibbles(printer *p, const ir_op *op, lane_index l, LLVM
 static void store_nibbles(printer *p, const ir_op *op, lane_index l, LLVMValueRef x, LLVMValueRef mask) {
     LLVMTypeRef i8 = int_type(p, 8, 1);
     for (int i = 0; i < l.lanes; i++) {
-        LLVMBasicBlockRef from, done = guard(p, mask ? element_of(p, mask, l.lanes, i) : NULL, &from);
+        where w = {0};
+        if (mask) begin_where(p, element_of(p, mask, l.lanes, i), &w);
         nibble n = nibble_at(p, op, index_of(p, &l, i));
         LLVMValueRef hole = LLVMBuildNot(p->b, LLVMBuildShl(p->b, const_int(i8, 15), n.shift, ""), "");
         LLVMValueRef e = LLVMBuildZExt(p->b, element_of(p, x, l.lanes, i), i8, "");
         LLVMValueRef kept = LLVMBuildAnd(p->b, load_byte(p, op, n.byte_at), hole, "");
         LLVMValueRef v = LLVMBuildOr(p->b, kept, LLVMBuildShl(p->b, e, n.shift, ""), "");
         annotate(p, op, LLVMBuildStore(p->b, v, n.byte_at));
-        unguard(p, done, from, NULL, NULL);
+        if (mask) end_where(p, &w, NULL, NULL);
     }
+}
+
+/* ------------ masked accesses by a thread of a block: branches, for there are no masked vector accesses */
+typedef struct masked_access {
+    LLVMTypeRef element;
+    LLVMValueRef at, mask; /* of consecutive elements one address, else one per lane */
+    int lanes;
+    unsigned align;
+    bool whole; /* one access can serve all lanes */
+} masked_access;
+
+/* All lanes of v are the same. */
+static bool is_uniform(const ir_value *v) {
+    if (v->type.lanes == 1) return true;
+    if (!v->op) return false;
+    if (v->op->code == IR_constant)
+        return ir_attr_get(v->op, IR_ATTR_value)->data.bytes <
+               frit_dtype_bytes((frit_dtype)v->type.dtype, v->type.lanes);
+    if (v->op->code == IR_splat) return true;
+    if (!(ir_op_flags(v->op) & IR_F_ELEMENTWISE)) return false;
+    for (int i = 0; i < v->op->n_operands; i++)
+        if (!is_uniform(ir_operand(v->op, i))) return false;
+    return true;
+}
+
+static LLVMValueRef all_lanes(printer *p, const masked_access *m) {
+    LLVMTypeRef t = LLVMTypeOf(m->mask);
+    return shim_intrinsic(p->b, p->module, "llvm.vector.reduce.and", 1, &t, 1, (LLVMValueRef[]){m->mask});
+}
+
+static LLVMValueRef lane_address(printer *p, const masked_access *m, int i) {
+    if (LLVMGetTypeKind(LLVMTypeOf(m->at)) == LLVMVectorTypeKind) return element_of(p, m->at, m->lanes, i);
+    LLVMValueRef index = const_int(int_type(p, 64, 1), i);
+    return i ? LLVMBuildGEP2(p->b, m->element, m->at, &index, 1, "") : m->at;
+}
+
+static LLVMValueRef plain_load(printer *p, const ir_op *op, LLVMTypeRef t, LLVMValueRef at, unsigned align) {
+    LLVMValueRef v = annotate(p, op, LLVMBuildLoad2(p->b, t, at, ""));
+    LLVMSetAlignment(v, align);
+    return v;
+}
+
+static void plain_store(printer *p, const ir_op *op, LLVMValueRef x, LLVMValueRef at, unsigned align) {
+    LLVMSetAlignment(annotate(p, op, LLVMBuildStore(p->b, x, at)), align);
+}
+
+static unsigned element_bytes(const masked_access *m) { return LLVMGetIntTypeWidth(m->element) / 8; }
+
+/* Every lane by itself where its mask holds. */
+static LLVMValueRef load_each(printer *p, const ir_op *op, const masked_access *m, LLVMValueRef other) {
+    LLVMValueRef v = other;
+    for (int i = 0; i < m->lanes; i++) {
+        where w;
+        begin_where(p, element_of(p, m->mask, m->lanes, i), &w);
+        LLVMValueRef x = plain_load(p, op, m->element, lane_address(p, m, i), element_bytes(m));
+        x = end_where(p, &w, x, element_of(p, other, m->lanes, i));
+        v = with_element(p, v, m->lanes, i, x);
+    }
+    return v;
+}
+
+static void store_each(printer *p, const ir_op *op, const masked_access *m, LLVMValueRef x) {
+    for (int i = 0; i < m->lanes; i++) {
+        where w;
+        begin_where(p, element_of(p, m->mask, m->lanes, i), &w);
+        plain_store(p, op, element_of(p, x, m->lanes, i), lane_address(p, m, i), element_bytes(m));
+        end_where(p, &w, NULL, NULL);
+    }
+}
+
+static LLVMValueRef load_masked(printer *p, const ir_op *op, const masked_access *m, LLVMValueRef other) {
+    where w;
+    bool uniform = m->whole && is_uniform(ir_operand(op, 2));
+    if (!m->whole) return load_each(p, op, m, other);
+    LLVMValueRef all = uniform ? element_of(p, m->mask, m->lanes, 0) : all_lanes(p, m);
+    begin_where(p, all, &w);
+    LLVMTypeRef t = m->lanes > 1 ? LLVMVectorType(m->element, (unsigned)m->lanes) : m->element;
+    LLVMValueRef v = end_where(p, &w, plain_load(p, op, t, m->at, m->align), other);
+    if (uniform) return v;
+    begin_where(p, LLVMBuildNot(p->b, all, ""), &w);
+    return end_where(p, &w, load_each(p, op, m, other), v);
+}
+
+static void store_masked(printer *p, const ir_op *op, const masked_access *m, LLVMValueRef x) {
+    where w;
+    bool uniform = m->whole && is_uniform(ir_operand(op, 3));
+    if (!m->whole) {
+        store_each(p, op, m, x);
+        return;
+    }
+    LLVMValueRef all = uniform ? element_of(p, m->mask, m->lanes, 0) : all_lanes(p, m);
+    begin_where(p, all, &w);
+    plain_store(p, op, x, m->at, m->align);
+    end_where(p, &w, NULL, NULL);
+    if (uniform) return;
+    begin_where(p, LLVMBuildNot(p->b, all, ""), &w);
+    store_each(p, op, m, x);
+    end_where(p, &w, NULL, NULL);
+}
+
+/* An access that the branches above serve; a lane for itself is a whole access. */
+static masked_access masked(printer *p, const ir_op *op, frit_dtype t, int lanes, LLVMValueRef at, LLVMValueRef mask) {
+    unsigned align = alignment(op, t), bytes = (unsigned)frit_dtype_bytes(t, 1);
+    bool vector = LLVMGetTypeKind(LLVMTypeOf(at)) == LLVMVectorTypeKind;
+    return (masked_access){.element = int_type(p, bytes * 8, 1),
+                           .at = at,
+                           .mask = mask,
+                           .lanes = lanes,
+                           .align = align,
+                           .whole = !vector && (lanes == 1 || align >= 2 * bytes)};
+}
+
+/* Masked accesses move bits. */
+static LLVMValueRef as_bits(printer *p, frit_dtype t, int lanes, LLVMValueRef x) {
+    return LLVMBuildBitCast(p->b, x, int_type(p, (unsigned)frit_dtype_bytes(t, 1) * 8, lanes), "");
+}
+
+static LLVMValueRef block_load(printer *p, const ir_op *op, frit_dtype t, int lanes, LLVMValueRef at, LLVMValueRef mask,
+                               LLVMValueRef other) {
+    masked_access m = masked(p, op, t, lanes, at, mask);
+    LLVMValueRef v = load_masked(p, op, &m, as_bits(p, t, lanes, to_memory(p, t, lanes, other)));
+    return from_memory(p, t, LLVMBuildBitCast(p->b, v, mem_type(p, t, lanes), ""));
+}
+
+static void block_store(printer *p, const ir_op *op, frit_dtype t, int lanes, LLVMValueRef at, LLVMValueRef mask,
+                        LLVMValueRef x) {
+    masked_access m = masked(p, op, t, lanes, at, mask);
+    store_masked(p, op, &m, as_bits(p, t, lanes, to_memory(p, t, lanes, x)));
 }
 
 /* ------------ consecutive elements */
@@ -152,6 +258,7 @@ LLVMValueRef print_load(printer *p, const ir_op *op) {
         LLVMSetAlignment(v, alignment(op, t));
         return from_memory(p, t, v);
     }
+    if (p->block) return block_load(p, op, t, lanes, at, mask, other);
     other = as_vector(p, to_memory(p, t, lanes, other));
     LLVMValueRef v =
         shim_masked_load(p->b, p->module, at_least_vector(type), at, alignment(op, t), as_vector(p, mask), other);
@@ -168,6 +275,10 @@ void print_store(printer *p, const ir_op *op) {
         return;
     }
     LLVMValueRef at = address(p, op, index);
+    if (mask && p->block) {
+        block_store(p, op, t, lanes, at, mask, x);
+        return;
+    }
     x = to_memory(p, t, lanes, x);
     if (!mask) {
         LLVMSetAlignment(annotate(p, op, LLVMBuildStore(p->b, x, at)), alignment(op, t));
@@ -184,6 +295,7 @@ LLVMValueRef print_load_lanes(printer *p, const ir_op *op) {
     LLVMValueRef index = operand_of(p, op, 1), mask = op->n_operands > 2 ? operand_of(p, op, 2) : NULL;
     LLVMValueRef other = op->n_operands > 3 ? operand_of(p, op, 3) : mask ? LLVMConstNull(reg_type(p, t, lanes)) : NULL;
     if (is_nibble(t)) return load_nibbles(p, op, (lane_index){.vector = index, .lanes = lanes}, mask, other);
+    if (p->block && mask) return block_load(p, op, t, lanes, address(p, op, index), mask, other);
     LLVMValueRef at = as_vector(p, address(p, op, index));
     LLVMTypeRef type = at_least_vector(mem_type(p, t, lanes));
     other = other ? as_vector(p, to_memory(p, t, lanes, other)) : LLVMGetPoison(type);
@@ -198,6 +310,10 @@ void print_store_lanes(printer *p, const ir_op *op) {
     LLVMValueRef mask = op->n_operands > 3 ? operand_of(p, op, 3) : NULL;
     if (is_nibble(t)) {
         store_nibbles(p, op, (lane_index){.vector = index, .lanes = lanes}, x, mask);
+        return;
+    }
+    if (p->block && mask) {
+        block_store(p, op, t, lanes, address(p, op, index), mask, x);
         return;
     }
     LLVMValueRef at = as_vector(p, address(p, op, index));

@@ -71,12 +71,22 @@ static void print_op(printer *p, const ir_op *op) {
     case IR_extract: v = print_extract(p, op); break;
     case IR_reduce_lanes: v = print_reduce(p, op); break;
     case IR_constant: v = print_constant(p, op); break;
+    case IR_thread_id:
+    case IR_block_id:
+    case IR_block_count:
+    case IR_shared:
+    case IR_barrier:
+    case IR_shuffle:
+    case IR_copy_async:
+    case IR_copy_commit:
+    case IR_copy_wait:
+    case IR_atom: v = print_block_op(p, op); break;
     default:
         if (ir_op_flags(op) & IR_F_ELEMENTWISE) v = print_elementwise_op(p, op);
         else printer_fail(p, op, "has no meaning in thread code");
         break;
     }
-    if (!op->n_results) return;
+    if (!op->n_results || op->code == IR_atom) return; /* an atom binds its results itself */
     if (!v) v = LLVMGetPoison(printer_type(p, ir_result(op, 0)->type));
     p->values[ir_result(op, 0)->id] = v;
     if (op->n_operands && ir_operand(op, 0)->type.kind == IR_PTR && ir_result(op, 0)->type.kind == IR_PTR)

@@ -11,12 +11,36 @@
 #include "ir/ir.h"
 #include <llvm-c/Core.h>
 
-typedef struct printer {
+typedef struct printer printer;
+
+/* How a target says the ops that concern a block of threads. Ids are i32 values. */
+typedef struct printer_block_ops {
+    unsigned spaces[IR_SPACE_COUNT]; /* LLVM's address spaces */
+    int warp;
+    bool bf16; /* converts f32 to bf16 in one instruction */
+    LLVMValueRef (*thread_id)(printer *p);
+    LLVMValueRef (*block_id)(printer *p);
+    LLVMValueRef (*block_count)(printer *p);
+    void (*barrier)(printer *p);
+    /* The i32 x of the warp's thread `lane` (i32). */
+    LLVMValueRef (*shuffle)(printer *p, LLVMValueRef x, LLVMValueRef lane);
+    /* 4, 8 or 16 bytes from global to shared memory; zeros where inside (i1, may be NULL) is false. The three are NULL
+     * where a thread must wait for its copies: they are made at once. */
+    void (*copy_async)(printer *p, LLVMValueRef to, LLVMValueRef from, int bytes, LLVMValueRef inside);
+    void (*copy_commit)(printer *p);
+    void (*copy_wait)(printer *p, int64_t pending);
+    /* Binds the op's results. False when the target has no such instruction. */
+    bool (*atom)(printer *p, const ir_op *op, const char *name);
+} printer_block_ops;
+
+struct printer {
     arena *a;
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMBuilderRef b;
     const char *error; /* first failure, arena text; printing goes on with poison */
+    const printer_block_ops *block; /* NULL where a task is one core's */
+    LLVMValueRef shared;            /* the module's shared memory, once a kernel has used it */
 
     /* The function being printed. */
     const ir_func *func;
@@ -26,7 +50,7 @@ typedef struct printer {
     int *roots;              /* by id of a pointer: the function argument it is derived from + 1; 0 is none */
     int n_args;
     LLVMValueRef *scope, *noalias; /* by root: metadata for accesses through it */
-} printer;
+};
 
 /* Prints the body of func into fn, whose builder stands at the end of fn's entry block: args[i] is the value of
  * argument i of the body. The builder is left at the end of the last block, with no terminator. */

@@ -41,7 +41,17 @@ void print_store_lanes(printer *p, const ir_op *op);
 LLVMValueRef print_local(printer *p, const ir_op *op);
 LLVMValueRef print_ptradd(printer *p, const ir_op *op);
 
+/* ---- block.c: the ops that concern a block of threads; NULL where there is no result */
+LLVMValueRef print_block_op(printer *p, const ir_op *op);
+
 /* ---- control.c */
+/* Runs what is printed next only where cond holds, up to end_where; *w is the caller's. */
+typedef struct where {
+    LLVMBasicBlockRef from, done;
+} where;
+void begin_where(printer *p, LLVMValueRef cond, where *w);
+/* The value x of the guarded part, `other` elsewhere; NULL when x is. */
+LLVMValueRef end_where(printer *p, const where *w, LLVMValueRef x, LLVMValueRef other);
 void print_for(printer *p, const ir_op *op);
 void print_if(printer *p, const ir_op *op);
 void print_while(printer *p, const ir_op *op);

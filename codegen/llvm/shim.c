@@ -1,6 +1,8 @@
 #include "shim.h"
 #include "machine.h"
+#include <llvm-c/IRReader.h>
 #include <llvm/Config/llvm-config.h>
+#include <stdio.h>
 #include <string.h>
 
 LLVMValueRef shim_intrinsic(LLVMBuilderRef b, LLVMModuleRef m, const char *name, int n_types, LLVMTypeRef *types,
@@ -56,6 +58,26 @@ void shim_enum_attribute(LLVMValueRef fn, unsigned index, const char *name, uint
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
     LLVMAddAttributeAtIndex(fn, index, LLVMCreateEnumAttribute(c, kind, value));
 }
+
+#if LLVM_VERSION_MAJOR >= 20
+void shim_fence(LLVMBuilderRef b, LLVMModuleRef m, LLVMAtomicOrdering order, const char *scope) {
+    LLVMValueRef v = LLVMBuildFence(b, order, false, "");
+    LLVMSetAtomicSyncScopeID(v, LLVMGetSyncScopeID(LLVMGetModuleContext(m), scope, strlen(scope)));
+}
+#else
+/* No call of the C API names a scope: the instruction is read from text and cloned. */
+void shim_fence(LLVMBuilderRef b, LLVMModuleRef m, LLVMAtomicOrdering order, const char *scope) {
+    char text[160], *message = NULL;
+    const char *word = order == LLVMAtomicOrderingRelease ? "release" : "acquire";
+    int n = snprintf(text, sizeof text, "define void @f() { fence syncscope(\"%s\") %s\n ret void }\n", scope, word);
+    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, (size_t)n, "fence");
+    LLVMModuleRef parsed;
+    if (LLVMParseIRInContext(LLVMGetModuleContext(m), buffer, &parsed, &message)) machine_fatal(message);
+    LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(LLVMGetFirstFunction(parsed));
+    LLVMInsertIntoBuilder(b, LLVMInstructionClone(LLVMGetFirstInstruction(entry)));
+    LLVMDisposeModule(parsed);
+}
+#endif
 
 LLVMValueRef shim_metadata(LLVMContextRef c, LLVMMetadataRef *v, int n) {
     return LLVMMetadataAsValue(c, LLVMMDNodeInContext2(c, v, (size_t)n));

@@ -19,6 +19,8 @@ LLVMValueRef shim_masked_store(LLVMBuilderRef b, LLVMModuleRef m, LLVMValueRef x
  * LLVMAttributeFunctionIndex) or one of its parameters (from 1). */
 void shim_string_attribute(LLVMValueRef fn, const char *key, const char *value);
 void shim_enum_attribute(LLVMValueRef fn, unsigned index, const char *name, uint64_t value);
+/* A fence among the threads of a scope ("workgroup"). */
+void shim_fence(LLVMBuilderRef b, LLVMModuleRef m, LLVMAtomicOrdering order, const char *scope);
 /* A metadata node as a value, and attaching it to an instruction under a kind's name. */
 LLVMValueRef shim_metadata(LLVMContextRef c, LLVMMetadataRef *v, int n);
 void shim_set_metadata(LLVMValueRef instruction, const char *kind, LLVMValueRef node);

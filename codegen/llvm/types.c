@@ -31,7 +31,7 @@ LLVMTypeRef mem_type(printer *p, frit_dtype t, int lanes) {
 }
 
 LLVMTypeRef printer_type(printer *p, ir_type t) {
-    if (t.kind == IR_PTR) return LLVMPointerTypeInContext(p->context, 0);
+    if (t.kind == IR_PTR) return LLVMPointerTypeInContext(p->context, p->block ? p->block->spaces[t.space] : 0);
     return reg_type(p, (frit_dtype)t.dtype, t.lanes);
 }
 

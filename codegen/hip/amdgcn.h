@@ -1,0 +1,9 @@
+/* Ops of a block of threads as AMDGPU intrinsics. */
+#ifndef FRIT_CODEGEN_HIP_AMDGCN_H
+#define FRIT_CODEGEN_HIP_AMDGCN_H
+#include "codegen/llvm/printer.h"
+
+extern const printer_block_ops amdgcn_wave32, amdgcn_wave64;
+/* Marks fn, a kernel, as one for blocks of exactly `threads`. */
+void amdgcn_declare(printer *p, LLVMValueRef fn, int threads);
+#endif

@@ -1,0 +1,22 @@
+/* Sources: LLVM's "User Guide for AMDGPU Backend", processors; AMD's instruction set manuals (CDNA 2, 3, 4; RDNA 3, 4) for
+ * registers and local memory; data sheets for the balance of f32 arithmetic and memory. */
+#include "hip_internal.h"
+#include <string.h>
+
+static const hip_arch archs[] = {
+    {"gfx908", NULL, 64, 64, 256, 0, 19},
+    {"gfx90a", NULL, 64, 64, 512, 0, 15},
+    {"gfx942", NULL, 64, 64, 512, 0, 30},
+    {"gfx950", "gfx942", 64, 160, 512, 0, 20},
+    {"gfx1100", NULL, 32, 64, 256, 0, 64},
+    {"gfx1201", NULL, 32, 64, 256, 0, 75},
+};
+enum { N_ARCHS = sizeof archs / sizeof *archs };
+
+const hip_arch *hip_arch_at(int i) { return i >= 0 && i < N_ARCHS ? &archs[i] : NULL; }
+
+const hip_arch *hip_arch_find(const char *name, size_t len) {
+    for (int i = 0; i < N_ARCHS; i++)
+        if (strlen(archs[i].name) == len && !strncmp(archs[i].name, name, len)) return &archs[i];
+    return NULL;
+}

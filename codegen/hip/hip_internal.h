@@ -1,0 +1,38 @@
+#ifndef FRIT_CODEGEN_HIP_HIP_INTERNAL_H
+#define FRIT_CODEGEN_HIP_HIP_INTERNAL_H
+#include "codegen/llvm/gpu.h"
+#include "hip.h"
+
+/* One kind of GPU. */
+typedef struct hip_arch {
+    const char *name;     /* "gfx90a": to LLVM, clang and HIPRTC */
+    const char *old_llvm; /* the processor whose code runs on it, for an LLVM before 22 that lacks it; NULL: all have it */
+    int warp;
+    int shared_kb; /* of a block at most */
+    int registers; /* 32-bit vector registers of a thread at most */
+    uint32_t atoms;
+    double flops_per_byte;
+} hip_arch;
+
+typedef struct hip_target {
+    target base;
+    const hip_arch *arch;
+    bool source;
+    gpu_machine machine;
+} hip_target;
+
+/* arch.c: the row of that name, or NULL; row i, NULL past the last. */
+const hip_arch *hip_arch_find(const char *name, size_t len);
+const hip_arch *hip_arch_at(int i);
+
+/* device.c: the arch of this machine's first device by the HIP runtime; NULL with *error when there is none. */
+const hip_arch *hip_arch_here(arena *a, const char **error);
+
+/* finish.c: an object to a code object that the HIP runtime loads, by ld.lld. NULL with *error: lld is not there, or what
+ * it had to say. */
+const void *hip_link(arena *a, const void *object, size_t size, int64_t *bytes, const char **error);
+
+/* notes.c: what the kernels of a code object take, by name, into k[i] (name is set). False: not a code object, or one
+ * without the kernels. */
+bool hip_read_notes(arena *a, const void *object, int64_t size, int n, code_kernel *k, const char **error);
+#endif
