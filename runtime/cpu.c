@@ -18,7 +18,7 @@ static uint64_t bit(uint32_t reg, int i, int feature) { return (uint64_t)(reg >>
 
 /* Intel SDM volume 2, CPUID; leaves 1, 7.0, 7.1 and 0x80000001. Vector features count only when XCR0 says that the
  * system saves their registers. */
-uint64_t rt_cpu_features(void) {
+static uint64_t find_features(void) {
     uint32_t a, b, c, d, ext_c = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
     uint64_t f = bit(c, 0, CPU_BIT_SSE3) | bit(c, 9, CPU_BIT_SSSE3) | bit(c, 19, CPU_BIT_SSE41) |
@@ -48,7 +48,7 @@ uint64_t rt_cpu_features(void) {
 #include <asm/hwcap.h>
 
 uint32_t rt_cpu_arch(void) { return FPK_ARCH_AARCH64; }
-uint64_t rt_cpu_features(void) {
+static uint64_t find_features(void) {
     unsigned long h = getauxval(AT_HWCAP), h2 = getauxval(AT_HWCAP2);
     uint64_t f = 0;
 #define BIT(word, mask, name) f |= (uint64_t)(((word) & (mask)) != 0) << CPU_BIT_##name
@@ -64,8 +64,17 @@ uint64_t rt_cpu_features(void) {
 }
 #else
 uint32_t rt_cpu_arch(void) { return FPK_ARCH_ANY; }
-uint64_t rt_cpu_features(void) { return 0; }
+static uint64_t find_features(void) { return 0; }
 #endif
+
+/* CPUID leaves a virtual machine for tens of microseconds: it is asked once. */
+uint64_t rt_cpu_features(void) {
+    static _Atomic uint64_t known;
+    enum { ASKED = 63 }; /* no feature has this bit */
+    uint64_t f = known;
+    if (!f) known = f = find_features() | (uint64_t)1 << ASKED;
+    return f & ~((uint64_t)1 << ASKED);
+}
 
 uint64_t rt_cpu_level_features(int level) {
     uint64_t f = 0;
