@@ -106,6 +106,7 @@ typedef struct address {
     ir_value *ptr, *index; /* index: i64, or a vector of them */
     bool lanes;            /* one index per lane */
     int depth;
+    sym_t at;              /* element of lane 0, where lanes are consecutive */
 } address;
 
 /* base + what is known outside the scope of e, as a pointer; *inner is the rest of e. */
@@ -133,6 +134,7 @@ static address make_address(lower *l, const ir_value *buffer, sym_t e, bool wide
     address a = {.ptr = l->ptrs[buffer->id], .depth = lower_depth(l, e)};
     sym_t coef = NULL, rest = e, inner;
     bool linear = wide && !vector_index && sym_linear(l->syms, e, l->lane, &coef, &rest);
+    a.at = rest;
     if (!wide || (linear && sym_is(coef, 1))) {
         if (is_packed(buffer)) inner = rest;
         else a.ptr = outer_pointer(l, a.ptr, rest, &inner);
@@ -146,6 +148,29 @@ static address make_address(lower *l, const ir_value *buffer, sym_t e, bool wide
     }
     a.index = lower_splat(l, lower_index(l, e), l->lanes, lower_depth(l, e));
     return a;
+}
+
+static bool is_contiguous(const address *a, const ir_type t) { return !a->lanes && t.lanes > 1; }
+
+/* Vectors of a block's threads move in one piece only where the address is known to be a multiple of their size. */
+static void tell_alignment(lower *l, const address *a, ir_op *op, ir_type t) {
+    if (op->code == IR_tif) op = op->blocks[0]->first;
+    int bytes = t.lanes * (int)frit_dtype_bits((frit_dtype)t.dtype) / 8;
+    if (lower_is_block(l) && is_contiguous(a, t) && bytes > 0 && sym_prove_multiple(l->syms, a->at, t.lanes))
+        ir_set_int(l->m, op, IR_ATTR_align, bytes);
+}
+
+int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes) {
+    sym_ctx *c = l->syms;
+    sym_t coef, rest;
+    for (int i = 0; i < 2; i++)
+        for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next) {
+            if (op->code != IR_read && op->code != IR_write) continue;
+            sym_t flat = flat_index(l, op);
+            if (!sym_linear(c, flat, s->vars[s->vector], &coef, &rest) || !sym_is(coef, 1)) continue;
+            while (lanes > 1 && !sym_prove_multiple(c, rest, lanes)) lanes /= 2;
+        }
+    return lanes;
 }
 
 /* ---- Reads ---- */
@@ -176,7 +201,9 @@ static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v
     ir_type type = ir_vector(t, wide ? l->lanes : 1);
     ir_value *other = NULL;
     if (mask.v) other = lower_splat(l, fill_value(l, op, t), type.lanes, 0);
-    return lower_load(l, v->depth, a.ptr, a.index, type, mask.v, other);
+    ir_value *element = lower_load(l, v->depth, a.ptr, a.index, type, mask.v, other);
+    tell_alignment(l, &a, element->op, type);
+    return element;
 }
 
 void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
@@ -216,7 +243,7 @@ static bool is_combining(const ir_op *op) {
 }
 
 /* Some coordinate is the axis's var plus what no other var moves: distinct points write distinct elements. */
-static bool is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
+bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
     const sym_t *map;
     int n = ir_get_syms(op, IR_ATTR_map, &map);
     if (sym_is(s->extent[axis], 1)) return true;
@@ -255,8 +282,21 @@ bool lower_may_repeat(const lower_stage *s) {
 bool lower_write_is_ordered(const lower_stage *s, const ir_op *op) {
     if (!ir_has(op, IR_ATTR_combine)) return false;
     for (int i = 0; i < s->parallel; i++)
-        if (!is_axis_distinct(s, op, i)) return true;
+        if (!lower_is_axis_distinct(s, op, i)) return true;
     return false;
+}
+
+/* Where all points along an axis write the same element, the last one does. */
+static void and_last(lower *l, const lower_stage *s, const ir_op *op, sym_t flat, const int *p, predicate *out) {
+    uint32_t axes = lower_sym_axes(s, flat);
+    for (int i = 2; i < op->n_operands; i++) axes |= l->vals[ir_operand(op, i)->id].axes;
+    for (int i = 0; i < s->parallel; i++) {
+        if (s->threads[i] == 1 || (axes & lower_axis(i))) continue;
+        sym_t last = lower_point(l, s, sym_sub(l->syms, sym_addi(l->syms, s->vars[i], 1), s->extent[i]), p, 0, NULL, NULL);
+        int d;
+        ir_value *v = lower_nonnegative(l, last, &d);
+        also(l, out, v, d);
+    }
 }
 
 static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint32_t axes, const int *p) {
@@ -267,6 +307,7 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     and_rest(l, s, axes, p, &mask);
     and_checked(l, s, op, p, &idx, &mask);
     and_within(l, s, op, p, &mask);
+    and_last(l, s, op, flat, p, &mask);
     sym_t e = lower_point(l, s, flat, p, idx.n, idx.idx, idx.with);
     address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 2));
     if (is_combining(op)) {
@@ -276,7 +317,8 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
         ir_value *old = lower_load(l, l->depth, a.ptr, a.index, x->type, mask.v, mask.v ? zero : NULL);
         x = lower_combine(l, (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET), old, x);
     }
-    lower_store(l, a.ptr, a.index, x, mask.v);
+    ir_op *store = lower_store(l, a.ptr, a.index, x, mask.v);
+    tell_alignment(l, &a, store, x->type);
 }
 
 /* Every point of the parallel axes writes, whatever the address depends on. */

@@ -173,6 +173,11 @@ sym_t lower_opaque(lower *l, sym_t e) {
     int depth = lower_depth(l, e);
     if (depth > 0) return e; /* its variable would outlive it */
     lower_alias a = {e, sym_var(l->syms, "dim", SYM_DIM, NULL, NULL)};
+    for (int64_t k = 64; k > 1; k /= 2)
+        if (sym_prove_multiple(l->syms, e, k)) {
+            sym_var_bound(l->syms, a.var, NULL, NULL, k);
+            break;
+        }
     lower_bind(l, a.var, lower_index(l, e), depth);
     vec_push(l->scratch, &l->opaque, a);
     return a.var;
@@ -249,6 +254,11 @@ ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth) {
     }
     lower_memo_put(l, e, n, TAG_INSIDE, *depth, v);
     return v;
+}
+
+ir_value *lower_compare(lower *l, ir_opcode code, sym_t x, sym_t y) {
+    int dx = lower_depth(l, x), dy = lower_depth(l, y);
+    return compare(l, code, x, y, 1, dx > dy ? dx : dy);
 }
 
 ir_value *lower_nonnegative(lower *l, sym_t e, int *depth) {

@@ -26,6 +26,12 @@ typedef struct lower_alias {
     sym_t e, var;
 } lower_alias;
 
+/* Bits of the thread's number as a variable. */
+typedef struct lower_coord {
+    int first, bits;
+    sym_t var;
+} lower_coord;
+
 typedef struct lower {
     ir_module *m;   /* where the func is made */
     arena *scratch; /* freed after the lowering */
@@ -42,6 +48,17 @@ typedef struct lower {
     ir_value **ptrs;        /* pointer of each buffer, by id */
     ir_value *scratch_arg;
     sym_t scratch_used; /* bytes given to the allocs of the grid being lowered */
+    /* Where tasks are done by blocks of threads (lim->threads > 0). */
+    int warp_bits;             /* a warp is 2^warp_bits threads */
+    sym_t thread;              /* number of this thread, known in scope 0 */
+    struct lower_place *place; /* of each buffer, by id */
+    VEC(const ir_value *) buffers; /* the kernel's arguments, then the grid's allocs */
+    int n_args;
+    VEC(lower_coord) coords;
+    ir_value *block, *block_count; /* number of this block; how many */
+    ir_value *block_scratch;   /* this block's part of the scratch memory */
+    int64_t merge_bytes;       /* shared memory from 0 on in which partial results meet; 0: none */
+    int64_t shared_bytes;      /* used at most */
 } lower;
 
 /* Ends the process: the program given was not a valid tile program. */
@@ -85,6 +102,8 @@ sym_t lower_opaque(lower *l, sym_t e);
 ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth);
 /* bool: 0 <= e, a scalar; NULL when proven. */
 ir_value *lower_nonnegative(lower *l, sym_t e, int *depth);
+/* x op y in the scope that knows both. */
+ir_value *lower_compare(lower *l, ir_opcode code, sym_t x, sym_t y);
 /* bool lanes: lane < n. */
 ir_value *lower_lanes_below(lower *l, sym_t n, int *depth);
 /* x and y (NULL: true), widened to the lanes of the wider one. */
@@ -111,6 +130,7 @@ typedef struct lower_access {
 typedef struct lower_stage {
     const ir_op *op;
     int n, parallel, vector; /* vector: axis along lanes, or -1 */
+    int unit;                /* the axis that the schedule put along lanes: memory is contiguous along it */
     const sym_t *vars, *extent;
     const int64_t *combines;
     int n_terms;
@@ -128,6 +148,14 @@ typedef struct lower_stage {
     bool interior;                 /* the code being emitted is for such tiles */
     bool maybe_empty[IR_MAX_RANK]; /* reduced axis whose loop may run zero times */
     sym_t rest;                /* elements left along the vector axis where lanes must be masked, else NULL */
+    /* Threads: bits first_bit .. of the thread's number are its coordinate along the axis. */
+    int threads[IR_MAX_RANK], first_bit[IR_MAX_RANK]; /* threads: 1 where all do the same positions */
+    sym_t coord[IR_MAX_RANK];
+    int used_bits;             /* threads whose higher bits are set do nothing */
+    bool settles;              /* threads read what the epilogue writes */
+    bool merges;               /* threads share reduced axes: loops over parallel axes are the same for all threads */
+    ir_value *valid[IR_MAX_RANK]; /* bool: this thread's position along the axis exists; NULL: always */
+    int valid_depth[IR_MAX_RANK];
     /* Accumulators: one per position along acc_axes for each value of each term's state (see lower_reduce.c). */
     uint32_t acc_axes;
     int acc_count[IR_MAX_RANK];
@@ -172,13 +200,55 @@ int lower_border_axis(lower *l, lower_stage *s);
 ir_value *lower_is_interior(lower *l, lower_stage *s, int axis);
 /* e, a coordinate of op, is affine in the stage's vars with constant factors: what lower_is_interior covers. */
 bool lower_is_affine(lower *l, const lower_stage *s, const ir_op *op, sym_t e);
+/* lower_access.c: the number of lanes, at most `lanes`, in which all accesses that are contiguous along the vector axis
+ * start at multiples of it, given that the axis's positions do. */
+int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes);
+bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis);
 /* lower_memory.c: one element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
-void lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask);
+/* Returns the store itself. */
+ir_op *lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask);
 /* lower_reduce.c */
 /* A product that is only summed: the step makes it a fused multiply-add, so the body leaves it out. */
 bool lower_is_fused(const lower *l, const lower_stage *s, const ir_op *op);
 void lower_reduce_init(lower *l, lower_stage *s);
 void lower_reduce_step(lower *l, lower_stage *s, const ir_block *b);
 void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue);
+/* x[0] (and x[1], the index of an argmax or argmin) merged with y. */
+void lower_merge(lower *l, ir_combine c, ir_value **x, ir_value *const *y);
+
+/* ---- Blocks of threads ---- */
+static inline bool lower_is_block(const lower *l) { return l->lim->threads > 0; }
+/* lower_spread.c: how many threads share each axis. Sets threads, coord, merges; may take lanes and tiles back. */
+void lower_spread(lower *l, lower_stage *s);
+/* bool, scalar: this thread is the first of those that share a point (and no spare one); NULL: all are. */
+ir_value *lower_is_leader(lower *l, const lower_stage *s);
+/* bool: no spare thread; NULL: there are none. */
+ir_value *lower_is_used(lower *l, const lower_stage *s);
+/* The thread's number with the bits of `mask` alone, moved down by `shift`; in scope 0. */
+ir_value *lower_thread_bits(lower *l, int64_t mask, int shift);
+/* lower_merge.c: n partial results, each of one value or two, become those of all threads that share the point. All
+ * threads of the block must come here. */
+void lower_merge_threads(lower *l, const lower_stage *s, int n, const ir_combine *combine, ir_value *(*x)[2]);
+/* lower_place.c: where the allocs of a grid live. */
+typedef struct lower_place {
+    bool known, shared;
+    int64_t at, bytes; /* in shared memory */
+    sym_t offset;      /* else in the block's scratch memory */
+    int first, last;   /* stages that use it */
+    uint8_t touched;   /* since the last barrier (lower_order.c) */
+} lower_place;
+/* Also adds the grid's need to l->scratch_used, and keeps l->shared_bytes. */
+void lower_place_allocs(lower *l, const ir_block *grid);
+ir_value *lower_placed_pointer(lower *l, const ir_value *buffer);
+/* lower_order.c: barriers, before a stage where it needs one and at the start of a task. */
+typedef const uint8_t *lower_touched;
+void lower_order_stage(lower *l, const ir_op *stage);
+lower_touched lower_order_state(lower *l);
+/* What was touched before may be touched still: code in between may not have run. */
+void lower_order_maybe(lower *l, lower_touched before);
+/* The block's accesses have been made. */
+void lower_order_touch(lower *l, const ir_block *b);
+void lower_order_task(lower *l);
+void lower_barrier(lower *l);
 #endif

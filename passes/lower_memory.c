@@ -26,14 +26,11 @@ ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_typ
     return lower_build(l, depth, code, mask ? 4 : 2, x, t);
 }
 
-void lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask) {
+ir_op *lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask) {
     ir_value *v[4] = {ptr, index, x, mask};
     ir_opcode code = with_lanes(index, IR_store, IR_store_lanes);
-    if (!is_uniform(mask, x->type)) {
-        ir_build(lower_here(l), code, mask ? 4 : 3, v, 0, NULL);
-        return;
-    }
-    ir_op *branch = lower_if(l, mask);
-    ir_build(lower_here(l), code, 3, v, 0, NULL);
+    if (!is_uniform(mask, x->type)) return ir_build(lower_here(l), code, mask ? 4 : 3, v, 0, NULL);
+    ir_op *branch = lower_if(l, mask), *store = ir_build(lower_here(l), code, 3, v, 0, NULL);
     lower_if_end(l, branch);
+    return store;
 }

@@ -161,7 +161,7 @@ void lower_reduce_step(lower *l, lower_stage *s, const ir_block *b) {
 }
 
 /* ---- Finish ---- */
-static void merge(lower *l, ir_combine c, ir_value **x, ir_value *const *y) {
+void lower_merge(lower *l, ir_combine c, ir_value **x, ir_value *const *y) {
     if (is_arg(c)) combine_arg(l, c, x, y[0], y[1], true);
     else x[0] = lower_combine(l, c, x[0], y[0]);
 }
@@ -185,8 +185,8 @@ static void merge_lanes(lower *l, ir_combine c, ir_value **x) {
         combine_arg(l, c, x, lane_of(l, value, i), lane_of(l, index, i), true);
 }
 
-/* The term's result at parallel position p: its accumulators merged pairwise. */
-static ir_value *finish_at(lower *l, const lower_stage *s, ir_combine c, ir_value **acc, const int *p) {
+/* The term's state at parallel position p: its accumulators merged pairwise. */
+static void finish_at(lower *l, const lower_stage *s, ir_combine c, ir_value **acc, const int *p, ir_value **out) {
     uint32_t reduced = s->acc_axes & ~((UINT32_C(1) << s->parallel) - 1);
     int n = lower_positions(s, reduced, s->acc_count), q[IR_MAX_RANK] = {0}, i = 0;
     ir_value *(*x)[2] = arena_alloc(l->scratch, sizeof(ir_value *[2]) * (size_t)n);
@@ -198,31 +198,56 @@ static ir_value *finish_at(lower *l, const lower_stage *s, ir_combine c, ir_valu
         i++;
     } while (lower_next(s, reduced, s->acc_count, q));
     for (int m = n; m > 1; m = (m + 1) / 2)
-        for (int k = 0; k < m / 2; k++) merge(l, c, x[k], x[k + (m + 1) / 2]);
+        for (int k = 0; k < m / 2; k++) lower_merge(l, c, x[k], x[k + (m + 1) / 2]);
     if (reduces_lanes(s)) merge_lanes(l, c, x[0]);
-    return x[0][is_arg(c)];
+    out[0] = x[0][0];
+    out[1] = is_arg(c) ? x[0][1] : NULL;
 }
 
 static ir_value *as_dtype(lower *l, ir_value *v, frit_dtype t) {
     return v->type.dtype == t ? v : lower_build(l, l->depth, IR_cast, 1, &v, ir_vector(t, v->type.lanes));
 }
 
-void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue) {
+/* States of all terms at all parallel positions: term by term. */
+static void finish_all(lower *l, const lower_stage *s, ir_combine *combine, ir_value *(*x)[2]) {
     uint32_t parallel = (UINT32_C(1) << s->parallel) - 1;
-    if (epilogue->n_args != s->n_terms) lower_fail(s->op, "the epilogue's arguments and the terms differ in number");
     ir_value **acc = s->acc;
+    int i = 0;
+    for (int k = 0; k < s->n_terms; k++) {
+        ir_combine c = (ir_combine)s->combines[k];
+        int p[IR_MAX_RANK] = {0};
+        do {
+            combine[i] = c;
+            finish_at(l, s, c, acc, p, x[i++]);
+        } while (lower_next(s, parallel, s->count, p));
+        acc += s->n_acc * state_size(c);
+    }
+}
+
+/* Opens the branch of the threads that go on with the results. */
+static ir_op *only_writers(lower *l, const lower_stage *s) {
+    int depth = 0;
+    ir_value *who = s->merges ? lower_is_leader(l, s) : NULL;
+    for (int i = 0; i < s->parallel; i++)
+        if (s->valid[i]) who = lower_and(l, who, depth, s->valid[i], s->valid_depth[i], &depth);
+    return who ? lower_if(l, who) : NULL;
+}
+
+void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue) {
+    if (epilogue->n_args != s->n_terms) lower_fail(s->op, "the epilogue's arguments and the terms differ in number");
+    int n = lower_positions(s, (UINT32_C(1) << s->parallel) - 1, s->count), i = 0;
+    ir_combine *combine = arena_array(l->scratch, ir_combine, n * s->n_terms);
+    ir_value *(*x)[2] = arena_alloc(l->scratch, sizeof(ir_value *[2]) * (size_t)(n * s->n_terms));
+    finish_all(l, s, combine, x);
+    if (s->merges) lower_merge_threads(l, s, n * s->n_terms, combine, x);
+    if (s->merges && s->settles) lower_barrier(l);
+    ir_op *branch = only_writers(l, s);
     for (int k = 0; k < s->n_terms; k++) {
         lower_val *v = &l->vals[epilogue->args[k]->id];
-        v->depth = l->depth;
-        v->n = lower_positions(s, parallel, s->count);
-        v->inst = arena_array(l->scratch, ir_value *, v->n);
-        v->as_sym = NULL;
-        int p[IR_MAX_RANK] = {0}, i = 0;
-        do {
-            ir_value *x = finish_at(l, s, (ir_combine)s->combines[k], acc, p);
-            v->inst[i++] = as_dtype(l, x, (frit_dtype)epilogue->args[k]->type.dtype);
-        } while (lower_next(s, parallel, s->count, p));
-        acc += s->n_acc * state_size(s->combines[k]);
+        *v = (lower_val){.axes = v->axes, .depth = l->depth, .n = n, .inst = arena_array(l->scratch, ir_value *, n)};
+        for (int m = 0; m < n; m++, i++)
+            v->inst[m] = as_dtype(l, x[i][is_arg(combine[i])], (frit_dtype)epilogue->args[k]->type.dtype);
     }
     lower_body(l, s, epilogue);
+    if (branch) lower_if_end(l, branch);
 }

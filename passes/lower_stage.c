@@ -59,9 +59,80 @@ static sym_t loop_var(lower *l, const lower_stage *s, int axis, sym_t lo, sym_t 
     return v;
 }
 
+/* The axis's base is a value of this scope, at most hi. */
+static void bind_base(lower *l, lower_stage *s, int axis, ir_value *v, sym_t hi, int64_t multiple) {
+    s->base[axis] = loop_var(l, s, axis, sym_const(l->syms, 0), hi, multiple);
+    lower_bind(l, s->base[axis], v, l->depth);
+    s->at_depth[axis] = l->depth;
+}
+
+/* All threads take the same turns. Where turns go beyond `to`, a thread's position is the last one and not valid. */
+static void uniform_turn(lower *l, lower_stage *s, int axis, sym_t start, sym_t to, int64_t step) {
+    sym_ctx *c = l->syms;
+    sym_t at = sym_add(c, start, sym_muli(c, s->coord[axis], step));
+    if (sym_prove_multiple(c, sym_sub(c, to, start), step * s->threads[axis])) {
+        s->base[axis] = at;
+        s->at_depth[axis] = lower_depth(l, at);
+        nest(l, s, axis + 1);
+        return;
+    }
+    int d;
+    s->valid[axis] = lower_inside(l, at, to, &d);
+    s->valid_depth[axis] = d;
+    bind_base(l, s, axis, lower_index(l, sym_min(c, at, sym_addi(c, to, -1))), sym_addi(c, to, -1), 1);
+    nest(l, s, axis + 1);
+    s->valid[axis] = NULL;
+}
+
+static void uniform_loop(lower *l, lower_stage *s, int axis, sym_t from, sym_t to, int64_t step) {
+    sym_ctx *c = l->syms;
+    int64_t stride = step * s->threads[axis], span;
+    if (sym_is_const(sym_sub(c, to, from), &span) && span <= stride) {
+        uniform_turn(l, s, axis, from, to, step);
+        return;
+    }
+    ir_op *op = lower_for(l, lower_index(l, from), lower_index(l, to), lower_int(l, FRIT_i64, stride), 0, NULL);
+    bool even = sym_prove_multiple(c, sym_sub(c, to, from), stride);
+    sym_t turn = loop_var(l, s, axis, from, sym_addi(c, to, even ? -stride : -1), sym_prove_multiple(c, from, stride) ? stride : 1);
+    lower_bind(l, turn, op->blocks[0]->args[0], l->depth);
+    uniform_turn(l, s, axis, turn, to, step);
+    lower_for_end(l, op, 0, NULL);
+}
+
+/* A thread's share: the positions from + step * coordinate, then on by the step of all threads. */
+static void shared_loop(lower *l, lower_stage *s, int axis, sym_t from, sym_t to, sym_t hi, int64_t step) {
+    sym_ctx *c = l->syms;
+    bool reduced = axis >= s->parallel;
+    int64_t stride = step * s->threads[axis], span, multiple = sym_prove_multiple(c, from, step) ? step : 1;
+    sym_t first = sym_add(c, from, sym_muli(c, s->coord[axis], step));
+    bool one_turn = sym_is_const(sym_sub(c, to, from), &span) && span <= stride;
+    if (one_turn && span == stride) {
+        s->base[axis] = first;
+        s->at_depth[axis] = lower_depth(l, first);
+        nest(l, s, axis + 1);
+        return;
+    }
+    int n = reduced ? s->n_state : 0;
+    s->maybe_empty[axis] = reduced;
+    ir_op *op = one_turn && !reduced
+                    ? lower_if(l, lower_compare(l, IR_lt, first, to))
+                    : lower_for(l, lower_index(l, first), lower_index(l, to), lower_int(l, FRIT_i64, stride), n, s->acc);
+    bind_base(l, s, axis, op->code == IR_tif ? lower_index(l, first) : op->blocks[0]->args[0], hi, multiple);
+    nest(l, s, axis + 1);
+    s->maybe_empty[axis] = false;
+    if (op->code == IR_tif) lower_if_end(l, op);
+    else lower_for_end(l, op, n, s->acc);
+}
+
 /* for base = from, from + step .. below to; one turn only when `once`. */
 static void loop(lower *l, lower_stage *s, int axis, sym_t from, sym_t to, sym_t hi, int64_t step, bool once) {
     bool reduced = axis >= s->parallel;
+    if (s->threads[axis] > 1) {
+        if (once) to = sym_addi(l->syms, from, step);
+        if (s->merges && !reduced) uniform_loop(l, s, axis, from, to, step);
+        else shared_loop(l, s, axis, from, to, hi, step);
+        return;
+    }
     if (once) {
         s->base[axis] = from;
         s->at_depth[axis] = lower_depth(l, from);
@@ -126,7 +197,7 @@ static void tail(lower *l, lower_stage *s, int axis, sym_t main) {
     bool lanes = axis == s->vector;
     int64_t unit = lanes ? l->lanes : 1, n;
     sym_t e = s->extent[axis], left = sym_sub(c, e, main);
-    bool at_once = lanes ? sym_is_const(left, &n) : sym_is(left, 1);
+    bool at_once = s->threads[axis] == 1 && (lanes ? sym_is_const(left, &n) : sym_is(left, 1));
     s->count[axis] = at_once && lanes ? (int)((n + unit - 1) / unit) : 1;
     bool masked = lanes && !sym_prove_multiple(c, left, unit);
     if (masked) s->rest = e;
@@ -223,6 +294,10 @@ static void choose_lanes(lower *l, lower_stage *s) {
     }
     l->lanes = l->lim->vector_bytes * 8 / bits;
     while (l->lanes > 1 && s->tile[s->vector] % l->lanes) l->lanes /= 2;
+    if (lower_is_block(l)) {
+        l->lanes = lower_aligned_lanes(l, s, l->lanes);
+        s->tile[s->vector] = l->lanes; /* neighbouring threads touch neighbouring vectors */
+    }
     if (l->lanes == 1) s->vector = -1;
     else l->lane = sym_index(l->syms, "lane", sym_const(l->syms, l->lanes));
 }
@@ -248,7 +323,7 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
     s->n = ir_get_syms(op, IR_ATTR_vars, &s->vars);
     if (ir_get_syms(op, IR_ATTR_extent, &s->extent) != s->n) lower_fail(op, "vars and extent differ in number");
     s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
-    s->vector = (int)ir_get_int(op, IR_ATTR_vector, -1);
+    s->vector = s->unit = (int)ir_get_int(op, IR_ATTR_vector, -1);
     s->n_terms = ir_get_ints(op, IR_ATTR_combines, &s->combines);
     int n_tile = ir_get_ints(op, IR_ATTR_tile, &tile);
     s->in_order = is_ordered(s, op->blocks[0]) || is_ordered(s, op->blocks[1]);
@@ -263,7 +338,8 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
     find_axes(l, s, op->blocks[0]);
     find_axes(l, s, op->blocks[1]);
     choose_lanes(l, s);
-    s->border_axis = lower_border_axis(l, s);
+    s->border_axis = lower_is_block(l) ? -1 : lower_border_axis(l, s);
+    lower_spread(l, s);
     bound_code_size(l, s);
     int64_t e;
     for (int i = 0; i < s->n; i++) {
@@ -288,10 +364,18 @@ static ir_value *has_points(lower *l, const lower_stage *s) {
 /* Reads are moved out of the loops that they do not depend on; the test keeps them from running for an empty stage. */
 void lower_stage_op(lower *l, const ir_op *op) {
     lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    lower_order_stage(l, op);
     set_up(l, s, op);
     ir_value *cond = has_points(l, s);
+    lower_touched before = cond ? lower_order_state(l) : NULL;
     ir_op *guard = cond ? lower_if(l, cond) : NULL;
+    ir_value *used = s->merges ? NULL : lower_is_used(l, s);
+    ir_op *some = used ? lower_if(l, used) : NULL;
     s->depth = l->depth;
     nest(l, s, 0);
+    if (some) lower_if_end(l, some);
     if (guard) lower_if_end(l, guard);
+    if (guard) lower_order_maybe(l, before);
+    lower_order_touch(l, op->blocks[0]);
+    lower_order_touch(l, op->blocks[1]);
 }

@@ -65,8 +65,10 @@ typedef struct task_range {
 static task_range make_args(lower *l, ir_func *f, const ir_func *k, const symbol_set *s) {
     int n = k->body->n_args + s->free.len + 3;
     sym_t *arg_syms = arena_array(l->m->arena, sym_t, n);
+    l->n_args = k->body->n_args;
     for (int i = 0; i < k->body->n_args; i++) {
         const ir_value *b = k->body->args[i];
+        vec_push(l->scratch, &l->buffers, b);
         l->ptrs[b->id] = ir_block_add_arg(l->m, f->body, ir_ptr((frit_dtype)b->type.dtype, IR_GLOBAL), b->name);
     }
     for (int i = 0; i < s->free.len; i++) {
@@ -75,10 +77,11 @@ static task_range make_args(lower *l, ir_func *f, const ir_func *k, const symbol
         lower_bind(l, v, ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), sym_var_name(v)), 0);
     }
     f->arg_syms = arg_syms;
-    l->scratch_arg = ir_block_add_arg(l->m, f->body, ir_ptr(FRIT_u8, IR_CORE), "scratch");
-    task_range r;
-    r.begin = ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), "begin");
-    r.end = ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), "end");
+    bool block = lower_is_block(l);
+    l->scratch_arg = ir_block_add_arg(l->m, f->body, ir_ptr(FRIT_u8, block ? IR_GLOBAL : IR_CORE), "scratch");
+    task_range r = {NULL, NULL};
+    if (!block) r.begin = ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), "begin");
+    r.end = ir_block_add_arg(l->m, f->body, ir_vector(FRIT_i64, 1), block ? "tasks" : "end");
     return r;
 }
 
@@ -98,6 +101,10 @@ static void lower_local(lower *l, const ir_op *op, sym_t elements) {
 static void lower_alloc(lower *l, const ir_op *op) {
     sym_ctx *c = l->syms;
     const ir_value *buffer = ir_result(op, 0);
+    if (lower_is_block(l)) {
+        l->ptrs[buffer->id] = lower_placed_pointer(l, buffer);
+        return;
+    }
     ir_type t = buffer->type;
     sym_t elements = sym_prod(c, t.dims, t.rank);
     int64_t n;
@@ -124,7 +131,10 @@ static void lower_sequential(lower *l, const ir_op *op) {
     ir_value *to = lower_index(l, extent[0]);
     ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), to, lower_int(l, FRIT_i64, 1), 0, NULL);
     lower_bind(l, vars[0], loop->blocks[0]->args[0], l->depth);
+    lower_touched before = lower_order_state(l);
+    lower_order_touch(l, op->blocks[0]); /* a turn follows another */
     lower_list(l, op->blocks[0]);
+    lower_order_maybe(l, before);
     lower_for_end(l, loop, 0, NULL);
 }
 
@@ -191,10 +201,68 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
     lower_for_end(l, loop, n, v);
 }
 
+/* The grid's tasks, those of this block: the first is the least from `first` on that is the block's. */
+static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
+    const sym_t *vars, *extent;
+    int n = ir_get_syms(op, IR_ATTR_vars, &vars);
+    ir_get_syms(op, IR_ATTR_extent, &extent);
+    ir_type t = ir_vector(FRIT_i64, 1);
+    ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
+    if (!alone) {
+        ir_value *start = lower_index(l, first), *stop = lower_index(l, sym_add(l->syms, first, count));
+        from = lower_build(l, 0, IR_sub, 2, (ir_value *[]){l->block, start}, t);
+        from = lower_build(l, 0, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
+        from = lower_build(l, 0, IR_add, 2, (ir_value *[]){from, start}, t);
+        to = lower_build(l, 0, IR_min, 2, (ir_value *[]){to, stop}, t);
+    }
+    ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL);
+    ir_value *task = loop->blocks[0]->args[0];
+    if (!alone) task = lower_build(l, l->depth, IR_sub, 2, (ir_value *[]){task, lower_index(l, first)}, t);
+    first_coordinates(l, task, n, extent, v);
+    for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
+    lower_order_task(l);
+    lower_list(l, op->blocks[0]);
+    lower_for_end(l, loop, 0, NULL);
+}
+
+/* ---- Blocks ---- */
+static ir_value *block_value(lower *l, ir_opcode code) { return lower_build(l, 0, code, 0, NULL, ir_vector(FRIT_i64, 1)); }
+
+/* Scratch memory of one block: what the grid that needs most of it needs. */
+static sym_t largest_scratch(lower *l, const ir_func *k) {
+    sym_t most = sym_const(l->syms, 0);
+    for (const ir_op *op = k->body->first; op; op = op->next) {
+        if (op->code != IR_grid) continue;
+        l->scratch_used = sym_const(l->syms, 0);
+        lower_place_allocs(l, op->blocks[0]);
+        most = sym_max(l->syms, most, l->scratch_used);
+    }
+    return most;
+}
+
+static void begin_block(lower *l, const ir_func *k) {
+    int64_t threads = l->lim->threads, merge = threads * 2 * (int64_t)sizeof(int64_t);
+    l->warp_bits = 0;
+    while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
+    if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;
+    l->place = arena_array(l->scratch, lower_place, k->module->n_values);
+    l->thread = sym_index(l->syms, "thread", sym_const(l->syms, threads));
+    lower_bind(l, l->thread, block_value(l, IR_thread_id), 0);
+    l->block = block_value(l, IR_block_id);
+    l->block_count = block_value(l, IR_block_count);
+    sym_t bytes = largest_scratch(l, k);
+    if (sym_is(bytes, 0)) return;
+    ir_value *x[2] = {l->block, lower_index(l, bytes)};
+    x[1] = lower_build(l, 0, IR_mul, 2, x, ir_vector(FRIT_i64, 1));
+    x[0] = l->scratch_arg;
+    l->block_scratch = lower_build(l, 0, IR_ptradd, 2, x, l->scratch_arg->type);
+}
+
 static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
     sym_ctx *c = l->syms;
     int n_grids = 0;
     for (const ir_op *op = k->body->first; op; op = op->next) n_grids += op->code == IR_grid;
+    if (lower_is_block(l)) begin_block(l, k);
     info->tasks = info->scratch_bytes = sym_const(c, 0);
     for (const ir_op *op = k->body->first; op; op = op->next) {
         if (op->code == IR_return) continue;
@@ -203,7 +271,12 @@ static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *in
         int n = ir_get_syms(op, IR_ATTR_extent, &extent);
         sym_t count = sym_prod(c, extent, n);
         l->scratch_used = sym_const(c, 0);
-        lower_grid(l, op, r, info->tasks, count, n_grids == 1);
+        if (lower_is_block(l)) {
+            lower_place_allocs(l, op->blocks[0]);
+            lower_block_grid(l, op, r.end, info->tasks, count, n_grids == 1);
+        } else {
+            lower_grid(l, op, r, info->tasks, count, n_grids == 1);
+        }
         info->tasks = sym_add(c, info->tasks, count);
         info->scratch_bytes = sym_max(c, info->scratch_bytes, l->scratch_used);
     }
@@ -223,6 +296,8 @@ ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits 
     collect_symbols(&s, k);
     task_range r = make_args(l, f, k, &s);
     lower_grids(l, k, r, info);
+    f->threads = lim->threads;
+    f->shared = l->shared_bytes;
     ir_build(lower_here(l), IR_return, 0, NULL, 0, NULL);
     arena_free(scratch);
     return f;

@@ -1,0 +1,67 @@
+/* Barriers: what a stage wrote may be read by other threads in the next one. For each buffer it is remembered whether it
+ * was read or written since the last barrier; a stage that would read what was written, or write what was read or
+ * written, is preceded by one. Tasks are independent of each other but for the memory that they use one after another. */
+#include "lower_internal.h"
+
+enum { READ = 1, WRITTEN = 2 };
+
+static void forget(lower *l) {
+    for (int i = 0; i < l->buffers.len; i++) l->place[l->buffers.data[i]->id].touched = 0;
+}
+
+void lower_barrier(lower *l) {
+    ir_build(lower_here(l), IR_barrier, 0, NULL, 0, NULL);
+    forget(l);
+}
+
+static bool overlap(const lower_place *p, const lower_place *q) {
+    return p->shared && q->shared && p->at < q->at + q->bytes && q->at < p->at + p->bytes;
+}
+
+static bool is_touched(const lower *l, const ir_value *buffer, uint8_t how) {
+    const lower_place *p = &l->place[buffer->id];
+    if (p->touched & how) return true;
+    for (int i = l->n_args; i < l->buffers.len && p->shared; i++) {
+        const lower_place *q = &l->place[l->buffers.data[i]->id];
+        if ((q->touched & how) && overlap(p, q)) return true;
+    }
+    return false;
+}
+
+/* Buffers that share bytes hold nothing of each other: any touch of one bars a write of the other. */
+static bool conflicts(const lower *l, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_read && is_touched(l, ir_operand(op, 0), WRITTEN)) return true;
+        if (op->code == IR_write && is_touched(l, ir_operand(op, 0), READ | WRITTEN)) return true;
+    }
+    return false;
+}
+
+void lower_order_stage(lower *l, const ir_op *stage) {
+    if (!lower_is_block(l)) return;
+    if (conflicts(l, stage->blocks[0]) || conflicts(l, stage->blocks[1])) lower_barrier(l);
+}
+
+void lower_order_touch(lower *l, const ir_block *b) {
+    if (!lower_is_block(l)) return;
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_read) l->place[ir_operand(op, 0)->id].touched |= READ;
+        if (op->code == IR_write) l->place[ir_operand(op, 0)->id].touched |= WRITTEN;
+        for (int i = 0; i < op->n_blocks; i++) lower_order_touch(l, op->blocks[i]);
+    }
+}
+
+lower_touched lower_order_state(lower *l) {
+    uint8_t *state = arena_array(l->scratch, uint8_t, l->buffers.len);
+    for (int i = 0; i < l->buffers.len; i++) state[i] = l->place[l->buffers.data[i]->id].touched;
+    return state;
+}
+
+void lower_order_maybe(lower *l, lower_touched before) {
+    for (int i = 0; i < l->buffers.len; i++) l->place[l->buffers.data[i]->id].touched |= before[i];
+}
+
+void lower_order_task(lower *l) {
+    if (l->buffers.len > l->n_args) lower_barrier(l);
+    forget(l);
+}

@@ -1,0 +1,109 @@
+/* Where the buffers of a task live when a block of threads does it: in shared memory while their sizes are known and fit,
+ * one after another in the same bytes where their lives do not overlap; else in the block's part of the global scratch
+ * memory. */
+#include "lower_internal.h"
+
+static void used_at(lower *l, const ir_value *buffer, int at) {
+    lower_place *p = &l->place[buffer->id];
+    if (!p->known) return;
+    if (p->first < 0) p->first = at;
+    p->last = at;
+}
+
+static void visit(lower *l, const ir_block *b, int *clock);
+
+/* What a loop uses lives through all of it. */
+static void visit_loop(lower *l, const ir_block *b, int *clock) {
+    int begin = ++*clock;
+    visit(l, b, clock);
+    ++*clock;
+    for (int i = l->n_args; i < l->buffers.len; i++) {
+        lower_place *p = &l->place[l->buffers.data[i]->id];
+        if (p->last < begin) continue;
+        if (p->first > begin) p->first = begin;
+        p->last = *clock;
+    }
+}
+
+static void visit(lower *l, const ir_block *b, int *clock) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_alloc) {
+            const ir_value *v = ir_result(op, 0);
+            l->place[v->id] = (lower_place){.known = true, .first = -1, .last = -1};
+            vec_push(l->scratch, &l->buffers, v);
+        } else if (op->code == IR_for) {
+            visit_loop(l, op->blocks[0], clock);
+        } else if (op->code == IR_stage) {
+            ++*clock;
+            for (int i = 0; i < 2; i++)
+                for (const ir_op *x = op->blocks[i]->first; x; x = x->next)
+                    if (x->code == IR_read || x->code == IR_write) used_at(l, ir_operand(x, 0), *clock);
+        }
+    }
+}
+
+static sym_t bytes_of(lower *l, const ir_value *buffer) {
+    sym_ctx *c = l->syms;
+    ir_type t = buffer->type;
+    sym_t bits = sym_muli(c, sym_prod(c, t.dims, t.rank), (int64_t)frit_dtype_bits((frit_dtype)t.dtype));
+    return sym_ceildiv(c, bits, sym_const(c, 8));
+}
+
+/* The lowest bytes that are free through the buffer's life. */
+static int64_t lowest_free(const lower *l, const lower_place *p, int64_t from) {
+    int64_t at = from;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = l->n_args; i < l->buffers.len; i++) {
+            const lower_place *q = &l->place[l->buffers.data[i]->id];
+            if (!q->shared || q == p || q->last < p->first || p->last < q->first) continue;
+            if (q->at >= at + p->bytes || at >= q->at + q->bytes) continue;
+            at = q->at + q->bytes;
+            moved = true;
+        }
+    }
+    return at;
+}
+
+static bool place_shared(lower *l, lower_place *p, int64_t bytes) {
+    p->bytes = (bytes + 15) & ~INT64_C(15);
+    int64_t at = lowest_free(l, p, l->merge_bytes);
+    if (at + p->bytes > l->lim->shared_bytes) return false;
+    p->at = at;
+    p->shared = true;
+    if (at + p->bytes > l->shared_bytes) l->shared_bytes = at + p->bytes;
+    return true;
+}
+
+static void place_scratch(lower *l, lower_place *p, sym_t bytes) {
+    sym_ctx *c = l->syms;
+    p->offset = l->scratch_used;
+    l->scratch_used = sym_add(c, l->scratch_used, sym_muli(c, sym_ceildiv(c, bytes, sym_const(c, 64)), 64));
+}
+
+void lower_place_allocs(lower *l, const ir_block *grid) {
+    int clock = 0;
+    l->buffers.len = l->n_args;
+    visit(l, grid, &clock);
+    for (int i = l->n_args; i < l->buffers.len; i++) {
+        lower_place *p = &l->place[l->buffers.data[i]->id];
+        sym_t bytes = bytes_of(l, l->buffers.data[i]);
+        int64_t lo, hi;
+        sym_range(l->syms, bytes, &lo, &hi);
+        if (hi <= l->lim->shared_bytes && place_shared(l, p, hi)) continue;
+        place_scratch(l, p, bytes);
+    }
+}
+
+ir_value *lower_placed_pointer(lower *l, const ir_value *buffer) {
+    const lower_place *p = &l->place[buffer->id];
+    frit_dtype t = (frit_dtype)buffer->type.dtype;
+    if (p->shared) {
+        ir_value *v = lower_build(l, 0, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
+        ir_set_int(l->m, v->op, IR_ATTR_offset, p->at);
+        return v;
+    }
+    ir_value *v[2] = {l->block_scratch, lower_index(l, p->offset)};
+    ir_value *at = lower_build(l, 0, IR_ptradd, 2, v, l->block_scratch->type);
+    return lower_build(l, 0, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));
+}
