@@ -52,13 +52,14 @@ void lower_order_touch(lower *l, const ir_block *b) {
 }
 
 lower_touched lower_order_state(lower *l) {
+    if (!lower_is_block(l)) return NULL;
     uint8_t *state = arena_array(l->scratch, uint8_t, l->buffers.len);
     for (int i = 0; i < l->buffers.len; i++) state[i] = l->place[l->buffers.data[i]->id].touched;
     return state;
 }
 
 void lower_order_maybe(lower *l, lower_touched before) {
-    for (int i = 0; i < l->buffers.len; i++) l->place[l->buffers.data[i]->id].touched |= before[i];
+    for (int i = 0; before && i < l->buffers.len; i++) l->place[l->buffers.data[i]->id].touched |= before[i];
 }
 
 void lower_order_task(lower *l) {

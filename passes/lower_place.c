@@ -42,11 +42,9 @@ static void visit(lower *l, const ir_block *b, int *clock) {
     }
 }
 
-static sym_t bytes_of(lower *l, const ir_value *buffer) {
-    sym_ctx *c = l->syms;
+static sym_t bits_of(lower *l, const ir_value *buffer) {
     ir_type t = buffer->type;
-    sym_t bits = sym_muli(c, sym_prod(c, t.dims, t.rank), (int64_t)frit_dtype_bits((frit_dtype)t.dtype));
-    return sym_ceildiv(c, bits, sym_const(c, 8));
+    return sym_muli(l->syms, sym_prod(l->syms, t.dims, t.rank), (int64_t)frit_dtype_bits((frit_dtype)t.dtype));
 }
 
 /* The lowest bytes that are free through the buffer's life. */
@@ -75,10 +73,10 @@ static bool place_shared(lower *l, lower_place *p, int64_t bytes) {
     return true;
 }
 
-static void place_scratch(lower *l, lower_place *p, sym_t bytes) {
+static void place_scratch(lower *l, lower_place *p, sym_t bits) {
     sym_ctx *c = l->syms;
     p->offset = l->scratch_used;
-    l->scratch_used = sym_add(c, l->scratch_used, sym_muli(c, sym_ceildiv(c, bytes, sym_const(c, 64)), 64));
+    l->scratch_used = sym_add(c, l->scratch_used, sym_muli(c, sym_ceildiv(c, bits, sym_const(c, 512)), 64));
 }
 
 void lower_place_allocs(lower *l, const ir_block *grid) {
@@ -87,11 +85,11 @@ void lower_place_allocs(lower *l, const ir_block *grid) {
     visit(l, grid, &clock);
     for (int i = l->n_args; i < l->buffers.len; i++) {
         lower_place *p = &l->place[l->buffers.data[i]->id];
-        sym_t bytes = bytes_of(l, l->buffers.data[i]);
+        sym_t bits = bits_of(l, l->buffers.data[i]);
         int64_t lo, hi;
-        sym_range(l->syms, bytes, &lo, &hi);
-        if (hi <= l->lim->shared_bytes && place_shared(l, p, hi)) continue;
-        place_scratch(l, p, bytes);
+        sym_range(l->syms, bits, &lo, &hi);
+        if (hi <= l->lim->shared_bytes * 8 && place_shared(l, p, (hi + 7) / 8)) continue;
+        place_scratch(l, p, bits);
     }
 }
 

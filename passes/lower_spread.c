@@ -138,6 +138,7 @@ static ir_value *bits_are_zero(lower *l, int64_t mask) {
 }
 
 static int64_t spare_bits(const lower *l, const lower_stage *s) {
+    if (!lower_is_block(l)) return 0;
     return (l->lim->threads - 1) & ~((INT64_C(1) << s->used_bits) - 1);
 }
 

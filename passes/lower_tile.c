@@ -208,16 +208,19 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     ir_get_syms(op, IR_ATTR_extent, &extent);
     ir_type t = ir_vector(FRIT_i64, 1);
     ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
-    if (!alone) {
-        ir_value *start = lower_index(l, first), *stop = lower_index(l, sym_add(l->syms, first, count));
+    if (!sym_is(first, 0)) {
+        ir_value *start = lower_index(l, first);
         from = lower_build(l, 0, IR_sub, 2, (ir_value *[]){l->block, start}, t);
         from = lower_build(l, 0, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
         from = lower_build(l, 0, IR_add, 2, (ir_value *[]){from, start}, t);
+    }
+    if (!alone) {
+        ir_value *stop = lower_index(l, sym_add(l->syms, first, count));
         to = lower_build(l, 0, IR_min, 2, (ir_value *[]){to, stop}, t);
     }
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL);
     ir_value *task = loop->blocks[0]->args[0];
-    if (!alone) task = lower_build(l, l->depth, IR_sub, 2, (ir_value *[]){task, lower_index(l, first)}, t);
+    if (!sym_is(first, 0)) task = lower_build(l, l->depth, IR_sub, 2, (ir_value *[]){task, lower_index(l, first)}, t);
     first_coordinates(l, task, n, extent, v);
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
     lower_order_task(l);

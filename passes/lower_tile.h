@@ -1,7 +1,7 @@
-/* From tile programs to what one core does: tile IR -> thread IR for targets whose lanes are vector registers.
+/* From tile programs to what one core does, or one thread of a block (limits.threads > 0): tile IR -> thread IR.
  *
  * The result is a thread-level func with the arguments that thread.def names: a pointer per buffer, an i64 per symbol
- * that the kernel uses (in id order), a u8 pointer to this worker's scratch memory, and the i64 range of tasks. */
+ * that the kernel uses (in id order), a u8 pointer to scratch memory, and the i64 range (for blocks: number) of tasks. */
 #ifndef FRIT_PASSES_LOWER_TILE_H
 #define FRIT_PASSES_LOWER_TILE_H
 #include "ir/ir.h"
@@ -9,7 +9,7 @@
 
 typedef struct lower_info {
     sym_t tasks;         /* tasks over all grids, over the kernel's symbols */
-    sym_t scratch_bytes; /* private memory of one worker, over the same symbols; its base is 64-byte aligned */
+    sym_t scratch_bytes; /* private memory of one worker or block, over the same symbols; its base is 64-byte aligned */
 } lower_info;
 
 /* Makes a thread-level func of the kernel's name in `dest`. dest and the kernel's module may differ, but the symbols
@@ -20,6 +20,7 @@ typedef struct lower_info {
  * on, as a vector where it depends on the `vector` axis. Values are computed in the outermost loop in which all they
  * depend on is known. An axis that its tile does not divide gets a second loop: one vector at a time under a mask for
  * the vector axis, one position at a time for the others. A reduction's order depends on extents and tile alone.
+ * For a block of threads each loop is shared out among a number of them (lower_spread.c); docs/gpu.md has the rules.
  *
  * A program that breaks tile.def's rules (run ir_verify first) ends the process. */
 ir_func *lower_tile(ir_module *dest, const ir_func *tile_kernel, const frit_target_limits *lim, lower_info *info);

@@ -102,7 +102,7 @@ static bool scatter(sched *s, const ir_op *op) {
     ir_op *w = emit_write(&s->e, out, e, rank, to);
     s->e.unsafe--;
     ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET);
-    if (combine != IR_SET) ir_set_int(s->m, w, IR_ATTR_combine, combine);
+    ir_set_int(s->m, w, IR_ATTR_combine, combine); /* `set` too: the last of equal coordinates wins */
     int64_t tile[IR_MAX_RANK]; /* in order: no lanes */
     for (int d = 0; d < n; d++) tile[d] = 1;
     ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);

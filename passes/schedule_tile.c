@@ -80,7 +80,12 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
     }
     int64_t tile[SCHED_MAX_VARS];
     for (int i = 0; i < n; i++) tile[i] = 1;
-    if (best >= 0) {
+    if (s->lim->threads) {
+        enum { ROWS = 4 }; /* of a thread's register tile */
+        if (best >= 0) tile[best] = lanes;
+        for (int i = 0; i < n_par; i++)
+            if (vars[i] == m_var && i != best && n > n_par) tile[i] = ROWS;
+    } else if (best >= 0) {
         int vectors = best >= n_par ? 4 : n > n_par ? (m_var ? 2 : 4) : 2;
         int64_t e, want = (int64_t)vectors * lanes;
         if (sym_is_const(extent[best], &e) && e < want) want = round_up(e < 1 ? 1 : e, lanes);
