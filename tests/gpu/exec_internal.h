@@ -1,0 +1,181 @@
+/* Inside of the executor: a func as a plan of instructions over preallocated arrays, and the state of a launch. */
+#ifndef FRIT_TESTS_GPU_EXEC_INTERNAL_H
+#define FRIT_TESTS_GPU_EXEC_INTERNAL_H
+#include "exec.h"
+#include "exec_loops.h"
+
+/* The values that the threads of a block hold for one ir_value. Elements lie thread by thread, the lanes of a thread side
+ * by side, each in the register form of its dtype (exec_loops.h); a uniform value is there once. A pointer is a byte
+ * offset (i64) from the start of what `root` names. */
+typedef struct exec_value {
+    char *p;
+    int size, lanes, bytes; /* of an element; of a thread: lanes * size */
+    frit_dtype dtype;
+    bool uniform, is_ptr;
+    int root;
+    bool placed;
+} exec_value;
+
+typedef struct exec_context exec_context;
+typedef struct exec_inst exec_inst;
+
+typedef struct exec_code {
+    int n;
+    exec_inst *v;
+    int n_yield;
+    exec_value **yield;
+    int n_args;
+    exec_value **args;
+} exec_code;
+
+struct exec_inst {
+    void (*fn)(exec_context *x, const exec_inst *i);
+    const ir_op *op;
+    int id; /* number among the kernel's instructions */
+    int n_in;
+    exec_value **in, *out; /* out: the first result */
+    exec_value **results;
+    const exec_loop *loop;
+    int64_t number; /* constant attribute of the op */
+    int align;
+    exec_code *blocks[2];
+    uint8_t *masks[2]; /* of control that diverges */
+    char *temp[4];     /* room for an operand each; [3]: for the results of control */
+    const struct exec_atom *atom;
+};
+
+/* Who takes part: threads lo .. hi - 1 for which on[t]. */
+typedef struct exec_mask {
+    const uint8_t *on;
+    int lo, hi, n;
+} exec_mask;
+
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+/* Latest accesses to a few bytes. Epochs count barriers and blocks, over all launches of a kernel; 0 is before all.
+ *   w: epoch << 27 | in flight << 26 | op << 10 | thread           the latest write
+ *   r: epoch << 28 | other blocks << 27 | many threads << 26 | op << 10 | thread   the latest read */
+typedef struct exec_cell {
+    uint64_t w, r;
+} exec_cell;
+enum { CELL_FLAG = 1 << 26, CELL_OTHER = 1 << 27, CELL_OP_SHIFT = 10, CELL_W_SHIFT = 27, CELL_R_SHIFT = 28 };
+
+typedef enum exec_root_kind { ROOT_GLOBAL, ROOT_SHARED, ROOT_LOCAL } exec_root_kind;
+/* What pointers stem from: an argument, shared memory, or a thread's local. */
+typedef struct exec_root {
+    exec_root_kind kind;
+    int arg;         /* ROOT_GLOBAL: which argument */
+    int granule;     /* bytes a cell stands for: the smallest element that is accessed through it, a power of two */
+    char *base;      /* ROOT_LOCAL: thread t's is at base + t * bytes */
+    int64_t bytes;
+    exec_cell *cells; /* NULL: not tracked (nothing writes it) */
+    uint8_t *written; /* bits; NULL: all is */
+    int64_t first;
+    bool may_write;
+} exec_root;
+
+typedef struct exec_copy {
+    int thread, op;
+    int64_t group, to, from; /* byte offsets */
+    const exec_root *source, *target;
+    int bytes;
+    bool inside;
+    char was[16]; /* the source when it started */
+    const exec_inst *inst;
+} exec_copy;
+
+struct exec_kernel {
+    arena *a;
+    ir_func *f;
+    const diag *d;
+    int threads, warp;
+    exec_code *body;
+    int n_inst;
+    const exec_inst **insts; /* by id */
+    exec_value *values;      /* by ir value id */
+    int n_roots;
+    exec_root *roots;
+    int shared_root; /* -1: none */
+    char *shared;
+    exec_cell *pool; /* cells of global memory */
+    int64_t pool_size;
+    uint64_t epoch;
+    int64_t steps;
+    const char *error;
+};
+
+struct exec_context {
+    exec_kernel *k;
+    const exec_launch *l;
+    int threads;
+    exec_mask mask;
+    uint64_t launch_epoch, block_epoch, epoch;
+    int64_t block;
+    int64_t steps_left;
+    bool failed;
+    char *message;
+    size_t n_message;
+    int n_copies, cap_copies;
+    exec_copy *copies;
+    int64_t *committed; /* groups that thread t has closed */
+};
+
+/* exec_report.c: the op at hand is wrong. thread -1: no one in particular. */
+void exec_fail(exec_context *x, const exec_inst *i, int thread, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+const char *exec_root_name(const exec_context *x, const exec_root *r);
+
+/* exec_control.c */
+void exec_code_run(exec_context *x, const exec_code *c);
+void exec_for(exec_context *x, const exec_inst *i);
+void exec_if(exec_context *x, const exec_inst *i);
+void exec_while(exec_context *x, const exec_inst *i);
+/* All threads of each group of `size` that has some active thread are active; else fails. */
+bool exec_whole_groups(exec_context *x, const exec_inst *i, int size, const char *what);
+
+/* exec_lanes.c */
+void exec_elementwise(exec_context *x, const exec_inst *i);
+void exec_splat(exec_context *x, const exec_inst *i);
+void exec_ramp(exec_context *x, const exec_inst *i);
+void exec_extract(exec_context *x, const exec_inst *i);
+void exec_reduce_lanes(exec_context *x, const exec_inst *i);
+void exec_shuffle(exec_context *x, const exec_inst *i);
+void exec_barrier(exec_context *x, const exec_inst *i);
+void exec_thread_id(exec_context *x, const exec_inst *i);
+void exec_block_id(exec_context *x, const exec_inst *i);
+void exec_block_count(exec_context *x, const exec_inst *i);
+
+/* exec_memory.c */
+void exec_load(exec_context *x, const exec_inst *i);
+void exec_store(exec_context *x, const exec_inst *i);
+void exec_load_lanes(exec_context *x, const exec_inst *i);
+void exec_store_lanes(exec_context *x, const exec_inst *i);
+void exec_ptradd(exec_context *x, const exec_inst *i);
+void exec_ptrcast(exec_context *x, const exec_inst *i);
+/* Address of bytes [at, at + n) of root for thread t, all checks of a read (write) done; NULL when they fail. A read by
+ * `whole` is one by a group of threads, the reader's number standing for all of them: it conflicts with every write since
+ * the last barrier. */
+char *exec_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole);
+char *exec_write(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n);
+/* The same for a write that arrives later; exec_landed says that it is there, as a write of thread t by op number `op`. */
+char *exec_write_in_flight(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n);
+void exec_landed(exec_context *x, const exec_root *r, int t, int op, int64_t at, int n);
+bool exec_bounds(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int64_t n);
+bool exec_aligned(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int align);
+
+/* exec_async.c */
+void exec_copy_async(exec_context *x, const exec_inst *i);
+void exec_copy_commit(exec_context *x, const exec_inst *i);
+void exec_copy_wait(exec_context *x, const exec_inst *i);
+/* Nothing may be in flight at the end of a block. */
+void exec_copies_end(exec_context *x);
+
+/* exec_atoms.c */
+typedef struct exec_atom exec_atom;
+const exec_atom *exec_atom_find(const char *name);
+void exec_atom_run(exec_context *x, const exec_inst *i);
+
+static inline int64_t exec_i64(const exec_value *v, int t) { return ((const int64_t *)(void *)v->p)[v->uniform ? 0 : t]; }
+static inline const char *exec_of(const exec_value *v, int t) { return v->p + (v->uniform ? 0 : (int64_t)t * v->bytes); }
+#define EACH_THREAD(x, t)                                                                                              \
+    for (int t = (x)->mask.lo; t < (x)->mask.hi; t++)                                                                  \
+        if ((x)->mask.on[t])
+#endif
