@@ -15,7 +15,7 @@ const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o)
         if (!sound)
             return ctx.bug;
     }
-    if (o->fusion == COMPILE_FULL) pack_weights(m, model);
+    if (o->fusion == COMPILE_FULL && !o->target->limits.threads) pack_weights(m, model); /* blocks of threads take their own copies */
     fuse(m, model, &f);
     for (int i = 0; i < m->globals.len; i++)
         if (m->globals.data[i]->init) fuse(m, m->globals.data[i]->init, &f);

@@ -34,6 +34,7 @@ typedef struct fuser {
     ir_module *m;
     ir_block *block;
     const fuse_options *o;
+    schedule_sizes sizes;
     arena *scratch;
     node *nodes;
     int n_nodes;
@@ -217,7 +218,7 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
     access_reduced(&r->x, n->v->op, i, coords, red, at);
     ir_type t = ir_operand(n->v->op, i)->type;
-    double again = 1, shared = (double)bytes_of(f, t), rows = chain ? SCHEDULE_CHAIN_ROWS : i ? SCHEDULE_ROWS : SCHEDULE_COLS;
+    double again = 1, shared = (double)bytes_of(f, t), rows = (double)(chain ? f->sizes.chain_rows : i ? f->sizes.rows : f->sizes.cols);
     for (int g = r->n_grid - 1; g >= 0; g--) { /* a task covers `rows` of the innermost, like the schedule's cuts */
         bool used = false;
         for (int d = 0; d < t.rank; d++) used |= sym_uses(at[d], r->grid[g]);
@@ -274,7 +275,7 @@ static double cost_of(fuser *f, io *k, const char **why) {
         flops += 2 * depth * (double)sym_hint(ir_type_elements(f->m, c->v->type));
     }
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
-    if (contracts) tasks = tasks / (chain ? SCHEDULE_CHAIN_ROWS : 1);
+    if (contracts) tasks = tasks / (chain ? (double)f->sizes.chain_rows : 1);
     if (contracts && chain && tasks < 4 && flops > 2e6) {
         cost = -1;
         *why = "one kernel would have too few independent tasks";
@@ -719,7 +720,7 @@ static void rewrite(fuser *f) {
 }
 
 static bool fuse_block(ir_module *m, ir_block *block, const fuse_options *o, arena *scratch, int *next_name) {
-    fuser f = {.m = m, .block = block, .o = o, .scratch = scratch, .next_name = *next_name};
+    fuser f = {.m = m, .block = block, .o = o, .sizes = schedule_sizes_of(o->limits), .scratch = scratch, .next_name = *next_name};
     for (ir_op *op = block->first; op; op = op->next) {
         for (int k = 0; k < op->n_blocks; k++)
             if (op->code != IR_kernel) fuse_block(m, op->blocks[k], o, scratch, next_name);

@@ -150,6 +150,7 @@ static ir_type as_buffer(ir_module *m, ir_type t) { return ir_buffer(m, (frit_dt
 ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
                          const char **why) {
     sched s = {.m = m, .scratch = arena_new(), .lim = lim, .kernel = kernel, .block = kernel->blocks[0]};
+    s.sizes = schedule_sizes_of(lim);
     s.span = kernel->span;
     s.f = ir_func_new(m, name, IR_LEVEL_TILE);
     s.f->span = kernel->span;

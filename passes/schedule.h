@@ -3,15 +3,10 @@
 #ifndef FRIT_PASSES_SCHEDULE_H
 #define FRIT_PASSES_SCHEDULE_H
 #include "ir/ir.h"
-#include "target.h"
+#include "schedule_sizes.h"
 
 /* Columns of a panel: how the operand that runs along lanes is laid out for a contraction's inner loop. */
 enum { SCHEDULE_PANEL = 16 };
-/* Rows and columns that a task of a contraction covers; rows of one whose result another nest of the kernel reads. The
- * cost model of fusion counts with the same numbers. */
-enum { SCHEDULE_ROWS = 96, SCHEDULE_COLS = 128, SCHEDULE_CHAIN_ROWS = 24 };
-/* Elements of a long axis that are at hand at a time when it is streamed (stream.h). */
-enum { SCHEDULE_CHUNK = 256 };
 
 /* A tile-level func named `name` in m, with one buffer argument per operand of the kernel and one per result. NULL when the
  * kernel does not fit a schedule; *why says what stood in the way. An output that the kernel updates in place

@@ -23,6 +23,7 @@ typedef struct sched {
     ir_module *m;
     arena *scratch;
     const frit_target_limits *lim;
+    schedule_sizes sizes;
     ir_func *f;
     const ir_op *kernel;
     ir_block *block; /* the kernel's */

@@ -1,9 +1,8 @@
 /* Loop nests -> grid and stages. */
 #include "schedule_plan.h"
 #include <assert.h>
+#include <math.h>
 #include <string.h>
-
-enum { TASK_ELEMENTS = 16384, ROW_ELEMENTS = 4096, CONTRACT_M_PACKING = 240 };
 
 sym_t plan_on_cuts(plan *p, sym_t e) {
     sym_t with[24];
@@ -91,13 +90,27 @@ static int64_t row_length(const region *r) {
     return longest;
 }
 
+/* Halves the longer side of a contraction's tile while there would be fewer tasks than there is room for. */
+static void shrink_tile(plan *p, const nest *n, int64_t *rows, int64_t *cols) {
+    double extent[4] = {1, 1, 1, 1};
+    for (int g = 0; g < p->r->n_grid; g++) extent[contract_side(p, n, p->r->grid[g])] *= (double)sym_hint(p->r->grid_extent[g]);
+    double others = extent[0] * extent[3];
+    while (*rows * *cols > 32 * 32) {
+        double tasks = ceil(extent[1] / (double)*rows) * ceil(extent[2] / (double)*cols) * others;
+        if (tasks >= (double)p->s->sizes.tasks) return;
+        *(*rows >= *cols ? rows : cols) /= 2;
+    }
+}
+
 static void cut_contract(plan *p, const nest *n) {
     region *r = p->r;
     sym_ctx *c = p->s->m->syms;
     bool chain = has_local_axes(r);
     const ir_value *rhs = ir_operand(n->v->op, 1);
     bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
-    int64_t m_left = chain ? SCHEDULE_CHAIN_ROWS : in_panels ? SCHEDULE_ROWS : CONTRACT_M_PACKING, n_left = SCHEDULE_COLS;
+    const schedule_sizes *z = &p->s->sizes;
+    int64_t m_left = chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows, n_left = z->cols;
+    shrink_tile(p, n, &m_left, &n_left);
     for (int g = r->n_grid - 1; g >= 0; g--) {
         int side = contract_side(p, n, r->grid[g]);
         int64_t *left = side == 1 ? &m_left : side == 2 ? &n_left : NULL, h = sym_hint(r->grid_extent[g]), e;
@@ -152,13 +165,13 @@ static bool stores_nibbles(const plan *p) {
 /* A transpose: a task takes few enough of the axis that is read across memory for the lines it touches to stay in the
  * nearest cache while the other axis uses them up. */
 static bool cut_transpose(plan *p) {
-    enum { ROWS_ACROSS = 64 };
     region *r = p->r;
+    int64_t across = p->s->sizes.across;
     int last = r->n_grid - 1;
-    if (last < 1 || row_length(r) > 1 || sym_hint(r->grid_extent[last]) <= ROWS_ACROSS || !region_strided(r, r->grid[last]))
+    if (last < 1 || row_length(r) > 1 || sym_hint(r->grid_extent[last]) <= across || !region_strided(r, r->grid[last]))
         return false;
-    cut_inner(p, TASK_ELEMENTS / ROWS_ACROSS, last);
-    make_cut(p, last, sym_const(p->s->m->syms, ROWS_ACROSS));
+    cut_inner(p, p->s->sizes.points / across, last);
+    make_cut(p, last, sym_const(p->s->m->syms, across));
     return true;
 }
 
@@ -173,8 +186,9 @@ static void choose_cuts(plan *p) {
         return;
     }
     if (cut_transpose(p)) return;
-    int64_t row = row_length(p->r), points = row > 1 ? ROW_ELEMENTS / row : TASK_ELEMENTS;
-    if (reduces_slow_axis(p->r) && points < 256) points = 256;
+    const schedule_sizes *z = &p->s->sizes;
+    int64_t row = row_length(p->r), points = row > 1 ? z->row_points / row : z->points;
+    if (reduces_slow_axis(p->r) && points < z->slow_points) points = z->slow_points;
     cut_inner(p, points < 1 ? 1 : points, p->r->n_grid);
 }
 
@@ -514,7 +528,7 @@ static bool runs_outside(plan *p, contraction *k, int i) {
 
 static bool wants_panels(plan *p, contraction *k) {
     enum { ROWS_WORTH_A_COPY = 24 };
-    if (k->nv < 0) return false;
+    if (k->nv < 0 || p->s->lim->threads) return false; /* a block shares operands its own way */
     int64_t rows = k->m < 0 ? 1 : sym_hint(k->sv.extent[k->m]), depth = 1;
     for (int i = k->sv.n_par; i < k->sv.n; i++) depth *= sym_hint(k->sv.extent[i]);
     sym_t n = k->sv.var[k->nv];
@@ -618,10 +632,10 @@ static bool nest_stages(plan *p, int i) {
 static void choose_chunks(plan *p) {
     sym_ctx *c = p->s->m->syms;
     chunking *k = &p->chunks;
-    const stream *of = stream_find(p->r, SCHEDULE_CHUNK);
+    const stream *of = stream_find(p->r, p->s->sizes.chunk);
     if (!of) return;
     k->of = of;
-    k->size = SCHEDULE_CHUNK;
+    k->size = p->s->sizes.chunk;
     sym_t size = sym_const(c, k->size);
     k->chunks = sym_ceildiv(c, of->extent, size);
     k->chunk = sym_index(c, "c", k->chunks);

@@ -1,0 +1,20 @@
+/* How much a task takes on: the sizes that the schedule cuts by and the cost model of fusion counts with. */
+#ifndef FRIT_PASSES_SCHEDULE_SIZES_H
+#define FRIT_PASSES_SCHEDULE_SIZES_H
+#include "target.h"
+
+typedef struct schedule_sizes {
+    int64_t points;       /* elements of a pointwise kernel */
+    int64_t row_points;   /* elements that are reduced, over all rows of a task */
+    int64_t slow_points;  /* neighbouring results of a reduction along memory's slow axes, at least */
+    int64_t across;       /* of the axis along which a transpose reads across memory */
+    int64_t rows, cols;   /* of a contraction's result */
+    int64_t packing_rows; /* the same where the task packs an operand itself */
+    int64_t chain_rows;   /* rows of a contraction whose result another nest of the kernel reads */
+    int64_t chunk;        /* elements of a long axis that are at hand at a time when it is streamed (stream.h) */
+    int64_t tasks;        /* a contraction's tile shrinks while there are fewer */
+} schedule_sizes;
+
+/* For one core: tasks that keep its caches busy. For a block of threads: small tasks, since there are many blocks. */
+schedule_sizes schedule_sizes_of(const frit_target_limits *lim);
+#endif
