@@ -24,12 +24,14 @@ typedef struct rt_launch {
     const rt_module *module;
     uint32_t kernel;   /* index within the variant */
     void *const *args; /* device addresses */
+    const int64_t *sizes; /* bytes from each argument to the end of its buffer */
     const int64_t *ints;
     int64_t tasks;
     int64_t work; /* nanoseconds of one worker, a rough estimate; -1 when not known */
     int workers;
     char *scratch; /* worker w has scratch + w * stride */
     int64_t stride;
+    int64_t scratch_bytes; /* that the kernel uses of a worker's; at most stride */
 } rt_launch;
 
 struct rt_driver {

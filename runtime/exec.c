@@ -62,17 +62,20 @@ static frit_status launch_kernel(machine *m, const uint32_t *w) {
     for (uint32_t i = 0; i < k->n_inputs + k->n_outputs; i++) {
         TRY(address(m, w + 2 + 2 * i, 0, &at));
         f->args[i] = at;
+        f->room[i] = f->size[w[2 + 2 * i]] - (at - f->base[w[2 + 2 * i]]);
     }
     for (uint32_t i = 0; i < k->n_ints; i++) TRY(rt_value(f, f->pkg->lists[k->ints + i], &f->ints[i], m->err));
     rt_launch l = {.module = f->module,
                    .kernel = w[1],
                    .args = f->args,
+                   .sizes = f->room,
                    .ints = f->ints,
                    .workers = f->workers,
                    .scratch = f->scratch,
                    .stride = f->plan ? f->plan->stride : 0,
                    .work = 0};
     TRY(rt_value(f, k->tasks, &l.tasks, m->err));
+    TRY(rt_value(f, k->scratch, &l.scratch_bytes, m->err));
     if (l.tasks <= 0) return FRIT_OK;
     if (l.tasks > 1 && l.workers > 1) l.work = work_of(f, k);
     return timed_launch(f, &l, m->err);

@@ -41,6 +41,7 @@ static uint64_t lay_out(rt_frame *f, char *memory) {
     f->base = carve(memory, &at, nb, sizeof *f->base);
     f->size = carve(memory, &at, nb, sizeof *f->size);
     f->args = carve(memory, &at, f->widest, sizeof *f->args);
+    f->room = carve(memory, &at, f->widest, sizeof *f->room);
     f->ints = carve(memory, &at, f->n_ints, sizeof *f->ints);
     f->lives = carve(memory, &at, nb, sizeof *f->lives);
     f->root = carve(memory, &at, nb, sizeof *f->root);

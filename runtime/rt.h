@@ -120,6 +120,7 @@ typedef struct rt_frame {
     int64_t *size;
     uint32_t widest, n_ints; /* most buffers, integers of a launch */
     void **args;
+    int64_t *room; /* bytes from each argument to the end of its buffer */
     int64_t *ints;
     rt_life *lives; /* working memory of the planner */
     uint32_t *root, *order;
