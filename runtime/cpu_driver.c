@@ -15,6 +15,11 @@
 
 typedef void (*kernel_fn)(void *const *buffers, const int64_t *ints, void *scratch, int64_t begin, int64_t end);
 
+/* Launches are done when they return; a queue only keeps times. */
+struct rt_queue {
+    double marks[RT_MARKS];
+};
+
 struct rt_module {
     void *code;
     size_t mapped;
@@ -70,6 +75,12 @@ static frit_status make_pool(frit_device *d, const frit_device_options *o, frit_
     return FRIT_OK;
 }
 
+static frit_status cpu_count(int *n, frit_error *err) {
+    (void)err;
+    *n = 1;
+    return FRIT_OK;
+}
+
 static frit_status cpu_open(frit_device *d, const frit_device_options *o, frit_error *err) {
     if (o->index) return rt_fail(err, FRIT_UNAVAILABLE, "there is one cpu device, index 0");
     TRY(make_pool(d, o, err));
@@ -83,36 +94,45 @@ static frit_status cpu_open(frit_device *d, const frit_device_options *o, frit_e
 
 static void cpu_close(frit_device *d) { pool_free(&d->mem, d->own); }
 
-static bool cpu_runs(const frit_device *d, const fpk_variant *v, const char *target, char *why) {
+/* The variant that asks for most is the best. */
+static int cpu_fits(const frit_device *d, const fpk_variant *v, const rt_image *image, char *why) {
     (void)d;
     uint64_t missing = v->features & ~rt_cpu_features();
-    if ((v->arch == FPK_ARCH_ANY || v->arch == rt_cpu_arch()) && !missing) return true;
+    if ((v->arch == FPK_ARCH_ANY || v->arch == rt_cpu_arch()) && !missing)
+        return 1 + __builtin_popcountll(v->features);
     const char *name = rt_cpu_feature_name(v->arch, missing ? __builtin_ctzll(missing) : -1);
-    if (why)
-        snprintf(why, 160, "%s needs %s", target,
-                 v->arch != rt_cpu_arch() ? "another architecture"
-                 : name                   ? name
-                                          : "a newer CPU");
-    return false;
+    snprintf(why, 160, "%s needs %s", image->target,
+             v->arch != rt_cpu_arch() ? "another architecture"
+             : name                   ? name
+                                      : "a newer CPU");
+    return 0;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
-static void *cpu_alloc(frit_device *d, const frit_allocator *mem, int64_t bytes) {
-    (void)d;
+static frit_status cpu_queue_open(frit_device *d, void *stream, rt_queue **out, frit_error *err) {
+    if (stream) return rt_fail(err, FRIT_USAGE, "%s has no streams", d->name);
+    *out = rt_new(&d->mem, 1, sizeof **out);
+    return *out ? FRIT_OK : rt_no_memory(err);
+}
+static void cpu_queue_close(frit_device *d, rt_queue *q) { rt_free(&d->mem, q, 1, sizeof *q); }
+
+static void *cpu_alloc(frit_device *d, rt_queue *q, const frit_allocator *mem, int64_t bytes) {
+    (void)d, (void)q;
     return mem->alloc(mem->ctx, (size_t)bytes, bytes >= 4096 ? 4096 : FPK_ALIGN);
 }
-static void cpu_free(frit_device *d, const frit_allocator *mem, void *p, int64_t bytes) {
-    (void)d;
+static void cpu_free(frit_device *d, rt_queue *q, const frit_allocator *mem, void *p, int64_t bytes) {
+    (void)d, (void)q;
     mem->free(mem->ctx, p, (size_t)bytes);
 }
-static frit_status cpu_copy(frit_device *d, void *dst, const void *src, int64_t bytes, frit_error *err) {
-    (void)d, (void)err;
+static frit_status cpu_copy(frit_device *d, rt_queue *q, void *dst, const void *src, int64_t bytes, frit_error *err) {
+    (void)d, (void)q, (void)err;
     memmove(dst, src, (size_t)bytes);
     return FRIT_OK;
 }
 
-static frit_status cpu_fill(frit_device *d, void *dst, int64_t bytes, int width, uint64_t pattern, frit_error *err) {
-    (void)d, (void)err;
+static frit_status cpu_fill(frit_device *d, rt_queue *q, void *dst, int64_t bytes, int width, uint64_t pattern,
+                            frit_error *err) {
+    (void)d, (void)q, (void)err;
     char *p = dst;
     if (width == 1 || pattern == 0) return memset(dst, (int)(pattern & 0xff), (size_t)bytes), FRIT_OK;
     int64_t i = 0;
@@ -120,15 +140,20 @@ static frit_status cpu_fill(frit_device *d, void *dst, int64_t bytes, int width,
     memcpy(p + i, &pattern, (size_t)(bytes - i));
     return FRIT_OK;
 }
-static frit_status cpu_wait(frit_device *d, frit_error *err) {
-    (void)d, (void)err;
+static frit_status cpu_wait(frit_device *d, rt_queue *q, frit_error *err) {
+    (void)d, (void)q, (void)err;
     return FRIT_OK;
 }
-static double cpu_time(frit_device *d) {
-    (void)d;
+static frit_status cpu_mark(frit_device *d, rt_queue *q, int i, frit_error *err) {
+    (void)d, (void)err;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    q->marks[i] = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return FRIT_OK;
+}
+static double cpu_between(frit_device *d, rt_queue *q, int from, int to) {
+    (void)d;
+    return q->marks[to] - q->marks[from];
 }
 
 /* ---- Code -------------------------------------------------------------------------------------------------------- */
@@ -155,16 +180,15 @@ static frit_status map_code(rt_module *m, const void *code, uint64_t bytes, frit
     return FRIT_OK;
 }
 
-static frit_status cpu_load(frit_device *d, const fpk_kernel *kernels, uint32_t n, const char *strings,
-                            const void *code, uint64_t bytes, rt_module **out, frit_error *err) {
-    (void)strings;
+static frit_status cpu_load(frit_device *d, const rt_image *image, rt_module **out, frit_error *err) {
+    uint32_t n = image->n_kernels;
     rt_module *m = rt_new(&d->mem, 1, module_size(n));
     if (!m) return rt_no_memory(err);
     m->n = n;
-    frit_status s = bytes ? map_code(m, code, bytes, err) : FRIT_OK;
+    frit_status s = image->bytes ? map_code(m, image->code, image->bytes, err) : FRIT_OK;
     if (s != FRIT_OK) return cpu_unload(d, m), s;
     for (uint32_t i = 0; i < n; i++) {
-        void *at = (char *)m->code + kernels[i].code_offset;
+        void *at = (char *)m->code + image->kernels[i].code_offset;
         memcpy(&m->entry[i], &at, sizeof at);
     }
     *out = m;
@@ -194,8 +218,8 @@ static void run_part(void *arg, int i) {
     leave(j->d, was);
 }
 
-static frit_status cpu_launch(frit_device *d, const rt_launch *l, frit_error *err) {
-    (void)err;
+static frit_status cpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_error *err) {
+    (void)q, (void)err;
     kernel_fn fn = l->module->entry[l->kernel];
     int parts = l->workers < l->tasks ? l->workers : (int)l->tasks;
     if (parts <= 1 || (l->work >= 0 && l->work < INLINE_BELOW)) {
@@ -210,9 +234,12 @@ static frit_status cpu_launch(frit_device *d, const rt_launch *l, frit_error *er
 const rt_driver rt_cpu_driver = {
     .kind = "cpu",
     .host_memory = true,
+    .count = cpu_count,
     .open = cpu_open,
     .close = cpu_close,
-    .runs = cpu_runs,
+    .fits = cpu_fits,
+    .queue_open = cpu_queue_open,
+    .queue_close = cpu_queue_close,
     .alloc = cpu_alloc,
     .free = cpu_free,
     .load = cpu_load,
@@ -225,5 +252,6 @@ const rt_driver rt_cpu_driver = {
     .read = cpu_copy,
     .write = cpu_copy,
     .wait = cpu_wait,
-    .time = cpu_time,
+    .mark = cpu_mark,
+    .between = cpu_between,
 };

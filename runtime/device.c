@@ -1,23 +1,23 @@
 #include "rt.h"
+#include <stdio.h>
 #include <string.h>
 
-/* What to say when a target's driver is not there. */
-static frit_status no_driver(const char *target, size_t len, frit_error *err) {
-    static const struct {
-        const char *kind, *advice;
-    } known[] = {{"cuda", "needs the NVIDIA driver (libcuda.so.1) and a frit built with the cuda driver"},
-                 {"hip", "needs ROCm (libamdhip64.so) and a frit built with the hip driver"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strlen(known[i].kind) == len && !memcmp(known[i].kind, target, len))
-            return rt_fail(err, FRIT_UNAVAILABLE, "no %s device: it %s", known[i].kind, known[i].advice);
-    return rt_fail(err, FRIT_NOT_FOUND, "no kind of device is called '%.*s' (there are cpu, cuda, hip)", (int)len,
-                   target);
+static const rt_driver *find_driver(const char *target, frit_error *err) {
+    size_t len = strcspn(target, ":");
+    char known[64] = "";
+    for (int i = 0; rt_drivers[i]; i++) {
+        const char *kind = rt_drivers[i]->kind;
+        if (strlen(kind) == len && !memcmp(kind, target, len)) return rt_drivers[i];
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", kind);
+    }
+    rt_fail(err, FRIT_NOT_FOUND, "no kind of device is called '%.*s' (there are %s)", (int)len, target, known);
+    return NULL;
 }
 
-static const rt_driver *find_driver(const char *target, size_t len) {
-    for (int i = 0; rt_drivers[i]; i++)
-        if (strlen(rt_drivers[i]->kind) == len && !memcmp(rt_drivers[i]->kind, target, len)) return rt_drivers[i];
-    return NULL;
+frit_status frit_device_count(const char *target, int *n, frit_error *err) {
+    if (!target || !n) return rt_fail(err, FRIT_USAGE, "frit_device_count: target and n must not be NULL");
+    const rt_driver *drv = find_driver(target, err);
+    return drv ? drv->count(n, err) : FRIT_NOT_FOUND;
 }
 
 frit_status frit_device_open(const char *target, const frit_device_options *options, frit_device **out,
@@ -27,9 +27,8 @@ frit_status frit_device_open(const char *target, const frit_device_options *opti
     if (!rt_take_options(&o, sizeof o, options)) return rt_fail(err, FRIT_USAGE, "frit_device_open: set struct_size");
     if (o.allocator && (!o.allocator->alloc || !o.allocator->free))
         return rt_fail(err, FRIT_USAGE, "frit_device_open: an allocator needs `alloc` and `free`");
-    size_t len = strcspn(target, ":");
-    const rt_driver *drv = find_driver(target, len);
-    if (!drv) return no_driver(target, len, err);
+    const rt_driver *drv = find_driver(target, err);
+    if (!drv) return FRIT_NOT_FOUND;
     const frit_allocator *mem = o.allocator ? o.allocator : &rt_malloc;
     frit_device *d = rt_new(mem, 1, sizeof *d);
     if (!d) return rt_no_memory(err);

@@ -89,9 +89,9 @@ frit_status rt_check_tensor(const frit_package *p, int kind, const fpk_tensor *w
     int64_t n = rt_elements(t), lo, hi;
     if (n < 0 || !rt_extent(t, &lo, &hi)) return rt_fail(err, FRIT_SHAPE, "%s '%s' is too large", what, name);
     bool host_int = want->symbol != FPK_NONE;
-    if (host_int ? t->device.device_type != kDLCPU : t->device.device_type != dev->dl.device_type)
-        return rt_fail(err, FRIT_USAGE, "%s '%s' is in memory of another kind of device than %s", what, name,
-                       dev->name);
+    if (t->device.device_type != kDLCPU && (host_int || !rt_on_device(dev, t->device)))
+        return rt_fail(err, FRIT_USAGE, "%s '%s' is in memory of another device than %s", what, name,
+                       host_int ? "the host" : dev->name);
     if (t->dtype.bits < 8 && !rt_is_dense(t))
         return rt_fail(err, FRIT_USAGE, "%s '%s': 4-bit tensors must be dense row-major", what, name);
     if ((needs_data || host_int) && n > 0 && !t->data)

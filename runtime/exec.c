@@ -42,13 +42,27 @@ static int64_t work_of(rt_frame *f, const fpk_kernel *k) {
     return ns < 1e18 ? (int64_t)ns : -1;
 }
 
+frit_status rt_profile_flush(rt_frame *f, frit_error *err) {
+    const rt_driver *drv = f->dev->driver;
+    uint32_t n = f->n_timed;
+    f->n_timed = 0;
+    if (!n) return FRIT_OK;
+    TRY(drv->wait(f->dev, f->queue, err));
+    for (uint32_t i = 0; i < n; i++)
+        f->profile[f->timed[i]].seconds += drv->between(f->dev, f->queue, (int)(2 * i), (int)(2 * i + 1));
+    return FRIT_OK;
+}
+
 static frit_status timed_launch(rt_frame *f, const rt_launch *l, frit_error *err) {
     const rt_driver *drv = f->dev->driver;
-    if (!f->profiling) return drv->launch(f->dev, l, err);
+    f->last = l->kernel;
+    if (!f->profiling) return drv->launch(f->dev, f->queue, l, err);
     frit_kernel_profile *p = &f->profile[l->kernel];
-    double start = drv->time(f->dev);
-    TRY(drv->launch(f->dev, l, err));
-    p->seconds += drv->time(f->dev) - start;
+    if (f->n_timed == RT_MARKS / 2) TRY(rt_profile_flush(f, err));
+    TRY(drv->mark(f->dev, f->queue, (int)(2 * f->n_timed), err));
+    TRY(drv->launch(f->dev, f->queue, l, err));
+    TRY(drv->mark(f->dev, f->queue, (int)(2 * f->n_timed + 1), err));
+    f->timed[f->n_timed++] = l->kernel;
     p->launches++;
     p->bytes += estimate(f, f->kernels[l->kernel].bytes);
     p->flops += estimate(f, f->kernels[l->kernel].flops);
@@ -66,6 +80,7 @@ static frit_status launch_kernel(machine *m, const uint32_t *w) {
     }
     for (uint32_t i = 0; i < k->n_ints; i++) TRY(rt_value(f, f->pkg->lists[k->ints + i], &f->ints[i], m->err));
     rt_launch l = {.module = f->module,
+                   .record = k,
                    .kernel = w[1],
                    .args = f->args,
                    .sizes = f->room,
@@ -77,6 +92,7 @@ static frit_status launch_kernel(machine *m, const uint32_t *w) {
     TRY(rt_value(f, k->tasks, &l.tasks, m->err));
     TRY(rt_value(f, k->scratch, &l.scratch_bytes, m->err));
     if (l.tasks <= 0) return FRIT_OK;
+    TRY(rt_value(f, k->scratch, &l.scratch_bytes, m->err));
     if (l.tasks > 1 && l.workers > 1) l.work = work_of(f, k);
     return timed_launch(f, &l, m->err);
 }
@@ -101,7 +117,7 @@ static frit_status copy(machine *m, const uint32_t *w) {
     TRY(rt_value(m->f, w[5], &bytes, m->err));
     TRY(address(m, w + 1, bytes, &dst));
     TRY(address(m, w + 3, bytes, &src));
-    return bytes && dst != src ? m->f->dev->driver->copy(m->f->dev, dst, src, bytes, m->err) : FRIT_OK;
+    return bytes && dst != src ? m->f->dev->driver->copy(m->f->dev, m->f->queue, dst, src, bytes, m->err) : FRIT_OK;
 }
 
 static frit_status fill(machine *m, const uint32_t *w) {
@@ -110,13 +126,13 @@ static frit_status fill(machine *m, const uint32_t *w) {
     TRY(rt_value(m->f, w[3], &bytes, m->err));
     TRY(address(m, w + 1, bytes, &dst));
     uint64_t pattern = w[5] | (uint64_t)w[6] << 32;
-    return bytes ? m->f->dev->driver->fill(m->f->dev, dst, bytes, (int)w[4], pattern, m->err) : FRIT_OK;
+    return bytes ? m->f->dev->driver->fill(m->f->dev, m->f->queue, dst, bytes, (int)w[4], pattern, m->err) : FRIT_OK;
 }
 
 static frit_status read(machine *m, const uint32_t *w, void *to, int64_t bytes) {
     char *src;
     TRY(address(m, w, bytes, &src));
-    return m->f->dev->driver->read(m->f->dev, to, src, bytes, m->err);
+    return m->f->dev->driver->read(m->f->dev, m->f->queue, to, src, bytes, m->err);
 }
 
 static void swap(rt_frame *f, const uint32_t *w) {

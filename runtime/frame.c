@@ -17,8 +17,11 @@ static void look_at_schedules(rt_frame *f) {
         if (f->buffers[b].kind == FPK_BUF_TEMP) f->plan_mask |= p->facts[f->buffers[b].size].mask;
     for (uint32_t s = 0; s < 2 + p->info->n_states; s++) {
         const fpk_schedule *sched = &p->schedules[f->variant->first_schedule + s];
-        for (uint32_t pc = 0; pc < sched->count; pc += p->words[sched->first + pc] >> 8)
-            f->swaps |= (p->words[sched->first + pc] & 0xff) == FPK_OP_SWAP;
+        for (uint32_t pc = 0; pc < sched->count; pc += p->words[sched->first + pc] >> 8) {
+            uint32_t op = p->words[sched->first + pc] & 0xff;
+            f->swaps |= op == FPK_OP_SWAP;
+            if (s == 0 && (op == FPK_OP_WHILE || op == FPK_OP_IF || op == FPK_OP_READ_SYM)) f->recordable = f->records = false;
+        }
     }
 }
 
@@ -48,6 +51,11 @@ static uint64_t lay_out(rt_frame *f, char *memory) {
     f->order = carve(memory, &at, 2 * nb, sizeof *f->order);
     f->placed = carve(memory, &at, nb, sizeof *f->placed);
     f->profile = carve(memory, &at, f->variant->n_kernels, sizeof *f->profile);
+    f->timed = carve(memory, &at, RT_MARKS / 2, sizeof *f->timed);
+    for (int i = 0; f->recordable && i < RT_REPLAYS; i++) {
+        f->replays[i].base = carve(memory, &at, nb, sizeof *f->base);
+        f->replays[i].syms = carve(memory, &at, ns, sizeof *f->syms);
+    }
     for (int i = 0; i < RT_PLANS; i++) {
         f->plans[i].offsets = carve(memory, &at, nb, sizeof(int64_t));
         f->plans[i].syms = carve(memory, &at, ns, sizeof(int64_t));
@@ -56,8 +64,9 @@ static uint64_t lay_out(rt_frame *f, char *memory) {
 }
 
 frit_status rt_frame_init(rt_frame *f, const frit_package *p, const fpk_variant *v, frit_device *dev, rt_module *m,
-                          const frit_allocator *mem, int workers, frit_error *err) {
-    *f = (rt_frame){.pkg = p, .variant = v, .dev = dev, .module = m, .mem = mem, .workers = workers};
+                          rt_queue *q, const frit_allocator *mem, int workers, frit_error *err) {
+    *f = (rt_frame){.pkg = p, .variant = v, .dev = dev, .module = m, .queue = q, .mem = mem, .workers = workers};
+    f->recordable = f->records = dev->driver->record != NULL;
     f->buffers = p->buffers + v->first_buffer;
     f->kernels = p->kernels + v->first_kernel;
     widest_launch(f);
@@ -75,7 +84,8 @@ frit_status rt_frame_init(rt_frame *f, const frit_package *p, const fpk_variant 
 }
 
 void rt_frame_free(rt_frame *f) {
-    if (f->arena) f->dev->driver->free(f->dev, f->mem, f->arena, f->arena_size);
+    rt_forget_replays(f);
+    if (f->arena) f->dev->driver->free(f->dev, f->queue, f->mem, f->arena, f->arena_size);
     void *memory = f->syms; /* the first array; laying out anew forgets it */
     rt_free(f->mem, memory, lay_out(f, NULL), 1);
 }
@@ -195,9 +205,10 @@ static frit_status find_plan(rt_frame *f, uint32_t s, rt_plan **out, frit_error 
 
 static frit_status grow_arena(rt_frame *f, int64_t bytes, frit_error *err) {
     if (bytes <= f->arena_size) return FRIT_OK;
-    char *p = f->dev->driver->alloc(f->dev, f->mem, bytes);
+    char *p = f->dev->driver->alloc(f->dev, f->queue, f->mem, bytes);
     if (!p) return rt_fail(err, FRIT_NO_MEMORY, "no memory for the %lld bytes that a run needs", (long long)bytes);
-    if (f->arena) f->dev->driver->free(f->dev, f->mem, f->arena, f->arena_size);
+    rt_forget_replays(f);
+    if (f->arena) f->dev->driver->free(f->dev, f->queue, f->mem, f->arena, f->arena_size);
     f->arena = p, f->arena_size = bytes;
     f->plan = NULL;
     return FRIT_OK;

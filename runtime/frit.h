@@ -35,7 +35,7 @@ extern "C" {
 
 /* The ABI of this header: same major = programs keep working; a larger minor adds functions or struct tails. */
 #define FRIT_ABI_MAJOR 1
-#define FRIT_ABI_MINOR 0
+#define FRIT_ABI_MINOR 1
 #if defined(__GNUC__)
 #define FRIT_API __attribute__((visibility("default")))
 #else
@@ -105,6 +105,9 @@ FRIT_API frit_status frit_device_open(const char *target, const frit_device_opti
                                       frit_error *err);
 FRIT_API frit_device *frit_device_retain(frit_device *d);
 FRIT_API void frit_device_release(frit_device *d);
+/* How many devices of the target's kind there are: options.index counts them. FRIT_UNAVAILABLE when the driver is
+ * missing, with what to install. */
+FRIT_API frit_status frit_device_count(const char *target, int *n, frit_error *err);
 /* What to print: "cpu (x86-64-v3, 2 threads)". */
 FRIT_API const char *frit_device_name(const frit_device *d);
 
@@ -219,6 +222,8 @@ typedef struct frit_session_options {
     uint64_t seed;        /* for `random` */
     const frit_allocator *allocator; /* for this session's host memory (copied); NULL: the device's */
     bool profile;                    /* count and time kernels from the start */
+    void *stream; /* GPU: the host's own stream (CUstream, hipStream_t) that runs are enqueued on; it must outlive the
+                   * session. NULL: a new one */
 } frit_session_options;
 FRIT_API frit_status frit_session_create(frit_weights *w, const frit_session_options *options, frit_session **out,
                                          frit_error *err);
@@ -263,6 +268,11 @@ FRIT_API void frit_session_set_profile(frit_session *s, bool on);
 FRIT_API int frit_session_get_profile(const frit_session *s, frit_kernel_profile *out, int n);
 /* Bytes of the arena and of the states that the session holds now. */
 FRIT_API size_t frit_session_memory(const frit_session *s);
+
+/* ---- Tensors on devices ------------------------------------------------------------------------------------------ */
+/* dst = src, of equal shapes and sizes of elements; each is on the host or on the device, with any strides. Done when it
+ * returns; it does not wait for runs of sessions (frit_session_wait does). */
+FRIT_API frit_status frit_tensor_copy(frit_device *d, const DLTensor *dst, const DLTensor *src, frit_error *err);
 
 /* ---- DLTensor helpers -------------------------------------------------------------------------------------------- */
 /* The DLPack type of a dtype (f8e4m3: kDLFloat8_e4m3fn; 4-bit integers: bits = 4). */

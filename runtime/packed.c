@@ -76,7 +76,7 @@ static frit_status put_buffer(sink *s, frit_weights *w, const saved_record *r) {
     frit_status st = FRIT_OK;
     for (uint64_t done = 0, n; st == FRIT_OK && done < r->size; done += n) {
         n = r->size - done < most ? r->size - done : most;
-        st = drv->read(w->dev, block, data + done, (int64_t)n, s->err);
+        st = drv->read(w->dev, w->queue, block, data + done, (int64_t)n, s->err);
         if (st == FRIT_OK) st = put(s, block, n);
     }
     rt_free(&w->dev->mem, block, most, 1);
@@ -101,7 +101,9 @@ frit_status frit_weights_save(frit_weights *w, bool (*write)(void *ctx, const vo
     if (!r) return rt_no_memory(err);
     saved_header h = describe(w, w->packed_size, r);
     sink s = {write, ctx, 0, err};
+    uint32_t was = w->dev->driver->begin(w->dev);
     frit_status st = save(w, &h, r, &s);
+    w->dev->driver->end(w->dev, was);
     rt_free(&w->dev->mem, r, w->variant->n_buffers, sizeof *r);
     return st;
 }
@@ -122,10 +124,10 @@ static frit_status take(frit_weights *w, const saved_record *r, const char *data
         w->packed[r->buffer] = (char *)data;
         return FRIT_OK;
     }
-    w->packed[r->buffer] = drv->alloc(w->dev, &w->dev->mem, w->packed_size[r->buffer]);
+    w->packed[r->buffer] = drv->alloc(w->dev, w->queue, &w->dev->mem, w->packed_size[r->buffer]);
     if (!w->packed[r->buffer])
         return rt_fail(err, FRIT_NO_MEMORY, "no memory for %llu bytes of packed params", (unsigned long long)r->size);
-    return drv->write(w->dev, w->packed[r->buffer], data, (int64_t)r->size, err);
+    return drv->write(w->dev, w->queue, w->packed[r->buffer], data, (int64_t)r->size, err);
 }
 
 frit_status rt_packed_take(frit_weights *w, const int64_t *size, const void *bytes, uint64_t n, bool *lent,

@@ -94,6 +94,16 @@ typedef struct rt_plan {
 } rt_plan;
 #define RT_PLANS 8
 
+/* A run as recorded, good for equal values of symbols and addresses of buffers. */
+typedef struct rt_replay {
+    int64_t *syms;
+    char **base;
+    bool seen;       /* a run with these values has been done */
+    rt_graph *graph; /* NULL until the next such run */
+    uint64_t used;
+} rt_replay;
+#define RT_REPLAYS 4
+
 /* Lifetime of a temp: first and last word of the schedule at which its contents matter, loops taken into account. */
 typedef struct rt_life {
     int64_t size;
@@ -111,6 +121,7 @@ typedef struct rt_frame {
     const fpk_kernel *kernels;
     frit_device *dev;
     rt_module *module;
+    rt_queue *queue;
     const frit_allocator *mem;
     int64_t *syms;
     uint8_t *known;
@@ -133,12 +144,19 @@ typedef struct rt_frame {
     int64_t arena_size;
     char *scratch; /* in the arena */
     int workers;
+    uint32_t last; /* kernel that was launched last */
     bool profiling;
     frit_kernel_profile *profile; /* per kernel */
+    uint32_t *timed; /* kernels whose times lie between marks 2 i and 2 i + 1 of the queue */
+    uint32_t n_timed;
+    rt_replay replays[RT_REPLAYS];
+    bool recordable; /* nothing in the main schedule is decided on the host while it runs, and the driver can record */
+    bool records;    /* and has not failed to */
 } rt_frame;
 
+/* m and q may be NULL where nothing is run. */
 frit_status rt_frame_init(rt_frame *f, const frit_package *p, const fpk_variant *v, frit_device *dev, rt_module *m,
-                          const frit_allocator *mem, int workers, frit_error *err);
+                          rt_queue *q, const frit_allocator *mem, int workers, frit_error *err);
 void rt_frame_free(rt_frame *f);
 /* Takes the values of `syms` and `known`; returns whether any differs from before. */
 bool rt_frame_symbols(rt_frame *f, const int64_t *syms, const uint8_t *known);
@@ -184,6 +202,11 @@ void rt_describe(const frit_package *p, const fpk_tensor *t, const int64_t *syms
 /* ---- Running (exec.c) -------------------------------------------------------------------------------------------- */
 /* Runs schedule s (as in rt_frame_place) on the frame as it is. */
 frit_status rt_exec(rt_frame *f, uint32_t s, frit_error *err);
+/* Adds the times between marks to the profile; waits for the queue. */
+frit_status rt_profile_flush(rt_frame *f, frit_error *err);
+/* (replay.c) The main schedule; recorded at the second run with equal values where the driver can, and then replayed. */
+frit_status rt_exec_main(rt_frame *f, frit_error *err);
+void rt_forget_replays(rt_frame *f);
 
 /* ---- Tensors (strided.c, dltensor.c) ----------------------------------------------------------------------------- */
 /* dtype, rank and device of t against the package's tensor (not its dims), and that it has memory. */
@@ -199,6 +222,14 @@ bool rt_extent(const DLTensor *t, int64_t *lo, int64_t *hi);
 /* Elements of t to, or from, dense row-major memory. Element size is a whole number of bytes unless t is dense. */
 void rt_pack(char *dense, const DLTensor *t);
 void rt_unpack(const DLTensor *t, const char *dense);
+/* (transfer.c) The same where `dense` is memory of the device, and the tensor's is there or on the host. Tensors with
+ * strides take a detour through memory of the host from `mem`. */
+frit_status rt_put(frit_device *d, rt_queue *q, const frit_allocator *mem, char *dense, const DLTensor *t,
+                   frit_error *err);
+frit_status rt_get(frit_device *d, rt_queue *q, const frit_allocator *mem, const DLTensor *t, const char *dense,
+                   frit_error *err);
+/* Kernels on the device can use memory of this kind. */
+bool rt_on_device(const frit_device *d, DLDevice where);
 
 /* ---- Objects ----------------------------------------------------------------------------------------------------- */
 typedef struct rt_param {
@@ -217,12 +248,13 @@ struct frit_weights {
     frit_device *dev;
     const fpk_variant *variant;
     rt_module *module;
+    rt_queue *queue;
     bool loaded;
     int64_t *syms; /* bound by params and frit_weights_set_dim */
     uint8_t *known;
     rt_param *params;
     DLTensor *views; /* their shapes, for binding */
-    char **packed; /* address per buffer of the variant, NULL for others */
+    char **packed; /* address of each packed buffer of the variant, and of constants where they are copied */
     int64_t *packed_size;
     bool packed_lent;                /* packed lies in the bytes that restore was given */
     void (*packed_done)(void *ctx);

@@ -11,6 +11,7 @@ struct frit_session {
     atomic_int refs;
     frit_weights *weights;
     frit_allocator mem;
+    rt_queue *queue;
     rt_frame frame;
     int64_t *fixed; /* symbols that hold for the session: of the params, options and states */
     uint8_t *fixed_known;
@@ -19,7 +20,7 @@ struct frit_session {
     rt_state *states;
     bool have_states, bound;
     int64_t *offset; /* of its staging memory behind the temps, -1: used in place. Per input, then output */
-    uint32_t *align; /* that kernels rely on, per input, then output */
+    uint32_t *align; /* that kernels rely on, per input, then output; 0: no kernel reads it */
 };
 
 static const frit_package *package_of(const frit_session *s) { return s->weights->pkg; }
@@ -28,7 +29,7 @@ static const frit_package *package_of(const frit_session *s) { return s->weights
 static void drop_states(frit_session *s) {
     for (uint32_t i = 0; s->states && i < package_of(s)->info->n_states; i++) {
         rt_state *t = &s->states[i];
-        if (t->data) s->weights->dev->driver->free(s->weights->dev, &s->mem, t->data, t->bytes ? t->bytes : 1);
+        if (t->data) s->weights->dev->driver->free(s->weights->dev, s->queue, &s->mem, t->data, t->bytes ? t->bytes : 1);
         t->data = NULL;
     }
     s->have_states = false;
@@ -47,6 +48,7 @@ static void destroy(frit_session *s) {
     rt_free(&s->mem, s->offset, n, sizeof *s->offset);
     rt_free(&s->mem, s->align, n, sizeof *s->align);
     frit_weights *w = s->weights;
+    if (s->queue) w->dev->driver->queue_close(w->dev, s->queue);
     frit_allocator mem = s->mem;
     rt_free(&mem, s, 1, sizeof *s);
     frit_weights_release(w);
@@ -74,7 +76,6 @@ static void set_seed(frit_session *s, uint64_t seed) {
 
 static void find_alignments(frit_session *s) {
     const frit_package *p = package_of(s);
-    for (uint32_t i = 0; i < p->info->n_inputs + p->info->n_outputs; i++) s->align[i] = 1;
     for (uint32_t b = 0; b < s->frame.variant->n_buffers; b++) {
         const fpk_buffer *buf = &s->frame.buffers[b];
         uint32_t io = buf->kind == FPK_BUF_INPUT ? buf->index : p->info->n_inputs + buf->index;
@@ -86,8 +87,11 @@ static frit_status fill_session(frit_session *s, const frit_session_options *o, 
     frit_weights *w = s->weights;
     const frit_package *p = w->pkg;
     uint64_t n = (uint64_t)p->info->n_inputs + p->info->n_outputs;
-    int workers = o->threads > 0 && o->threads < w->dev->workers ? o->threads : w->dev->workers;
-    TRY(rt_frame_init(&s->frame, p, w->variant, w->dev, w->module, &s->mem, workers, err));
+    bool fewer = w->dev->driver->host_memory && o->threads > 0 && o->threads < w->dev->workers;
+    int workers = fewer ? o->threads : w->dev->workers;
+    TRY(rt_frame_init(&s->frame, p, w->variant, w->dev, w->module, NULL, &s->mem, workers, err));
+    TRY(w->dev->driver->queue_open(w->dev, o->stream, &s->queue, err));
+    s->frame.queue = s->queue;
     s->fixed = rt_new(&s->mem, p->n_symbols, sizeof *s->fixed);
     s->fixed_known = rt_new(&s->mem, p->n_symbols, 1);
     s->next = rt_new(&s->mem, p->n_symbols, sizeof *s->next);
@@ -150,7 +154,7 @@ static frit_status make_state(frit_session *s, uint32_t i, frit_error *err) {
     }
     st->bytes = frit_dtype_bytes((frit_dtype)t->dtype, n);
     if (st->bytes < 0) return rt_fail(err, FRIT_SHAPE, "state '%s' is too large", name);
-    st->data = s->weights->dev->driver->alloc(s->weights->dev, &s->mem, st->bytes ? st->bytes : 1);
+    st->data = s->weights->dev->driver->alloc(s->weights->dev, s->queue, &s->mem, st->bytes ? st->bytes : 1);
     if (!st->data)
         return rt_fail(err, FRIT_NO_MEMORY, "no memory for state '%s' of %lld bytes", name, (long long)st->bytes);
     return FRIT_OK;
@@ -174,7 +178,8 @@ static void pin_state_dims(frit_session *s) {
 static frit_status init_states(frit_session *s, frit_error *err) {
     const rt_driver *drv = s->weights->dev->driver;
     for (uint32_t i = 0; i < package_of(s)->info->n_states; i++) {
-        TRY(drv->fill(s->weights->dev, s->states[i].data, s->states[i].bytes, 1, 0, err));
+        if (s->states[i].bytes)
+            TRY(drv->fill(s->weights->dev, s->queue, s->states[i].data, s->states[i].bytes, 1, 0, err));
         TRY(rt_frame_place(&s->frame, 2 + i, 0, NULL, err));
         TRY(rt_exec(&s->frame, 2 + i, err));
     }
@@ -292,7 +297,9 @@ static bool overlaps(const DLTensor *a, const DLTensor *b) {
 
 /* Whether kernels can use the tensor's memory as it is. */
 static bool usable(const frit_session *s, const DLTensor *t, uint32_t io) {
-    return rt_is_dense(t) && (!t->data || ((uintptr_t)rt_data(t) & (s->align[io] - 1)) == 0);
+    if (!s->align[io]) return true;
+    return rt_on_device(s->weights->dev, t->device) && rt_is_dense(t) &&
+           (!t->data || ((uintptr_t)rt_data(t) & (s->align[io] - 1)) == 0);
 }
 
 static bool output_in_place(const frit_session *s, const DLTensor *inputs, int n_inputs, const DLTensor *out,
@@ -326,17 +333,16 @@ static frit_status plan_staging(frit_session *s, const DLTensor *inputs, const D
         s->offset[n + i] = -1;
         if (!output_in_place(s, inputs, (int)n, &outputs[i], n + i)) TRY(stage_one(s, &outputs[i], n + i, total, err));
     }
-    if (*total && !s->weights->dev->driver->host_memory)
-        return rt_fail(err, FRIT_USAGE, "tensors for %s must be dense, and outputs apart from inputs",
-                       s->weights->dev->name);
     return FRIT_OK;
 }
 
 /* Addresses of inputs and outputs in the frame, and the copies of inputs. */
-static void show_tensors(frit_session *s, const DLTensor *inputs, const DLTensor *outputs, char *tail) {
+static frit_status show_tensors(frit_session *s, const DLTensor *inputs, const DLTensor *outputs, char *tail,
+                                frit_error *err) {
     uint32_t n = package_of(s)->info->n_inputs;
     for (uint32_t i = 0; i < n; i++)
-        if (s->offset[i] >= 0) rt_pack(tail + s->offset[i], &inputs[i]);
+        if (s->offset[i] >= 0)
+            TRY(rt_put(s->weights->dev, s->queue, &s->mem, tail + s->offset[i], &inputs[i], err));
     for (uint32_t b = 0; b < s->frame.variant->n_buffers; b++) {
         const fpk_buffer *buf = &s->frame.buffers[b];
         if (buf->kind > FPK_BUF_OUTPUT) continue;
@@ -344,6 +350,7 @@ static void show_tensors(frit_session *s, const DLTensor *inputs, const DLTensor
         int64_t at = s->offset[in ? buf->index : n + buf->index];
         s->frame.base[b] = at >= 0 ? tail + at : rt_data(in ? &inputs[buf->index] : &outputs[buf->index]);
     }
+    return FRIT_OK;
 }
 
 /* ---- Prepare and run --------------------------------------------------------------------------------------------- */
@@ -393,17 +400,18 @@ static frit_status check_outputs(frit_session *s, const DLTensor *outputs, int n
 }
 
 /* Staged outputs to where they belong, and extents that the run computed. */
-static void give_outputs(frit_session *s, DLTensor *outputs, const char *tail) {
+static frit_status give_outputs(frit_session *s, DLTensor *outputs, const char *tail, frit_error *err) {
     const frit_package *p = package_of(s);
     for (uint32_t i = 0; i < p->info->n_outputs; i++) {
         const fpk_tensor *t = rt_tensor(p, RT_OUTPUT, i);
         int64_t at = s->offset[p->info->n_inputs + i], v;
-        if (at >= 0) rt_unpack(&outputs[i], tail + at);
+        if (at >= 0) TRY(rt_get(s->weights->dev, s->queue, &s->mem, &outputs[i], tail + at, err));
         for (uint32_t k = 0; k < t->rank; k++) {
             uint32_t e = p->lists[t->dims + k];
             if (p->facts[e].device && rt_value(&s->frame, e, &v, NULL) == FRIT_OK) outputs[i].shape[k] = v;
         }
     }
+    return FRIT_OK;
 }
 
 static frit_status run(frit_session *s, const DLTensor *inputs, DLTensor *outputs, int n_outputs, frit_error *err) {
@@ -414,10 +422,19 @@ static frit_status run(frit_session *s, const DLTensor *inputs, DLTensor *output
     TRY(have_states(s, err));
     TRY(plan_staging(s, inputs, outputs, &staging, err));
     TRY(rt_frame_place(&s->frame, 0, staging, &tail, err));
-    show_tensors(s, inputs, outputs, tail);
-    TRY(rt_exec(&s->frame, 0, err));
-    give_outputs(s, outputs, tail);
-    return FRIT_OK;
+    TRY(show_tensors(s, inputs, outputs, tail, err));
+    TRY(rt_exec_main(&s->frame, err));
+    return give_outputs(s, outputs, tail, err);
+}
+
+/* What the queue reports now is the failure of something that was launched before. */
+static frit_status blame_last(frit_session *s, frit_status st, frit_error *err) {
+    if (!err || !s->frame.variant->n_kernels) return st;
+    const fpk_kernel *k = &s->frame.kernels[s->frame.last];
+    frit_error reason = *err;
+    rt_fail(err, st, "kernel %s or one before it: %.400s", rt_string(package_of(s), k->name), reason.message);
+    rt_blame(err, rt_string(package_of(s), k->file), k->line);
+    return st;
 }
 
 frit_status frit_session_run(frit_session *s, const DLTensor *inputs, int n_inputs, DLTensor *outputs, int n_outputs,
@@ -433,7 +450,11 @@ frit_status frit_session_run(frit_session *s, const DLTensor *inputs, int n_inpu
 
 frit_status frit_session_wait(frit_session *s, frit_error *err) {
     if (!s) return rt_fail(err, FRIT_USAGE, "frit_session_wait: session must not be NULL");
-    return s->weights->dev->driver->wait(s->weights->dev, err);
+    const rt_driver *drv = s->weights->dev->driver;
+    uint32_t was = drv->begin(s->weights->dev);
+    frit_status st = drv->wait(s->weights->dev, s->queue, err);
+    drv->end(s->weights->dev, was);
+    return st == FRIT_OK ? st : blame_last(s, st, err);
 }
 
 void frit_session_seed(frit_session *s, uint64_t seed) {
@@ -448,12 +469,17 @@ void frit_session_set_profile(frit_session *s, bool on) {
         const fpk_kernel *k = &s->frame.kernels[i];
         s->frame.profile[i] = (frit_kernel_profile){rt_string(p, k->name), rt_string(p, k->file), k->line, 0, 0, 0, 0};
     }
+    s->frame.n_timed = 0;
     s->frame.profiling = on;
 }
 
 int frit_session_get_profile(const frit_session *s, frit_kernel_profile *out, int n) {
     if (!s) return 0;
     int have = (int)s->frame.variant->n_kernels;
+    const rt_driver *drv = s->weights->dev->driver;
+    uint32_t was = drv->begin(s->weights->dev);
+    rt_profile_flush((rt_frame *)&s->frame, NULL); /* a session is never a constant object */
+    drv->end(s->weights->dev, was);
     for (int i = 0; out && i < n && i < have; i++) out[i] = s->frame.profile[i];
     return have;
 }

@@ -2,6 +2,7 @@
 #include "rt.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,19 +15,33 @@ static bool same_kind(const char *target, const char *kind) {
     return strlen(kind) == n && !memcmp(target, kind, n);
 }
 
-/* The variant that asks for most, among those that run here; the first of equals. */
-static frit_status choose(const frit_package *p, const frit_device *d, const char *target, const fpk_variant **out,
-                          frit_error *err) {
+static rt_image image_of(const frit_package *p, const fpk_variant *v) {
+    return (rt_image){.target = rt_string(p, v->target),
+                      .kernels = p->kernels + v->first_kernel,
+                      .n_kernels = v->n_kernels,
+                      .strings = p->strings,
+                      .code = p->base + p->sections[FPK_CODE].offset + v->code_offset,
+                      .bytes = v->code_size};
+}
+
+/* How well variant v runs on the device, 0 for not; why: room for 160. */
+static int fit(const frit_package *p, const frit_device *d, const fpk_variant *v, const char *target, char *why) {
+    rt_image image = image_of(p, v);
+    if (!same_kind(image.target, d->driver->kind) || (target && strcmp(target, image.target))) return 0;
+    return d->driver->fits(d, v, &image, why);
+}
+
+/* The variant that fits best, the first of equals, among those that fit less well than `below`, or as well and come
+ * after variant `after`. */
+static frit_status choose(const frit_package *p, const frit_device *d, const char *target, int *below, uint32_t after,
+                          const fpk_variant **out, frit_error *err) {
     char why[160] = "";
-    const fpk_variant *best = NULL;
+    int best = 0;
     for (uint32_t i = 0; i < p->n_variants; i++) {
-        const fpk_variant *v = &p->variants[i];
-        const char *name = rt_string(p, v->target);
-        if (!same_kind(name, d->driver->kind) || (target && strcmp(target, name))) continue;
-        if (!d->driver->runs(d, v, name, why)) continue;
-        if (!best || __builtin_popcountll(v->features) > __builtin_popcountll(best->features)) best = v;
+        int n = fit(p, d, &p->variants[i], target, why);
+        if (n > best && (n < *below || (n == *below && i > after))) best = n, *out = &p->variants[i];
     }
-    *out = best;
+    *below = best;
     if (best) return FRIT_OK;
     if (why[0]) return rt_fail(err, FRIT_UNSUPPORTED, "%s cannot run the package: %s", d->name, why);
     return rt_fail(err, FRIT_UNSUPPORTED, "the package was not compiled for %s%s%s; it has %s%s", target ? target : "",
@@ -36,14 +51,15 @@ static frit_status choose(const frit_package *p, const frit_device *d, const cha
 
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
 static void drop_param(frit_weights *w, rt_param *q) {
-    if (q->owned) w->dev->driver->free(w->dev, &w->dev->mem, q->data, q->bytes ? q->bytes : 1);
+    if (q->owned) w->dev->driver->free(w->dev, w->queue, &w->dev->mem, q->data, q->bytes ? q->bytes : 1);
     if (q->map) munmap(q->map, q->map_size);
     *q = (rt_param){.view.ndim = -1};
 }
 
 static void drop_packed(frit_weights *w) {
     for (uint32_t b = 0; w->packed && b < w->variant->n_buffers; b++) {
-        if (w->packed[b] && !w->packed_lent) w->dev->driver->free(w->dev, &w->dev->mem, w->packed[b], w->packed_size[b]);
+        if (w->packed[b] && !w->packed_lent)
+            w->dev->driver->free(w->dev, w->queue, &w->dev->mem, w->packed[b], w->packed_size[b]);
         w->packed[b] = NULL;
     }
     w->packed_lent = false;
@@ -60,6 +76,7 @@ static void destroy(frit_weights *w) {
     rt_free(mem, w->known, w->pkg->n_symbols, 1);
     rt_free(mem, w->packed, w->variant->n_buffers, sizeof *w->packed);
     rt_free(mem, w->packed_size, w->variant->n_buffers, sizeof *w->packed_size);
+    if (w->queue) w->dev->driver->queue_close(w->dev, w->queue);
     w->dev->driver->unload(w->dev, w->module);
     frit_device *d = w->dev;
     frit_package_release(w->pkg);
@@ -79,8 +96,21 @@ static frit_status fill_weights(frit_weights *w, frit_error *err) {
     w->packed_size = rt_new(mem, v->n_buffers, sizeof *w->packed_size);
     if (!w->params || !w->views || !w->syms || !w->known || !w->packed || !w->packed_size) return rt_no_memory(err);
     for (uint32_t i = 0; i < p->info->n_params; i++) w->params[i].view.ndim = -1;
-    return w->dev->driver->load(w->dev, p->kernels + v->first_kernel, v->n_kernels, p->strings,
-                                p->base + p->sections[FPK_CODE].offset + v->code_offset, v->code_size, &w->module, err);
+    TRY(w->dev->driver->queue_open(w->dev, NULL, &w->queue, err));
+    rt_image image = image_of(p, v);
+    return w->dev->driver->load(w->dev, &image, &w->module, err);
+}
+
+static frit_status make_weights(frit_package *p, frit_device *d, const fpk_variant *v, frit_weights **out,
+                                frit_error *err) {
+    frit_weights *w = rt_new(&d->mem, 1, sizeof *w);
+    if (!w) return rt_no_memory(err);
+    atomic_init(&w->refs, 1);
+    w->pkg = frit_package_retain(p), w->dev = frit_device_retain(d), w->variant = v;
+    frit_status s = fill_weights(w, err);
+    if (s != FRIT_OK) return destroy(w), s;
+    *out = w;
+    return FRIT_OK;
 }
 
 frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weights_options *options,
@@ -90,16 +120,14 @@ frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weig
     frit_weights_options o = {0};
     if (!rt_take_options(&o, sizeof o, options))
         return rt_fail(err, FRIT_USAGE, "frit_weights_create: set struct_size");
-    const fpk_variant *v;
-    TRY(choose(p, d, o.target, &v, err));
-    frit_weights *w = rt_new(&d->mem, 1, sizeof *w);
-    if (!w) return rt_no_memory(err);
-    atomic_init(&w->refs, 1);
-    w->pkg = frit_package_retain(p), w->dev = frit_device_retain(d), w->variant = v;
-    frit_status s = fill_weights(w, err);
-    if (s != FRIT_OK) return destroy(w), s;
-    *out = w;
-    return FRIT_OK;
+    const fpk_variant *v = NULL;
+    int fits = INT_MAX;
+    TRY(choose(p, d, o.target, &fits, 0, &v, err));
+    for (;;) { /* the driver has the last word on what it can run */
+        frit_status s = make_weights(p, d, v, out, err);
+        if (s != FRIT_UNSUPPORTED) return s;
+        if (choose(p, d, o.target, &fits, (uint32_t)(v - p->variants), &v, NULL) != FRIT_OK) return s;
+    }
 }
 
 frit_weights *frit_weights_retain(frit_weights *w) {
@@ -121,14 +149,13 @@ static bool find_param(const frit_package *p, const char *name, uint32_t *i) {
 
 /* Dense memory of the device with the tensor's elements; made here, from the host or the device. */
 static frit_status copy_in(frit_weights *w, rt_param *q, const DLTensor *t, frit_error *err) {
-    const rt_driver *drv = w->dev->driver;
-    if (!drv->host_memory && !rt_is_dense(t))
-        return rt_fail(err, FRIT_USAGE, "params for %s must be dense row-major", w->dev->name);
-    q->data = drv->alloc(w->dev, &w->dev->mem, q->bytes ? q->bytes : 1);
+    q->data = w->dev->driver->alloc(w->dev, w->queue, &w->dev->mem, q->bytes ? q->bytes : 1);
     if (!q->data) return rt_fail(err, FRIT_NO_MEMORY, "no memory for a param of %lld bytes", (long long)q->bytes);
     q->owned = true;
-    if (drv->host_memory) return rt_pack(q->data, t), FRIT_OK;
-    return drv->write(w->dev, q->data, rt_data(t), q->bytes, err);
+    uint32_t was = w->dev->driver->begin(w->dev);
+    frit_status s = rt_put(w->dev, w->queue, &w->dev->mem, q->data, t, err);
+    w->dev->driver->end(w->dev, was);
+    return s;
 }
 
 /* The alignment that kernels rely on for param i. */
@@ -150,15 +177,13 @@ frit_status frit_weights_bind(frit_weights *w, const char *name, const DLTensor 
         return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no param '%s'", rt_string(w->pkg, w->pkg->info->entry),
                        name);
     const fpk_tensor *want = rt_tensor(w->pkg, RT_PARAM, i);
-    DLTensor as = *t;
-    if (t->device.device_type == kDLCPU) as.device = w->dev->dl; /* params may come from the host for any device */
-    TRY(rt_check_tensor(w->pkg, RT_PARAM, want, &as, w->dev, true, err));
+    TRY(rt_check_tensor(w->pkg, RT_PARAM, want, t, w->dev, true, err));
     rt_param q = {.view = *t};
     q.bytes = frit_dtype_bytes((frit_dtype)want->dtype, rt_elements(t));
     if (q.bytes < 0) return rt_fail(err, FRIT_SHAPE, "param '%s' is too large", name);
     if (t->ndim) memcpy(q.shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
     frit_status s = FRIT_OK;
-    bool usable = rt_is_dense(t) && t->device.device_type == w->dev->dl.device_type &&
+    bool usable = rt_is_dense(t) && rt_on_device(w->dev, t->device) &&
                   (uintptr_t)rt_data(t) % param_align(w, i) == 0;
     if ((flags & FRIT_BORROW) && usable && q.bytes)
         q.data = rt_data(t);
@@ -250,14 +275,27 @@ static frit_status check_sizes(const frit_weights *w, rt_frame *f, frit_error *e
     return FRIT_OK;
 }
 
+static frit_status make_buffer(frit_weights *w, rt_frame *f, uint32_t b, const char *what, frit_error *err) {
+    int64_t n = f->size[b] ? f->size[b] : 1;
+    w->packed[b] = w->dev->driver->alloc(w->dev, w->queue, &w->dev->mem, n);
+    if (!w->packed[b]) return rt_fail(err, FRIT_NO_MEMORY, "no memory for %lld bytes of %s", (long long)n, what);
+    w->packed_size[b] = n;
+    return FRIT_OK;
+}
+
 static frit_status make_packed(frit_weights *w, rt_frame *f, frit_error *err) {
-    for (uint32_t b = 0; b < w->variant->n_buffers; b++) {
-        if (f->buffers[b].kind != FPK_BUF_PACKED) continue;
-        int64_t n = f->size[b] ? f->size[b] : 1;
-        w->packed[b] = w->dev->driver->alloc(w->dev, &w->dev->mem, n);
-        if (!w->packed[b])
-            return rt_fail(err, FRIT_NO_MEMORY, "no memory for %lld bytes of packed params", (long long)n);
-        w->packed_size[b] = n;
+    for (uint32_t b = 0; b < w->variant->n_buffers; b++)
+        if (f->buffers[b].kind == FPK_BUF_PACKED) TRY(make_buffer(w, f, b, "packed params", err));
+    return FRIT_OK;
+}
+
+/* Constants lie in the package; a device that cannot read it there has copies. */
+static frit_status make_constants(frit_weights *w, rt_frame *f, frit_error *err) {
+    const rt_driver *drv = w->dev->driver;
+    for (uint32_t b = 0; !drv->host_memory && b < w->variant->n_buffers; b++) {
+        if (f->buffers[b].kind != FPK_BUF_CONST) continue;
+        TRY(make_buffer(w, f, b, "constants", err));
+        if (f->size[b]) TRY(drv->write(w->dev, w->queue, w->packed[b], f->base[b], f->size[b], err));
     }
     return FRIT_OK;
 }
@@ -267,7 +305,7 @@ void rt_weights_addresses(const frit_weights *w, rt_frame *f) {
         const fpk_buffer *buf = &f->buffers[b];
         if (buf->kind == FPK_BUF_PARAM)
             f->base[b] = w->params[buf->index].data, f->size[b] = w->params[buf->index].bytes;
-        if (buf->kind == FPK_BUF_PACKED) f->base[b] = w->packed[b], f->size[b] = w->packed_size[b];
+        if (w->packed[b]) f->base[b] = w->packed[b], f->size[b] = w->packed_size[b];
     }
 }
 
@@ -288,12 +326,11 @@ static frit_status run_load(frit_weights *w, rt_frame *f, frit_error *err) {
     TRY(rt_frame_sizes(f, FPK_BUF_PACKED, err));
     TRY(make_packed(w, f, err));
     rt_weights_addresses(w, f);
-    if (w->pkg->schedules[w->variant->first_schedule + 1].count <= 1) return FRIT_OK; /* nothing but END */
-    TRY(rt_frame_place(f, 1, 0, NULL, err));
-    uint32_t was = w->dev->driver->begin(w->dev);
-    frit_status s = rt_exec(f, 1, err);
-    w->dev->driver->end(w->dev, was);
-    return s == FRIT_OK ? w->dev->driver->wait(w->dev, err) : s;
+    if (w->pkg->schedules[w->variant->first_schedule + 1].count > 1) { /* not END alone */
+        TRY(rt_frame_place(f, 1, 0, NULL, err));
+        TRY(rt_exec(f, 1, err));
+    }
+    return FRIT_OK;
 }
 
 typedef struct saved {
@@ -310,7 +347,9 @@ static frit_status restore(frit_weights *w, rt_frame *f, const saved *from, frit
 /* `from`: packed params instead of the load program, or NULL. */
 static frit_status load(frit_weights *w, rt_frame *f, const saved *from, frit_error *err) {
     TRY(bind_params(w, f, err));
+    TRY(make_constants(w, f, err));
     TRY(from ? restore(w, f, from, err) : run_load(w, f, err));
+    TRY(w->dev->driver->wait(w->dev, w->queue, err));
     memcpy(w->syms, f->syms, w->pkg->n_symbols * sizeof *w->syms);
     memcpy(w->known, f->known, w->pkg->n_symbols);
     return FRIT_OK;
@@ -318,8 +357,10 @@ static frit_status load(frit_weights *w, rt_frame *f, const saved *from, frit_er
 
 static frit_status load_once(frit_weights *w, const saved *from, frit_error *err) {
     rt_frame f;
-    TRY(rt_frame_init(&f, w->pkg, w->variant, w->dev, w->module, &w->dev->mem, w->dev->workers, err));
+    TRY(rt_frame_init(&f, w->pkg, w->variant, w->dev, w->module, w->queue, &w->dev->mem, w->dev->workers, err));
+    uint32_t was = w->dev->driver->begin(w->dev);
     frit_status s = load(w, &f, from, err);
+    w->dev->driver->end(w->dev, was);
     rt_frame_free(&f);
     if (s != FRIT_OK) return drop_packed(w), s;
     w->loaded = true;

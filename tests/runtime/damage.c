@@ -65,7 +65,7 @@ bool damage_exercise(const uint8_t *bytes, size_t n) {
     frit_device d = {.driver = &rt_cpu_driver, .mem = rt_malloc, .workers = 1};
     for (uint32_t i = 0; i < p->n_variants; i++) {
         rt_frame f;
-        if (rt_frame_init(&f, p, &p->variants[i], &d, NULL, &rt_malloc, 1, &err) != FRIT_OK) continue;
+        if (rt_frame_init(&f, p, &p->variants[i], &d, NULL, NULL, &rt_malloc, 1, &err) != FRIT_OK) continue;
         bind_small(p, &f);
         plan_all(p, &f);
         rt_frame_free(&f);
