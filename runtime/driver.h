@@ -47,8 +47,8 @@ typedef struct rt_launch {
     int64_t scratch_bytes; /* that the kernel uses of a worker's; at most stride */
 } rt_launch;
 
-/* Functions fill *err (may be NULL). A queue of NULL is the device's own; drivers whose work is done when a call returns
- * have no other. copy, fill and launch are called between begin and end. */
+/* Functions fill *err (may be NULL). What takes a queue is called between begin and end, but for queue_open, queue_close,
+ * alloc, free and forget, which may be called from anywhere. */
 struct rt_driver {
     const char *kind; /* the target string up to ':' */
     bool host_memory; /* device addresses may be read and written by the host */

@@ -2,4 +2,4 @@
  * it. */
 #include "driver.h"
 
-const rt_driver *const rt_drivers[] = {&rt_cpu_driver, NULL};
+const rt_driver *const rt_drivers[] = {&rt_cpu_driver, &rt_cuda_driver, &rt_hip_driver, NULL};

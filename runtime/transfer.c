@@ -99,15 +99,15 @@ static frit_status check_side(const frit_device *d, const DLTensor *t, frit_erro
     return FRIT_OK;
 }
 
-static frit_status copy_tensors(frit_device *d, const DLTensor *dst, const DLTensor *src, frit_error *err) {
-    if (rt_on_device(d, dst->device) && rt_is_dense(dst)) return rt_put(d, NULL, &d->mem, rt_data(dst), src, err);
-    if (rt_on_device(d, src->device) && rt_is_dense(src)) return rt_get(d, NULL, &d->mem, dst, rt_data(src), err);
+static frit_status copy_tensors(frit_device *d, rt_queue *q, const DLTensor *dst, const DLTensor *src, frit_error *err) {
+    if (rt_on_device(d, dst->device) && rt_is_dense(dst)) return rt_put(d, q, &d->mem, rt_data(dst), src, err);
+    if (rt_on_device(d, src->device) && rt_is_dense(src)) return rt_get(d, q, &d->mem, dst, rt_data(src), err);
     int64_t bytes = dense_bytes(src), n = bytes ? bytes : 1;
-    char *between = d->driver->alloc(d, NULL, &d->mem, n);
+    char *between = d->driver->alloc(d, q, &d->mem, n);
     if (!between) return rt_no_memory(err);
-    frit_status s = rt_put(d, NULL, &d->mem, between, src, err);
-    if (s == FRIT_OK) s = rt_get(d, NULL, &d->mem, dst, between, err);
-    d->driver->free(d, NULL, &d->mem, between, n);
+    frit_status s = rt_put(d, q, &d->mem, between, src, err);
+    if (s == FRIT_OK) s = rt_get(d, q, &d->mem, dst, between, err);
+    d->driver->free(d, q, &d->mem, between, n);
     return s;
 }
 
@@ -117,8 +117,12 @@ frit_status frit_tensor_copy(frit_device *d, const DLTensor *dst, const DLTensor
     TRY(check_side(d, dst, err));
     TRY(check_side(d, src, err));
     if (!same_shape(dst, src)) return rt_fail(err, FRIT_SHAPE, "frit_tensor_copy: shapes or sizes of elements differ");
+    rt_queue *q;
+    TRY(d->driver->queue_open(d, NULL, &q, err));
     uint32_t was = d->driver->begin(d);
-    frit_status s = copy_tensors(d, dst, src, err), waited = d->driver->wait(d, NULL, s == FRIT_OK ? err : NULL);
+    frit_status s = copy_tensors(d, q, dst, src, err);
+    if (s == FRIT_OK) s = d->driver->wait(d, q, err);
     d->driver->end(d, was);
-    return s == FRIT_OK ? waited : s;
+    d->driver->queue_close(d, q);
+    return s;
 }
