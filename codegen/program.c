@@ -536,7 +536,13 @@ const program *program_build(arena *a, ir_func *model, const program_options *o,
     out->threads = kernel_set_threads(p.kernels);
     out->n_kernels = kernel_set_count(p.kernels);
     program_kernel *list = arena_array(a, program_kernel, out->n_kernels + 1);
-    for (int i = 0; i < out->n_kernels; i++) list[i] = *kernel_set_at(p.kernels, i);
+    for (int i = 0; i < out->n_kernels; i++) {
+        int64_t offset = 0;
+        list[i] = *kernel_set_at(p.kernels, i);
+        if (!p.package_kernel) continue;
+        kernel_set_code(p.kernels, i, &offset);
+        list[i].code_offset = (uint64_t)p.package_kernel[i] + (uint64_t)offset;
+    }
     out->kernels = list;
     return out;
 }

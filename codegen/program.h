@@ -12,6 +12,7 @@ typedef struct program_kernel {
     const ir_op *op;    /* the first of them */
     sym_t tasks, scratch;
     int64_t code_bytes;
+    uint64_t code_offset; /* of its entry in the package's code */
 } program_kernel;
 
 typedef enum program_stage { PROGRAM_TILE, PROGRAM_THREAD, PROGRAM_CODE, PROGRAM_PACKAGE } program_stage;

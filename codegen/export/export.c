@@ -1,0 +1,194 @@
+/* Names, levels, and the list of files. */
+#include "export_internal.h"
+#include "codegen/c/printer.h"
+#include "codegen/cpu/cpu.h"
+#include <string.h>
+
+void export_fail(exporter *x, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    if (!x->error) x->error = arena_vprintf(x->a, fmt, ap);
+    va_end(ap);
+}
+
+void export_add(exporter *x, const char *name, const void *bytes, uint64_t size) {
+    export_file f = {name, bytes, size};
+    vec_push(x->a, &x->files, f);
+}
+
+const char *status_for(exporter *x, const char *what, const char *meaning) {
+    int same = 0;
+    for (int i = 0; i < x->statuses.len; i++) {
+        const code_status *s = &x->statuses.data[i];
+        if (!strcmp(s->meaning, meaning)) return arena_printf(x->a, "%s_E_%s", x->upper, s->name);
+        same += !strncmp(s->name, what, strlen(what));
+    }
+    code_status s = {same ? arena_printf(x->a, "%s_%d", what, same + 1) : what, meaning};
+    vec_push(x->a, &x->statuses, s);
+    return arena_printf(x->a, "%s_E_%s", x->upper, s.name);
+}
+
+/* ---- The package's tables ---------------------------------------------------------------------------------------- */
+uint32_t tensor_at(const exporter *x, int kind, uint32_t i) {
+    const fpk_info *f = x->p->info;
+    uint32_t first[] = {0, f->n_inputs, f->n_inputs + f->n_outputs, f->n_inputs + f->n_outputs + f->n_params};
+    return first[kind] + i;
+}
+
+const char *tensor_type(const exporter *x, int kind, uint32_t i) {
+    return c_type((frit_dtype)rt_tensor(x->p, kind, i)->dtype);
+}
+
+bool has_states(const exporter *x) { return x->p->info->n_states > 0; }
+
+bool uses_seed(const exporter *x) {
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_SEED) return true;
+    return false;
+}
+
+bool schedule_empty(const exporter *x, uint32_t s) { return x->p->schedules[x->v->first_schedule + s].count <= 1; }
+
+static bool in_tensors(const exporter *x, int kind, uint32_t symbol) {
+    for (uint32_t i = 0; i < rt_n_tensors(x->p, kind); i++) {
+        const fpk_tensor *t = rt_tensor(x->p, kind, i);
+        for (uint32_t k = 0; k < t->rank; k++) {
+            const fpk_expr *e = &x->p->exprs[x->p->lists[t->dims + k]];
+            for (uint32_t j = e->first; j < e->first + e->count; j++)
+                if (x->p->steps[j].op == FPK_SYM && x->p->steps[j].sym == symbol) return true;
+        }
+    }
+    return false;
+}
+
+static level level_of(const exporter *x, uint32_t i) {
+    switch ((frit_dim_role)x->p->symbols[i].role) {
+    case FRIT_DIM_INT: return LEVEL_RUN;
+    case FRIT_DIM_SEED: return LEVEL_SEED;
+    case FRIT_DIM_LOOP: return LEVEL_LOOP;
+    case FRIT_DIM_DEVICE: return LEVEL_DEVICE;
+    case FRIT_DIM_BOUND: break;
+    }
+    if (in_tensors(x, RT_PARAM, i)) return LEVEL_WEIGHTS;
+    return in_tensors(x, RT_STATE, i) ? LEVEL_CONTEXT : LEVEL_RUN;
+}
+
+/* The name of a host integer is its input's. */
+static const char *wanted_name(const exporter *x, uint32_t symbol) {
+    for (uint32_t i = 0; i < x->p->info->n_inputs; i++)
+        if (rt_tensor(x->p, RT_INPUT, i)->symbol == symbol) return rt_string(x->p, rt_tensor(x->p, RT_INPUT, i)->name);
+    return rt_string(x->p, x->p->symbols[symbol].name);
+}
+
+static void name_everything(exporter *x) {
+    names n = {.a = x->a};
+    const char *entry = x->o->name ? x->o->name : rt_string(x->p, x->p->info->entry);
+    x->name = name_new(&n, entry);
+    x->upper = upper(x->a, x->name);
+    x->symbol = arena_array(x->a, const char *, n_symbols(x) + 1);
+    x->level = arena_array(x->a, level, n_symbols(x) + 1);
+    x->tensor = arena_array(x->a, const char *, x->p->n_tensors + 1);
+    for (uint32_t i = 0; i < n_symbols(x); i++) {
+        x->level[i] = level_of(x, i);
+        x->symbol[i] = name_new(&n, wanted_name(x, i));
+    }
+    for (uint32_t i = 0; i < x->p->n_tensors; i++) {
+        uint32_t s = i < x->p->info->n_inputs ? x->p->tensors[i].symbol : FPK_NONE;
+        x->tensor[i] = s != FPK_NONE ? x->symbol[s] : name_new(&n, rt_string(x->p, x->p->tensors[i].name));
+    }
+}
+
+/* ---- Kernels ----------------------------------------------------------------------------------------------------- */
+static bool find_code(exporter *x) {
+    for (uint32_t k = 0; k < x->v->n_kernels; k++) {
+        x->code[k] = -1;
+        for (int i = 0; i < x->program->n_kernels; i++)
+            if (x->program->kernels[i].code_offset == x->kernels[k].code_offset) x->code[k] = i;
+        if (x->code[k] < 0) return export_fail(x, "kernel %s has no code", rt_string(x->p, x->kernels[k].name)), false;
+    }
+    return true;
+}
+
+/* Functions in an object of their own have the model's name in front: several models may meet in one program. */
+static void name_object_kernels(exporter *x) {
+    names n = {.a = x->a};
+    const char **of = arena_array(x->a, const char *, x->program->n_kernels + 1);
+    for (uint32_t k = 0; k < x->v->n_kernels; k++) {
+        const char **name = &of[x->code[k]];
+        if (!*name)
+            *name = name_new(&n, arena_printf(x->a, "%s_kernel_%s", x->name, x->program->kernels[x->code[k]].name));
+        x->kernel[k] = *name;
+    }
+}
+
+static void print_kernels(exporter *x) {
+    int n = x->program->n_kernels;
+    ir_func **funcs = arena_array(x->a, ir_func *, n + 1);
+    for (int i = 0; i < n; i++) funcs[i] = x->program->kernels[i].thread;
+    x->kernel_text = cprint_module(x->a, CPRINT_C, n, funcs, &x->error);
+    for (uint32_t k = 0; k < x->v->n_kernels; k++) x->kernel[k] = cprint_kernel_name(x->a, funcs[x->code[k]]);
+}
+
+/* ---- The whole --------------------------------------------------------------------------------------------------- */
+static bool open_package(exporter *x) {
+    frit_error err;
+    if (frit_package_open_memory(x->program->bytes, x->program->n_bytes, NULL, NULL, NULL, &x->p, &err) != FRIT_OK)
+        return export_fail(x, "the package cannot be read: %s", err.message), false;
+    x->v = &x->p->variants[0];
+    x->buffers = x->p->buffers + x->v->first_buffer;
+    x->kernels = x->p->kernels + x->v->first_kernel;
+    x->kernel = arena_array(x->a, const char *, x->v->n_kernels + 1);
+    x->code = arena_array(x->a, int, x->v->n_kernels + 1);
+    x->helps = arena_array(x->a, bool, HELP_COUNT);
+    x->const_used = arena_array(x->a, bool, x->v->n_buffers + 1);
+    x->known = arena_array(x->a, int64_t, n_symbols(x) + 1);
+    x->is_known = arena_array(x->a, uint8_t, n_symbols(x) + 1);
+    return find_code(x);
+}
+
+static void common_statuses(exporter *x) {
+    status_for(x, "ARGUMENT", "a pointer is NULL, tensors overlap, or a number makes no sense");
+    status_for(x, "NO_MEMORY", "out of memory");
+    status_for(x, "TOO_LARGE", "a size overflows 64 bits: the dims are too large");
+    status_for(x, "MACHINE", arena_printf(x->a, "this processor lacks instructions of %s", rt_string(x->p, x->v->target)));
+    if (!x->weights_file.name) return;
+    status_for(x, "FILE", "the file of weights cannot be opened");
+    status_for(x, "WEIGHTS", "these are not the weights that the code was made for, or they are not aligned to 8 bytes");
+}
+
+static bool any_packed(const exporter *x) {
+    for (uint32_t b = 0; b < x->v->n_buffers; b++)
+        if (x->buffers[b].kind == FPK_BUF_PACKED) return true;
+    return false;
+}
+
+static void make_files(exporter *x, bool object) {
+    text header = {.a = x->a}, source = {.a = x->a};
+    x->has_load = x->p->info->n_params || any_packed(x);
+    x->has_params = x->p->info->n_params && x->o->weights != EXPORT_WEIGHTS_INSIDE;
+    weights_prepare(x);
+    if (x->error) return;
+    common_statuses(x);
+    if (object) name_object_kernels(x);
+    else print_kernels(x);
+    if (x->error) return;
+    put_source(x, &source); /* before the header, which lists the statuses that it found */
+    put_header(x, &header);
+    export_add(x, arena_printf(x->a, "%s.h", x->name), text_of(&header), header.len);
+    export_add(x, arena_printf(x->a, "%s.c", x->name), text_of(&source), source.len);
+    if (object) object_write(x, arena_printf(x->a, "%s_kernels.o", x->name));
+    put_build_files(x, object);
+}
+
+const export_result *export_build(arena *a, const program *p, const target *t, const export_options *o,
+                                  const char **error) {
+    exporter x = {.a = a, .program = p, .target = t, .o = o};
+    bool object = t->cls == &cpu_target_class;
+    if (open_package(&x)) make_files(&x, object);
+    export_result *r = arena_new_of(a, export_result);
+    *r = (export_result){.name = x.name, .n = x.files.len, .files = x.files.data, .weights = x.weights_file};
+    for (int i = 0; i < x.files.len; i++) r->code_bytes += x.files.data[i].size;
+    frit_package_release(x.p);
+    *error = x.error;
+    return x.error ? NULL : r;
+}

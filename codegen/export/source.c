@@ -1,0 +1,452 @@
+/* NAME.c: the host side, put together from the plans, the schedules and the functions of the interface. */
+#include "export_internal.h"
+#include "runtime/cpu.h"
+#include <string.h>
+
+/* ---- Helpers of generated code ----------------------------------------------------------------------------------- */
+static const char *const help_text[HELP_COUNT] = {
+    [HELP_ADD] = "static int64_t add_(int64_t a, int64_t b, int *bad) {\n"
+                 "    if (b > 0 ? a > INT64_MAX - b : a < INT64_MIN - b) {\n        *bad = 1;\n        return 0;\n    }\n"
+                 "    return a + b;\n}\n",
+    [HELP_SUB] = "static int64_t sub_(int64_t a, int64_t b, int *bad) {\n"
+                 "    if (b < 0 ? a > INT64_MAX + b : a < INT64_MIN + b) {\n        *bad = 1;\n        return 0;\n    }\n"
+                 "    return a - b;\n}\n",
+    [HELP_MUL] = "static int64_t mul_(int64_t a, int64_t b, int *bad) {\n"
+                 "    const int over = b == -1 ? a == INT64_MIN\n"
+                 "                     : b > 0 ? a > INT64_MAX / b || a < INT64_MIN / b\n"
+                 "                     : b < 0 && (a > INT64_MIN / b || a < INT64_MAX / b);\n"
+                 "    if (over) {\n        *bad = 1;\n        return 0;\n    }\n    return a * b;\n}\n",
+    [HELP_FLOORDIV] = "/* Toward minus infinity; by 0 it is 0. */\n"
+                      "static int64_t floordiv_(int64_t a, int64_t b, int *bad) {\n"
+                      "    if (b == 0) return 0;\n"
+                      "    if (a == INT64_MIN && b == -1) {\n        *bad = 1;\n        return 0;\n    }\n"
+                      "    return a / b - (a % b != 0 && (a < 0) != (b < 0));\n}\n",
+    [HELP_CEILDIV] = "static int64_t ceildiv_(int64_t a, int64_t b, int *bad) {\n"
+                     "    if (b == 0) return 0;\n"
+                     "    if (a == INT64_MIN && b == -1) {\n        *bad = 1;\n        return 0;\n    }\n"
+                     "    return a / b + (a % b != 0 && (a < 0) == (b < 0));\n}\n",
+    [HELP_FLOORMOD] = "static int64_t floormod_(int64_t a, int64_t b) {\n"
+                      "    int64_t r;\n    if (b == 0 || b == -1) return 0;\n    r = a % b;\n"
+                      "    return r != 0 && (r < 0) != (b < 0) ? r + b : r;\n}\n",
+    [HELP_MIN] = "static int64_t min_(int64_t a, int64_t b) { return a < b ? a : b; }\n",
+    [HELP_MAX] = "static int64_t max_(int64_t a, int64_t b) { return a > b ? a : b; }\n",
+    [HELP_END] = "/* Where `bytes` bytes from `at` end, rounded up to 64. */\n"
+                 "static int64_t end_(int64_t at, int64_t bytes, int *bad) {\n"
+                 "    if (bytes < 0 || at > INT64_MAX - 64 || bytes > INT64_MAX - 64 - at) {\n"
+                 "        *bad = 1;\n        return 0;\n    }\n"
+                 "    return (at + bytes + 63) / 64 * 64;\n}\n",
+    [HELP_FILL] = "static void fill_(void *to, int64_t bytes, int width, uint64_t pattern) {\n"
+                  "    char *p = (char *)to;\n    int64_t i = 0;\n"
+                  "    for (; i + width <= bytes; i += width) memcpy(p + i, &pattern, (size_t)width);\n"
+                  "    memcpy(p + i, &pattern, (size_t)(bytes - i));\n}\n",
+};
+
+static void put_helpers(const exporter *x, text *t) {
+    bool any = false;
+    for (int i = 0; i < HELP_COUNT; i++) {
+        if (!x->helps[i]) continue;
+        if (!any) put(t, "/* ---- Arithmetic: sizes that would overflow set `bad` ---- */\n");
+        any = true;
+        put(t, "%s", help_text[i]);
+    }
+    if (any) put(t, "\n");
+}
+
+static void put_preamble(const exporter *x, text *t) {
+    put(t, "/* %s.c: the host side of the model %s, compiled by %s for %s. */\n", x->name, rt_string(x->p, x->p->info->entry),
+        rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
+    put_template(t, x, "#include \"@.h\"\n#include <stdlib.h>\n#include <string.h>\n");
+    if (x->weights_file.name) put(t, "#include <stdio.h>\n");
+    put_template(t, x,
+                 "\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
+                 "#error \"made for little-endian machines\"\n#endif\n"
+                 "#if defined(__GNUC__) || defined(__TINYC__)\n#define ALIGNED_ __attribute__((aligned(64)))\n"
+                 "#else\n#define ALIGNED_\n#endif\n"
+                 "/* Where memory comes from; a build may define its own. */\n"
+                 "#ifndef $_MALLOC\n#define $_MALLOC malloc\n#define $_FREE free\n#endif\n\n");
+}
+
+static void put_memory(const exporter *x, text *t) {
+    put_template(t, x,
+                 "/* ---- Memory: aligned to 64 bytes ---- */\n"
+                 "static void *get_memory(int64_t bytes) {\n"
+                 "    char *got, *at;\n"
+                 "    if (bytes < 0 || (uint64_t)bytes > SIZE_MAX - 128) return NULL;\n"
+                 "    got = (char *)$_MALLOC((size_t)bytes + 128);\n"
+                 "    if (!got) return NULL;\n"
+                 "    at = got + 128 - ((uintptr_t)got & 63);\n"
+                 "    memcpy(at - sizeof got, &got, sizeof got);\n"
+                 "    return at;\n}\n"
+                 "static void free_memory(void *p) {\n"
+                 "    char *got;\n"
+                 "    if (!p) return;\n"
+                 "    memcpy(&got, (char *)p - sizeof got, sizeof got);\n"
+                 "    $_FREE(got);\n}\n\n");
+}
+
+/* ---- Machine ----------------------------------------------------------------------------------------------------- */
+/* Features that compilers' __builtin_cpu_supports knows by the same name since long; those left out come with them. */
+static bool tested(const char *feature) {
+    static const char *const names[] = {"popcnt",   "avx2",     "bmi",      "bmi2",     "fma",        "avx512f",
+                                        "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni", "avx512vbmi"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(names[i], feature)) return true;
+    return false;
+}
+
+
+
+static void put_machine(const exporter *x, text *t) {
+    const char *test = NULL;
+    for (int i = 0; i < 64; i++) {
+        const char *f = x->v->features >> i & 1 ? rt_cpu_feature_name(x->v->arch, i) : NULL;
+        if (f && x->v->arch == FPK_ARCH_X86_64 && tested(f))
+            test = test ? arena_printf(x->a, "%s &&\n           __builtin_cpu_supports(\"%s\")", test, f)
+                        : arena_printf(x->a, "__builtin_cpu_supports(\"%s\")", f);
+    }
+    put(t, "/* ---- Machine ---- */\n/* Whether this processor has the instructions that the kernels use. */\n"
+           "static int machine_fits(void) {\n");
+    if (test)
+        put(t, "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n    __builtin_cpu_init();\n"
+               "    return %s;\n#else\n    return 1;\n#endif\n}\n", test);
+    else put(t, "    return 1;\n}\n");
+    put(t, "/* The floating environment of the kernels: to nearest, denormals kept. leave_ gives back what was before. */\n"
+           "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n"
+           "static unsigned enter_(void) {\n    const unsigned saved = __builtin_ia32_stmxcsr();\n"
+           "    if ((saved & 0xffc0u) != 0x1f80u) __builtin_ia32_ldmxcsr(0x1f80u);\n    return saved;\n}\n"
+           "static void leave_(unsigned saved) {\n    if (__builtin_ia32_stmxcsr() != saved) __builtin_ia32_ldmxcsr(saved);\n}\n"
+           "#elif defined(__aarch64__) && defined(__GNUC__)\n"
+           "static unsigned enter_(void) {\n    uint64_t saved;\n    const uint64_t zero = 0;\n"
+           "    __asm__ volatile(\"mrs %%0, fpcr\" : \"=r\"(saved));\n"
+           "    if (saved) __asm__ volatile(\"msr fpcr, %%0\" : : \"r\"(zero));\n    return (unsigned)saved;\n}\n"
+           "static void leave_(unsigned saved) {\n    const uint64_t v = saved;\n"
+           "    if (v) __asm__ volatile(\"msr fpcr, %%0\" : : \"r\"(v));\n}\n"
+           "#else\nstatic unsigned enter_(void) { return 0; }\nstatic void leave_(unsigned saved) { (void)saved; }\n#endif\n\n");
+}
+
+/* ---- Contexts ---------------------------------------------------------------------------------------------------- */
+static void put_context_struct(exporter *x, text *t) {
+    put_template(t, x, "struct @_context {\n");
+    if (x->has_load)
+        put_template(t, x, x->has_params ? "    const @_weights *weights;\n" : "    @_weights *weights;\n");
+    put(t, "    run_plan plan;\n    int planned; /* `plan` holds */\n    char *memory;\n    int64_t size; /* of memory */\n");
+    put_template(t, x, "    int threads;\n    @_parallel parallel;\n    void *user;\n");
+    if (uses_seed(x)) put(t, "    uint64_t seed;\n");
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_CONTEXT) put(t, "    int64_t %s;\n", x->symbol[i]);
+    for (uint32_t i = 0; i < x->p->info->n_states; i++) {
+        const char *name = x->tensor[tensor_at(x, RT_STATE, i)];
+        put(t, "    %s *%s;\n    int64_t %s_bytes;\n", tensor_type(x, RT_STATE, i), name, name);
+    }
+    put(t, "};\n\n");
+}
+
+static void put_launch(const exporter *x, text *t) {
+    put_template(
+        t, x,
+        "/* ---- Launching ---- */\n"
+        "/* Runs tasks begin .. end-1. ints: values of the symbols that the kernel uses. scratch: its private memory. */\n"
+        "typedef void (*kernel_fn)(void *const *buffers, const int64_t *ints, void *scratch, int64_t begin, int64_t end);\n"
+        "typedef struct job {\n    kernel_fn kernel;\n    void *const *buffers;\n    const int64_t *ints;\n    char *scratch;\n"
+        "    int64_t stride, tasks;\n    int parts;\n} job;\n\n"
+        "/* Part i of the tasks: contiguous, sizes equal up to one. */\n"
+        "static int64_t part_begin(const job *j, int i) {\n"
+        "    const int64_t each = j->tasks / j->parts, rest = j->tasks % j->parts;\n"
+        "    return each * i + (i < rest ? i : rest);\n}\n"
+        "static void run_part(void *arg, int i) {\n"
+        "    const job *j = (const job *)arg;\n"
+        "    const unsigned saved = enter_();\n"
+        "    j->kernel(j->buffers, j->ints, j->scratch + j->stride * i, part_begin(j, i), part_begin(j, i + 1));\n"
+        "    leave_(saved);\n}\n"
+        "static void launch(const @_context *context, kernel_fn kernel, void *const *buffers, const int64_t *ints,\n"
+        "                   char *scratch, int64_t stride, int64_t tasks) {\n"
+        "    if (tasks <= 0) return;\n"
+        "    if (context && context->threads > 1 && tasks > 1) {\n"
+        "        job j;\n"
+        "        j.kernel = kernel;\n        j.buffers = buffers;\n        j.ints = ints;\n        j.scratch = scratch;\n"
+        "        j.stride = stride;\n        j.tasks = tasks;\n"
+        "        j.parts = tasks < context->threads ? (int)tasks : context->threads;\n"
+        "        context->parallel(context->user, j.parts, run_part, &j);\n"
+        "        return;\n    }\n"
+        "    kernel(buffers, ints, scratch, 0, tasks);\n}\n\n");
+}
+
+static void put_need_memory(const exporter *x, text *t) {
+    put_template(t, x,
+                 "/* Makes context->memory at least `total` bytes and `scratch` for each thread. */\n"
+                 "static @_status need_memory(@_context *context, int64_t total, int64_t scratch) {\n"
+                 "    int64_t need;\n    char *memory;\n"
+                 "    if (scratch > (INT64_MAX - total) / context->threads) return $_E_TOO_LARGE;\n"
+                 "    need = total + scratch * context->threads;\n"
+                 "    if (context->memory && need <= context->size) return $_OK;\n"
+                 "    memory = (char *)get_memory(need);\n"
+                 "    if (!memory) return $_E_NO_MEMORY;\n"
+                 "    free_memory(context->memory);\n"
+                 "    context->memory = memory;\n    context->size = need;\n    return $_OK;\n}\n\n");
+}
+
+/* ---- States ------------------------------------------------------------------------------------------------------ */
+static const char *state_name(const exporter *x, uint32_t i) { return x->tensor[tensor_at(x, RT_STATE, i)]; }
+
+static void put_init_call(exporter *x, text *t, uint32_t i) {
+    const char *suffix = arena_printf(x->a, "init_%s", state_name(x, i));
+    put(t, "    {\n        %s_plan plan;\n        %s_status status = plan_%s(context, &plan);\n        unsigned saved;\n", suffix,
+        x->name, suffix);
+    put(t, "        if (status == %s_OK) status = need_memory(context, plan.total, plan.scratch);\n", x->upper);
+    put(t, "        if (status != %s_OK) return status;\n        saved = enter_();\n", x->upper);
+    put(t, "        status = %s_schedule(context, &plan, context->memory);\n        leave_(saved);\n", suffix);
+    put(t, "        if (status != %s_OK) return status;\n    }\n", x->upper);
+}
+
+static void put_states(exporter *x, text *t) {
+    if (!has_states(x)) return;
+    put_template(t, x, "@_status @_reset(@_context *context) {\n    if (!context) return $_E_ARGUMENT;\n");
+    for (uint32_t i = 0; i < x->p->info->n_states; i++) {
+        put(t, "    memset(context->%s, 0, (size_t)context->%s_bytes);\n", state_name(x, i), state_name(x, i));
+        if (!schedule_empty(x, 2 + i)) put_init_call(x, t, i);
+    }
+    put_template(t, x, "    return $_OK;\n}\n\n");
+    for (uint32_t i = 0; i < x->p->info->n_states; i++) {
+        put(t, "%s *%s_state_%s(%s_context *context) { return context ? context->%s : NULL; }\n", tensor_type(x, RT_STATE, i),
+            x->name, state_name(x, i), x->name, state_name(x, i));
+    }
+    put(t, "\n");
+}
+
+/* Fills in a context whose fields are zero but for what the caller gave. */
+static void put_make_context(exporter *x, text *t) {
+    scope s;
+    scope_init(&s, x, NULL);
+    put_checks(&s, LEVEL_CONTEXT);
+    for (uint32_t i = 0; i < x->p->info->n_states; i++) {
+        const char *name = state_name(x, i);
+        bool was = s.checked;
+        s.checked = false;
+        line(&s, "context->%s_bytes = %s;", name, tensor_bytes(&s, RT_STATE, i));
+        if (s.checked) line(&s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
+        s.checked |= was;
+        line(&s, "context->%s = (%s *)get_memory(context->%s_bytes);", name, tensor_type(x, RT_STATE, i), name);
+        line(&s, "if (!context->%s) return %s_E_NO_MEMORY;", name, x->upper);
+    }
+    text body = {.a = x->a};
+    put_locals(&body, &s, NULL);
+    put_template(t, x, "static @_status make_context(@_context *context) {\n");
+    if (x->has_load && !x->has_params) {
+        put_template(t, x, "    @_params params;\n    @_status status;\n");
+    }
+    if (!(x->has_load && !x->has_params)) put(t, "%s", text_of(&body));
+    if (!x->has_load) put_template(t, x, "    if (!machine_fits()) return $_E_MACHINE;\n");
+    if (x->has_load && !x->has_params) {
+        put_template(t, x, "    inside_params(&params);\n    status = make_weights(&params, NULL, &context->weights);\n"
+                           "    if (status != $_OK) return status;\n    {\n");
+        put(t, "%s", text_of(&body));
+    }
+    put(t, "    context->threads = 1;\n%s", text_of(&s.body));
+    if (has_states(x)) put_template(t, x, "    return @_reset(context);\n");
+    else put_template(t, x, "    return $_OK;\n");
+    put(t, x->has_load && !x->has_params ? "    }\n}\n\n" : "}\n\n");
+}
+
+static void put_create(exporter *x, text *t) {
+    put_template(t, x, "@_status @_create(");
+    if (x->has_params) put_template(t, x, "const @_weights *weights, ");
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_CONTEXT) put(t, "int64_t %s, ", x->symbol[i]);
+    if (uses_seed(x)) put(t, "uint64_t seed, ");
+    put_template(t, x, "@_context **out) {\n    @_context *context;\n    @_status status;\n");
+    put_template(t, x, x->has_params ? "    if (!weights || !out) return $_E_ARGUMENT;\n" : "    if (!out) return $_E_ARGUMENT;\n");
+    put_template(t, x, "    *out = NULL;\n"
+                       "    context = (@_context *)get_memory((int64_t)sizeof *context);\n"
+                       "    if (!context) return $_E_NO_MEMORY;\n"
+                       "    memset(context, 0, sizeof *context);\n");
+    if (x->has_params) put(t, "    context->weights = weights;\n");
+    if (uses_seed(x)) put(t, "    context->seed = seed;\n");
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_CONTEXT) put(t, "    context->%s = %s;\n", x->symbol[i], x->symbol[i]);
+    put_template(t, x, "    status = make_context(context);\n"
+                       "    if (status == $_OK) *out = context;\n    else @_destroy(context);\n    return status;\n}\n\n");
+}
+
+static void put_destroy(exporter *x, text *t) {
+    put_template(t, x, "void @_destroy(@_context *context) {\n    if (!context) return;\n");
+    for (uint32_t i = 0; i < x->p->info->n_states; i++) put(t, "    free_memory(context->%s);\n", state_name(x, i));
+    if (x->has_load && !x->has_params) put(t, "    weights_free(context->weights);\n");
+    put(t, "    free_memory(context->memory);\n    free_memory(context);\n}\n\n");
+}
+
+static void put_settings(exporter *x, text *t) {
+    if (uses_seed(x))
+        put_template(t, x, "void @_set_seed(@_context *context, uint64_t seed) {\n    if (!context) return;\n"
+                           "    context->seed = seed;\n    context->planned = 0;\n}\n\n");
+    put_template(t, x,
+                 "@_status @_set_threads(@_context *context, int threads, @_parallel parallel, void *user) {\n"
+                 "    if (!context || threads < 1 || threads > 4096 || (threads > 1 && !parallel)) return $_E_ARGUMENT;\n"
+                 "    context->threads = threads;\n    context->parallel = parallel;\n    context->user = user;\n"
+                 "    return $_OK;\n}\n\n");
+}
+
+static void put_prepare(exporter *x, text *t) {
+    put_template(t, x, "@_status @_prepare(@_context *context");
+    put_level_params(x, t, LEVEL_RUN, false, ", ");
+    put_template(t, x, ") {\n    if (!context) return $_E_ARGUMENT;\n    if (!context->planned");
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_RUN) put(t, " || context->plan.%s != %s", x->symbol[i], x->symbol[i]);
+    put_template(t, x, ") {\n        @_status status;\n        context->planned = 0;\n        status = plan_run(context, &context->plan");
+    put_level_params(x, t, LEVEL_RUN, true, ", ");
+    put_template(t, x, ");\n        if (status != $_OK) return status;\n        context->planned = 1;\n    }\n"
+                       "    return need_memory(context, context->plan.total, context->plan.scratch);\n}\n\n");
+}
+
+/* ---- Run --------------------------------------------------------------------------------------------------------- */
+static void put_span_check(text *t) {
+    put(t, "/* ---- What the caller passes ---- */\n"
+           "typedef struct span {\n    const void *at;\n    int64_t bytes;\n} span;\n"
+           "static int apart(const span *a, const span *b) {\n"
+           "    const uintptr_t x = (uintptr_t)a->at, y = (uintptr_t)b->at;\n"
+           "    return a->bytes == 0 || b->bytes == 0 || x + (uintptr_t)a->bytes <= y || y + (uintptr_t)b->bytes <= x;\n}\n"
+           "/* Spans 0 .. n-1; those from `first` are written and must share memory with no other. */\n"
+           "static int spans_fit(const span *s, int n, int first) {\n"
+           "    int i, k;\n"
+           "    for (i = 0; i < n; i++)\n        if (s[i].bytes < 0 || (s[i].bytes > 0 && !s[i].at)) return 0;\n"
+           "    for (i = first; i < n; i++)\n        for (k = 0; k < i; k++)\n            if (!apart(&s[i], &s[k])) return 0;\n"
+           "    return 1;\n}\n\n");
+}
+
+static int put_spans(exporter *x, scope *s, text *t, int kind, uint32_t n) {
+    int count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (kind == RT_INPUT && rt_tensor(x->p, kind, i)->symbol != FPK_NONE) continue;
+        const char *name = x->tensor[tensor_at(x, kind, i)];
+        put(t, "        spans[%s].at = %s;\n        spans[%s].bytes = %s;\n", "@", name, "@", tensor_bytes(s, kind, i));
+        count++;
+    }
+    return count;
+}
+
+/* Replaces the marks of put_spans by numbers. */
+static const char *number_spans(exporter *x, text *t) {
+    text out = {.a = x->a};
+    int n = 0;
+    for (const char *s = text_of(t); *s; s++) {
+        if (*s == '@') put(&out, "%d", n++ / 2);
+        else put_bytes(&out, s, 1);
+    }
+    return text_of(&out);
+}
+
+static void put_run(exporter *x, text *t) {
+    scope s;
+    text spans = {.a = x->a}, device = {.a = x->a};
+    scope_init(&s, x, NULL);
+    int in = put_spans(x, &s, &spans, RT_INPUT, x->p->info->n_inputs);
+    int out = put_spans(x, &s, &spans, RT_OUTPUT, x->p->info->n_outputs);
+    put_device_bounds(&device, &s);
+    put_template(t, x, "@_status @_run(@_context *context");
+    put_run_params(x, t, false, ", ");
+    put_template(t, x, ") {\n    @_status status;\n    unsigned saved;\n    if (!context) return $_E_ARGUMENT;\n"
+                       "    status = @_prepare(context");
+    put_level_params(x, t, LEVEL_RUN, true, ", ");
+    put_template(t, x, ");\n    if (status != $_OK) return status;\n");
+    if (in + out) {
+        put(t, "    {\n        span spans[%d];\n", in + out);
+        put_locals(t, &s, NULL);
+        put(t, "%s%s", text_of(&device), number_spans(x, &spans));
+        if (s.checked) put(t, "        if (bad) return %s_E_TOO_LARGE;\n", x->upper);
+        put(t, "        if (!spans_fit(spans, %d, %d)) return %s_E_ARGUMENT;\n    }\n", in + out, in, x->upper);
+    }
+    put(t, "    saved = enter_();\n    status = run_schedule(context, &context->plan, context->memory");
+    put_run_params(x, t, true, ", ");
+    put(t, ");\n    leave_(saved);\n    return status;\n}\n");
+}
+
+static void put_one_call(exporter *x, text *t) {
+    if (x->has_params || has_states(x)) return;
+    put_template(t, x, "\n@_status @(");
+    put_run_params(x, t, false, uses_seed(x) ? (put(t, "uint64_t seed"), ", ") : "");
+    put_template(t, x, ") {\n    @_context *context;\n    @_status status = @_create(");
+    if (uses_seed(x)) put(t, "seed, ");
+    put_template(t, x, "&context);\n    if (status != $_OK) return status;\n    status = @_run(context");
+    put_run_params(x, t, true, ", ");
+    put_template(t, x, ");\n    @_destroy(context);\n    return status;\n}\n");
+}
+
+static void put_status_text(exporter *x, text *t) {
+    put_template(t, x, "const char *@_status_text(@_status status) {\n    switch (status) {\n    case $_OK: return \"done\";\n");
+    for (int i = 0; i < x->statuses.len; i++) {
+        put(t, "    case %s_E_%s: return ", x->upper, x->statuses.data[i].name);
+        put_string(t, x->statuses.data[i].meaning);
+        put(t, ";\n");
+    }
+    put(t, "    }\n    return \"no status of this model\";\n}\n\n");
+}
+
+/* ---- The file ---------------------------------------------------------------------------------------------------- */
+typedef struct program_text {
+    layout run, load, *init;
+    text functions;
+} program_text;
+
+static void put_program(exporter *x, text *t, layout *l, uint32_t schedule, const char *suffix) {
+    text body = {.a = x->a};
+    layout_init(l, x, schedule, suffix);
+    put_schedule(&body, l);
+    put_layout_function(t, l);
+    put(t, "%s", text_of(&body));
+}
+
+static void put_programs(exporter *x, program_text *p) {
+    p->functions.a = x->a;
+    p->init = arena_array(x->a, layout, x->p->info->n_states + 1);
+    if (x->has_load && !schedule_empty(x, 1)) put_program(x, &p->functions, &p->load, 1, "load");
+    for (uint32_t i = 0; i < x->p->info->n_states; i++)
+        if (!schedule_empty(x, 2 + i))
+            put_program(x, &p->functions, &p->init[i], 2 + i, arena_printf(x->a, "init_%s", state_name(x, i)));
+    put_program(x, &p->functions, &p->run, 0, "run");
+}
+
+static void put_kernel_declarations(exporter *x, text *t) {
+    put(t, "/* ---- Kernels: in %s_kernels.o ---- */\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n", x->name);
+    for (uint32_t k = 0; k < x->v->n_kernels; k++) {
+        bool seen = false;
+        for (uint32_t i = 0; i < k; i++) seen |= x->code[i] == x->code[k];
+        if (!seen)
+            put(t, "void %s(void *const *buffers, const int64_t *ints, void *scratch, int64_t begin, int64_t end);\n",
+                x->kernel[k]);
+    }
+    put(t, "#ifdef __cplusplus\n}\n#endif\n\n");
+}
+
+void put_source(exporter *x, text *t) {
+    program_text p = {0};
+    text interface = {.a = x->a};
+    put_programs(x, &p);
+    put_need_memory(x, &interface);
+    put_weights_functions(x, &interface, &p.load);
+    put_states(x, &interface);
+    put_make_context(x, &interface);
+    put_destroy(x, &interface);
+    put_create(x, &interface);
+    put_settings(x, &interface);
+    put_prepare(x, &interface);
+    put_span_check(&interface);
+    put_run(x, &interface);
+    put_one_call(x, &interface);
+
+    put_preamble(x, t);
+    if (x->kernel_text) put(t, "/* ---- Kernels ---- */\n#define FRIT_KERNEL static\n%s\n", x->kernel_text);
+    else put_kernel_declarations(x, t);
+    put_memory(x, t);
+    put_machine(x, t);
+    put_helpers(x, t);
+    put_status_text(x, t);
+    put_constants(x, t);
+    put_weights_struct(x, t);
+    if (x->has_load && !schedule_empty(x, 1)) put_layout_struct(t, &p.load);
+    for (uint32_t i = 0; i < x->p->info->n_states; i++)
+        if (!schedule_empty(x, 2 + i)) put_layout_struct(t, &p.init[i]);
+    put_layout_struct(t, &p.run);
+    put_context_struct(x, t);
+    put_launch(x, t);
+    put(t, "/* ---- Programs: plans and schedules ---- */\n%s", text_of(&p.functions));
+    put(t, "/* ---- Interface ---- */\n%s", text_of(&interface));
+}

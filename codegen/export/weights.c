@@ -1,0 +1,285 @@
+/* Weights: the file's header, arrays inside the source, and the functions that make a weights object. */
+#include "export_internal.h"
+#include <string.h>
+
+/* ---- The file ---------------------------------------------------------------------------------------------------- */
+/* Names of dtypes in safetensors; the 4-bit ones are frit's own. */
+static const char *stored_name(frit_dtype t) {
+    if (t == FRIT_f8e4m3) return "F8_E4M3";
+    if (t == FRIT_f8e5m2) return "F8_E5M2";
+    return NULL;
+}
+
+static void put_json_string(text *t, const char *s) {
+    put(t, "\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\') put(t, "\\%c", *s);
+        else if ((unsigned char)*s < 32) put(t, "\\u%04x", (unsigned)*s);
+        else put(t, "%c", *s);
+    }
+    put(t, "\"");
+}
+
+static void put_entry(exporter *x, text *t, uint32_t i, uint64_t at) {
+    const fpk_tensor *f = rt_tensor(x->p, RT_PARAM, i);
+    const char *dtype = stored_name((frit_dtype)f->dtype);
+    put_json_string(t, rt_string(x->p, f->name));
+    put(t, ":{\"dtype\":\"%s\",\"shape\":[",
+        dtype ? dtype : upper(x->a, frit_dtype_name((frit_dtype)f->dtype)));
+    for (int k = 0; k < x->params[i].rank; k++) put(t, "%s%lld", k ? "," : "", (long long)x->params[i].dims[k]);
+    put(t, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at, (unsigned long long)(at + x->params[i].bytes));
+}
+
+static uint64_t element_bytes(const exporter *x, uint32_t i) {
+    unsigned bits = frit_dtype_bits((frit_dtype)rt_tensor(x->p, RT_PARAM, i)->dtype);
+    return bits < 8 ? 1 : bits / 8;
+}
+
+/* Large elements first: without gaps, each lies aligned. Offsets are from the first byte of data. */
+static void make_file(exporter *x) {
+    uint32_t n = x->p->info->n_params;
+    uint64_t at = 0;
+    text header = {.a = x->a};
+    const char **paths = arena_array(x->a, const char *, n + 1);
+    put(&header, "{\"__metadata__\":{\"format\":\"frit\"}");
+    int m = 0;
+    for (uint64_t size = 8; size; size /= 2)
+        for (uint32_t i = 0; i < n; i++) {
+            if (element_bytes(x, i) != size) continue;
+            put(&header, ",");
+            put_entry(x, &header, i, at);
+            x->weights_offset[i] = at;
+            at += x->params[i].bytes;
+            paths[m++] = rt_string(x->p, rt_tensor(x->p, RT_PARAM, i)->name);
+        }
+    put(&header, "}");
+    while ((header.len + 8) % 64) put(&header, " ");
+    text whole = {.a = x->a};
+    for (int k = 0; k < 8; k++) put(&whole, "%c", (int)((uint64_t)header.len >> 8 * k & 0xff));
+    put_bytes(&whole, text_of(&header), header.len);
+    for (uint32_t i = 0; i < n; i++) x->weights_offset[i] += whole.len;
+    x->weights_bytes = at + whole.len;
+    x->weights_file = (export_weights_file){arena_printf(x->a, "%s.weights", x->name), text_of(&whole), whole.len, m, paths};
+}
+
+/* What the shapes of the params that were given say of symbols. */
+static void bind_known(exporter *x) {
+    uint32_t n = x->p->info->n_params;
+    DLTensor *views = arena_array(x->a, DLTensor, n + 1);
+    frit_error err;
+    for (uint32_t i = 0; i < n; i++) views[i] = (DLTensor){.ndim = x->params[i].rank, .shape = (int64_t *)x->params[i].dims};
+    if (rt_bind_shapes(x->p, RT_PARAM, views, x->known, x->is_known, &err) != FRIT_OK) export_fail(x, "%s", err.message);
+}
+
+void weights_prepare(exporter *x) {
+    uint32_t n = x->p->info->n_params;
+    x->weights_offset = arena_array(x->a, uint64_t, n + 1);
+    if (x->o->weights == EXPORT_WEIGHTS_NONE || !n) return;
+    export_param *params = arena_array(x->a, export_param, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *path = rt_string(x->p, rt_tensor(x->p, RT_PARAM, i)->name);
+        if (!x->o->param(x->o->param_ctx, path, &params[i])) {
+            export_fail(x, "the param '%s' has no value", path);
+            return;
+        }
+    }
+    x->params = params;
+    bind_known(x);
+    if (x->o->weights == EXPORT_WEIGHTS_BESIDE) make_file(x);
+}
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo): whether a file has the layout that the code was made for. */
+static uint64_t hash(const void *bytes, uint64_t n) {
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (uint64_t i = 0; i < n; i++) h = (h ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+/* ---- Arrays ------------------------------------------------------------------------------------------------------ */
+/* `bytes` bytes as elements of `size` bytes, in hexadecimal. */
+static void put_array(text *t, const char *name, const void *data, uint64_t bytes, unsigned size, bool aligned) {
+    const uint8_t *b = data;
+    uint64_t n = (bytes + size - 1) / size;
+    put(t, "static const uint%u_t %s[%llu]%s = {", size * 8, name, (unsigned long long)(n ? n : 1), aligned ? " ALIGNED_" : "");
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t v = 0;
+        for (unsigned k = 0; k < size && i * size + k < bytes; k++) v |= (uint64_t)b[i * size + k] << 8 * k;
+        put(t, "%s%s", i ? "," : "", i % (size == 8 ? 5 : 64 / size) ? "" : "\n    ");
+        put(t, size == 8 ? "UINT64_C(0x%llx)" : "0x%llx", (unsigned long long)v);
+    }
+    put(t, "%s\n};\n", n ? "" : "0");
+}
+
+void put_constants(exporter *x, text *t) {
+    for (uint32_t b = 0; b < x->v->n_buffers; b++) {
+        int64_t bytes;
+        if (!x->const_used[b] || !formula_const(x, x->buffers[b].size, &bytes)) continue;
+        const uint8_t *data = x->p->base + x->p->sections[FPK_DATA].offset + x->buffers[b].offset;
+        put_array(t, arena_printf(x->a, "constant%u", b), data, (uint64_t)bytes, 8, true);
+    }
+    if (x->o->weights != EXPORT_WEIGHTS_INSIDE || !x->params) return;
+    for (uint32_t i = 0; i < x->p->info->n_params; i++)
+        put_array(t, arena_printf(x->a, "param%u", i), x->params[i].data, x->params[i].bytes, (unsigned)element_bytes(x, i),
+                  true);
+    put(t, "\n");
+}
+
+/* ---- The weights object ------------------------------------------------------------------------------------------ */
+void put_weights_struct(exporter *x, text *t) {
+    if (!x->has_load) return;
+    if (!x->has_params) {
+        put_template(t, x, "typedef struct @_params {\n");
+        for (uint32_t i = 0; i < n_symbols(x); i++)
+            if (x->level[i] == LEVEL_WEIGHTS) put(t, "    int64_t %s;\n", x->symbol[i]);
+        for (uint32_t i = 0; i < x->p->info->n_params; i++)
+            put(t, "    const %s *%s;\n", tensor_type(x, RT_PARAM, i), x->tensor[tensor_at(x, RT_PARAM, i)]);
+        if (!x->p->info->n_params) put(t, "    int none;\n");
+        put_template(t, x, "} @_params;\ntypedef struct @_weights @_weights;\n");
+    }
+    put_template(t, x, "struct @_weights {\n    @_params params;\n    void *file; /* contents, when read here */\n");
+    for (uint32_t b = 0; b < x->v->n_buffers; b++)
+        if (x->buffers[b].kind == FPK_BUF_PACKED) put(t, "    void *packed%u;\n", b);
+    put(t, "};\n\n");
+}
+
+static void put_packed(exporter *x, text *t, scope *s) {
+    for (uint32_t b = 0; b < x->v->n_buffers; b++) {
+        if (x->buffers[b].kind != FPK_BUF_PACKED) continue;
+        line(s, "weights->packed%u = get_memory(%s);", b, formula(s, x->buffers[b].size, false));
+        line(s, "if (!weights->packed%u) return %s_E_NO_MEMORY;", b, x->upper);
+    }
+    (void)t;
+}
+
+static void put_load_call(exporter *x, scope *s) {
+    line(s, "{");
+    s->indent++;
+    line(s, "load_plan plan;");
+    line(s, "char *memory;");
+    line(s, "%s_status status = plan_load(weights, &plan);", x->name);
+    line(s, "if (status != %s_OK) return status;", x->upper);
+    line(s, "memory = (char *)get_memory(plan.total + plan.scratch);");
+    line(s, "if (!memory) return %s_E_NO_MEMORY;", x->upper);
+    line(s, "{");
+    line(s, "    const unsigned saved = enter_();");
+    line(s, "    status = load_schedule(weights, &plan, memory);");
+    line(s, "    leave_(saved);");
+    line(s, "}");
+    line(s, "free_memory(memory);");
+    line(s, "if (status != %s_OK) return status;", x->upper);
+    s->indent--;
+    line(s, "}");
+}
+
+/* Checks, packs. What it has allocated when it fails is freed with the object. */
+static void put_finish(exporter *x, text *t) {
+    scope s;
+    scope_init(&s, x, NULL);
+    for (uint32_t i = 0; x->has_params && i < x->p->info->n_params; i++) {
+        const char *n = tensor_bytes(&s, RT_PARAM, i);
+        line(&s, "if (!weights->params.%s && %s != 0) return %s_E_ARGUMENT;", x->tensor[tensor_at(x, RT_PARAM, i)],
+             arena_printf(x->a, "(%s)", n), x->upper);
+    }
+    put_checks(&s, LEVEL_WEIGHTS);
+    put_packed(x, t, &s);
+    if (s.checked) line(&s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
+    if (!schedule_empty(x, 1)) put_load_call(x, &s);
+    put_template(t, x, "static @_status finish_weights(@_weights *weights) {\n");
+    put_locals(t, &s, "weights");
+    put(t, "    if (!machine_fits()) return %s_E_MACHINE;\n", x->upper);
+    if (!strstr(text_of(&s.body), "weights->")) put(t, "    (void)weights;\n");
+    put(t, "%s    return %s_OK;\n}\n\n", text_of(&s.body), x->upper);
+}
+
+static void put_free(exporter *x, text *t) {
+    put_template(t, x, x->has_params ? "void @_weights_free(@_weights *weights) {\n" : "static void weights_free(@_weights *weights) {\n");
+    put(t, "    if (!weights) return;\n");
+    for (uint32_t b = 0; b < x->v->n_buffers; b++)
+        if (x->buffers[b].kind == FPK_BUF_PACKED) put(t, "    free_memory(weights->packed%u);\n", b);
+    put(t, "    free_memory(weights->file);\n    free_memory(weights);\n}\n\n");
+}
+
+static void put_make(exporter *x, text *t) {
+    const char *free_name = x->has_params ? arena_printf(x->a, "%s_weights_free", x->name) : "weights_free";
+    put_template(t, x,
+                 "/* Takes over `file`, also on failure. */\n"
+                 "static @_status make_weights(const @_params *params, void *file, @_weights **out) {\n"
+                 "    @_weights *weights = (@_weights *)get_memory((int64_t)sizeof *weights);\n"
+                 "    @_status status;\n"
+                 "    if (!weights) {\n        free_memory(file);\n        return $_E_NO_MEMORY;\n    }\n"
+                 "    memset(weights, 0, sizeof *weights);\n"
+                 "    weights->params = *params;\n    weights->file = file;\n"
+                 "    status = finish_weights(weights);\n"
+                 "    if (status != $_OK) {\n");
+    put(t, "        %s(weights);\n        return status;\n    }\n    *out = weights;\n    return %s_OK;\n}\n\n", free_name, x->upper);
+}
+
+static void put_known_dims(exporter *x, text *t) {
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_WEIGHTS) put(t, "    params->%s = %s;\n", x->symbol[i], literal(x->a, x->known[i]));
+}
+
+static void put_inside(exporter *x, text *t) {
+    put_template(t, x, "static void inside_params(@_params *params) {\n    memset(params, 0, sizeof *params);\n");
+    if (x->params) put_known_dims(x, t);
+    for (uint32_t i = 0; x->params && i < x->p->info->n_params; i++)
+        put(t, "    params->%s = (const %s *)param%u;\n", x->tensor[tensor_at(x, RT_PARAM, i)], tensor_type(x, RT_PARAM, i), i);
+    put(t, "}\n\n");
+}
+
+static void put_file_functions(exporter *x, text *t) {
+    put_template(t, x, "/* The header says where each param lies; the code was made for one layout. */\n"
+                       "static @_status file_params(const char *bytes, uint64_t size, @_params *params) {\n");
+    put(t, "    uint64_t hash = UINT64_C(0xcbf29ce484222325);\n    uint64_t i;\n");
+    put(t, "    if (size != UINT64_C(%llu) || ((uintptr_t)bytes & 7)) return %s_E_WEIGHTS;\n",
+        (unsigned long long)x->weights_bytes, x->upper);
+    put(t, "    for (i = 0; i < %llu; i++) hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);\n",
+        (unsigned long long)x->weights_file.header_bytes);
+    put(t, "    if (hash != UINT64_C(0x%llx)) return %s_E_WEIGHTS;\n",
+        (unsigned long long)hash(x->weights_file.header, x->weights_file.header_bytes), x->upper);
+    put(t, "    memset(params, 0, sizeof *params);\n");
+    put_known_dims(x, t);
+    for (uint32_t i = 0; i < x->p->info->n_params; i++)
+        put(t, "    params->%s = (const %s *)(const void *)(bytes + UINT64_C(%llu));\n", x->tensor[tensor_at(x, RT_PARAM, i)],
+            tensor_type(x, RT_PARAM, i), (unsigned long long)x->weights_offset[i]);
+    put(t, "    return %s_OK;\n}\n\n", x->upper);
+    put_template(t, x,
+                 "@_status @_weights_from_memory(const void *bytes, uint64_t size, @_weights **out) {\n"
+                 "    @_params params;\n    @_status status;\n"
+                 "    if (!bytes || !out) return $_E_ARGUMENT;\n"
+                 "    *out = NULL;\n"
+                 "    status = file_params((const char *)bytes, size, &params);\n"
+                 "    return status == $_OK ? make_weights(&params, NULL, out) : status;\n}\n\n"
+                 "@_status @_weights_open(const char *path, @_weights **out) {\n"
+                 "    @_params params;\n    @_status status;\n    FILE *file;\n    void *bytes;\n    size_t got;\n"
+                 "    if (!path || !out) return $_E_ARGUMENT;\n"
+                 "    *out = NULL;\n"
+                 "    file = fopen(path, \"rb\");\n"
+                 "    if (!file) return $_E_FILE;\n");
+    put(t, "    bytes = get_memory(INT64_C(%llu));\n", (unsigned long long)x->weights_bytes + 1);
+    put(t, "    if (!bytes) {\n        fclose(file);\n        return %s_E_NO_MEMORY;\n    }\n", x->upper);
+    put(t, "    got = fread(bytes, 1, (size_t)UINT64_C(%llu), file); /* a byte more would show a longer file */\n",
+        (unsigned long long)x->weights_bytes + 1);
+    put_template(t, x,
+                 "    fclose(file);\n"
+                 "    status = file_params((const char *)bytes, got, &params);\n"
+                 "    if (status != $_OK) {\n        free_memory(bytes);\n        return status;\n    }\n"
+                 "    return make_weights(&params, bytes, out);\n}\n\n");
+}
+
+void put_weights_functions(exporter *x, text *t, layout *load) {
+    if (!x->has_load) return;
+    (void)load;
+    put_finish(x, t);
+    put_free(x, t);
+    put_make(x, t);
+    if (!x->has_params) {
+        put_inside(x, t);
+        return;
+    }
+    if (x->weights_file.name) put_file_functions(x, t);
+    put_template(t, x, "@_status @_weights_from_params(const @_params *params, @_weights **out) {\n"
+                       "    if (!params || !out) return $_E_ARGUMENT;\n"
+                       "    *out = NULL;\n"
+                       "    return make_weights(params, NULL, out);\n}\n\n");
+}
