@@ -537,11 +537,11 @@ const program *program_build(arena *a, ir_func *model, const program_options *o,
     out->n_kernels = kernel_set_count(p.kernels);
     program_kernel *list = arena_array(a, program_kernel, out->n_kernels + 1);
     for (int i = 0; i < out->n_kernels; i++) {
-        int64_t offset = 0;
+        const code_kernel *code;
         list[i] = *kernel_set_at(p.kernels, i);
-        if (!p.package_kernel) continue;
-        kernel_set_code(p.kernels, i, &offset);
-        list[i].code_offset = (uint64_t)p.package_kernel[i] + (uint64_t)offset;
+        if (!p.code_at) continue;
+        kernel_set_code(p.kernels, i, &code);
+        list[i].code_offset = p.code_at[i] + (uint64_t)code->offset;
     }
     out->kernels = list;
     return out;

@@ -13,25 +13,25 @@ static level level_of(const exporter *x, uint32_t e) {
 
 static const char *range_status(scope *s, uint32_t i) {
     exporter *x = s->x;
-    const fpk_symbol *sym = &x->p->symbols[i];
-    const char *name = rt_string(x->p, sym->name), *lo = "", *hi = "", *multiple = "";
-    if (sym->lo > INT64_MIN) lo = arena_printf(x->a, ", at least %lld", (long long)sym->lo);
-    if (sym->hi < INT64_MAX) hi = arena_printf(x->a, ", at most %lld", (long long)sym->hi);
-    if (sym->multiple > 1) multiple = arena_printf(x->a, ", a multiple of %lld", (long long)sym->multiple);
+    const fpk_symbol *record = &x->p->symbols[i];
+    const char *name = rt_string(x->p, record->name), *lo = "", *hi = "", *multiple = "";
+    if (record->lo > INT64_MIN) lo = arena_printf(x->a, ", at least %lld", (long long)record->lo);
+    if (record->hi < INT64_MAX) hi = arena_printf(x->a, ", at most %lld", (long long)record->hi);
+    if (record->multiple > 1) multiple = arena_printf(x->a, ", a multiple of %lld", (long long)record->multiple);
     return status_for(x, arena_printf(x->a, "DIM_%s", upper(x->a, x->symbol[i])),
                       arena_printf(x->a, "%s is not what the model takes%s%s%s", name, lo, hi, multiple));
 }
 
 static void numeric_bounds(scope *s, uint32_t i) {
-    const fpk_symbol *sym = &s->x->p->symbols[i];
+    const fpk_symbol *record = &s->x->p->symbols[i];
     const char *name = s->x->symbol[i], *test = NULL;
     arena *a = s->x->a;
-    if (sym->lo > INT64_MIN) test = arena_printf(a, "%s < %s", name, literal(a, sym->lo));
-    if (sym->hi < INT64_MAX)
-        test = arena_printf(a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, literal(a, sym->hi));
-    if (sym->multiple > 1)
+    if (record->lo > INT64_MIN) test = arena_printf(a, "%s < %s", name, literal(a, record->lo));
+    if (record->hi < INT64_MAX)
+        test = arena_printf(a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, literal(a, record->hi));
+    if (record->multiple > 1)
         test = arena_printf(a, "%s%s%s %% %s != 0", test ? test : "", test ? " || " : "", name,
-                            literal(a, sym->multiple));
+                            literal(a, record->multiple));
     if (!test) return;
     s->uses[i] = true;
     line(s, "if (%s) return %s;", test, range_status(s, i));

@@ -1,6 +1,5 @@
 /* Names, levels, and the list of files. */
 #include "export_internal.h"
-#include "codegen/c/printer.h"
 #include "codegen/cpu/cpu.h"
 #include <string.h>
 
@@ -121,14 +120,6 @@ static void name_object_kernels(exporter *x) {
     }
 }
 
-static void print_kernels(exporter *x) {
-    int n = x->program->n_kernels;
-    ir_func **funcs = arena_array(x->a, ir_func *, n + 1);
-    for (int i = 0; i < n; i++) funcs[i] = x->program->kernels[i].thread;
-    x->kernel_text = cprint_module(x->a, CPRINT_C, n, funcs, &x->error);
-    for (uint32_t k = 0; k < x->v->n_kernels; k++) x->kernel[k] = cprint_kernel_name(x->a, funcs[x->code[k]]);
-}
-
 /* ---- The whole --------------------------------------------------------------------------------------------------- */
 static bool open_package(exporter *x) {
     frit_error err;
@@ -143,6 +134,7 @@ static bool open_package(exporter *x) {
     x->const_used = arena_array(x->a, bool, x->v->n_buffers + 1);
     x->known = arena_array(x->a, int64_t, n_symbols(x) + 1);
     x->is_known = arena_array(x->a, uint8_t, n_symbols(x) + 1);
+    name_everything(x);
     return find_code(x);
 }
 
@@ -170,7 +162,6 @@ static void make_files(exporter *x, bool object) {
     if (x->error) return;
     common_statuses(x);
     if (object) name_object_kernels(x);
-    else print_kernels(x);
     if (x->error) return;
     put_source(x, &source); /* before the header, which lists the statuses that it found */
     put_header(x, &header);

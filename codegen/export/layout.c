@@ -250,11 +250,11 @@ void put_device_bounds(text *t, scope *of) {
     scope_init(&s, x, NULL);
     for (uint32_t i = 0; i < n_symbols(x); i++) {
         if (x->level[i] != LEVEL_DEVICE || !of->uses[i]) continue;
-        const fpk_symbol *sym = &x->p->symbols[i];
-        const char *hi = sym->upper != FPK_NONE ? formula(&s, sym->upper, false) : literal(x->a, sym->hi);
-        if (sym->upper != FPK_NONE && sym->hi != INT64_MAX) {
+        const fpk_symbol *record = &x->p->symbols[i];
+        const char *hi = record->upper != FPK_NONE ? formula(&s, record->upper, false) : literal(x->a, record->hi);
+        if (record->upper != FPK_NONE && record->hi != INT64_MAX) {
             x->helps[HELP_MIN] = true;
-            hi = arena_printf(x->a, "min_(%s, %s)", hi, literal(x->a, sym->hi));
+            hi = arena_printf(x->a, "min_(%s, %s)", hi, literal(x->a, record->hi));
         }
         line(&s, "const int64_t %s = %s; /* at most */", x->symbol[i], hi);
     }

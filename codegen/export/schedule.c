@@ -114,17 +114,17 @@ static void swap(scope *s, const uint32_t *w) {
 
 static void read_symbol(scope *s, const uint32_t *w) {
     exporter *x = s->x;
-    const fpk_symbol *sym = &x->p->symbols[w[1]];
+    const fpk_symbol *record = &x->p->symbols[w[1]];
     const char *name = x->symbol[w[1]];
     const char *status = status_for(x, arena_printf(x->a, "DIM_%s", upper(x->a, name)),
-                                    arena_printf(x->a, "%s, which the run computed, is out of its bounds", rt_string(x->p, sym->name)));
+                                    arena_printf(x->a, "%s, which the run computed, is out of its bounds", rt_string(x->p, record->name)));
     s->uses[w[1]] = true;
     line(s, "memcpy(&%s, %s, sizeof %s);", name, address(s, w + 2), name);
-    const char *test = sym->lo > INT64_MIN ? arena_printf(x->a, "%s < %s", name, literal(x->a, sym->lo)) : NULL;
-    if (sym->hi < INT64_MAX)
-        test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, literal(x->a, sym->hi));
-    if (sym->upper != FPK_NONE)
-        test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, formula(s, sym->upper, true));
+    const char *test = record->lo > INT64_MIN ? arena_printf(x->a, "%s < %s", name, literal(x->a, record->lo)) : NULL;
+    if (record->hi < INT64_MAX)
+        test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, literal(x->a, record->hi));
+    if (record->upper != FPK_NONE)
+        test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, formula(s, record->upper, true));
     if (test) line(s, "if (%s) return %s;", test, status);
 }
 

@@ -87,10 +87,10 @@ static void put_memory(const exporter *x, text *t) {
 /* ---- Machine ----------------------------------------------------------------------------------------------------- */
 /* Features that compilers' __builtin_cpu_supports knows by the same name since long; those left out come with them. */
 static bool tested(const char *feature) {
-    static const char *const names[] = {"popcnt",   "avx2",     "bmi",      "bmi2",     "fma",        "avx512f",
+    static const char *const known[] = {"popcnt",   "avx2",     "bmi",      "bmi2",     "fma",        "avx512f",
                                         "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni", "avx512vbmi"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(names[i], feature)) return true;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i], feature)) return true;
     return false;
 }
 
@@ -317,7 +317,7 @@ static int put_spans(exporter *x, scope *s, text *t, int kind, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (kind == RT_INPUT && rt_tensor(x->p, kind, i)->symbol != FPK_NONE) continue;
         const char *name = x->tensor[tensor_at(x, kind, i)];
-        put(t, "        spans[%s].at = %s;\n        spans[%s].bytes = %s;\n", "@", name, "@", tensor_bytes(s, kind, i));
+        put(t, "    spans[%s].at = %s;\n    spans[%s].bytes = %s;\n", "@", name, "@", tensor_bytes(s, kind, i));
         count++;
     }
     return count;
@@ -343,16 +343,20 @@ static void put_run(exporter *x, text *t) {
     put_device_bounds(&device, &s);
     put_template(t, x, "@_status @_run(@_context *context");
     put_run_params(x, t, false, ", ");
-    put_template(t, x, ") {\n    @_status status;\n    unsigned saved;\n    if (!context) return $_E_ARGUMENT;\n"
+    put_template(t, x, ") {\n");
+    if (in + out) {
+        text locals = {.a = x->a};
+        put_locals(&locals, &s, "context->weights");
+        put(t, "%s%s    span spans[%d];\n", text_of(&locals), text_of(&device), in + out);
+    }
+    put_template(t, x, "    @_status status;\n    unsigned saved;\n    if (!context) return $_E_ARGUMENT;\n"
                        "    status = @_prepare(context");
     put_level_params(x, t, LEVEL_RUN, true, ", ");
     put_template(t, x, ");\n    if (status != $_OK) return status;\n");
     if (in + out) {
-        put(t, "    {\n        span spans[%d];\n", in + out);
-        put_locals(t, &s, NULL);
-        put(t, "%s%s", text_of(&device), number_spans(x, &spans));
-        if (s.checked) put(t, "        if (bad) return %s_E_TOO_LARGE;\n", x->upper);
-        put(t, "        if (!spans_fit(spans, %d, %d)) return %s_E_ARGUMENT;\n    }\n", in + out, in, x->upper);
+        put(t, "%s", number_spans(x, &spans));
+        if (s.checked) put(t, "    if (bad) return %s_E_TOO_LARGE;\n", x->upper);
+        put(t, "    if (!spans_fit(spans, %d, %d)) return %s_E_ARGUMENT;\n", in + out, in, x->upper);
     }
     put(t, "    saved = enter_();\n    status = run_schedule(context, &context->plan, context->memory");
     put_run_params(x, t, true, ", ");

@@ -177,8 +177,10 @@ static void put_finish(exporter *x, text *t) {
     scope_init(&s, x, NULL);
     for (uint32_t i = 0; x->has_params && i < x->p->info->n_params; i++) {
         const char *n = tensor_bytes(&s, RT_PARAM, i);
-        line(&s, "if (!weights->params.%s && %s != 0) return %s_E_ARGUMENT;", x->tensor[tensor_at(x, RT_PARAM, i)],
-             arena_printf(x->a, "(%s)", n), x->upper);
+        const char *name = x->tensor[tensor_at(x, RT_PARAM, i)];
+        if (!strcmp(n, "0")) continue;
+        if (strspn(n, "0123456789") == strlen(n)) line(&s, "if (!weights->params.%s) return %s_E_ARGUMENT;", name, x->upper);
+        else line(&s, "if (!weights->params.%s && (%s) != 0) return %s_E_ARGUMENT;", name, n, x->upper);
     }
     put_checks(&s, LEVEL_WEIGHTS);
     put_packed(x, t, &s);

@@ -81,8 +81,8 @@ const char *driver_target(cli *c) {
     return t ? t->string : NULL;
 }
 
-static bool open_options(cli *c, compile_options *o) {
-    const char *name = option_text(&c->o, OPT_target, "cpu"), *error = NULL;
+static bool open_options_for(cli *c, const char *name, compile_options *o) {
+    const char *error = NULL;
     const char *precision = option_text(&c->o, OPT_precision, "f32");
     const char *fusion = option_text(&c->o, OPT_fusion, "full");
     *o = (compile_options){.target = target_open(c->arena, name, &error), .stop = PROGRAM_PACKAGE, .diag = c->d};
@@ -99,6 +99,10 @@ static bool open_options(cli *c, compile_options *o) {
         return open_debugging(c, o);
     diag_report(c->d, MSG_TARGET_UNKNOWN, nowhere, name, error ? error : "there is no such target");
     return false;
+}
+
+static bool open_options(cli *c, compile_options *o) {
+    return open_options_for(c, option_text(&c->o, OPT_target, "cpu"), o);
 }
 
 static const char *print_funcs(cli *c, const program *p, const char *kernel, bool tile) {
@@ -183,6 +187,18 @@ int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *si
     *bytes = p->bytes;
     *size = (size_t)p->n_bytes;
     return EXIT_DONE;
+}
+
+int driver_program(cli *c, model *m, const char *target_name, const program **p, const target **t) {
+    enum { WORKERS = 4 }; /* kernels are dealt out to so many modules, whatever the machine */
+    compile_options o;
+    int status;
+    if (!open_options_for(c, target_name, &o))
+        return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
+    o.workers = WORKERS;
+    *t = o.target;
+    *p = build(c, m, &o, &status);
+    return *p ? EXIT_DONE : status;
 }
 
 int driver_fuse(cli *c, model *m) {

@@ -7,6 +7,10 @@
 const char *driver_target(cli *c);
 /* Compiles for --target into package bytes of the arena. `inside`: weights that are here go into the package. */
 int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *size);
+/* Compiles for `target_name`; equal input gives equal code on any machine. *p and *t belong to the arena. */
+struct program;
+struct target;
+int driver_program(cli *c, model *m, const char *target_name, const struct program **p, const struct target **t);
 /* Up to fusion: m->func then holds `kernel` ops. */
 int driver_fuse(cli *c, model *m);
 

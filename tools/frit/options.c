@@ -105,7 +105,7 @@ static const char *take_option(arena *a, cli_options *o, int argc, char **argv, 
             return arena_printf(a, "option '%s' needs a value: %s", word, info->argument);
         value = argv[++*i];
     }
-    if (!info->repeats && o->values[id].len && info->argument)
+    if (!(info->repeats >> o->command & 1) && o->values[id].len && info->argument)
         return arena_printf(a, "option '%s' is given twice", word);
     vec_push(a, &o->values[id], value ? value : "");
     return NULL;

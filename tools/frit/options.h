@@ -36,8 +36,7 @@ typedef struct {
     const char *name; /* long name, with '-' */
     char letter;
     const char *argument, *help;
-    bool repeats;
-    uint32_t commands; /* set of 1 << command */
+    uint32_t repeats, commands; /* sets of 1 << command: that take it more than once, that take it */
 } option_info;
 extern const command_info command_table[CMD_COUNT];
 extern const option_info option_table[OPT_COUNT];
