@@ -334,31 +334,47 @@ static const char *number_spans(exporter *x, text *t) {
     return text_of(&out);
 }
 
-static void put_run(exporter *x, text *t) {
+/* Whether the pointers that the caller passes are there and apart. */
+static bool put_pointer_check(exporter *x, text *t) {
     scope s;
     text spans = {.a = x->a}, device = {.a = x->a};
     scope_init(&s, x, NULL);
     int in = put_spans(x, &s, &spans, RT_INPUT, x->p->info->n_inputs);
     int out = put_spans(x, &s, &spans, RT_OUTPUT, x->p->info->n_outputs);
+    if (!(in + out)) return false;
+    put_span_check(t);
     put_device_bounds(&device, &s);
+    put_template(t, x, "static @_status check_pointers(const @_context *context");
+    put_run_params(x, t, false, ", ");
+    put(t, ") {\n");
+    put_locals(t, &s, NULL);
+    put(t, "%s    span spans[%d];\n", text_of(&device), in + out);
+    if (!s.context) put(t, "    (void)context;\n");
+    for (uint32_t i = 0; i < n_symbols(x); i++) {
+        if (x->level[i] == LEVEL_RUN && !s.uses[i]) put(t, "    (void)%s;\n", x->symbol[i]);
+        if (x->level[i] == LEVEL_DEVICE && in_outputs(x, i)) put(t, "    (void)%s;\n", output_extent(x, i));
+    }
+    put(t, "%s", number_spans(x, &spans));
+    if (s.checked) put(t, "    if (bad) return %s_E_TOO_LARGE;\n", x->upper);
+    put(t, "    return spans_fit(spans, %d, %d) ? %s_OK : %s_E_ARGUMENT;\n}\n\n", in + out, in, x->upper, x->upper);
+    return true;
+}
+
+static void put_run(exporter *x, text *t) {
+    bool pointers = put_pointer_check(x, t);
     put_template(t, x, "@_status @_run(@_context *context");
     put_run_params(x, t, false, ", ");
-    put_template(t, x, ") {\n");
-    if (in + out) {
-        text locals = {.a = x->a};
-        put_locals(&locals, &s, "context->weights");
-        put(t, "%s%s    span spans[%d];\n", text_of(&locals), text_of(&device), in + out);
-    }
-    put_template(t, x, "    @_status status;\n    unsigned saved;\n    if (!context) return $_E_ARGUMENT;\n"
+    put_template(t, x, ") {\n    @_status status;\n    unsigned saved;\n    if (!context) return $_E_ARGUMENT;\n"
                        "    status = @_prepare(context");
     put_level_params(x, t, LEVEL_RUN, true, ", ");
-    put_template(t, x, ");\n    if (status != $_OK) return status;\n");
-    if (in + out) {
-        put(t, "%s", number_spans(x, &spans));
-        if (s.checked) put(t, "    if (bad) return %s_E_TOO_LARGE;\n", x->upper);
-        put(t, "    if (!spans_fit(spans, %d, %d)) return %s_E_ARGUMENT;\n", in + out, in, x->upper);
+    put_template(t, x, ");\n");
+    if (pointers) {
+        put_template(t, x, "    if (status == $_OK) status = check_pointers(context");
+        put_run_params(x, t, true, ", ");
+        put(t, ");\n");
     }
-    put(t, "    saved = enter_();\n    status = run_schedule(context, &context->plan, context->memory");
+    put_template(t, x, "    if (status != $_OK) return status;\n"
+                       "    saved = enter_();\n    status = run_schedule(context, &context->plan, context->memory");
     put_run_params(x, t, true, ", ");
     put(t, ");\n    leave_(saved);\n    return status;\n}\n");
 }
@@ -432,7 +448,6 @@ void put_source(exporter *x, text *t) {
     put_create(x, &interface);
     put_settings(x, &interface);
     put_prepare(x, &interface);
-    put_span_check(&interface);
     put_run(x, &interface);
     put_one_call(x, &interface);
 
