@@ -1,11 +1,12 @@
 #include "target.h"
+#include "c/c.h"
 #include "cpu/cpu.h"
 #include "cuda/cuda.h"
 #include "hip/hip.h"
 #include "null/null.h"
 #include <string.h>
 
-static const target_class *const classes[] = {&cpu_target_class, &cuda_target_class, &hip_target_class,
+static const target_class *const classes[] = {&cpu_target_class, &cuda_target_class, &hip_target_class, &c_target_class,
                                             &null_target_class};
 enum { N_CLASSES = sizeof classes / sizeof *classes };
 

@@ -1,0 +1,148 @@
+/* Loops and branches. A carried value is one variable: the loop's initial value, its block argument, what the body
+ * yields, and the loop's result. */
+#include "printer_internal.h"
+#include <string.h>
+
+/* The expression of v, as printed, reads `arg`. */
+static bool reads(const cprinter *p, const ir_value *v, const ir_value *arg) {
+    if (v == arg) return true;
+    if (!v->op || !c_knows(p, v, V_INLINE) || v->op->n_blocks) return false;
+    for (int i = 0; i < v->op->n_operands; i++)
+        if (reads(p, ir_operand(v->op, i), arg)) return true;
+    return false;
+}
+
+/* vars[i] = operand i + skip of the yield, as if at once. args[i]: the block argument that vars[i] stands for, or NULL. */
+static void assign(cprinter *p, const ir_op *yield, int skip, int n, const char *const *vars, ir_value *const *args) {
+    const char **from = arena_array(p->a, const char *, n + 1);
+    for (int i = 0; i < n; i++) {
+        const ir_value *v = ir_operand(yield, i + skip);
+        from[i] = c_value_of(p, v).s;
+        bool late = false; /* reads a variable that has been given its next value by then */
+        for (int j = 0; j < i && args; j++) late = late || (strcmp(from[j], vars[j]) && reads(p, v, args[j]));
+        if (!late) continue;
+        const char *name = c_fresh_name(p, NULL);
+        c_line(p, "const %s %s = %s;", c_type_of(p, v->type), name, from[i]);
+        from[i] = name;
+    }
+    for (int i = 0; i < n; i++)
+        if (strcmp(from[i], vars[i])) c_line(p, "%s = %s;", vars[i], from[i]);
+}
+
+/* Variables with the values' types: initial values from init (NULL: none). */
+static const char **variables(cprinter *p, const ir_op *op, int n, ir_value *const *named, const ir_value *const *init) {
+    const char **vars = arena_array(p->a, const char *, n + 1);
+    for (int i = 0; i < n; i++) {
+        const ir_value *r = ir_result(op, i);
+        const char *name = r->name ? r->name : named && named[i]->name ? named[i]->name : NULL;
+        vars[i] = c_fresh_name(p, name);
+        if (init) c_line(p, "%s %s = %s;", c_type_of(p, r->type), vars[i], c_value_of(p, init[i]).s);
+        else c_line(p, "%s %s;", c_type_of(p, r->type), vars[i]);
+        p->value[r->id] = c_primary(vars[i]);
+    }
+    return vars;
+}
+
+static const ir_value *const *operands_from(cprinter *p, const ir_op *op, int first, int n) {
+    const ir_value **v = arena_array(p->a, const ir_value *, n + 1);
+    for (int i = 0; i < n; i++) v[i] = ir_operand(op, first + i);
+    return v;
+}
+
+static void open_brace(cprinter *p) { p->indent++; }
+static void close_brace(cprinter *p, const char *what) {
+    p->indent--;
+    c_line(p, "%s", what);
+}
+
+static bool is_one(const ir_value *v) {
+    int64_t k;
+    return c_constant_int(v, &k) && k == 1;
+}
+
+void c_for(cprinter *p, const ir_op *op) {
+    int n = op->n_results;
+    const ir_block *body = op->blocks[0];
+    const char **vars = variables(p, op, n, body->args + 1, operands_from(p, op, 3, n));
+    const char *i = c_fresh_name(p, body->args[0]->name ? body->args[0]->name : "i");
+    p->value[body->args[0]->id] = c_primary(i);
+    for (int k = 0; k < n; k++) p->value[body->args[1 + k]->id] = c_primary(vars[k]);
+    int64_t unroll = ir_get_int(op, IR_ATTR_unroll, 1);
+    if (unroll > 1) c_line(p, "UNROLL(%lld)", (long long)unroll);
+    expr step = c_operand_of(p, op, 2);
+    const char *next = is_one(ir_operand(op, 2)) ? arena_printf(p->a, "%s++", i) : arena_printf(p->a, "%s += %s", i, step.s);
+    c_line(p, "for (i64 %s = %s; %s; %s) {", i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);
+    open_brace(p);
+    const ir_op *yield = c_block(p, body);
+    if (yield) assign(p, yield, 0, n, vars, body->args + 1);
+    close_brace(p, "}");
+}
+
+/* ------------ tif */
+static bool is_empty(const ir_block *b) {
+    return !b->first || ((ir_op_flags(b->first) & IR_F_TERMINATOR) && !b->first->n_operands);
+}
+
+/* The block is its yield alone, or expressions that are printed there. */
+static const ir_op *only_yields(cprinter *p, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (ir_op_flags(op) & IR_F_TERMINATOR) return op;
+        if (op->n_results != 1 || !c_knows(p, ir_result(op, 0), V_INLINE)) return NULL;
+    }
+    return NULL;
+}
+
+static bool print_choice(cprinter *p, const ir_op *op) {
+    if (op->n_results != 1 || !only_yields(p, op->blocks[0]) || !only_yields(p, op->blocks[1])) return false;
+    const ir_op *yes = c_block(p, op->blocks[0]), *no = c_block(p, op->blocks[1]);
+    expr e = {arena_printf(p->a, "%s ? %s : %s", c_tight(p, c_operand_of(p, op, 0), PREC_LOR),
+                           c_tight(p, c_operand_of(p, yes, 0), PREC_LOR), c_tight(p, c_operand_of(p, no, 0), PREC_COND)),
+              PREC_COND};
+    c_declare(p, ir_result(op, 0), e.s);
+    return true;
+}
+
+static void print_arm(cprinter *p, const ir_block *b, int n, const char *const *vars) {
+    open_brace(p);
+    const ir_op *yield = c_block(p, b);
+    if (yield) assign(p, yield, 0, n, vars, NULL);
+    p->indent--;
+}
+
+void c_if(cprinter *p, const ir_op *op) {
+    if (print_choice(p, op)) return;
+    int n = op->n_results;
+    const char **vars = variables(p, op, n, NULL, NULL);
+    c_line(p, "if (%s) {", c_operand_of(p, op, 0).s);
+    print_arm(p, op->blocks[0], n, vars);
+    if (n || !is_empty(op->blocks[1])) {
+        c_line(p, "} else {");
+        print_arm(p, op->blocks[1], n, vars);
+    }
+    c_line(p, "}");
+}
+
+/* ------------ twhile */
+void c_while(cprinter *p, const ir_op *op) {
+    int n = op->n_operands;
+    const ir_value *const *init = operands_from(p, op, 0, n);
+    const char **carried = arena_array(p->a, const char *, n + 1);
+    for (int i = 0; i < n; i++) {
+        const ir_value *arg = op->blocks[0]->args[i];
+        carried[i] = c_fresh_name(p, arg->name);
+        c_line(p, "%s %s = %s;", c_type_of(p, arg->type), carried[i], c_value_of(p, init[i]).s);
+        p->value[arg->id] = c_primary(carried[i]);
+    }
+    const char **vars = variables(p, op, op->n_results, NULL, NULL);
+    c_line(p, "for (;;) {");
+    open_brace(p);
+    const ir_op *test = c_block(p, op->blocks[0]);
+    const char *cond = c_fresh_name(p, NULL);
+    c_line(p, "const bool %s = %s;", cond, c_operand_of(p, test, 0).s);
+    assign(p, test, 1, op->n_results, vars, NULL);
+    c_line(p, "if (!%s) break;", cond);
+    for (int i = 0; i < op->blocks[1]->n_args; i++) p->value[op->blocks[1]->args[i]->id] = c_primary(vars[i]);
+    const ir_op *next = c_block(p, op->blocks[1]);
+    if (next) assign(p, next, 0, n, carried, NULL);
+    close_brace(p, "}");
+}

@@ -1,0 +1,215 @@
+/* Elementwise ops: a table from opcode to an operator, a function of <math.h> or a helper, by kind of dtype. */
+#include "printer_internal.h"
+#include <ctype.h>
+#include <string.h>
+
+/* By kind: floats, signed and unsigned integers, bool. Words are functions; ending in '_' functions of <math.h>. */
+typedef struct ew_row {
+    const char *f, *s, *u, *b;
+} ew_row;
+
+static const ew_row table[IR_OPCODE_COUNT] = {
+    [IR_add] = {"+", "add", "add", "||"},
+    [IR_sub] = {"-", "sub", "sub", "!="},
+    [IR_mul] = {"*", "mul", "mul", "&&"},
+    [IR_div] = {"/", NULL, NULL, NULL},
+    [IR_floordiv] = {NULL, "floordiv", "div", "&&"},
+    [IR_mod] = {NULL, "mod", "rem", "no"},
+    [IR_rem] = {NULL, "rem", "rem", "no"},
+    [IR_truncdiv] = {NULL, "div", "div", "&&"},
+    [IR_neg] = {"-", "neg", "neg", "same"},
+    [IR_abs] = {"fabs_", "abs", "same", "same"},
+    [IR_sign] = {"sign", "sign", "some", "same"},
+    [IR_min] = {"min", "min", "min", "&&"},
+    [IR_max] = {"max", "max", "max", "||"},
+    [IR_floor] = {"floor_", NULL, NULL, NULL},
+    [IR_ceil] = {"ceil_", NULL, NULL, NULL},
+    [IR_round] = {"rint_", NULL, NULL, NULL},
+    [IR_trunc] = {"trunc_", NULL, NULL, NULL},
+    [IR_sqrt] = {"sqrt_", NULL, NULL, NULL},
+    [IR_and] = {NULL, "&", "&", "&&"},
+    [IR_or] = {NULL, "|", "|", "||"},
+    [IR_xor] = {NULL, "^", "^", "!="},
+    [IR_not] = {NULL, "not", "not", "!"},
+    [IR_shl] = {NULL, "shl", "shl", NULL},
+    [IR_shr] = {NULL, "shr", "shr", NULL},
+    [IR_popcount] = {NULL, "popcount", "popcount", NULL},
+    [IR_clz] = {NULL, "clz", "clz", NULL},
+    [IR_eq] = {"==", "==", "==", "=="},
+    [IR_ne] = {"!=", "!=", "!=", "!="},
+    [IR_lt] = {"<", "<", "<", "<"},
+    [IR_le] = {"<=", "<=", "<=", "<="},
+};
+
+static expr unary(cprinter *p, const char *op, expr x) {
+    return (expr){arena_printf(p->a, "%s%s", op, c_tight(p, x, PREC_PRIMARY)), PREC_UNARY};
+}
+
+static expr math_call(cprinter *p, const char *name, frit_dtype t, int n, const expr *x) {
+    int len = (int)strlen(name) - (name[strlen(name) - 1] == '_');
+    return c_call(p, arena_printf(p->a, "%.*s%s", len, name, t == FRIT_f32 ? "f" : ""), n, x);
+}
+
+/* u32 and u64 wrap by themselves. */
+static const char *natural(frit_dtype t, const char *word) {
+    if (frit_dtype_kind_of(t) != FRIT_KIND_UINT || frit_dtype_bits(t) < 32) return word;
+    static const char *const words[][2] = {{"add", "+"}, {"sub", "-"}, {"mul", "*"}, {"not", "~"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(word, words[i][0])) return words[i][1];
+    return word;
+}
+
+static expr apply(cprinter *p, const char *word, frit_dtype t, int n, const expr *x) {
+    word = natural(t, word);
+    size_t len = strlen(word);
+    if (!strcmp(word, "same")) return x[0];
+    if (!strcmp(word, "no")) return c_primary("false");
+    if (!strcmp(word, "some")) return c_binary(p, "!=", x[0], c_primary("0"));
+    if (!isalpha((unsigned char)*word)) return n == 1 ? unary(p, word, x[0]) : c_binary(p, word, x[0], x[1]);
+    if (word[len - 1] == '_') return math_call(p, word, t, n, x);
+    return c_call(p, c_scalar_helper(p, word, t), n, x);
+}
+
+static expr fused(cprinter *p, frit_dtype t, const expr *x) {
+    if (frit_dtype_is_float(t)) return math_call(p, "fma", t, 3, x);
+    expr xy = apply(p, t == FRIT_bool ? "&&" : "mul", t, 2, x);
+    return apply(p, t == FRIT_bool ? "||" : "add", t, 2, (expr[]){xy, x[2]});
+}
+
+static expr select_of(cprinter *p, const expr *x) {
+    return (expr){arena_printf(p->a, "%s ? %s : %s", c_tight(p, x[0], PREC_LOR), c_tight(p, x[1], PREC_LOR),
+                               c_tight(p, x[2], PREC_COND)),
+                  PREC_COND};
+}
+
+/* One value of each operand; t: the dtype of operand 0 (of operand 1 for select). */
+static expr scalar(cprinter *p, ir_opcode code, frit_dtype t, frit_dtype to, int n, const expr *x) {
+    if (code == IR_cast) return c_convert(p, t, to, x[0]);
+    if (code == IR_bitcast) return c_bits_of(p, t, to, x[0]);
+    if (code == IR_select) return select_of(p, x);
+    if (c_is_narrow_float(t)) { /* computes in f32 and rounds */
+        expr wide[3];
+        for (int i = 0; i < n; i++) wide[i] = c_widen(p, t, x[i]);
+        bool test = ir_op_table[code].flags & IR_F_COMPARE;
+        expr e = scalar(p, code, FRIT_f32, test ? FRIT_bool : FRIT_f32, n, wide);
+        return test ? e : c_narrow(p, t, e);
+    }
+    if (code == IR_fma) return fused(p, t, x);
+    if (code == IR_rsqrt) return c_binary(p, "/", c_primary(t == FRIT_f32 ? "1.0f" : "1.0"), math_call(p, "sqrt", t, 1, x));
+    const ew_row *r = &table[code];
+    const char *word = frit_dtype_is_float(t) ? r->f : t == FRIT_bool ? r->b : c_is_signed(t) ? r->s : r->u;
+    if (!word) {
+        if (!p->error)
+            p->error = arena_printf(p->a, "internal error: kernel '%s': op '%s' of %s must be expanded before code is printed",
+                                    p->f->name, ir_op_table[code].name, frit_dtype_name(t));
+        return x[0];
+    }
+    return apply(p, word, t, n, x);
+}
+
+/* ------------ index arithmetic: cannot overflow, so it is written plainly */
+static expr index_shift(cprinter *p, const ir_op *op, const expr *x, int64_t by) {
+    return c_binary(p, op->code == IR_shl ? "*" : "/", x[0], c_int_literal(p, FRIT_i64, INT64_C(1) << by));
+}
+
+static bool index_op(cprinter *p, const ir_op *op, const expr *x, expr *e) {
+    int64_t k;
+    bool constant = op->n_operands > 1 && c_constant_int(ir_operand(op, 1), &k);
+    const ir_value *v = ir_operand(op, 0);
+    switch (op->code) {
+    case IR_add:
+        *e = constant && k < 0 ? c_binary(p, "-", x[0], c_int_literal(p, FRIT_i64, -k)) : c_binary(p, "+", x[0], x[1]);
+        return true;
+    case IR_sub: *e = c_binary(p, "-", x[0], x[1]); return true;
+    case IR_mul: *e = c_binary(p, "*", x[0], x[1]); return true;
+    case IR_neg: *e = unary(p, "-", x[0]); return true;
+    case IR_fma: *e = c_binary(p, "+", c_binary(p, "*", x[0], x[1]), x[2]); return true;
+    case IR_floordiv:
+    case IR_truncdiv:
+    case IR_mod:
+    case IR_rem:
+        if (!constant || k <= 0 || !c_knows(p, v, V_NONNEGATIVE)) return false;
+        *e = c_binary(p, op->code == IR_mod || op->code == IR_rem ? "%" : "/", x[0], x[1]);
+        return true;
+    case IR_shl:
+    case IR_shr:
+        if (!constant || k < 0 || k > 30 || !c_knows(p, v, V_NONNEGATIVE)) return false;
+        *e = index_shift(p, op, x, k);
+        return true;
+    default: return false;
+    }
+}
+
+/* ------------ lanes */
+static bool is_plain(const char *word) { return word && !isalpha((unsigned char)*word); }
+
+/* The op in GCC's vectors, where they have it: floats only, since their integers may not wrap. */
+static const char *gnu_form(cprinter *p, const ir_op *op, frit_dtype t, ir_type to) {
+    bool single = t == FRIT_f32 || t == FRIT_f64;
+    const char *mask = arena_printf(p->a, "i%ux%d", frit_dtype_bits(t), to.lanes), *name = c_type_of(p, to);
+    if (to.lanes & (to.lanes - 1)) return NULL;
+    const char *word = table[op->code].f;
+    if (ir_op_flags(op) & IR_F_COMPARE) {
+        if (c_is_narrow_float(t) || c_is_nibble(t) || t == FRIT_bool) return NULL;
+        return arena_printf(p->a, "__builtin_convertvector(x %s y, %s)", word, name);
+    }
+    if (op->code == IR_select && single) {
+        c_type_of(p, ir_vector(t == FRIT_f64 ? FRIT_i64 : FRIT_i32, to.lanes));
+        return arena_printf(p->a, "(%s)((%s)z ^ (((%s)y ^ (%s)z) & __builtin_convertvector(x, %s)))", name, mask, mask,
+                            mask, mask);
+    }
+    if (op->code == IR_bitcast && frit_dtype_bits(t) >= 8 && t != FRIT_bool && to.dtype != FRIT_bool)
+        return arena_printf(p->a, "(%s)x", name);
+    bool bits = op->code == IR_and || op->code == IR_or || op->code == IR_xor;
+    if (bits) return arena_printf(p->a, "x %s y", table[op->code].s);
+    if (!single || !is_plain(word)) return NULL;
+    return op->n_operands == 1 ? arena_printf(p->a, "%sx", word) : arena_printf(p->a, "x %s y", word);
+}
+
+static const char *vector_name(cprinter *p, const ir_op *op, frit_dtype t, ir_type to) {
+    const char *name = ir_op_table[op->code].name, *tag = c_type_tag(p, (frit_dtype)to.dtype, to.lanes);
+    if (op->code == IR_cast) return arena_printf(p->a, "%s_from_%s", tag, frit_dtype_name(t));
+    if (op->code == IR_bitcast) return arena_printf(p->a, "as_%s_%s", tag, frit_dtype_name(t));
+    return arena_printf(p->a, "%s_%s", name, c_type_tag(p, t, to.lanes));
+}
+
+static expr vector(cprinter *p, const ir_op *op, frit_dtype t, ir_type to, const expr *x) {
+    const char *name = vector_name(p, op, t, to);
+    if (c_helper_new(p, name)) {
+        ir_type types[3];
+        expr lanes[3];
+        for (int i = 0; i < op->n_operands; i++) {
+            types[i] = ir_operand(op, i)->type;
+            lanes[i] = c_lane_of(p, (const char *[]){"x", "y", "z"}[i], types[i]);
+        }
+        expr e = scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, lanes);
+        c_vector_helper(p, name, to, op->n_operands, types, c_as_lane(p, e, (frit_dtype)to.dtype),
+                      p->d->gnu_vectors ? gnu_form(p, op, t, to) : NULL);
+    }
+    return c_call(p, name, op->n_operands, x);
+}
+
+/* Numbers alone are ints to C. */
+static void widen_literals(cprinter *p, const ir_op *op, frit_dtype t, expr *x) {
+    if (frit_dtype_is_float(t) || t == FRIT_bool) return;
+    for (int i = 0; i < op->n_operands; i++)
+        if (!ir_is(ir_operand(op, i), IR_constant)) return;
+    x[0] = (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, t), c_tight(p, x[0], PREC_UNARY)), PREC_UNARY};
+}
+
+expr c_elementwise(cprinter *p, const ir_op *op) {
+    expr x[3], e;
+    for (int i = 0; i < op->n_operands; i++) x[i] = c_operand_of(p, op, i);
+    frit_dtype t = (frit_dtype)ir_operand(op, op->code == IR_select)->type.dtype;
+    ir_type to = ir_result(op, 0)->type;
+    if (to.lanes > 1) return vector(p, op, t, to, x);
+    if (op->code != IR_select) widen_literals(p, op, t, x);
+    if (c_knows(p, ir_result(op, 0), V_INDEX) && index_op(p, op, x, &e)) return e;
+    return scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, x);
+}
+
+expr c_combine(cprinter *p, ir_combine c, frit_dtype t, expr x, expr y) {
+    static const ir_opcode ops[IR_COMBINE_COUNT] = {[IR_SUM] = IR_add, [IR_PROD] = IR_mul, [IR_MAX] = IR_max,
+                                                    [IR_MIN] = IR_min, [IR_ANY] = IR_or,   [IR_ALL] = IR_and};
+    return ops[c] ? scalar(p, ops[c], t, t, 2, (expr[]){x, y}) : x;
+}

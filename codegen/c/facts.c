@@ -1,0 +1,180 @@
+/* What the printer knows of values before it prints: which are printed where they are used, which i64s are plain index
+ * arithmetic, and which argument a pointer comes from. */
+#include "printer_internal.h"
+
+enum {
+    MAX_NESTED = 5,    /* operations that one expression holds */
+    MAX_SCALE = 40,    /* bits of constants that index arithmetic multiplies by: sizes of memory leave that much room */
+    MAX_DISTANCE = 64  /* ops between a load and its use */
+};
+
+typedef struct facts {
+    cprinter *p;
+    uint8_t *nested; /* by id: operations in the value's expression, when it is inline */
+} facts;
+
+static void know(facts *f, const ir_value *v, int what) { f->p->facts[v->id] |= (uint8_t)what; }
+
+/* ------------ index arithmetic */
+static bool is_i64(const ir_value *v) { return v->type.kind == IR_VECTOR && v->type.dtype == FRIT_i64 && v->type.lanes == 1; }
+
+static int bits_of_constant(int64_t v) {
+    int n = 0;
+    for (uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v; u; u >>= 1) n++;
+    return n;
+}
+
+static void set_index(facts *f, const ir_value *v, int scale) {
+    if (scale > MAX_SCALE) return;
+    know(f, v, V_INDEX);
+    f->p->scale[v->id] = (int8_t)scale;
+}
+
+static int scale_of(const facts *f, const ir_value *v) {
+    int64_t k;
+    return c_constant_int(v, &k) ? bits_of_constant(k) : f->p->scale[v->id];
+}
+
+static void index_facts(facts *f, const ir_op *op) {
+    const ir_value *v = ir_result(op, 0);
+    int64_t k;
+    int sum = 0, most = 0;
+    bool all = true, nonnegative = true;
+    if (!is_i64(v)) return;
+    if (op->code == IR_constant) {
+        if (c_constant_int(v, &k) && k > INT32_MIN && k <= INT32_MAX) set_index(f, v, 0);
+        if (c_constant_int(v, &k) && k >= 0) know(f, v, V_NONNEGATIVE);
+        return;
+    }
+    for (int i = 0; i < op->n_operands; i++) {
+        const ir_value *x = ir_operand(op, i);
+        if (op->code == IR_select && i == 0) continue;
+        all = all && is_i64(x) && c_knows(f->p, x, V_INDEX);
+        nonnegative = nonnegative && is_i64(x) && c_knows(f->p, x, V_NONNEGATIVE);
+        int s = all ? scale_of(f, x) : 0;
+        sum += s;
+        if (s > most && !ir_is(x, IR_constant)) most = s;
+    }
+    switch (op->code) {
+    case IR_thread_id:
+    case IR_block_id:
+    case IR_block_count:
+        set_index(f, v, 0);
+        know(f, v, V_NONNEGATIVE);
+        return;
+    case IR_mul:
+    case IR_fma:
+        if (all) set_index(f, v, sum);
+        break;
+    case IR_shl:
+        if (all && c_constant_int(ir_operand(op, 1), &k) && k >= 0 && k <= 30) set_index(f, v, (int)k + most);
+        break;
+    case IR_shr:
+    case IR_floordiv:
+    case IR_truncdiv:
+    case IR_mod:
+    case IR_rem:
+    case IR_add:
+    case IR_min:
+    case IR_max:
+    case IR_select:
+    case IR_abs:
+        if (all) set_index(f, v, most);
+        break;
+    case IR_sub:
+    case IR_neg:
+        if (all) set_index(f, v, most);
+        return;
+    default: return;
+    }
+    if (nonnegative && c_knows(f->p, v, V_INDEX)) know(f, v, V_NONNEGATIVE);
+}
+
+static void counter_facts(facts *f, const ir_op *op) {
+    const ir_value *i = op->blocks[0]->args[0], *from = ir_operand(op, 0), *step = ir_operand(op, 2);
+    if (c_knows(f->p, from, V_INDEX) && c_knows(f->p, step, V_INDEX)) {
+        set_index(f, i, 0);
+        if (c_knows(f->p, from, V_NONNEGATIVE) && c_knows(f->p, step, V_NONNEGATIVE)) know(f, i, V_NONNEGATIVE);
+    }
+}
+
+/* ------------ where expressions are printed */
+static bool is_effect(const ir_op *op) { return (ir_op_flags(op) & IR_F_EFFECT) || op->n_blocks; }
+static bool is_load(const ir_op *op) { return op->code == IR_load || op->code == IR_load_lanes; }
+
+static bool may_inline(const ir_op *op) {
+    if (op->n_results != 1 || op->n_blocks || is_effect(op) || op->code == IR_local || op->code == IR_ptrcast || op->code == IR_shared) return false;
+    const ir_value *v = ir_result(op, 0);
+    if (!v->uses || v->uses->next) return false;
+    return v->uses->user->parent == op->parent;
+}
+
+/* A gather of scalars or the like reads better with its index beside it than with a name. */
+static void inline_facts(facts *f, const ir_op *op) {
+    if (op->n_results != 1) return;
+    const ir_value *v = ir_result(op, 0);
+    if (op->code == IR_constant) {
+        bool one = v->type.lanes <= 1 || ir_attr_get(op, IR_ATTR_value)->data.bytes < frit_dtype_bytes((frit_dtype)v->type.dtype, v->type.lanes);
+        if (one) know(f, v, V_INLINE);
+        return;
+    }
+    if (!may_inline(op)) return;
+    int n = 1;
+    for (int i = 0; i < op->n_operands; i++)
+        if (c_knows(f->p, ir_operand(op, i), V_INLINE)) n += f->nested[ir_operand(op, i)->id];
+    if (n > MAX_NESTED) return;
+    f->nested[v->id] = (uint8_t)n;
+    know(f, v, V_INLINE);
+}
+
+/* A load keeps its place among effects. */
+static void check_load(facts *f, const ir_op *load) {
+    const ir_value *v = ir_result(load, 0);
+    if (!c_knows(f->p, v, V_INLINE)) return;
+    const ir_op *at = v->uses->user;
+    while (at->n_results == 1 && c_knows(f->p, ir_result(at, 0), V_INLINE)) at = ir_result(at, 0)->uses->user;
+    int distance = 0;
+    const ir_op *op = load->next;
+    while (op && op != at && !is_effect(op) && distance++ < MAX_DISTANCE) op = op->next;
+    if (op != at) f->p->facts[v->id] &= (uint8_t)~V_INLINE;
+}
+
+/* ------------ pointers */
+static void pointer_facts(facts *f, const ir_op *op) {
+    cprinter *p = f->p;
+    if (op->n_results == 1 && op->n_operands && ir_operand(op, 0)->type.kind == IR_PTR && ir_result(op, 0)->type.kind == IR_PTR)
+        p->roots[ir_result(op, 0)->id] = p->roots[ir_operand(op, 0)->id];
+    if (op->code == IR_store || op->code == IR_store_lanes) {
+        int root = p->roots[ir_operand(op, 0)->id];
+        if (root) p->written[root - 1] = true;
+    }
+}
+
+static void walk(facts *f, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        pointer_facts(f, op);
+        if (op->code == IR_tfor) counter_facts(f, op);
+        if (op->n_results == 1 && !op->n_blocks) index_facts(f, op);
+        inline_facts(f, op);
+        for (int i = 0; i < op->n_blocks; i++) walk(f, op->blocks[i]);
+    }
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (is_load(op)) check_load(f, op);
+}
+
+void c_find_facts(cprinter *p) {
+    facts f = {p, arena_array(p->a, uint8_t, p->f->module->n_values + 1)};
+    for (int i = 0; i < p->f->body->n_args; i++) {
+        const ir_value *v = p->f->body->args[i];
+        if (v->type.kind == IR_PTR) {
+            p->roots[v->id] = i + 1;
+            continue;
+        }
+        sym_t s = p->f->arg_syms ? p->f->arg_syms[i] : NULL, lo = s && sym_is_var(s) ? sym_var_lo(s) : NULL;
+        int64_t least = -1;
+        if (lo) sym_is_const(lo, &least);
+        set_index(&f, v, 0);
+        if (!s || sym_var_role(s) == SYM_DIM || least >= 0) know(&f, v, V_NONNEGATIVE); /* no symbol: a range of tasks */
+    }
+    walk(&f, p->f->body);
+}

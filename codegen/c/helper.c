@@ -1,0 +1,159 @@
+/* Functions that the text defines for itself: scalar ones from a table, those of lanes from the scalar expressions. */
+#include "printer_internal.h"
+#include <string.h>
+
+bool c_helper_new(cprinter *p, const char *name) {
+    if (name_get(&p->seen, name, strlen(name))) return false;
+    name_set(&p->seen, name, strlen(name), p);
+    return true;
+}
+
+void c_helper_define(cprinter *p, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    text_put(&p->helpers, arena_vprintf(p->a, fmt, ap));
+    va_end(ap);
+}
+
+/* ------------ scalars */
+/* Bodies in which $T is the type, $U the unsigned type that arithmetic wraps in, $W the width in bits, $R(...) rounds
+ * to the type, $s the dtype's name and $b that of the integer as wide as a float. `kinds`: s, u of integers, f. */
+typedef struct scalar_row {
+    const char *name, *kinds;
+    int operands;
+    const char *body;
+} scalar_row;
+
+static const scalar_row rows[] = {
+    {"add", "su", 2, "return $R(($U)x + ($U)y);"},
+    {"sub", "su", 2, "return $R(($U)x - ($U)y);"},
+    {"mul", "su", 2, "return $R(($U)x * ($U)y);"},
+    {"neg", "su", 1, "return $R(0 - ($U)x);"},
+    {"abs", "s", 1, "return $R(x < 0 ? 0 - ($U)x : ($U)x);"},
+    {"sign", "s", 1, "return (x > 0) - (x < 0);"},
+    {"min", "su", 2, "return x < y ? x : y;"},
+    {"max", "su", 2, "return x < y ? y : x;"},
+    /* x / 0 = 0; the smallest integer / -1 wraps */
+    {"div", "s", 2, "return y == 0 ? 0 : y == -1 ? $R(0 - ($U)x) : $R(x / y);"},
+    {"div", "u", 2, "return y == 0 ? 0 : x / y;"},
+    {"rem", "s", 2, "return y == 0 || y == -1 ? 0 : x % y;"},
+    {"rem", "u", 2, "return y == 0 ? 0 : x % y;"},
+    {"floordiv", "s", 2,
+     "if (y == 0 || y == -1) return y == 0 ? 0 : $R(0 - ($U)x);\n    return x / y - (x % y != 0 && (x ^ y) < 0);"},
+    {"mod", "s", 2,
+     "if (y == 0 || y == -1) return 0;\n    $T r = x % y;\n    return r != 0 && (r ^ y) < 0 ? r + y : r;"},
+    {"not", "su", 1, "return $R(~($U)x);"},
+    /* a shift by the width or more, or by less than nothing, leaves no bit of x */
+    {"shl", "su", 2, "return ($U)y < $W ? $R(($U)x << y) : 0;"},
+    {"shr", "s", 2, "return x >> (($U)y < $W ? y : $W - 1);"},
+    {"shr", "u", 2, "return y < $W ? x >> y : 0;"},
+    {"popcount", "su", 1,
+     "$T n = 0;\n    for ($U u = $M; u; u &= u - 1) n++;\n    return n;"},
+    {"clz", "su", 1, "$T n = $W;\n    for ($U u = $M; u; u >>= 1) n--;\n    return n;"},
+    {"sign", "f", 1, "return x > 0 ? 1 : x < 0 ? -1 : x;"},
+    /* NaN wins, and -0 < +0 */
+    {"min", "f", 2, "if (x == y) return $F(as_$b_$s(x) | as_$b_$s(y));\n    return x < y || x != x ? x : y;"},
+    {"max", "f", 2, "if (x == y) return $F(as_$b_$s(x) & as_$b_$s(y));\n    return x > y || x != x ? x : y;"},
+};
+
+static frit_dtype bits_type(frit_dtype t) { return t == FRIT_f64 ? FRIT_i64 : FRIT_i32; }
+
+static void put_word(cprinter *p, text *t, char word, frit_dtype d) {
+    bool wide = frit_dtype_bits(d) > 32;
+    switch (word) {
+    case 'T': text_put(t, c_scalar_type(p, d)); break;
+    case 'U': text_put(t, p->d->types[wide ? FRIT_u64 : FRIT_u32]); break;
+    case 'W': text_printf(t, "%u", frit_dtype_bits(d)); break;
+    case 's': text_put(t, frit_dtype_name(d)); break;
+    case 'b': text_put(t, frit_dtype_name(bits_type(d))); break;
+    case 'F': text_printf(t, "as_%s_%s", frit_dtype_name(d), frit_dtype_name(bits_type(d))); break;
+    case 'M': /* x's bits alone */
+        text_printf(t, frit_dtype_bits(d) < 32 ? "(%s)x & %u" : "(%s)x", p->d->types[wide ? FRIT_u64 : FRIT_u32],
+                    (1u << (frit_dtype_bits(d) & 31)) - 1);
+        break;
+    default: /* R: to the type, with what its bits hold */
+        if (c_is_nibble(d)) text_put(t, c_convert(p, FRIT_i32, d, c_primary("")).s);
+        else text_printf(t, "(%s)", c_scalar_type(p, d));
+        break;
+    }
+}
+
+static const char *expand(cprinter *p, const char *body, frit_dtype d) {
+    text t = {.a = p->a};
+    text_put(&t, "");
+    for (const char *c = body; *c; c++) {
+        if (*c != '$') text_putn(&t, c, 1);
+        else if (*++c == 'R' && c_is_nibble(d)) text_printf(&t, "%s_from_bits", frit_dtype_name(d));
+        else put_word(p, &t, *c, d);
+    }
+    return t.s;
+}
+
+static const scalar_row *find_row(const char *op, frit_dtype t) {
+    char kind = frit_dtype_is_float(t) ? 'f' : c_is_signed(t) ? 's' : 'u';
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].name, op) && strchr(rows[i].kinds, kind)) return &rows[i];
+    return NULL;
+}
+
+/* What a row's body calls. */
+static void need_for(cprinter *p, const scalar_row *r, frit_dtype t) {
+    if (strstr(r->body, "$F")) {
+        c_bits_of(p, t, bits_type(t), c_primary("x"));
+        c_bits_of(p, bits_type(t), t, c_primary("x"));
+    }
+    if (c_is_nibble(t) && c_helper_new(p, arena_printf(p->a, "%s_from_bits", frit_dtype_name(t))))
+        c_helper_define(p, "%s %s %s_from_bits(%s x) {\n    return %s;\n}\n", p->d->inline_, c_scalar_type(p, t),
+                      frit_dtype_name(t), p->d->types[FRIT_u32],
+                      c_is_signed(t) ? arena_printf(p->a, "(%s)((x & 15) ^ 8) - 8", c_scalar_type(p, t)) : "x & 15");
+}
+
+const char *c_scalar_helper(cprinter *p, const char *op, frit_dtype t) {
+    const char *name = arena_printf(p->a, "%s_%s", op, frit_dtype_name(t)), *type = c_scalar_type(p, t);
+    if (!c_helper_new(p, name)) return name;
+    const scalar_row *r = find_row(op, t);
+    if (!r) {
+        if (!p->error) p->error = arena_printf(p->a, "internal error: no helper '%s' for %s", op, frit_dtype_name(t));
+        return name;
+    }
+    need_for(p, r, t);
+    c_helper_define(p, "%s %s %s(%s x%s%s) {\n    %s\n}\n", p->d->inline_, type, name, type, r->operands > 1 ? ", " : "",
+                  r->operands > 1 ? arena_printf(p->a, "%s y", type) : "", expand(p, r->body, t));
+    return name;
+}
+
+expr c_call(cprinter *p, const char *name, int n, const expr *x) {
+    text t = {.a = p->a};
+    text_printf(&t, "%s(", name);
+    for (int i = 0; i < n; i++) text_printf(&t, "%s%s", i ? ", " : "", x[i].s);
+    text_put(&t, ")");
+    return c_primary(t.s);
+}
+
+/* ------------ lanes */
+const char *c_lane_text(cprinter *p, const char *vector, const char *lane, int lanes) {
+    bool gnu = p->d->gnu_vectors && !(lanes & (lanes - 1));
+    return arena_printf(p->a, gnu ? "LANE(%s, %s)" : "%s.v[%s]", vector, lane);
+}
+
+expr c_lane_of(cprinter *p, const char *vector, ir_type t) {
+    const char *e = c_lane_text(p, vector, "l", t.lanes);
+    return t.dtype == FRIT_bool ? PRIMARY(p, "(%s != 0)", e) : c_primary(e);
+}
+
+const char *c_as_lane(cprinter *p, expr e, frit_dtype t) {
+    return t == FRIT_bool ? arena_printf(p->a, "-%s", c_tight(p, e, PREC_PRIMARY)) : e.s;
+}
+
+void c_vector_helper(cprinter *p, const char *name, ir_type result, int n, const ir_type *types, const char *lane,
+                   const char *gnu) {
+    const char *type = c_type_of(p, result);
+    text args = {.a = p->a};
+    for (int i = 0; i < n; i++) text_printf(&args, "%s%s %c", i ? ", " : "", c_type_of(p, types[i]), "xyzw"[i]);
+    c_helper_define(p, "%s %s %s(%s) {\n", p->d->inline_, type, name, args.s);
+    bool two = gnu && p->d->gnu_vectors;
+    if (two) c_helper_define(p, "#ifdef FRIT_VECTORS\n    return %s;\n#else\n", gnu);
+    c_helper_define(p, "    %s r%s;\n    LANES(%d) %s = %s;\n    return r;\n", type,
+                  p->d->gnu_vectors ? " = {0}" : "", result.lanes, c_lane_text(p, "r", "l", result.lanes), lane);
+    c_helper_define(p, two ? "#endif\n}\n" : "}\n");
+}

@@ -1,0 +1,117 @@
+/* Lanes made, taken and combined. */
+#include "printer_internal.h"
+#include <string.h>
+
+/* {x, y, ...} as a value of vector type t: a function of as many arguments, by name. */
+static const char *zero_init(const cprinter *p) { return p->d->gnu_vectors ? " = {0}" : ""; }
+
+expr c_splat_of(cprinter *p, ir_type t, expr x) {
+    if (t.lanes <= 1) return x;
+    frit_dtype d = (frit_dtype)t.dtype;
+    const char *type = c_type_of(p, t), *name = arena_printf(p->a, "splat_%s", c_type_tag(p, d, t.lanes));
+    if (c_helper_new(p, name))
+        c_helper_define(p, "%s %s %s(%s x) {\n    %s r%s;\n    LANES(%d) %s = %s;\n    return r;\n}\n", p->d->inline_, type, name,
+                      c_scalar_type(p, d), type, zero_init(p), t.lanes, c_lane_text(p, "r", "l", t.lanes),
+                      c_as_lane(p, c_primary("x"), d));
+    return c_call(p, name, 1, &x);
+}
+
+static expr ramp_of(cprinter *p, ir_type t, expr x) {
+    if (t.lanes <= 1) return x;
+    frit_dtype d = (frit_dtype)t.dtype;
+    const char *type = c_type_of(p, t), *name = arena_printf(p->a, "ramp_%s", c_type_tag(p, d, t.lanes)), *s = c_scalar_type(p, d);
+    if (c_helper_new(p, name)) {
+        expr next = c_convert(p, FRIT_u64, d, (expr){arena_printf(p->a, "(%s)x + l", p->d->types[FRIT_u64]), PREC_ADD});
+        if (d == FRIT_u64) next = (expr){"x + l", PREC_ADD};
+        c_helper_define(p, "%s %s %s(%s x) {\n    %s r%s;\n    LANES(%d) %s = %s;\n    return r;\n}\n", p->d->inline_, type, name,
+                      s, type, zero_init(p), t.lanes, c_lane_text(p, "r", "l", t.lanes), next.s);
+    }
+    return c_call(p, name, 1, &x);
+}
+
+static expr extract_of(cprinter *p, const ir_op *op, expr x) {
+    ir_type t = ir_operand(op, 0)->type;
+    if (t.lanes <= 1) return x;
+    frit_dtype d = (frit_dtype)t.dtype;
+    const char *tag = c_type_tag(p, d, t.lanes), *name = arena_printf(p->a, "lane_%s", tag);
+    if (c_helper_new(p, name))
+        c_helper_define(p, "%s %s %s(%s x, int l) {\n    return %s;\n}\n", p->d->inline_, c_scalar_type(p, d), name, c_type_of(p, t),
+                      c_lane_of(p, "x", t).s);
+    return PRIMARY(p, "%s(%s, %d)", name, x.s, (int)ir_get_int(op, IR_ATTR_offset, 0));
+}
+
+static const char *combine_name(ir_combine c) {
+    switch (c) {
+    case IR_SUM: return "sum";
+    case IR_PROD: return "product";
+    case IR_MAX: return "largest";
+    case IR_MIN: return "smallest";
+    case IR_ANY: return "any";
+    default: return "all";
+    }
+}
+
+static expr lane_at(cprinter *p, const char *vector, ir_type t, int l) {
+    const char *e = c_lane_text(p, vector, arena_printf(p->a, "%d", l), t.lanes);
+    return t.dtype == FRIT_bool ? PRIMARY(p, "(%s != 0)", e) : c_primary(e);
+}
+
+/* Lane i with lane i + n/2; an odd last lane is combined at the very end, in lane order. Unrolled: a handful of lanes. */
+static expr tree(cprinter *p, text *body, ir_combine c, ir_type t) {
+    frit_dtype d = (frit_dtype)t.dtype;
+    const char *type = c_scalar_type(p, d);
+    int n = t.lanes, n_odd = 0;
+    expr *v = arena_array(p->a, expr, n), odd[32];
+    for (int i = 0; i < n; i++) v[i] = lane_at(p, "x", t, i);
+    for (int level = 0; n > 1; n /= 2, level++) {
+        if (n % 2) odd[n_odd++] = v[n - 1];
+        for (int i = 0; i < n / 2; i++) {
+            const char *name = arena_printf(p->a, "%c%d", 'a' + level, i);
+            text_printf(body, "    %s %s = %s;\n", type, name, c_combine(p, c, d, v[i], v[i + n / 2]).s);
+            v[i] = c_primary(name);
+        }
+    }
+    while (n_odd) v[0] = c_combine(p, c, d, v[0], odd[--n_odd]);
+    return v[0];
+}
+
+static expr reduce_of(cprinter *p, const ir_op *op, expr x) {
+    ir_type t = ir_operand(op, 0)->type;
+    if (t.lanes <= 1) return x;
+    frit_dtype d = (frit_dtype)t.dtype;
+    ir_combine c = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
+    const char *name = arena_printf(p->a, "%s_%s", combine_name(c), c_type_tag(p, d, t.lanes)), *type = c_type_of(p, t);
+    if (c_helper_new(p, name)) {
+        text body = {.a = p->a};
+        text_put(&body, "");
+        expr all = tree(p, &body, c, t);
+        c_helper_define(p, "%s %s %s(%s x) {\n%s    return %s;\n}\n", p->d->inline_, c_scalar_type(p, d), name, type, body.s, all.s);
+    }
+    return c_call(p, name, 1, &x);
+}
+
+/* A constant whose lanes differ is made lane by lane. */
+static expr constant_of(cprinter *p, const ir_op *op) {
+    ir_type t = ir_result(op, 0)->type;
+    frit_dtype d = (frit_dtype)t.dtype;
+    const ir_attr *value = ir_attr_get(op, IR_ATTR_value);
+    if (t.lanes <= 1 || value->data.bytes < frit_dtype_bytes(d, t.lanes))
+        return c_splat_of(p, t, c_literal(p, d, value->data.p, 0));
+    const char *name = c_fresh_name(p, "constant"), *type = c_type_of(p, t);
+    text_printf(&p->locals, "    %s %s%s;\n", type, name, zero_init(p));
+    for (int l = 0; l < t.lanes; l++)
+        text_printf(&p->locals, "    %s = %s;\n", c_lane_text(p, name, arena_printf(p->a, "%d", l), t.lanes),
+                    c_as_lane(p, c_literal(p, d, value->data.p, l), d));
+    return c_primary(name);
+}
+
+expr c_lanes_op(cprinter *p, const ir_op *op) {
+    ir_type t = ir_result(op, 0)->type;
+    switch (op->code) {
+    case IR_splat: return c_splat_of(p, t, c_operand_of(p, op, 0));
+    case IR_ramp: return ramp_of(p, t, c_operand_of(p, op, 0));
+    case IR_extract: return extract_of(p, op, c_operand_of(p, op, 0));
+    case IR_reduce_lanes: return reduce_of(p, op, c_operand_of(p, op, 0));
+    default: return constant_of(p, op);
+    }
+}

@@ -1,0 +1,70 @@
+/* Identifiers: the model's own names where they can be had. */
+#include "printer_internal.h"
+#include <ctype.h>
+#include <string.h>
+
+/* Words that a name of the model may not take: keywords of C, C++ and their dialects, and what the preambles use. */
+static const char *const reserved[] = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "begin", "bitand", "bitor", "blockDim", "blockIdx", "bool",
+    "break", "buffers", "case", "catch", "char", "class", "compl", "concept", "const", "const_cast", "constexpr",
+    "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "end", "enum", "explicit",
+    "export", "extern", "false", "float", "for", "friend", "goto", "gridDim", "half", "if", "inline", "int", "ints",
+    "long", "memcpy", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq",
+    "private", "protected", "public", "register", "reinterpret_cast", "requires", "restrict", "return", "short",
+    "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
+    "thread_local", "threadIdx", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unix", "linux",
+    "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "scratch", "tasks",
+    "shared", "memory", "l", "r", "fmaf", "fma", "sqrt", "sqrtf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "rint",
+    "rintf", "fabs", "fabsf", "warpSize", "uint", "uchar", "ushort", "ulong"};
+
+/* Short tags such as f32 or i64x4 are types. */
+static bool is_type_tag(const char *s) {
+    for (int t = 0; t < FRIT_DTYPE_COUNT; t++) {
+        const char *name = frit_dtype_name((frit_dtype)t);
+        size_t n = strlen(name);
+        if (!strncmp(s, name, n) && (!s[n] || (s[n] == 'x' && isdigit((unsigned char)s[n + 1])))) return true;
+    }
+    return false;
+}
+
+/* Helpers' names end in a tag. */
+static bool is_helper_like(const char *s) {
+    const char *last = strrchr(s, '_');
+    return last && is_type_tag(last + 1);
+}
+
+/* t and digits are temporaries. */
+static bool is_temporary(const char *s) { return *s == 't' && s[1] && strspn(s + 1, "0123456789") == strlen(s + 1); }
+
+static bool is_reserved(const char *s) {
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (!strcmp(s, reserved[i])) return true;
+    return is_type_tag(s) || is_helper_like(s) || is_temporary(s);
+}
+
+/* Letters, digits and single underscores; capitals only are left to macros. */
+const char *c_safe_name(arena *a, const char *want) {
+    char *s = arena_printf(a, "%s", want);
+    size_t n = 0;
+    for (const char *c = want; *c; c++) {
+        bool word = isalnum((unsigned char)*c) && (unsigned char)*c < 128;
+        if (!word && (n == 0 || s[n - 1] == '_')) continue;
+        s[n++] = word ? *c : '_';
+    }
+    while (n && s[n - 1] == '_') n--;
+    s[n] = 0;
+    if (!n) return "v";
+    if (isdigit((unsigned char)s[0])) s = arena_printf(a, "v%s", s);
+    bool macro = n > 1 && !strpbrk(s, "abcdefghijklmnopqrstuvwxyz_");
+    return is_reserved(s) || macro ? arena_printf(a, "%s_", s) : s;
+}
+
+const char *c_fresh_name(cprinter *p, const char *want) {
+    if (!want || !*want) return arena_printf(p->a, "t%d", p->next_temp++);
+    const char *base = c_safe_name(p->a, want), *name = base;
+    for (int i = 2; name_get(&p->names, name, strlen(name)); i++) name = arena_printf(p->a, "%s_%d", base, i);
+    name_set(&p->names, name, strlen(name), p);
+    return name;
+}
+
+const char *cprint_kernel_name(arena *a, const ir_func *f) { return arena_printf(a, "%s_kernel", c_safe_name(a, f->name)); }

@@ -1,0 +1,142 @@
+/* Modules, kernels, blocks. */
+#include "printer_internal.h"
+#include <string.h>
+
+void c_fail(cprinter *p, const ir_op *op, const char *what) {
+    if (!p->error)
+        p->error = arena_printf(p->a, "internal error: kernel '%s': op '%s': %s", p->f->name, ir_op_table[op->code].name, what);
+}
+
+void c_line(cprinter *p, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    for (int i = 0; i < p->indent; i++) text_put(&p->out, "    ");
+    text_put(&p->out, arena_vprintf(p->a, fmt, ap));
+    text_put(&p->out, "\n");
+    va_end(ap);
+}
+
+void c_declare(cprinter *p, const ir_value *v, const char *init) {
+    const char *name = c_fresh_name(p, v->name);
+    c_line(p, "const %s %s = %s;", c_type_of(p, v->type), name, init);
+    p->value[v->id] = c_primary(name);
+}
+
+void c_bind(cprinter *p, const ir_value *v, expr e) {
+    if (c_knows(p, v, V_INLINE)) p->value[v->id] = e;
+    else c_declare(p, v, e.s);
+}
+
+static bool prints_value(const ir_op *op) { return op->n_results == 1 && ir_result(op, 0)->type.kind == IR_VECTOR; }
+
+static void print_op(cprinter *p, const ir_op *op) {
+    switch (op->code) {
+    case IR_tfor: c_for(p, op); return;
+    case IR_tif: c_if(p, op); return;
+    case IR_twhile: c_while(p, op); return;
+    case IR_store:
+    case IR_store_lanes: c_store(p, op); return;
+    case IR_local:
+    case IR_ptradd:
+    case IR_ptrcast:
+        if (ir_result(op, 0)->uses) c_pointer(p, op);
+        return;
+    default: break;
+    }
+    if (p->d->blocks && c_block_op(p, op)) return;
+    if (!prints_value(op)) {
+        c_fail(p, op, "has no meaning here");
+        return;
+    }
+    const ir_value *v = ir_result(op, 0);
+    if (!v->uses) return;
+    bool lanes = op->code == IR_splat || op->code == IR_ramp || op->code == IR_extract || op->code == IR_reduce_lanes;
+    if (op->code == IR_load || op->code == IR_load_lanes) c_bind(p, v, c_load_of(p, op));
+    else if (lanes || op->code == IR_constant) c_bind(p, v, c_lanes_op(p, op));
+    else if (ir_op_flags(op) & IR_F_ELEMENTWISE) c_bind(p, v, c_elementwise(p, op));
+    else c_fail(p, op, "has no meaning in thread code");
+}
+
+const ir_op *c_block(cprinter *p, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (ir_op_flags(op) & IR_F_TERMINATOR) return op;
+        print_op(p, op);
+    }
+    return NULL;
+}
+
+/* ------------ the CPU kernel ABI */
+enum { TAIL = 3 }; /* scratch, begin, end */
+
+/* Locals for the arguments that are used, from the arrays that the ABI passes. */
+static void open_arguments(cprinter *p) {
+    const ir_block *b = p->f->body;
+    int n_ptr = 0, n_int = 0;
+    for (int i = 0; i < b->n_args - TAIL; i++) {
+        const ir_value *v = b->args[i];
+        bool ptr = v->type.kind == IR_PTR;
+        int at = ptr ? n_ptr++ : n_int++;
+        const char *name = c_fresh_name(p, v->name ? v->name : ptr ? "buffer" : "size");
+        p->value[v->id] = c_primary(name);
+        if (!v->uses) continue;
+        const char *constant = ptr && !p->written[i] ? "const " : "", *type = c_memory_type(p, (frit_dtype)v->type.dtype);
+        if (ptr) c_line(p, "%s%s *%s %s = (%s%s *)buffers[%d];", constant, type, p->d->restrict_, name, constant, type, at);
+        else c_line(p, "const i64 %s = ints[%d];", name, at);
+    }
+    static const char *const tail[TAIL] = {"scratch", "begin", "end"};
+    if (b->args[b->n_args - TAIL]->uses) c_line(p, "u8 *const scratch = (u8 *)memory;");
+    for (int i = 0; i < TAIL; i++) p->value[b->args[b->n_args - TAIL + i]->id] = c_primary(tail[i]);
+}
+
+static const char *header(cprinter *p) {
+    text t = {.a = p->a};
+    text_printf(&t, "/* %s\n", p->f->name);
+    for (const char *s = p->f->doc ? p->f->doc : ""; *s;) {
+        size_t n = strcspn(s, "\n");
+        text_printf(&t, " *%s%.*s\n", n ? " " : "", (int)n, s);
+        s += n + (s[n] == '\n');
+    }
+    text_put(&t, " */\n");
+    return t.s;
+}
+
+static void start(cprinter *p, const ir_func *f) {
+    int n = f->module->n_values + 1;
+    p->f = f;
+    p->out = p->locals = (text){.a = p->a};
+    text_put(&p->out, "");
+    text_put(&p->locals, "");
+    p->indent = 1;
+    p->value = arena_array(p->a, expr, n);
+    p->facts = arena_array(p->a, uint8_t, n);
+    p->scale = arena_array(p->a, int8_t, n);
+    p->roots = arena_array(p->a, int, n);
+    p->written = arena_array(p->a, bool, f->body->n_args + 1);
+    p->names = (name_table){.a = p->a};
+    p->next_temp = 0;
+    c_find_facts(p);
+}
+
+static void print_kernel(cprinter *p, const ir_func *f, text *module) {
+    start(p, f);
+    open_arguments(p);
+    c_block(p, f->body);
+    text_printf(module, "\n%sFRIT_KERNEL void %s(void *const *buffers, const i64 *ints, void *memory, i64 begin, i64 end) {\n",
+                header(p), cprint_kernel_name(p->a, f));
+    text_printf(module, "%s%s}\n", p->locals.s, p->out.s);
+}
+
+const char *cprint_module(arena *a, cprint_dialect d, int n, ir_func *const *kernels, const char **error) {
+    static const dialect *const dialects[CPRINT_DIALECT_COUNT] = {&dialect_c};
+    if (!dialects[d]) {
+        *error = "not yet";
+        return NULL;
+    }
+    cprinter p = {.a = a, .d = dialects[d], .helpers = {.a = a}, .seen = {.a = a}};
+    text module = {.a = a};
+    text_put(&p.helpers, "");
+    text_put(&module, "");
+    for (int i = 0; i < n && !p.error; i++) print_kernel(&p, kernels[i], &module);
+    *error = p.error;
+    return p.error ? NULL : arena_printf(a, "%s%s%s", p.d->preamble, p.helpers.s, module.s);
+}

@@ -1,0 +1,142 @@
+/* What the files of the C-family printer share. */
+#ifndef FRIT_CODEGEN_C_PRINTER_INTERNAL_H
+#define FRIT_CODEGEN_C_PRINTER_INTERNAL_H
+#include "ir/text.h"
+#include "printer.h"
+
+/* How tightly an expression's outermost operator binds, as in C. */
+typedef enum prec {
+    PREC_COND, PREC_LOR, PREC_LAND, PREC_OR, PREC_XOR, PREC_AND, PREC_EQ, PREC_REL, PREC_SHIFT, PREC_ADD, PREC_MUL,
+    PREC_UNARY, PREC_PRIMARY
+} prec;
+typedef struct expr {
+    const char *s;
+    prec prec;
+} expr;
+
+/* What one value is known to be. */
+enum {
+    V_INLINE = 1,      /* printed where it is used */
+    V_NONNEGATIVE = 2, /* an i64 that is never below 0 */
+    V_INDEX = 4        /* an i64 made of loop counters, sizes and small numbers: its arithmetic does not overflow */
+};
+
+typedef struct dialect dialect;
+
+typedef struct cprinter {
+    arena *a;
+    const dialect *d;
+    const char *error;
+    text helpers;      /* types and functions that kernels use, each before its first use */
+    name_table seen;   /* their names */
+    /* The kernel being printed. */
+    const ir_func *f;
+    text out, locals;  /* body; declarations in front of it */
+    int indent;
+    expr *value;       /* by ir_value id */
+    uint8_t *facts;    /* by ir_value id: V_... */
+    int8_t *scale;     /* by ir_value id, of V_INDEX: bits of the constants multiplied in */
+    int *roots;        /* by id of a pointer: the argument it is derived from + 1; 0: none */
+    bool *written;     /* by argument: stored through */
+    name_table names;  /* identifiers in use */
+    int next_temp;
+} cprinter;
+
+/* A dialect: what differs between the three. */
+struct dialect {
+    const char *preamble;
+    const char *restrict_, *inline_; /* qualifier of pointers, storage class of helpers */
+    const char *const *types;        /* by frit_dtype */
+    bool gnu_vectors;                /* helpers have a second form in GCC's vectors */
+    bool blocks;                     /* kernels are run by blocks of threads */
+};
+extern const dialect dialect_c, dialect_cuda, dialect_hip;
+
+void c_fail(cprinter *p, const ir_op *op, const char *what);
+
+/* ---- expr.c: expressions and constants */
+expr c_primary(const char *s);
+#define PRIMARY(p, ...) c_primary(arena_printf((p)->a, __VA_ARGS__))
+/* e, in parentheses unless it binds at least as tightly as `at`. */
+const char *c_tight(cprinter *p, expr e, prec at);
+expr c_binary(cprinter *p, const char *op, expr x, expr y);
+expr c_literal(cprinter *p, frit_dtype t, const void *data, int64_t i);
+expr c_int_literal(cprinter *p, frit_dtype t, int64_t v);
+static inline expr c_value_of(const cprinter *p, const ir_value *v) { return p->value[v->id]; }
+static inline expr c_operand_of(const cprinter *p, const ir_op *op, int i) { return c_value_of(p, ir_operand(op, i)); }
+static inline bool c_knows(const cprinter *p, const ir_value *v, int fact) { return (p->facts[v->id] & fact) == fact; }
+/* v is an i64 or other integer constant. */
+bool c_constant_int(const ir_value *v, int64_t *out);
+
+/* ---- types.c */
+const char *c_scalar_type(cprinter *p, frit_dtype t); /* as held in registers */
+const char *c_memory_type(cprinter *p, frit_dtype t); /* as held in memory; 4-bit types: their bytes */
+const char *c_type_of(cprinter *p, ir_type t);        /* of a register; declares vector types */
+const char *c_type_tag(cprinter *p, frit_dtype t, int lanes); /* "f32", "f32x4": the end of helpers' names */
+bool c_is_narrow_float(frit_dtype t);
+bool c_is_signed(frit_dtype t);
+bool c_is_nibble(frit_dtype t);
+
+/* ---- names.c */
+/* A fresh identifier like `want` (may be NULL: a temporary). */
+const char *c_fresh_name(cprinter *p, const char *want);
+const char *c_safe_name(arena *a, const char *want);
+
+/* ---- helper.c: functions that the text defines for itself */
+/* True the first time that `name` is asked for: the caller then defines it. */
+bool c_helper_new(cprinter *p, const char *name);
+void c_helper_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The name of the helper `op` of dtype t, defined from its table. */
+const char *c_scalar_helper(cprinter *p, const char *op, frit_dtype t);
+/* name(x, y, z) */
+expr c_call(cprinter *p, const char *name, int n, const expr *x);
+/* A function of lanes: name(T x, U y...) whose lane l is `lane`, an expression in those of x, y...; gnu: its value in
+ * GCC's vectors, or NULL. */
+void c_vector_helper(cprinter *p, const char *name, ir_type result, int n, const ir_type *types, const char *lane,
+                   const char *gnu);
+/* Lane `lane` of a vector variable as it is stored, and lane l as a register value. */
+const char *c_lane_text(cprinter *p, const char *vector, const char *lane, int lanes);
+expr c_lane_of(cprinter *p, const char *vector, ir_type t);
+/* What is stored in a lane of dtype t. */
+const char *c_as_lane(cprinter *p, expr e, frit_dtype t);
+
+/* ---- convert.c */
+expr c_convert(cprinter *p, frit_dtype from, frit_dtype to, expr x);
+expr c_widen(cprinter *p, frit_dtype t, expr x);
+expr c_narrow(cprinter *p, frit_dtype t, expr x);
+expr c_bits_of(cprinter *p, frit_dtype from, frit_dtype to, expr x);
+
+/* ---- elementwise.c */
+expr c_elementwise(cprinter *p, const ir_op *op);
+expr c_combine(cprinter *p, ir_combine c, frit_dtype t, expr x, expr y);
+
+/* ---- lanes.c */
+expr c_splat_of(cprinter *p, ir_type t, expr x);
+expr c_lanes_op(cprinter *p, const ir_op *op); /* splat, ramp, extract, reduce_lanes, constant */
+
+/* ---- memory.c */
+expr c_load_of(cprinter *p, const ir_op *op);
+void c_store(cprinter *p, const ir_op *op);
+void c_pointer(cprinter *p, const ir_op *op);
+
+/* ---- control.c */
+void c_for(cprinter *p, const ir_op *op);
+void c_if(cprinter *p, const ir_op *op);
+void c_while(cprinter *p, const ir_op *op);
+
+/* ---- block.c: threads of a block */
+bool c_block_op(cprinter *p, const ir_op *op);
+
+/* ---- facts.c */
+/* Fills in p->facts, p->scale, p->roots and p->written. */
+void c_find_facts(cprinter *p);
+
+/* ---- printer.c */
+void c_line(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Declares v as a new variable with this value, or keeps the expression to print where v is used. */
+void c_bind(cprinter *p, const ir_value *v, expr e);
+/* Declares a variable of v's type without a value (init NULL) or with one, and binds v to it. */
+void c_declare(cprinter *p, const ir_value *v, const char *init);
+/* Prints the ops of b but its terminator, which is returned (NULL: none). */
+const ir_op *c_block(cprinter *p, const ir_block *b);
+#endif
