@@ -60,11 +60,16 @@ static bool is_one(const ir_value *v) {
     return c_constant_int(v, &k) && k == 1;
 }
 
+/* i, j, i2, i3... from the outermost loop inwards. */
+static const char *counter_name(const cprinter *p) {
+    return p->loops == 0 ? "i" : p->loops == 1 ? "j" : arena_printf(p->a, "i%d", p->loops);
+}
+
 void c_for(cprinter *p, const ir_op *op) {
     int n = op->n_results;
     const ir_block *body = op->blocks[0];
     const char **vars = variables(p, op, n, body->args + 1, operands_from(p, op, 3, n));
-    const char *i = c_fresh_name(p, body->args[0]->name ? body->args[0]->name : "i");
+    const char *i = counter_name(p);
     p->value[body->args[0]->id] = c_primary(i);
     for (int k = 0; k < n; k++) p->value[body->args[1 + k]->id] = c_primary(vars[k]);
     int64_t unroll = ir_get_int(op, IR_ATTR_unroll, 1);
@@ -73,8 +78,10 @@ void c_for(cprinter *p, const ir_op *op) {
     const char *next = is_one(ir_operand(op, 2)) ? arena_printf(p->a, "%s++", i) : arena_printf(p->a, "%s += %s", i, step.s);
     c_line(p, "for (i64 %s = %s; %s; %s) {", i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);
     open_brace(p);
+    p->loops++;
     const ir_op *yield = c_block(p, body);
     if (yield) assign(p, yield, 0, n, vars, body->args + 1);
+    p->loops--;
     close_brace(p, "}");
 }
 

@@ -112,16 +112,23 @@ static expr index_shift(cprinter *p, const ir_op *op, const expr *x, int64_t by)
     return c_binary(p, op->code == IR_shl ? "*" : "/", x[0], c_int_literal(p, FRIT_i64, INT64_C(1) << by));
 }
 
+/* x + -y as x - y. */
+static expr index_sum(cprinter *p, expr x, expr y) {
+    if (y.s[0] == '-' && y.prec >= PREC_MUL) return c_binary(p, "-", x, (expr){y.s + 1, PREC_MUL});
+    if (x.s[0] == '-' && x.prec >= PREC_MUL) return c_binary(p, "-", y, (expr){x.s + 1, PREC_MUL});
+    return c_binary(p, "+", x, y);
+}
+
 static bool index_op(cprinter *p, const ir_op *op, const expr *x, expr *e) {
     int64_t k;
     bool constant = op->n_operands > 1 && c_constant_int(ir_operand(op, 1), &k);
     const ir_value *v = ir_operand(op, 0);
     switch (op->code) {
-    case IR_add:
-        *e = constant && k < 0 ? c_binary(p, "-", x[0], c_int_literal(p, FRIT_i64, -k)) : c_binary(p, "+", x[0], x[1]);
+    case IR_add: *e = index_sum(p, x[0], x[1]); return true;
+    case IR_sub:
+        *e = x[0].s[0] == '0' && !x[0].s[1] ? unary(p, "-", x[1]) : c_binary(p, "-", x[0], x[1]);
         return true;
-    case IR_sub: *e = c_binary(p, "-", x[0], x[1]); return true;
-    case IR_mul: *e = c_binary(p, "*", x[0], x[1]); return true;
+    case IR_mul: *e = constant && k < 0 ? c_binary(p, "*", x[1], x[0]) : c_binary(p, "*", x[0], x[1]); return true;
     case IR_neg: *e = unary(p, "-", x[0]); return true;
     case IR_fma: *e = c_binary(p, "+", c_binary(p, "*", x[0], x[1]), x[2]); return true;
     case IR_floordiv:
@@ -141,29 +148,70 @@ static bool index_op(cprinter *p, const ir_op *op, const expr *x, expr *e) {
 }
 
 /* ------------ lanes */
-static bool is_plain(const char *word) { return word && !isalpha((unsigned char)*word); }
+/* The op in GCC's vectors as a template: $T the result's type, $I and $U vectors of signed and unsigned integers as wide as
+ * an operand's lanes, $W their width. Integers compute unsigned, where they wrap. */
+static const struct {
+    ir_opcode op;
+    const char *f, *i; /* of f32 and f64; of integers */
+} gnu_table[] = {
+    {IR_add, "x + y", "($T)(($U)x + ($U)y)"},
+    {IR_sub, "x - y", "($T)(($U)x - ($U)y)"},
+    {IR_mul, "x * y", "($T)(($U)x * ($U)y)"},
+    {IR_div, "x / y", NULL},
+    {IR_neg, "-x", "($T)(0 - ($U)x)"},
+    {IR_and, NULL, "x & y"},
+    {IR_or, NULL, "x | y"},
+    {IR_xor, NULL, "x ^ y"},
+    {IR_not, NULL, "~x"},
+    {IR_shl, NULL, "($T)((($U)x << (($U)y & ($W - 1))) & ($U)(($U)y < $W))"},
+    {IR_min, "($T)(((x == y) & (($I)x | ($I)y)) | (((x < y) | (x != x)) & ($I)x & ~(x == y)) | (~((x < y) | (x != x) | (x == y)) & ($I)y))",
+     "($T)(((x < y) & ($I)x) | (~(x < y) & ($I)y))"},
+    {IR_max, "($T)(((x == y) & ($I)x & ($I)y) | (((x > y) | (x != x)) & ($I)x & ~(x == y)) | (~((x > y) | (x != x) | (x == y)) & ($I)y))",
+     "($T)(((x > y) & ($I)x) | (~(x > y) & ($I)y))"},
+    {IR_eq, "__builtin_convertvector(x == y, $T)", "__builtin_convertvector(x == y, $T)"},
+    {IR_ne, "__builtin_convertvector(x != y, $T)", "__builtin_convertvector(x != y, $T)"},
+    {IR_lt, "__builtin_convertvector(x < y, $T)", "__builtin_convertvector(x < y, $T)"},
+    {IR_le, "__builtin_convertvector(x <= y, $T)", "__builtin_convertvector(x <= y, $T)"},
+    {IR_select, "($T)(($I)z ^ ((($I)y ^ ($I)z) & __builtin_convertvector(x, $I)))",
+     "($T)(($I)z ^ ((($I)y ^ ($I)z) & __builtin_convertvector(x, $I)))"},
+};
 
-/* The op in GCC's vectors, where they have it: floats only, since their integers may not wrap. */
+static const char *gnu_template(ir_opcode code, frit_dtype t) {
+    for (size_t i = 0; i < sizeof gnu_table / sizeof *gnu_table; i++)
+        if (gnu_table[i].op == code) return t == FRIT_f32 || t == FRIT_f64 ? gnu_table[i].f : gnu_table[i].i;
+    return NULL;
+}
+
+static const char *gnu_conversion(cprinter *p, ir_opcode code, frit_dtype t, ir_type to) {
+    frit_dtype d = (frit_dtype)to.dtype;
+    bool bits = frit_dtype_bits(t) >= 8 && t != FRIT_bool && frit_dtype_bits(d) >= 8 && d != FRIT_bool;
+    if (code == IR_bitcast) return bits ? arena_printf(p->a, "(%s)x", c_type_of(p, to)) : NULL;
+    bool plain = bits && !c_is_narrow_float(t) && !c_is_narrow_float(d), from_float = frit_dtype_is_float(t);
+    if (!plain || (from_float && !frit_dtype_is_float(d))) return NULL; /* saturates */
+    return arena_printf(p->a, "__builtin_convertvector(x, %s)", c_type_of(p, to));
+}
+
+static frit_dtype integer_of(unsigned bits, bool sign) {
+    static const frit_dtype s[] = {FRIT_i8, FRIT_i16, FRIT_i32, FRIT_i64}, u[] = {FRIT_u8, FRIT_u16, FRIT_u32, FRIT_u64};
+    int i = bits == 8 ? 0 : bits == 16 ? 1 : bits == 32 ? 2 : 3;
+    return sign ? s[i] : u[i];
+}
+
 static const char *gnu_form(cprinter *p, const ir_op *op, frit_dtype t, ir_type to) {
-    bool single = t == FRIT_f32 || t == FRIT_f64;
-    const char *mask = arena_printf(p->a, "i%ux%d", frit_dtype_bits(t), to.lanes), *name = c_type_of(p, to);
     if (to.lanes & (to.lanes - 1)) return NULL;
-    const char *word = table[op->code].f;
-    if (ir_op_flags(op) & IR_F_COMPARE) {
-        if (c_is_narrow_float(t) || c_is_nibble(t) || t == FRIT_bool) return NULL;
-        return arena_printf(p->a, "__builtin_convertvector(x %s y, %s)", word, name);
+    if (op->code == IR_cast || op->code == IR_bitcast) return gnu_conversion(p, op->code, t, to);
+    bool moves = op->code == IR_select, narrow = c_is_narrow_float(t) || c_is_nibble(t);
+    if (t == FRIT_bool || (narrow && !moves)) return NULL;
+    const char *form = gnu_template(op->code, t);
+    unsigned bits = frit_dtype_bits(t) < 8 ? 8 : frit_dtype_bits(t);
+    text s = {.a = p->a};
+    for (const char *c = form; c && *c; c++) {
+        if (*c != '$') text_putn(&s, c, 1);
+        else if (*++c == 'T') text_put(&s, c_type_of(p, to));
+        else if (*c == 'W') text_printf(&s, "%u", bits);
+        else text_put(&s, c_type_of(p, ir_vector(integer_of(bits, *c == 'I'), to.lanes)));
     }
-    if (op->code == IR_select && single) {
-        c_type_of(p, ir_vector(t == FRIT_f64 ? FRIT_i64 : FRIT_i32, to.lanes));
-        return arena_printf(p->a, "(%s)((%s)z ^ (((%s)y ^ (%s)z) & __builtin_convertvector(x, %s)))", name, mask, mask,
-                            mask, mask);
-    }
-    if (op->code == IR_bitcast && frit_dtype_bits(t) >= 8 && t != FRIT_bool && to.dtype != FRIT_bool)
-        return arena_printf(p->a, "(%s)x", name);
-    bool bits = op->code == IR_and || op->code == IR_or || op->code == IR_xor;
-    if (bits) return arena_printf(p->a, "x %s y", table[op->code].s);
-    if (!single || !is_plain(word)) return NULL;
-    return op->n_operands == 1 ? arena_printf(p->a, "%sx", word) : arena_printf(p->a, "x %s y", word);
+    return form ? s.s : NULL;
 }
 
 static const char *vector_name(cprinter *p, const ir_op *op, frit_dtype t, ir_type to) {

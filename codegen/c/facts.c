@@ -92,6 +92,7 @@ static void index_facts(facts *f, const ir_op *op) {
 
 static void counter_facts(facts *f, const ir_op *op) {
     const ir_value *i = op->blocks[0]->args[0], *from = ir_operand(op, 0), *step = ir_operand(op, 2);
+    f->p->facts[i->id] = 0;
     if (c_knows(f->p, from, V_INDEX) && c_knows(f->p, step, V_INDEX)) {
         set_index(f, i, 0);
         if (c_knows(f->p, from, V_NONNEGATIVE) && c_knows(f->p, step, V_NONNEGATIVE)) know(f, i, V_NONNEGATIVE);
@@ -150,10 +151,45 @@ static void pointer_facts(facts *f, const ir_op *op) {
     }
 }
 
+static void walk(facts *f, const ir_block *b);
+
+static const ir_op *yield_of(const ir_block *b) { return b->last; }
+
+/* A carried i64 is index arithmetic if its first value is and, taken that it is, its next ones are. */
+static void walk_loop(facts *f, const ir_op *op) {
+    const ir_block *b = op->blocks[0];
+    cprinter *p = f->p;
+    enum { BOTH = V_INDEX | V_NONNEGATIVE };
+    for (int i = 0; i < op->n_results; i++)
+        if (is_i64(b->args[1 + i])) p->facts[b->args[1 + i]->id] |= p->facts[ir_operand(op, 3 + i)->id] & BOTH;
+    for (bool again = true; again;) {
+        again = false;
+        walk(f, b);
+        const ir_op *yield = yield_of(b);
+        for (int i = 0; i < op->n_results; i++) {
+            const ir_value *arg = b->args[1 + i], *next = ir_operand(yield, i);
+            bool adds = ir_is(next, IR_add) || next == arg || ir_is(next, IR_constant); /* does not grow by products */
+            uint8_t lost = p->facts[arg->id] & BOTH & (adds ? (uint8_t)~p->facts[next->id] : 0xff);
+            p->facts[arg->id] &= (uint8_t)~lost;
+            again |= lost != 0;
+        }
+    }
+    for (int i = 0; i < op->n_results; i++) p->facts[ir_result(op, i)->id] |= p->facts[b->args[1 + i]->id] & BOTH;
+}
+
+static void forget(facts *f, const ir_op *op) {
+    for (int i = 0; i < op->n_results; i++) f->p->facts[ir_result(op, i)->id] = 0;
+}
+
 static void walk(facts *f, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next) {
+        forget(f, op);
         pointer_facts(f, op);
-        if (op->code == IR_tfor) counter_facts(f, op);
+        if (op->code == IR_tfor) {
+            counter_facts(f, op);
+            walk_loop(f, op);
+            continue;
+        }
         if (op->n_results == 1 && !op->n_blocks) index_facts(f, op);
         inline_facts(f, op);
         for (int i = 0; i < op->n_blocks; i++) walk(f, op->blocks[i]);

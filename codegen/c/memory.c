@@ -156,7 +156,8 @@ void c_store(cprinter *p, const ir_op *op) {
 static const char *pointer_name(cprinter *p, const ir_value *v) {
     int root = p->roots[v->id];
     const char *of = v->name ? v->name : root ? p->f->body->args[root - 1]->name : NULL;
-    return c_fresh_name(p, of ? of : "p");
+    bool buffer = v->type.space == IR_GLOBAL && !p->d->blocks;
+    return c_fresh_name(p, buffer && of ? of : "part");
 }
 
 static const char *const_of(const cprinter *p, const ir_value *v) {

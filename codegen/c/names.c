@@ -14,7 +14,7 @@ static const char *const reserved[] = {
     "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
     "thread_local", "threadIdx", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unix", "linux",
     "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "scratch", "tasks",
-    "shared", "memory", "l", "r", "fmaf", "fma", "sqrt", "sqrtf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "rint",
+    "shared", "memory", "i", "j", "l", "r", "fmaf", "fma", "sqrt", "sqrtf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "rint",
     "rintf", "fabs", "fabsf", "warpSize", "uint", "uchar", "ushort", "ulong"};
 
 /* Short tags such as f32 or i64x4 are types. */
@@ -33,8 +33,8 @@ static bool is_helper_like(const char *s) {
     return last && is_type_tag(last + 1);
 }
 
-/* t and digits are temporaries. */
-static bool is_temporary(const char *s) { return *s == 't' && s[1] && strspn(s + 1, "0123456789") == strlen(s + 1); }
+/* t and digits are temporaries, i and digits count loops. */
+static bool is_temporary(const char *s) { return (*s == 't' || *s == 'i') && s[1] && strspn(s + 1, "0123456789") == strlen(s + 1); }
 
 static bool is_reserved(const char *s) {
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)

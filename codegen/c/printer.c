@@ -113,7 +113,7 @@ static void start(cprinter *p, const ir_func *f) {
     p->roots = arena_array(p->a, int, n);
     p->written = arena_array(p->a, bool, f->body->n_args + 1);
     p->names = (name_table){.a = p->a};
-    p->next_temp = 0;
+    p->next_temp = p->loops = 0;
     c_find_facts(p);
 }
 

@@ -39,7 +39,7 @@ typedef struct cprinter {
     int *roots;        /* by id of a pointer: the argument it is derived from + 1; 0: none */
     bool *written;     /* by argument: stored through */
     name_table names;  /* identifiers in use */
-    int next_temp;
+    int next_temp, loops; /* number of the next temporary; loops around */
 } cprinter;
 
 /* A dialect: what differs between the three. */
