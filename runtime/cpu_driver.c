@@ -233,6 +233,7 @@ static frit_status cpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, f
 
 const rt_driver rt_cpu_driver = {
     .kind = "cpu",
+    .also = "c",
     .host_memory = true,
     .count = cpu_count,
     .open = cpu_open,

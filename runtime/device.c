@@ -2,12 +2,21 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool is_kind(const char *kind, const char *target) {
+    size_t len = strcspn(target, ":");
+    return kind && strlen(kind) == len && !memcmp(kind, target, len);
+}
+
+bool rt_driver_serves(const rt_driver *d, const char *target) {
+    return is_kind(d->kind, target) || is_kind(d->also, target);
+}
+
 static const rt_driver *find_driver(const char *target, frit_error *err) {
     size_t len = strcspn(target, ":");
     char known[64] = "";
     for (int i = 0; rt_drivers[i]; i++) {
         const char *kind = rt_drivers[i]->kind;
-        if (strlen(kind) == len && !memcmp(kind, target, len)) return rt_drivers[i];
+        if (rt_driver_serves(rt_drivers[i], target)) return rt_drivers[i];
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", kind);
     }
     rt_fail(err, FRIT_NOT_FOUND, "no kind of device is called '%.*s' (there are %s)", (int)len, target, known);

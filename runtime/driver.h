@@ -51,6 +51,7 @@ typedef struct rt_launch {
  * alloc, free and forget, which may be called from anywhere. */
 struct rt_driver {
     const char *kind; /* the target string up to ':' */
+    const char *also; /* another kind whose code it runs, or NULL */
     bool host_memory; /* device addresses may be read and written by the host */
     /* How many devices there are; FRIT_UNAVAILABLE with what to install when the driver is missing. */
     frit_status (*count)(int *n, frit_error *err);
@@ -93,6 +94,8 @@ struct rt_driver {
     void (*forget)(frit_device *d, rt_graph *g);
 };
 enum { RT_MARKS = 512 };
+/* The driver runs code for targets of this string's kind. */
+bool rt_driver_serves(const rt_driver *d, const char *target);
 extern const rt_driver rt_cpu_driver, rt_cuda_driver, rt_hip_driver;
 /* The drivers there are, NULL at the end. */
 extern const rt_driver *const rt_drivers[];

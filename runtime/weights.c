@@ -10,11 +10,6 @@
 #include <unistd.h>
 
 /* ---- Choice of the variant --------------------------------------------------------------------------------------- */
-static bool same_kind(const char *target, const char *kind) {
-    size_t n = strcspn(target, ":");
-    return strlen(kind) == n && !memcmp(target, kind, n);
-}
-
 static rt_image image_of(const frit_package *p, const fpk_variant *v) {
     return (rt_image){.target = rt_string(p, v->target),
                       .kernels = p->kernels + v->first_kernel,
@@ -27,7 +22,7 @@ static rt_image image_of(const frit_package *p, const fpk_variant *v) {
 /* How well variant v runs on the device, 0 for not; why: room for 160. */
 static int fit(const frit_package *p, const frit_device *d, const fpk_variant *v, const char *target, char *why) {
     rt_image image = image_of(p, v);
-    if (!same_kind(image.target, d->driver->kind) || (target && strcmp(target, image.target))) return 0;
+    if (!rt_driver_serves(d->driver, image.target) || (target && strcmp(target, image.target))) return 0;
     return d->driver->fits(d, v, &image, why);
 }
 
