@@ -126,3 +126,31 @@ ir_op *ir_clone(ir_builder *b, const ir_op *op, ir_map *map) {
     for (int i = 0; i < op->n_blocks; i++) clone_block(b, copy->blocks[i], op->blocks[i], map);
     return copy;
 }
+
+/* ---- Symbols ---- */
+
+static ir_type substituted(ir_module *m, ir_type t, int n, const sym_t *vars, const sym_t *with) {
+    if (!t.rank) return t;
+    sym_t *dims = arena_array(m->arena, sym_t, t.rank);
+    for (int d = 0; d < t.rank; d++) dims[d] = sym_subst(m->syms, t.dims[d], n, vars, with);
+    t.dims = dims;
+    return t;
+}
+
+void ir_substitute(ir_module *m, ir_op *op, int n, const sym_t *vars, const sym_t *with) {
+    for (int i = 0; i < op->n_results; i++)
+        op->results[i].type = substituted(m, op->results[i].type, n, vars, with);
+    for (int i = 0; i < op->n_attrs; i++) {
+        if (ir_attr_table[op->attrs[i].key].kind != IR_ATTR_SYMS) continue;
+        const sym_t *old;
+        int k = ir_get_syms(op, (ir_attr_key)op->attrs[i].key, &old);
+        sym_t *now = arena_array(m->arena, sym_t, k + 1);
+        for (int j = 0; j < k; j++) now[j] = sym_subst(m->syms, old[j], n, vars, with);
+        ir_set_syms(m, op, (ir_attr_key)op->attrs[i].key, k, now);
+    }
+    for (int b = 0; b < op->n_blocks; b++) {
+        for (int i = 0; i < op->blocks[b]->n_args; i++)
+            op->blocks[b]->args[i]->type = substituted(m, op->blocks[b]->args[i]->type, n, vars, with);
+        for (ir_op *o = op->blocks[b]->first; o; o = o->next) ir_substitute(m, o, n, vars, with);
+    }
+}

@@ -325,6 +325,9 @@ ir_value *ir_map_get(const ir_map *map, ir_value *v); /* v itself when unmapped 
 void ir_map_set(ir_module *m, ir_map *map, const ir_value *v, ir_value *to);
 ir_op *ir_clone(ir_builder *b, const ir_op *op, ir_map *map);
 
+/* Replaces vars[i] by with[i] in the types and attributes of op and everything in it. Operands from outside stay. */
+void ir_substitute(ir_module *m, ir_op *op, int n, const sym_t *vars, const sym_t *with);
+
 /* The constant splat value of v, if v is a `constant` whose elements are all equal. */
 bool ir_splat_value(const ir_value *v, double *out);
 

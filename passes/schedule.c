@@ -1,4 +1,5 @@
 #include "schedule_internal.h"
+#include "variant.h"
 #include <string.h>
 
 ir_value *sched_output(const sched *s, int k) { return s->f->body->args[s->kernel->n_operands + k]; }
@@ -26,8 +27,16 @@ ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
     ir_builder b = ir_builder_at_end(s->m, s->f->body);
     b.span = s->span;
     ir_op *op = ir_build(&b, IR_grid, 0, NULL, 0, NULL);
-    ir_set_syms(s->m, op, IR_ATTR_vars, n, vars);
-    ir_set_syms(s->m, op, IR_ATTR_extent, n, extents);
+    if (s->guard) {
+        sym_t all_vars[IR_MAX_RANK * 2 + 1] = {sym_index(s->m->syms, "on", s->guard)}, all[IR_MAX_RANK * 2 + 1] = {s->guard};
+        memcpy(all_vars + 1, vars, (size_t)n * sizeof *vars);
+        memcpy(all + 1, extents, (size_t)n * sizeof *extents);
+        ir_set_syms(s->m, op, IR_ATTR_vars, n + 1, all_vars);
+        ir_set_syms(s->m, op, IR_ATTR_extent, n + 1, all);
+    } else {
+        ir_set_syms(s->m, op, IR_ATTR_vars, n, vars);
+        ir_set_syms(s->m, op, IR_ATTR_extent, n, extents);
+    }
     return op->blocks[0];
 }
 
@@ -147,28 +156,70 @@ static bool schedule_outputs(sched *s) {
 
 static ir_type as_buffer(ir_module *m, ir_type t) { return ir_buffer(m, (frit_dtype)t.dtype, IR_GLOBAL, t.rank, t.dims); }
 
+/* Grids for one form of the kernel, behind those that are there. */
+static bool schedule_form(sched *s, const ir_op *kernel) {
+    s->kernel = kernel;
+    s->block = kernel->blocks[0];
+    s->n_ops = 0;
+    for (ir_op *op = s->block->first; op; op = op->next) s->n_ops++;
+    s->ops = arena_array(s->scratch, ir_op *, s->n_ops);
+    s->n_ops = 0;
+    for (ir_op *op = s->block->first; op; op = op->next)
+        if (op->code != IR_yield) s->ops[s->n_ops++] = op;
+    emit_init(&s->e, s->m, s->scratch);
+    for (int i = 0; i < kernel->n_operands; i++) emit_place_identity(&s->e, s->block->args[i], s->f->body->args[i]);
+    return schedule_outputs(s);
+}
+
+/* The kernel with dims known to be 1. */
+static bool schedule_variant(sched *s, const ir_op *kernel, int n, const sym_t *dims) {
+    sym_ctx *c = s->m->syms;
+    sym_t ones[VARIANT_MAX_DIMS];
+    for (int i = 0; i < n; i++) ones[i] = sym_const(c, 1);
+    ir_func *f = ir_func_new(s->m, "variant", IR_LEVEL_TENSOR);
+    ir_builder b = ir_builder_at_end(s->m, f->body);
+    ir_map map = {0};
+    ir_op *copy = ir_clone(&b, kernel, &map);
+    ir_substitute(s->m, copy, n, dims, ones);
+    bool ok = schedule_form(s, copy);
+    ir_op_remove(copy);
+    ir_func_remove(f);
+    return ok;
+}
+
+/* The general form and, where one is worth having, a variant: see variant.h. */
+static bool schedule_forms(sched *s, const ir_op *kernel) {
+    sym_ctx *c = s->m->syms;
+    sym_t dims[VARIANT_MAX_DIMS];
+    int n = variant_dims(kernel, c, dims);
+    if (!n) return schedule_form(s, kernel);
+    sym_t guard = variant_guard(c, n, dims);
+    s->guard = guard;
+    if (!schedule_variant(s, kernel, n, dims)) return false;
+    s->guard = sym_sub(c, sym_const(c, 1), guard);
+    return schedule_form(s, kernel);
+}
+
 ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
                          const char **why) {
+<<<<<<< HEAD
     sched s = {.m = m, .scratch = arena_new(), .lim = lim, .kernel = kernel, .block = kernel->blocks[0]};
     s.sizes = schedule_sizes_of(lim);
     s.span = kernel->span;
+=======
+    sched s = {.m = m, .scratch = arena_new(), .lim = lim, .span = kernel->span};
+>>>>>>> e30c234 (Guarded variants: a kernel whose contraction may have one row gets grids made for it)
     s.f = ir_func_new(m, name, IR_LEVEL_TILE);
     s.f->span = kernel->span;
-    for (ir_op *op = s.block->first; op; op = op->next) s.n_ops++;
-    s.ops = arena_array(s.scratch, ir_op *, s.n_ops);
-    s.n_ops = 0;
-    for (ir_op *op = s.block->first; op; op = op->next)
-        if (op->code != IR_yield) s.ops[s.n_ops++] = op;
-    emit_init(&s.e, m, s.scratch);
     for (int i = 0; i < kernel->n_operands; i++) {
-        ir_value *arg = s.block->args[i];
-        emit_place_identity(&s.e, arg, ir_block_add_arg(m, s.f->body, as_buffer(m, arg->type), arg->name));
+        const ir_value *arg = kernel->blocks[0]->args[i];
+        ir_block_add_arg(m, s.f->body, as_buffer(m, arg->type), arg->name);
     }
     for (int i = 0; i < kernel->n_results; i++) {
         const ir_value *r = ir_result(kernel, i);
         ir_block_add_arg(m, s.f->body, as_buffer(m, r->type), r->name ? r->name : "out");
     }
-    bool ok = schedule_outputs(&s);
+    bool ok = schedule_forms(&s, kernel);
     if (ok) {
         ir_builder b = ir_builder_at_end(m, s.f->body);
         ir_build(&b, IR_return, 0, NULL, 0, NULL);

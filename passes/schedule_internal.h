@@ -29,6 +29,7 @@ typedef struct sched {
     ir_block *block; /* the kernel's */
     int n_ops;
     ir_op **ops;     /* of the block, in order */
+    sym_t guard;     /* tasks of every grid run as often as it says (0 or 1); NULL: always */
     emit e;
     const char *why;
     ir_span span;

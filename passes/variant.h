@@ -1,0 +1,15 @@
+/* Guarded variants: a kernel whose contractions have a row count that may be 1 (a decoder that takes one token at a time)
+ * gets a second set of grids, made for exactly that. A guard is part of a grid's extents, 1 where it holds and else 0, so
+ * that a launch runs the tasks of one set and none of the other. */
+#ifndef FRIT_PASSES_VARIANT_H
+#define FRIT_PASSES_VARIANT_H
+#include "ir/ir.h"
+
+enum { VARIANT_MAX_DIMS = 4 };
+
+/* The symbols (dims and host integers of which 1 is the least interesting value) that leave a contraction of the kernel
+ * with a single row when all of them are 1. Returns how many; 0: no variant is worth having. */
+int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims);
+/* 1 where all of dims are 1, else 0. */
+sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims);
+#endif
