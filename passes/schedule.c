@@ -202,13 +202,8 @@ static bool schedule_forms(sched *s, const ir_op *kernel) {
 
 ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
                          const char **why) {
-<<<<<<< HEAD
-    sched s = {.m = m, .scratch = arena_new(), .lim = lim, .kernel = kernel, .block = kernel->blocks[0]};
-    s.sizes = schedule_sizes_of(lim);
-    s.span = kernel->span;
-=======
     sched s = {.m = m, .scratch = arena_new(), .lim = lim, .span = kernel->span};
->>>>>>> e30c234 (Guarded variants: a kernel whose contraction may have one row gets grids made for it)
+    s.sizes = schedule_sizes_of(lim);
     s.f = ir_func_new(m, name, IR_LEVEL_TILE);
     s.f->span = kernel->span;
     for (int i = 0; i < kernel->n_operands; i++) {
