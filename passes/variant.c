@@ -18,11 +18,12 @@ static sym_t free_size(const ir_op *op, sym_ctx *c, int i) {
     return size;
 }
 
-/* The variables whose product `size` is, if it is nothing else and each may be 1. */
+/* The variables whose product (times a small number) `size` is, if it is nothing else and each may be 1. */
 static int factors(sym_t size, sym_t *vars) {
+    enum { FEW_ROWS = 8 };
     sym_t m = NULL;
     int n = 0;
-    if (sym_is_const(size, NULL) || sym_n_terms(size) != 1 || sym_term(NULL, size, 0, &m) != 1) return 0;
+    if (sym_is_const(size, NULL) || sym_n_terms(size) != 1 || sym_term(NULL, size, 0, &m) > FEW_ROWS) return 0;
     for (int k = 0; k < sym_n_atoms(m); k++) {
         sym_t v = sym_atom(m, k), one = NULL;
         if (n == VARIANT_MAX_DIMS || !sym_is_var(v) || (sym_var_role(v) != SYM_DIM && sym_var_role(v) != SYM_INT)) return 0;

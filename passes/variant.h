@@ -8,7 +8,7 @@
 enum { VARIANT_MAX_DIMS = 4 };
 
 /* The symbols (dims and host integers of which 1 is the least interesting value) that leave a contraction of the kernel
- * with a single row when all of them are 1. Returns how many; 0: no variant is worth having. */
+ * with a single row (or a few) when all of them are 1. Returns how many; 0: no variant is worth having. */
 int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims);
 /* 1 where all of dims are 1, else 0. */
 sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims);
