@@ -35,16 +35,15 @@ static int factors(sym_t size, sym_t *vars) {
 }
 
 int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims) {
-    for (const ir_op *op = kernel->blocks[0]->last; op; op = op->prev) {
-        sym_t both[2][VARIANT_MAX_DIMS];
-        if (op->code != IR_contract) continue;
-        int n[2] = {factors(free_size(op, c, 0), both[0]), factors(free_size(op, c, 1), both[1])};
-        if (!n[0] == !n[1]) continue; /* rows against columns of an open number: which is which can't be told */
-        int side = n[0] ? 0 : 1;
-        for (int i = 0; i < n[side]; i++) dims[i] = both[side][i];
-        return n[side];
-    }
-    return 0;
+    const ir_op *op = kernel->blocks[0]->last;
+    while (op && op->code != IR_contract) op = op->prev;
+    if (!op) return 0;
+    sym_t both[2][VARIANT_MAX_DIMS];
+    int n[2] = {factors(free_size(op, c, 0), both[0]), factors(free_size(op, c, 1), both[1])};
+    if (!n[0] == !n[1]) return 0; /* rows against columns of an open number: which is which can't be told */
+    int side = n[0] ? 0 : 1;
+    for (int i = 0; i < n[side]; i++) dims[i] = both[side][i];
+    return n[side];
 }
 
 sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims) {

@@ -7,7 +7,7 @@
 
 enum { VARIANT_MAX_DIMS = 4 };
 
-/* The symbols (dims and host integers of which 1 is the least interesting value) that leave a contraction of the kernel
+/* The symbols (dims and host integers of which 1 is the least interesting value) that leave the kernel's last contraction
  * with a single row (or a few) when all of them are 1. Returns how many; 0: no variant is worth having. */
 int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims);
 /* 1 where all of dims are 1, else 0. */
