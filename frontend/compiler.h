@@ -28,6 +28,6 @@ const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o)
 const program *compile_program(arena *a, ir_func *fused, const compile_options *o, const char **error);
 /* The error says that the model goes over a limit of frit's that its author can keep to. */
 bool compile_error_is_limit(const char *error);
-/* The error says that a library which compiling needs is not installed. */
+/* The error says that a library or program which compiling needs is not installed. */
 bool compile_error_is_missing(const char *error);
 #endif

@@ -45,7 +45,7 @@ static const code_blob *c_compile(const target *t, arena *a, int n, ir_func *con
 static const char *c_emit(const target *t, arena *a, target_form form, int n, ir_func *const *kernels, int64_t *size,
                           const char **error) {
     if (form != TARGET_C) {
-        *error = arena_printf(a, "target 'c' has no form '%s'", target_form_name(form));
+        *error = arena_printf(a, "target 'c' " TARGET_NO_FORM " '%s'", target_form_name(form));
         return NULL;
     }
     const char *s = cprint_module(a, CPRINT_C, n, kernels, error);

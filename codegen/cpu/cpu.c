@@ -108,6 +108,10 @@ static const char *cpu_emit(const target *t, arena *a, target_form form, int n, 
                             const char **error) {
     kernels k = {.n = n, .funcs = funcs};
     machine_output out;
+    if (form > TARGET_OBJ) {
+        *error = arena_printf(a, "target 'cpu' " TARGET_NO_FORM " '%s'", target_form_name(form));
+        return NULL;
+    }
     if (!generate(t, a, form, &k, &out, error)) return NULL;
     *size = (int64_t)out.size;
     return out.bytes;

@@ -115,7 +115,7 @@ static const char *cuda_emit(const target *base, arena *a, target_form form, int
         *size = b->size;
         return (const char *)b->bytes;
     }
-    default: *error = arena_printf(a, "target 'cuda' has no form '%s'", target_form_name(form)); return NULL;
+    default: *error = arena_printf(a, "target 'cuda' " TARGET_NO_FORM " '%s'", target_form_name(form)); return NULL;
     }
 }
 

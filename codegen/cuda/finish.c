@@ -72,8 +72,8 @@ bool cuda_assemble(arena *a, const char *arch, const char *ptx, size_t size, cud
         const char *program = cuda_toolkit_program(a, "ptxas");
         const char *args[] = {"-v", "-arch", arch, TOOL_IN, "-o", TOOL_OUT, NULL};
         if (!program) {
-            *error = "neither libnvJitLink nor ptxas is found: install the CUDA toolkit or set CUDA_HOME, or leave out "
-                     "'+cubin' and let the driver finish the code";
+            *error = "libnvJitLink or ptxas " TARGET_MISSING
+                     ": install the CUDA toolkit or set CUDA_HOME, or leave out '+cubin' and let the driver do it";
             return false;
         }
         if (!tool_run(a, program, args, in, &out, &code->log, error)) return false;

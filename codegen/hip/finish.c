@@ -11,7 +11,7 @@ const void *hip_link(arena *a, const void *object, size_t size, int64_t *bytes, 
                           rocm ? arena_printf(a, "%s/llvm/bin", rocm) : "", "/opt/rocm/llvm/bin", NULL};
     const char *program = tool_find(a, sizeof names / sizeof *names, names, dirs);
     if (!program) {
-        *error = arena_printf(a, "ld.lld is not found, which makes AMD code objects: install lld-%d, or use '+source'",
+        *error = arena_printf(a, "ld.lld " TARGET_MISSING " for AMD GPUs: install lld-%d, or use '+source'",
                               machine_llvm_version());
         return NULL;
     }

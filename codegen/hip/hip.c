@@ -88,7 +88,7 @@ static const char *hip_emit(const target *base, arena *a, target_form form, int 
         if (!(b = make_hsaco(t, a, n, funcs, error))) return NULL;
         *size = b->size;
         return (const char *)b->bytes;
-    default: *error = arena_printf(a, "target 'hip' has no form '%s'", target_form_name(form)); return NULL;
+    default: *error = arena_printf(a, "target 'hip' " TARGET_NO_FORM " '%s'", target_form_name(form)); return NULL;
     }
 }
 

@@ -119,7 +119,7 @@ static const code_blob *null_compile(const target *t, arena *a, int n, ir_func *
 
 static const char *null_emit(const target *t, arena *a, target_form form, int n, ir_func *const *kernels, int64_t *size,
                              const char **error) {
-    *error = arena_printf(a, "target 'null' has no form '%s'", target_form_name(form));
+    *error = arena_printf(a, "target 'null' " TARGET_NO_FORM " '%s'", target_form_name(form));
     return NULL;
 }
 

@@ -55,7 +55,7 @@ static int emit_stage(cli *c, model *m, const char *name) {
     const void *bytes;
     size_t size;
     if (s == STAGE_COUNT)
-        return cli_usage(c, "--emit is tensor, fused, tile, thread, llvm, asm or obj, not '%s'", name);
+        return cli_usage(c, "--emit is one of %s; not '%s'", stage_names(c->arena), name);
     int status = driver_emit(c, m, s, option_text(&c->o, OPT_kernel, NULL), &bytes, &size);
     if (status != EXIT_DONE)
         return status;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 static const ir_span nowhere = {0};
 
@@ -22,6 +23,13 @@ stage stage_from_name(const char *name) {
     while (s < STAGE_COUNT && strcmp(stages[s].name, name))
         s++;
     return (stage)s;
+}
+
+const char *stage_names(arena *a) {
+    const char *s = stages[0].name;
+    for (int i = 1; i < STAGE_COUNT; i++)
+        s = arena_printf(a, "%s, %s", s, stages[i].name);
+    return s;
 }
 
 bool stage_is_text(stage s) { return stages[s].text; }
@@ -222,13 +230,45 @@ static int emit_target(cli *c, const program *p, const compile_options *o, stage
     const char *error = NULL;
     int n = 0;
     int64_t length = 0;
-    target_form form = s == STAGE_llvm ? TARGET_LLVM : s == STAGE_asm ? TARGET_ASM : TARGET_OBJ;
+    target_form form;
+    if (!target_form_from_name(stages[s].name, &form))
+        return crash_report("a stage is no form of code");
     for (int i = 0; i < p->n_kernels; i++)
         if (!kernel || !strcmp(kernel, p->kernels[i].name))
             funcs[n++] = p->kernels[i].thread;
     *bytes = target_emit(o->target, c->arena, form, n, funcs, &length, &error);
     *size = (size_t)length;
-    return *bytes ? EXIT_DONE : crash_report(error ? error : "the target gave no reason");
+    if (!*bytes && error && strstr(error, TARGET_NO_FORM))
+        return cli_usage(c, "%s", error);
+    return *bytes ? EXIT_DONE : failure(c, error);
+}
+
+/* A line per kernel: what it takes of the machine as far as the target can tell, and how long it takes to compile by
+ * itself. */
+static int emit_kernels(cli *c, const program *p, const compile_options *o, const char *kernel, const char **text) {
+    const char *error = NULL, *s = "kernel                    launches threads  shared registers spilled  stack  compile ms\n";
+    for (int i = 0; i < p->n_kernels; i++) {
+        const program_kernel *k = &p->kernels[i];
+        ir_func *f = k->thread;
+        struct timespec from, to;
+        if (kernel && strcmp(kernel, k->name))
+            continue;
+        arena *own = arena_new();
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        const code_blob *b = target_compile(o->target, own, 1, &f, &error);
+        clock_gettime(CLOCK_MONOTONIC, &to);
+        double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6;
+        if (b)
+            s = arena_printf(c->arena, "%s%-25s %8d %7d %7lld %9d %7d %6d %11.2f\n", s, k->name, k->launches, f->threads,
+                             (long long)f->shared, b->kernels[0].registers, b->kernels[0].spills, b->kernels[0].stack, ms);
+        else
+            error = arena_strdup(c->arena, error ? error : "no code");
+        arena_free(own);
+        if (!b)
+            return failure(c, error);
+    }
+    *text = s;
+    return EXIT_DONE;
 }
 
 int driver_emit(cli *c, model *m, stage s, const char *kernel, const void **bytes, size_t *size) {
@@ -252,9 +292,12 @@ int driver_emit(cli *c, model *m, stage s, const char *kernel, const void **byte
             found |= !strcmp(kernel, p->kernels[i].name);
         if (!found)
             return unknown_kernel(c, p, kernel);
-        if (s != STAGE_tile && s != STAGE_thread)
+        if (s == STAGE_kernels && (status = emit_kernels(c, p, &o, kernel, &text)) != EXIT_DONE)
+            return status;
+        if (s != STAGE_tile && s != STAGE_thread && s != STAGE_kernels)
             return emit_target(c, p, &o, s, kernel, bytes, size);
-        text = print_funcs(c, p, kernel, s == STAGE_tile);
+        if (s != STAGE_kernels)
+            text = print_funcs(c, p, kernel, s == STAGE_tile);
     }
     *bytes = text;
     *size = strlen(text);

@@ -20,6 +20,8 @@ typedef enum {
 #undef STAGE
     STAGE_COUNT
 } stage;
+/* The names of all stages, "a, b, c". */
+const char *stage_names(arena *a);
 /* The stage called `name`, or STAGE_COUNT. */
 stage stage_from_name(const char *name);
 bool stage_is_text(stage s);
