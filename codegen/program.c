@@ -41,6 +41,12 @@ static sym_t bytes_of(planner *p, ir_type t) {
 
 static int buffer_of(const planner *p, const ir_value *v) { return v->id < p->n_ids ? p->buffer_of[v->id] : -1; }
 static void set_buffer(planner *p, const ir_value *v, int buffer) { p->buffer_of[v->id] = buffer; }
+/* Blocks of threads access every buffer in whole vectors. */
+static int aligned(planner *p, int buffer) {
+    const frit_target_limits *l = &p->o->target->limits;
+    if (l->threads) package_align(p->p, buffer, (uint32_t)l->vector_bytes);
+    return buffer;
+}
 static int temp_for(planner *p, ir_type t) { return package_temp(p->p, bytes_of(p, t)); }
 static void copy(planner *p, int dst, int src, ir_type t) {
     if (dst != src) package_copy(p->p, package_at(dst), package_at(src), bytes_of(p, t));
@@ -197,7 +203,7 @@ static int wanted_output(planner *p, const ir_value *v) {
     const ir_op *ret = p->model->body->last;
     if (v->op->parent != p->model->body) return -1;
     for (int i = 0; i < ret->n_operands; i++)
-        if (ir_operand(ret, i) == v) return package_output_buffer(p->p, i);
+        if (ir_operand(ret, i) == v) return aligned(p, package_output_buffer(p->p, i));
     return -1;
 }
 
@@ -247,7 +253,7 @@ static int global_index(const planner *p, const char *path, bool state) {
 }
 
 static int state_buffer(planner *p, const ir_op *op) {
-    return package_state_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), true));
+    return aligned(p, package_state_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), true)));
 }
 
 static bool writes_state(const ir_op *op, const char *path) {
@@ -369,7 +375,7 @@ static bool plan_if(planner *p, ir_op *op) {
 static bool plan_op(planner *p, ir_op *op) {
     switch (op->code) {
     case IR_param:
-        set_buffer(p, ir_result(op, 0), package_param_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), false)));
+        set_buffer(p, ir_result(op, 0), aligned(p, package_param_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), false))));
         return true;
     case IR_constant: {
         const ir_attr *a = ir_attr_get(op, IR_ATTR_value);
@@ -511,7 +517,7 @@ static bool build(planner *p, program *out) {
         p->code_at[i] = same < i ? p->code_at[same]
                                  : package_code(p->p, b->bytes, (uint64_t)b->size, (uint64_t)b->align);
     }
-    for (int i = 0; i < p->model->body->n_args; i++) set_buffer(p, p->model->body->args[i], package_input_buffer(p->p, i));
+    for (int i = 0; i < p->model->body->n_args; i++) set_buffer(p, p->model->body->args[i], aligned(p, package_input_buffer(p->p, i)));
     if (!plan_load(p)) return false;
     package_main(p->p);
     p->n_launches = 0;

@@ -1,4 +1,4 @@
-/* matrix [-v] [-k DIR] [-f FAMILY] [FILTER]: every op, dtype and control construct, compiled and compared with the interpreter. */
+/* matrix [-v] [-k DIR] [-f FAMILY] [-t TARGET] [-d DEVICE] [FILTER]: every op, dtype and control construct, compiled and compared with the interpreter. */
 #include "matrix.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,7 +107,7 @@ static bool run_program(const matrix *m, const matrix_text *t, int mode, char *m
         const char *names[MATRIX_MAX_DIMS];
         for (int i = 0; i < m->n_dims; i++) names[i] = m->names[i];
         roundtrip_options o = {.fusion = (compile_fusion)mode, .seed = 3, .extent = 5, .n_dims = m->n_dims, .dim_names = names,
-                               .dim_values = m->values, .n_rows = m->n_rows, .runs = m->runs, .guard = true,
+                               .dim_values = m->values, .n_rows = m->n_rows, .runs = m->runs, .guard = true, .target = m->target, .device = m->device,
                                .special = m->flags & MATRIX_SPECIAL};
         alarm(120);
         roundtrip_result r = roundtrip_text(t->s, t->n, &o);
@@ -189,6 +189,8 @@ int main(int argc, char **argv) {
         if (!strcmp(argv[i], "-v")) m.verbose = true;
         else if (!strcmp(argv[i], "-k") && i + 1 < argc) m.keep = argv[++i];
         else if (!strcmp(argv[i], "-f") && i + 1 < argc) family = argv[++i];
+        else if (!strcmp(argv[i], "-t") && i + 1 < argc) m.target = argv[++i];
+        else if (!strcmp(argv[i], "-d") && i + 1 < argc) m.device = atoi(argv[++i]);
         else m.filter = argv[i];
     }
     static const struct {

@@ -21,6 +21,8 @@ typedef enum matrix_flags {
 typedef struct matrix {
     const char *filter;   /* runs only groups whose name contains it; NULL: all */
     const char *keep;     /* folder for the texts of failures, or NULL */
+    const char *target;   /* roundtrip_options.target and .device */
+    int device;
     bool verbose;
     int runs;             /* runs in a row of the current group; 0: one a row */
     int failures, programs;

@@ -13,7 +13,8 @@ typedef struct roundtrip_options {
     const int64_t *dim_values; /* n_rows (0: 1) rows of n_dims values; run i uses row i % n_rows */
     int n_rows;
     int64_t extent;
-    const char *target;  /* NULL: cpu */
+    const char *target;  /* NULL: cpu. "null:block" and its kin run on the executor of tests/gpu */
+    int device;          /* index of the device: the seed of the executor */
     int runs;            /* runs in a row, for states; at least one a row */
     bool special;        /* inputs hold NaN, infinities, signed zeros and the dtype's limits too */
     bool guard;          /* inputs and outputs lie flush against inaccessible pages, at both ends in turn */
