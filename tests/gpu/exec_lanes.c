@@ -151,6 +151,6 @@ void exec_shuffle(exec_context *x, const exec_inst *i) {
             exec_fail(x, i, t, "asks lane %lld of a warp of %d", (long long)lane, warp);
             return;
         }
-        memcpy(i->out->p + t * i->out->size, exec_of(i->in[0], (int)(t / warp * warp + lane)), (size_t)i->out->size);
+        memcpy(i->out->p + t * i->out->bytes, exec_of(i->in[0], (int)(t / warp * warp + lane)), (size_t)i->out->bytes);
     }
 }
