@@ -92,7 +92,6 @@ static frit_status launch_kernel(machine *m, const uint32_t *w) {
     TRY(rt_value(f, k->tasks, &l.tasks, m->err));
     TRY(rt_value(f, k->scratch, &l.scratch_bytes, m->err));
     if (l.tasks <= 0) return FRIT_OK;
-    TRY(rt_value(f, k->scratch, &l.scratch_bytes, m->err));
     if (l.tasks > 1 && l.workers > 1) l.work = work_of(f, k);
     return timed_launch(f, &l, m->err);
 }

@@ -17,7 +17,7 @@ static const struct {
 
 /* ---- Failures ---------------------------------------------------------------------------------------------------- */
 /* Error numbers that the two interfaces share. */
-enum { OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_IMAGE = 200, NO_BINARY = 209, INVALID_PTX = 218, NO_JIT = 221,
+enum { OUT_OF_MEMORY = 2, STUB = 34, NO_DEVICE = 100, INVALID_IMAGE = 200, NO_BINARY = 209, INVALID_PTX = 218, NO_JIT = 221,
        NEWER_PTX = 222, JIT_DISABLED = 223 };
 
 static frit_status status_of(int code) {
@@ -40,8 +40,9 @@ static void describe(const gpu_api *api, int code, const char **name, const char
     if (api->error_string) api->error_string(code, text);
     if (api->error_name_of) *name = api->error_name_of(code);
     if (api->error_string_of) *text = api->error_string_of(code);
-    if (!*name) *name = "error";
-    if (!*text) *text = "the driver does not say what it is";
+    bool stub = code == STUB && !*text;
+    if (!*name) *name = stub ? "CUDA_ERROR_STUB_LIBRARY" : "error";
+    if (!*text) *text = stub ? "this is the toolkit's stub of the driver's library" : "the driver does not say what it is";
 }
 
 frit_status gpu_check(const gpu_device *g, gpu_fn fn, int code, frit_error *err) {
@@ -71,13 +72,12 @@ static const char *resolve(const gpu_dialect *x, gpu_api *api) {
 
 static frit_status load(const gpu_dialect *x, gpu_api *api, frit_error *err) {
     *api = (gpu_api){0};
-    const char *why = NULL;
+    char why[200] = "";
     for (int i = 0; x->libraries[i] && !api->library; i++) {
         api->library = dlopen(x->libraries[i], RTLD_NOW | RTLD_LOCAL);
-        if (!api->library && !why) why = dlerror();
+        if (!api->library && !why[0]) snprintf(why, sizeof why, "%s", dlerror());
     }
-    if (!api->library)
-        return rt_fail(err, FRIT_UNAVAILABLE, "no %s device: %s (%.200s)", x->kind, x->advice, why ? why : "not found");
+    if (!api->library) return rt_fail(err, FRIT_UNAVAILABLE, "no %s device: %s (%s)", x->kind, x->advice, why);
     const char *missing = resolve(x, api);
     if (!missing) return FRIT_OK;
     unload(api);

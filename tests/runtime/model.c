@@ -1,16 +1,51 @@
 #include "model.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+const char *model_device(void) {
+    const char *kind = getenv("FRIT_TEST_DEVICE");
+    return kind ? kind : "cpu";
+}
+
+static const struct {
+    void (*fn)(void *const *, const int64_t *, void *, int64_t, int64_t);
+    const char *entry;
+} kernels[] = {{blob_add, "gpu_blob_add"},     {blob_square, "gpu_blob_square"},     {blob_row_sum, "gpu_blob_row_sum"},
+               {blob_accumulate, "gpu_blob_accumulate"}, {blob_iota, "gpu_blob_iota"}, {blob_count, "gpu_blob_count"},
+               {blob_rounding, "gpu_blob_rounding"}, {blob_compact, "gpu_blob_compact"}, {blob_mix, "gpu_blob_mix"}};
 
 model model_new(void) {
     arena *a = arena_new();
     sym_ctx *c = sym_ctx_new(a);
-    return (model){a, c, package_new(a, c, "test", "A test.")};
+    return (model){.a = a, .c = c, .p = package_new(a, c, "test", "A test.")};
 }
 void model_free(model *m) { arena_free(m->a); }
 
+void model_target_for(model *m, const char *target, const void *code, uint64_t bytes) {
+    package_target(m->p, target, FPK_ARCH_ANY, 0);
+    m->code_bytes = code ? bytes : 0;
+    if (!code) code = __start_frit_blob, bytes = (uint64_t)(__stop_frit_blob - __start_frit_blob);
+    package_code(m->p, code, bytes, 64);
+}
+
 void model_target(model *m) {
-    package_target(m->p, "cpu", FPK_ARCH_ANY, 0);
-    package_code(m->p, __start_frit_blob, (uint64_t)(__stop_frit_blob - __start_frit_blob), 64);
+    const char *image = getenv("FRIT_TEST_IMAGE");
+    char target[64];
+    if (!strcmp(model_device(), "cpu")) {
+        model_target_for(m, "cpu", NULL, 0);
+        return;
+    }
+    FILE *f = image ? fopen(image, "rb") : NULL;
+    if (!f) fail_msg("FRIT_TEST_IMAGE is not a file");
+    fseek(f, 0, SEEK_END);
+    size_t n = (size_t)ftell(f);
+    void *code = arena_alloc(m->a, n);
+    rewind(f);
+    assert_int_equal(fread(code, 1, n, f), n);
+    fclose(f);
+    snprintf(target, sizeof target, "%s:%s", model_device(), strcmp(model_device(), "hip") ? "sm_90" : "gfx942");
+    model_target_for(m, target, code, n);
 }
 
 int model_kernel(model *m, void (*fn)(void *const *, const int64_t *, void *, int64_t, int64_t), int n_inputs,
@@ -26,6 +61,9 @@ int model_kernel(model *m, void (*fn)(void *const *, const int64_t *, void *, in
                         .line = 7};
     k.code_offset = (uint64_t)((uintptr_t)fn - (uintptr_t)__start_frit_blob);
     k.code_size = 1;
+    for (size_t i = 0; m->code_bytes && i < sizeof kernels / sizeof *kernels; i++)
+        if (kernels[i].fn == fn)
+            k.threads = 32, k.entry = kernels[i].entry, k.code_offset = 0, k.code_size = m->code_bytes;
     return package_add_kernel(m->p, &k);
 }
 
@@ -42,7 +80,7 @@ rig rig_open(model *m, int threads) {
     const void *bytes = model_bytes(m, &n);
     assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &r.package, err));
     frit_device_options o = {.struct_size = sizeof o, .threads = threads};
-    assert_ok(frit_device_open("cpu", &o, &r.device, err));
+    assert_ok(frit_device_open(model_device(), &o, &r.device, err));
     assert_ok(frit_weights_create(r.package, r.device, NULL, &r.weights, err));
     assert_ok(frit_session_create(r.weights, NULL, &r.session, err));
     return r;
@@ -55,17 +93,28 @@ void rig_close(rig *r) {
     frit_package_release(r->package);
 }
 
+void model_add_tensors(model *m) {
+    sym_t n = sym_var(m->c, "n", SYM_DIM, NULL, NULL);
+    package_input(m->p, "x", FRIT_f32, 1, &n, NULL);
+    package_input(m->p, "y", FRIT_f32, 1, &n, NULL);
+    package_output(m->p, "z", FRIT_f32, 1, &n);
+    m->n = n;
+}
+
+void model_add_launch(model *m) {
+    sym_t each = sym_const(m->c, 16);
+    int k = model_kernel(m, blob_add, 2, 1, 2, (sym_t[]){each, m->n}, sym_ceildiv(m->c, m->n, each), NULL);
+    package_main(m->p);
+    package_launch(m->p, k,
+                   (package_ref[]){package_at(package_input_buffer(m->p, 0)), package_at(package_input_buffer(m->p, 1)),
+                                   package_at(package_output_buffer(m->p, 0))});
+}
+
 model model_add(void) {
     model m = model_new();
-    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, NULL), each = sym_const(m.c, 16);
-    int x = package_input(m.p, "x", FRIT_f32, 1, &n, NULL), y = package_input(m.p, "y", FRIT_f32, 1, &n, NULL);
-    int z = package_output(m.p, "z", FRIT_f32, 1, &n);
+    model_add_tensors(&m);
     model_target(&m);
-    int k = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){each, n}, sym_ceildiv(m.c, n, each), NULL);
-    package_main(m.p);
-    package_launch(m.p, k,
-                   (package_ref[]){package_at(package_input_buffer(m.p, x)), package_at(package_input_buffer(m.p, y)),
-                                   package_at(package_output_buffer(m.p, z))});
+    model_add_launch(&m);
     return m;
 }
 

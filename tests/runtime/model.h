@@ -10,15 +10,23 @@
 #include "codegen/package.h"
 #include "runtime/frit.h"
 
-/* A package under construction with the blob as the code of its one target, "cpu" for any machine. */
+/* The kind of device that the tests use: FRIT_TEST_DEVICE, or "cpu". For another than the CPU, FRIT_TEST_IMAGE is the
+ * file with the kernels (gpu_kernels.c). */
+const char *model_device(void);
+
+/* A package under construction with the blob as the code of its one target, any CPU (or else the file with kernels). */
 typedef struct model {
     arena *a;
     sym_ctx *c;
     package *p;
+    uint64_t code_bytes; /* of a GPU's module */
+    sym_t n;             /* model_add: the dim */
 } model;
 model model_new(void);
 void model_free(model *m);
 void model_target(model *m); /* after tensors, before buffers */
+/* The same for another device than the tests' own: a variant for `target` with this code (a CPU's blob when NULL). */
+void model_target_for(model *m, const char *target, const void *code, uint64_t bytes);
 /* A kernel of the blob. */
 int model_kernel(model *m, void (*fn)(void *const *, const int64_t *, void *, int64_t, int64_t), int n_inputs,
                  int n_outputs, int n_ints, const sym_t *ints, sym_t tasks, sym_t scratch);
@@ -54,6 +62,8 @@ void rig_close(rig *r);
 
 /* z[n] = x[n] + y[n], 16 elements a task. */
 model model_add(void);
+void model_add_tensors(model *m);
+void model_add_launch(model *m);
 /* Something of all that a package may hold. x f32[n <= 64], y f32[2 n + 1], trips <= 9; out = x + trips * state, where
  * the state is 1. */
 model model_everything(void);

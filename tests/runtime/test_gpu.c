@@ -1,0 +1,519 @@
+/* The drivers of GPUs on a stand-in for their libraries; without one, what is said when there is no device. */
+#include "fake_gpu.h"
+#include "model.h"
+#include "runtime/package.h"
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_hip(void) { return !strcmp(model_device(), "hip"); }
+
+static fake_gpu *fake(void) {
+    void *library = dlopen(is_hip() ? "libamdhip64.so" : "libcuda.so.1", RTLD_NOW);
+    fake_gpu *g = library ? dlsym(library, "fake_gpu_control") : NULL;
+    if (!g) fail_msg("the stand-in's library is not the one that is found");
+    return g;
+}
+
+/* A clean stand-in; at the end of a test nothing may be left in it. */
+static fake_gpu *begin(void) {
+    fake_gpu *g = fake();
+    g->devices = 2, g->pools = true, g->lazy = true, g->fail_at = g->fault_at = -1;
+    g->calls = g->launches = g->replays = g->recorded = g->jitted = 0, g->waits = 0;
+    g->misuse[0] = 0;
+    return g;
+}
+static void end(fake_gpu *g) {
+    assert_string_equal(g->misuse, "");
+    assert_int_equal(g->live, 0);
+}
+
+static DLTensor on_device(float *p, int device, int64_t *n) {
+    DLTensor t = frit_dense(p, FRIT_f32, 1, n);
+    t.device = (DLDevice){is_hip() ? kDLROCM : kDLCUDA, device};
+    return t;
+}
+
+/* ---- Memory of host and device ----------------------------------------------------------------------------------- */
+enum { N = 100 };
+typedef struct arrays {
+    float x[2 * N], y[2 * N], z[2 * N];
+} arrays;
+static void make(arrays *a) {
+    for (int i = 0; i < 2 * N; i++) a->x[i] = (float)i, a->y[i] = (float)(1000 * i), a->z[i] = -1;
+}
+
+/* Each of the tensors on the host or the device, dense or with a stride of 2. */
+static void run_mixed(rig *r, fake_gpu *g, int mix) {
+    arrays host, *dev = g->alloc(0, sizeof *dev);
+    make(&host);
+    memcpy(dev, &host, sizeof host);
+    int64_t n = N, two = 2;
+    arrays *at[3] = {mix & 1 ? dev : &host, mix & 2 ? dev : &host, mix & 4 ? dev : &host};
+    DLTensor t[3] = {frit_dense(at[0]->x, FRIT_f32, 1, &n), frit_dense(at[1]->y, FRIT_f32, 1, &n),
+                     frit_dense(at[2]->z, FRIT_f32, 1, &n)};
+    for (int i = 0; i < 3; i++) {
+        if (at[i] == dev) t[i].device = (DLDevice){is_hip() ? kDLROCM : kDLCUDA, 0};
+        if (mix >> 3 >> i & 1) t[i].strides = &two;
+    }
+    assert_ok(frit_session_run(r->session, t, 2, &t[2], 1, err));
+    assert_ok(frit_session_wait(r->session, err));
+    int sx = t[0].strides ? 2 : 1, sy = t[1].strides ? 2 : 1, sz = t[2].strides ? 2 : 1;
+    for (int i = 0; i < N; i++) assert_true(at[2]->z[i * sz] == (float)(i * sx) + (float)(1000 * i * sy));
+    for (int i = 1; sz == 2 && i < N; i += 2) assert_true(at[2]->z[i] == -1);
+    g->free(dev);
+}
+
+static void test_memory(void **state) {
+    (void)state;
+    for (int how = 0; how < 4; how++) {
+        fake_gpu *g = begin();
+        g->pools = how & 1, g->lazy = how & 2;
+        model m = model_add();
+        rig r = rig_open(&m, 1);
+        for (int mix = 0; mix < 64; mix++) run_mixed(&r, g, mix);
+        rig_close(&r);
+        model_free(&m);
+        end(g);
+    }
+}
+
+static void test_wrong_memory(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    model m = model_add();
+    rig r = rig_open(&m, 1);
+    float x[N] = {0}, z[N], *there = g->alloc(1, sizeof x);
+    int64_t n = N;
+    DLTensor in[2] = {frit_dense(x, FRIT_f32, 1, &n), on_device(there, 1, &n)}, out = frit_dense(z, FRIT_f32, 1, &n);
+    assert_fails(frit_session_run(r.session, in, 2, &out, 1, err), FRIT_USAGE, "another device than");
+    in[1] = on_device(there, 0, &n);
+    in[1].device.device_type = is_hip() ? kDLCUDA : kDLROCM;
+    assert_fails(frit_session_run(r.session, in, 2, &out, 1, err), FRIT_USAGE, "another device than");
+    g->free(there);
+    rig_close(&r);
+    model_free(&m);
+    end(g);
+}
+
+/* More than the pinned pieces hold, both ways. */
+static void test_tensor_copy(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    frit_device *d;
+    assert_ok(frit_device_open(model_device(), NULL, &d, err));
+    enum { BIG = 700001 };
+    int64_t n = BIG, half = BIG / 2, two = 2;
+    float *x = malloc(sizeof *x * BIG), *y = malloc(sizeof *y * BIG), *there = g->alloc(0, sizeof *x * BIG);
+    for (int i = 0; i < BIG; i++) x[i] = (float)i, y[i] = -1;
+    DLTensor from = frit_dense(x, FRIT_f32, 1, &n), to = frit_dense(y, FRIT_f32, 1, &n), dev = on_device(there, 0, &n);
+    assert_ok(frit_tensor_copy(d, &dev, &from, err));
+    assert_ok(frit_tensor_copy(d, &to, &dev, err));
+    assert_memory_equal(x, y, sizeof *x * BIG);
+    dev.shape = to.shape = &half, dev.strides = to.strides = &two;
+    for (int i = 0; i < BIG; i++) there[i] = (float)-i;
+    assert_ok(frit_tensor_copy(d, &to, &dev, err));
+    for (int i = 0; i < BIG - 1; i++) assert_true(y[i] == (float)(i % 2 ? i : -i));
+    dev.shape = &n;
+    assert_fails(frit_tensor_copy(d, &to, &dev, err), FRIT_SHAPE, "differ");
+    g->free(there);
+    free(x);
+    free(y);
+    frit_device_release(d);
+    end(g);
+}
+
+/* ---- Recorded runs ----------------------------------------------------------------------------------------------- */
+static void test_graphs(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    model m = model_add();
+    rig r = rig_open(&m, 1);
+    float *p[4];
+    int64_t n = N;
+    for (int i = 0; i < 4; i++) p[i] = g->alloc(0, sizeof **p * N);
+    for (int turn = 0; turn < 10; turn++) {
+        for (int i = 0; i < N; i++) p[0][i] = (float)turn, p[1][i] = (float)i, p[2][i] = p[3][i] = -1;
+        float *to = turn % 2 ? p[2] : p[3];
+        DLTensor in[2] = {on_device(p[0], 0, &n), on_device(p[1], 0, &n)}, out = on_device(to, 0, &n);
+        assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
+        assert_true(to[N - 1] == -1); /* nothing has been waited for */
+        assert_ok(frit_session_wait(r.session, err));
+        for (int i = 0; i < N; i++) assert_true(to[i] == (float)(turn + i));
+    }
+    /* Of each of the two outputs: once as it is, once recorded and replayed, then replayed. */
+    assert_int_equal(g->recorded, 2);
+    assert_int_equal(g->replays, 8);
+    frit_session_set_profile(r.session, true);
+    DLTensor in[2] = {on_device(p[0], 0, &n), on_device(p[1], 0, &n)}, out = on_device(p[2], 0, &n);
+    for (int i = 0; i < 300; i++) assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
+    frit_kernel_profile k;
+    assert_int_equal(frit_session_get_profile(r.session, &k, 1), 1);
+    assert_int_equal(k.launches, 300);
+    assert_true(k.seconds > 0.29 && k.seconds < 0.31); /* the stand-in's clock: a millisecond a launch */
+    assert_int_equal(g->replays, 8);
+    for (int i = 0; i < 4; i++) g->free(p[i]);
+    rig_close(&r);
+    model_free(&m);
+    end(g);
+}
+
+/* ---- Everything -------------------------------------------------------------------------------------------------- */
+/* From device to the results of three runs of model_everything. */
+static frit_status whole_life(const void *bytes, uint64_t n_bytes, frit_error *err) {
+    frit_package *p = NULL;
+    frit_device *d = NULL;
+    frit_weights *w = NULL;
+    frit_session *s = NULL;
+    float x[16], y[33] = {0}, out[16];
+    int64_t n = 16, n2 = 33, trips = 3;
+    for (int i = 0; i < 16; i++) x[i] = (float)i;
+    DLTensor in[3] = {frit_dense(x, FRIT_f32, 1, &n), frit_dense(y, FRIT_f32, 1, &n2),
+                      frit_dense(&trips, FRIT_i64, 0, NULL)};
+    DLTensor z = frit_dense(out, FRIT_f32, 1, &n);
+    frit_status st = frit_package_open_memory(bytes, n_bytes, NULL, NULL, NULL, &p, err);
+    if (st == FRIT_OK) st = frit_device_open(model_device(), NULL, &d, err);
+    if (st == FRIT_OK) st = frit_weights_create(p, d, NULL, &w, err);
+    if (st == FRIT_OK) st = frit_session_create(w, NULL, &s, err);
+    for (int turn = 0; st == FRIT_OK && turn < 3; turn++) {
+        memset(out, 0xff, sizeof out);
+        st = frit_session_run(s, in, 3, &z, 1, err);
+        if (st == FRIT_OK) st = frit_session_wait(s, err);
+        for (int i = 0; st == FRIT_OK && i < 16; i++) assert_true(out[i] == (float)(i + trips));
+    }
+    frit_session_release(s);
+    frit_weights_release(w);
+    frit_device_release(d);
+    frit_package_release(p);
+    return st;
+}
+
+/* Every call of the library fails once: a status with a reason each time (or the driver gets by without), and nothing is
+ * left behind. */
+static void test_failures(void **state) {
+    (void)state;
+    model m = model_everything();
+    uint64_t n;
+    const void *bytes = model_bytes(&m, &n);
+    for (int how = 0; how < 4; how++) {
+        fake_gpu *g = begin();
+        g->pools = how & 1, g->lazy = how & 2;
+        assert_ok(whole_life(bytes, n, err));
+        long calls = g->calls, refused = 0;
+        assert_true(calls > 60);
+        assert_true(g->recorded == 1);
+        for (long i = 0; i < calls; i++) {
+            g->calls = 0, g->fail_at = i, g->fail_code = i % 3 == 0 ? 2 : 999;
+            frit_error err = {0};
+            frit_status st = whole_life(bytes, n, &err);
+            refused += st != FRIT_OK;
+            if (st != FRIT_OK && (!err.message[0] || err.status != st)) fail_msg("call %ld (%s): no reason", i, g->last_call);
+            if (g->live || g->misuse[0]) fail_msg("call %ld: %ld left, %s; %s", i, g->live, g->misuse, err.message);
+        }
+        assert_true(refused > calls / 4); /* those that switch devices and release things are survived */
+        g->fail_at = -1;
+        assert_ok(whole_life(bytes, n, err));
+        end(g);
+    }
+    model_free(&m);
+}
+
+/* A kernel that breaks the device shows when the run is waited for; the kernel and its line are named. */
+static void test_fault(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    model m = model_add();
+    rig r = rig_open(&m, 1);
+    float *p = g->alloc(0, 3 * sizeof *p * N);
+    int64_t n = N;
+    DLTensor in[2] = {on_device(p, 0, &n), on_device(p + N, 0, &n)}, out = on_device(p + 2 * N, 0, &n);
+    g->fault_at = 0;
+    assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
+    frit_error e = {0};
+    assert_int_equal(frit_session_wait(r.session, &e), FRIT_DEVICE_FAILED);
+    if (!strstr(e.message, "kernel kernel") || !strstr(e.message, "FAKE_ILLEGAL_ADDRESS") || !strstr(e.message, "driver for"))
+        fail_msg("%s", e.message);
+    assert_string_equal(e.file, "test.frit");
+    assert_int_equal(e.line, 7);
+    g->free(p);
+    rig_close(&r);
+    g->stream_free(g->stream(0)); /* mends the stand-in's devices */
+    model_free(&m);
+    end(g);
+}
+
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
+typedef struct worker {
+    frit_package *package;
+    int device;
+    fake_gpu *g;
+    const char *wrong;
+} worker;
+
+static void *work(void *u) {
+    worker *k = u;
+    frit_device_options o = {.struct_size = sizeof o, .index = k->device};
+    frit_device *d = NULL;
+    frit_weights *w = NULL;
+    frit_session *s = NULL;
+    int64_t n = N;
+    float *p = k->g->alloc(k->device, 3 * sizeof *p * N), x[N];
+    frit_error err = {0};
+    bool ok = frit_device_open(model_device(), &o, &d, &err) == FRIT_OK &&
+              frit_weights_create(k->package, d, NULL, &w, &err) == FRIT_OK &&
+              frit_session_create(w, NULL, &s, &err) == FRIT_OK;
+    for (int turn = 0; ok && turn < 50; turn++) {
+        for (int i = 0; i < N; i++) x[i] = (float)(turn * (i + 1));
+        DLTensor from = frit_dense(x, FRIT_f32, 1, &n), in[2] = {on_device(p, k->device, &n), from};
+        DLTensor out = on_device(p + N, k->device, &n);
+        ok = frit_tensor_copy(d, &in[0], &from, &err) == FRIT_OK && frit_session_run(s, in, 2, &out, 1, &err) == FRIT_OK &&
+             frit_session_wait(s, &err) == FRIT_OK;
+        for (int i = 0; ok && i < N; i++) ok = p[N + i] == 2 * x[i];
+    }
+    if (!ok) k->wrong = err.message[0] ? strdup(err.message) : "wrong results";
+    frit_session_release(s);
+    frit_weights_release(w);
+    frit_device_release(d);
+    k->g->free(p);
+    return NULL;
+}
+
+static void test_several_devices(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    int count = 0;
+    assert_ok(frit_device_count(model_device(), &count, err));
+    assert_int_equal(count, 2);
+    frit_device *d;
+    frit_device_options o = {.struct_size = sizeof o, .index = 2};
+    assert_fails(frit_device_open(model_device(), &o, &d, err), FRIT_UNAVAILABLE, "this machine has 2");
+    model m = model_new();
+    model_add_tensors(&m);
+    model_target(&m); /* for device 0 */
+    model_add_launch(&m);
+    model other = model_add();
+    uint64_t n;
+    frit_package *p;
+    const void *bytes = model_bytes(&m, &n);
+    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err));
+    worker k[4] = {{p, 0, g, NULL}, {p, 0, g, NULL}, {p, 0, g, NULL}, {p, 1, g, NULL}};
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&t[i], NULL, work, &k[i]), 0);
+    for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
+    for (int i = 0; i < 3; i++)
+        if (k[i].wrong) fail_msg("%s", k[i].wrong);
+    assert_non_null(k[3].wrong); /* code for device 0 does not run on device 1 */
+    assert_non_null(strstr(k[3].wrong, is_hip() ? "gfx942 is not gfx1100" : "sm_90 needs a newer device"));
+    free((void *)k[3].wrong);
+    frit_package_release(p);
+    model_free(&m);
+    model_free(&other);
+    end(g);
+}
+
+/* The host's own stream: all work is on it, and it stays. */
+static void test_stream(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    model m = model_add();
+    rig r = rig_open(&m, 1);
+    frit_session_release(r.session);
+    void *stream = g->stream(0);
+    frit_session_options o = {.struct_size = sizeof o, .stream = stream};
+    assert_ok(frit_session_create(r.weights, &o, &r.session, err));
+    for (int mix = 0; mix < 8; mix++) run_mixed(&r, g, mix);
+    rig_close(&r);
+    g->stream_free(stream);
+    assert_ok(frit_device_open("cpu", NULL, &r.device, err));
+    model_free(&m);
+    frit_device_release(r.device);
+    end(g);
+}
+
+/* ---- Variants ---------------------------------------------------------------------------------------------------- */
+static const char ptx[] = "// made by a test\n.version 8.5\n.target sm_75\n.visible .entry gpu_blob_add(\n.param .u64 a,\n"
+                          ".param .u64 b, .param .u64 c, .param .u64 d, .param .u64 e, .param .u64 f, .param .u64 g\n)\n{}\n";
+static const char bad_ptx[] = ".version 8.5\nsyntax error\n";
+
+typedef struct choice {
+    const char *targets[4]; /* machine code, or text with a leading '.' */
+    const char *best;       /* on device 0 */
+} choice;
+
+static void choose(const choice *c) {
+    fake_gpu *g = begin();
+    model m = model_new();
+    char code[64] = "\x7f" "ELF: never loaded where it does not fit";
+    model_add_tensors(&m);
+    for (int i = 0; i < 4 && c->targets[i]; i++) {
+        const char *t = c->targets[i];
+        if (*t == '.') model_target_for(&m, t + 1, ptx, sizeof ptx);
+        else if (*t == '!') model_target_for(&m, t + 1, bad_ptx, sizeof bad_ptx);
+        else if (c->best && !strcmp(t, c->best)) model_target(&m);
+        else model_target_for(&m, t, code, sizeof code);
+        model_add_launch(&m);
+    }
+    uint64_t n;
+    frit_package *p;
+    frit_device *d;
+    frit_weights *w = NULL;
+    frit_error e = {0};
+    const void *bytes = model_bytes(&m, &n);
+    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err));
+    assert_ok(frit_device_open(model_device(), NULL, &d, err));
+    frit_status st = frit_weights_create(p, d, NULL, &w, &e);
+    if (c->best) {
+        if (st != FRIT_OK) fail_msg("%s: %s", c->best, e.message);
+        assert_string_equal(frit_weights_target(w), c->best);
+    } else {
+        assert_int_equal(st, FRIT_UNSUPPORTED);
+        assert_true(e.message[0] != 0);
+    }
+    frit_weights_release(w);
+    frit_device_release(d);
+    frit_package_release(p);
+    model_free(&m);
+    end(g);
+}
+
+static void test_variants(void **state) {
+    (void)state;
+    static const choice cuda[] = {
+        {{"cpu:x86-64-v3", "cuda:sm_80", "cuda:sm_90"}, "cuda:sm_90"},   /* another family's code does not run */
+        {{".cuda:sm_75", ".cuda:sm_80", "cuda:sm_86"}, "cuda:sm_80"},    /* the newest that the driver can finish */
+        {{".cuda:sm_90", "cuda:sm_90", ".cuda:sm_80"}, "cuda:sm_90"},    /* machine code before text */
+        {{".cuda:sm_90", ".cuda:sm_90a", ".cuda:sm_100"}, "cuda:sm_90a"},
+        {{".cuda:sm_100", "cuda:sm_80"}, NULL},
+        {{"!cuda:sm_90", ".cuda:sm_80"}, "cuda:sm_80"}, /* what the driver refuses is passed over */
+        {{"!cuda:sm_90", "!cuda:sm_80"}, NULL},
+        {{"cpu", "hip:gfx942"}, NULL}};
+    static const choice hip[] = {{{"hip:gfx90a", "hip:gfx942"}, "hip:gfx942"},
+                                 {{"hip:gfx90a", "hip:gfx9"}, NULL},
+                                 {{".hip:gfx942"}, NULL}};
+    if (is_hip())
+        for (size_t i = 0; i < sizeof hip / sizeof *hip; i++) choose(&hip[i]);
+    else
+        for (size_t i = 0; i < sizeof cuda / sizeof *cuda; i++) choose(&cuda[i]);
+}
+
+/* The driver's own words about text that it cannot compile, with what made it and what reads it. */
+static void test_log(void **state) {
+    (void)state;
+    if (is_hip()) return; /* HIP loads no text */
+    fake_gpu *g = begin();
+    model m = model_new();
+    model_add_tensors(&m);
+    model_target_for(&m, "cuda:sm_80", bad_ptx, sizeof bad_ptx - 1); /* no NUL at its end */
+    model_add_launch(&m);
+    uint64_t n;
+    frit_package *p;
+    frit_device *d;
+    frit_weights *w;
+    const void *bytes = model_bytes(&m, &n);
+    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err));
+    assert_ok(frit_device_open(model_device(), NULL, &d, err));
+    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "line 2: a mistake in the text");
+    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "cuda:sm_80 (PTX 8.5)");
+    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "driver for CUDA 12.4");
+    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "kernel kernel");
+    frit_device_release(d);
+    frit_package_release(p);
+    model_free(&m);
+    end(g);
+}
+
+/* Weights of one package share its modules. */
+static void test_modules_shared(void **state) {
+    (void)state;
+    if (is_hip()) return;
+    fake_gpu *g = begin();
+    model m = model_new();
+    model_add_tensors(&m);
+    model_target_for(&m, "cuda:sm_80", ptx, sizeof ptx - 1);
+    model_add_launch(&m);
+    rig r = rig_open(&m, 1);
+    frit_weights *w;
+    assert_ok(frit_weights_create(r.package, r.device, NULL, &w, err));
+    assert_int_equal(g->jitted, 1);
+    frit_weights_release(w);
+    rig_close(&r);
+    model_free(&m);
+    end(g);
+}
+
+/* A package's bytes with `shared` bytes of shared memory and blocks of `threads` in its first kernel. */
+static frit_status load_with(uint32_t threads, uint32_t shared, frit_error *err) {
+    model m = model_new();
+    model_add_tensors(&m);
+    model_target(&m);
+    package_kernel k = {.name = "wide", .n_inputs = 2, .n_outputs = 1, .threads = (int)threads, .shared = shared,
+                        .entry = "gpu_blob_add", .code_size = m.code_bytes};
+    package_add_kernel(m.p, &k);
+    package_main(m.p);
+    uint64_t n;
+    frit_package *p = NULL;
+    frit_device *d = NULL;
+    frit_weights *w = NULL;
+    const void *bytes = model_bytes(&m, &n);
+    frit_status st = frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err);
+    if (st == FRIT_OK) st = frit_device_open(model_device(), NULL, &d, err);
+    if (st == FRIT_OK) st = frit_weights_create(p, d, NULL, &w, err);
+    frit_weights_release(w);
+    frit_device_release(d);
+    frit_package_release(p);
+    model_free(&m);
+    return st;
+}
+
+static void test_limits(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    assert_ok(load_with(1024, 60 << 10, err));
+    assert_fails(load_with(64, 300 << 10, err), FRIT_UNSUPPORTED, "of shared memory");
+    assert_fails(load_with(1025, 0, err), FRIT_BAD_PACKAGE, "block");
+    end(g);
+}
+
+/* ---- No device --------------------------------------------------------------------------------------------------- */
+static void test_no_device(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    frit_device *d = NULL;
+    int n;
+    g->devices = 0;
+    assert_fails(frit_device_open(model_device(), NULL, &d, err), FRIT_UNAVAILABLE, "FAKE_NO_DEVICE");
+    assert_fails(frit_device_open(model_device(), NULL, &d, err), FRIT_UNAVAILABLE, "install");
+    assert_fails(frit_device_count(model_device(), &n, err), FRIT_UNAVAILABLE, "install");
+    assert_int_equal(n, 0);
+    assert_null(d);
+    end(g);
+}
+
+/* Without the stand-in: no library, the toolkit's stub of it, or a real device. */
+static void test_as_it_is(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"cuda", "hip"};
+    for (int i = 0; i < 2; i++) {
+        frit_device *d = NULL;
+        frit_error err = {0};
+        frit_status st = frit_device_open(kinds[i], NULL, &d, &err);
+        print_message("%s: %s\n", kinds[i], st == FRIT_OK ? frit_device_name(d) : err.message);
+        assert_true(st == FRIT_OK ? d != NULL : st == FRIT_UNAVAILABLE && strstr(err.message, "install"));
+        frit_device_release(d);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest without[] = {cmocka_unit_test(test_as_it_is)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory),   cmocka_unit_test(test_wrong_memory),    cmocka_unit_test(test_tensor_copy),
+        cmocka_unit_test(test_graphs),   cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_variants), cmocka_unit_test(test_several_devices), cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_log),      cmocka_unit_test(test_modules_shared),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_device),
+    };
+    if (!strcmp(model_device(), "cpu")) return cmocka_run_group_tests(without, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
