@@ -159,9 +159,16 @@ static frit_status compile(const frit_module *m, arena *a, const target *t, frit
     return s;
 }
 
-static const char *target_of(const frit_compile_options *o) {
-    size_t known = offsetof(frit_compile_options, target) + sizeof o->target;
-    return o && o->struct_size >= known && o->target ? o->target : "cpu";
+/* The target asked for; NULL: the options are none. */
+static const char *target_of(const frit_compile_options *given) {
+    frit_compile_options o = {.struct_size = sizeof o};
+    if (!api_take_options(&o, sizeof o, given))
+        return NULL;
+    return o.target ? o.target : "cpu";
+}
+
+static frit_status bad_options(frit_error *err) {
+    return api_fail(err, FRIT_USAGE, "frit_compile: set struct_size, and nothing that this version does not know");
 }
 
 frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out, frit_error *err) {
@@ -169,12 +176,15 @@ frit_status frit_compile(frit_module *m, const frit_compile_options *options, fr
     if (!m || !out)
         return api_fail(err, FRIT_USAGE, "frit_compile: a module and out are wanted");
     *out = NULL;
+    const char *wanted = target_of(options);
+    if (!wanted)
+        return bad_options(err);
     frit_compiled *p = calloc(1, sizeof *p);
     if (!p)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
     p->refs = 1;
     arena *a = arena_new();
-    const target *t = target_open(a, target_of(options), &error);
+    const target *t = target_open(a, wanted, &error);
     frit_status s = t ? compile(m, a, t, p, err)
                       : api_fail(err, FRIT_NOT_FOUND, "%s", error ? error : "there is no such target");
     arena_free(a);
@@ -235,8 +245,11 @@ frit_status frit_compile_background(frit_module *m, const frit_compile_options *
     pthread_t thread;
     if (!m || !done)
         return api_fail(err, FRIT_USAGE, "frit_compile_background: a module and a callback are wanted");
+    const char *wanted = target_of(options);
+    if (!wanted)
+        return bad_options(err);
     job *j = calloc(1, sizeof *j);
-    char *name = strdup(target_of(options));
+    char *name = strdup(wanted);
     if (!j || !name) {
         free(j);
         free(name);

@@ -16,6 +16,25 @@ frit_status api_fail(frit_error *err, frit_status s, const char *format, ...) {
     return s;
 }
 
+bool api_take_options(void *dst, size_t size, const void *src) {
+    enum { MOST = 4096 };
+    size_t given;
+    if (!src)
+        return true;
+    memcpy(&given, src, sizeof given);
+    if (given < sizeof given || given > MOST)
+        return false;
+    memcpy(dst, src, given < size ? given : size);
+    for (size_t i = size; i < given; i++)
+        if (((const char *)src)[i])
+            return false;
+    return true;
+}
+
+static frit_status bad_options(frit_error *err, const char *function) {
+    return api_fail(err, FRIT_USAGE, "%s: set struct_size, and nothing that this version does not know", function);
+}
+
 /* ---- Compiler ---------------------------------------------------------------------------------------------------- */
 static void configure(frit_compiler *c, const frit_compiler_options *o) {
     static const cache_mode modes[] = {CACHE_ON, CACHE_ON, CACHE_READ_ONLY, CACHE_OFF};
@@ -39,10 +58,8 @@ frit_status frit_compiler_create(const frit_compiler_options *options, frit_comp
     if (!out)
         return api_fail(err, FRIT_USAGE, "frit_compiler_create: out must not be NULL");
     *out = NULL;
-    if (options && options->struct_size < sizeof options->struct_size)
-        return api_fail(err, FRIT_USAGE, "frit_compiler_create: struct_size is not set");
-    if (options)
-        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    if (!api_take_options(&o, sizeof o, options))
+        return bad_options(err, "frit_compiler_create");
     if ((unsigned)o.cache > FRIT_CACHE_OFF || o.workers < 0)
         return api_fail(err, FRIT_USAGE, "frit_compiler_create: an option is out of range");
     frit_compiler *c = calloc(1, sizeof *c);
@@ -170,27 +187,34 @@ frit_status module_elaborate(const frit_module *m, elaborated *e, frit_error *er
 }
 
 /* ---- Modules ----------------------------------------------------------------------------------------------------- */
-/* Whether the model is to be checked now. */
-static bool take_options(frit_module *m, const frit_module_options *given) {
-    frit_module_options o = {.struct_size = sizeof o};
-    if (given)
-        memcpy(&o, given, given->struct_size < sizeof o ? given->struct_size : sizeof o);
-    m->entry = o.entry ? arena_strdup(m->arena, o.entry) : NULL;
-    m->defines = arena_array(m->arena, frit_define, o.n_defines + 1);
-    for (int i = 0; i < o.n_defines; i++)
+static void take_options(frit_module *m, const frit_module_options *o) {
+    m->entry = o->entry ? arena_strdup(m->arena, o->entry) : NULL;
+    m->defines = arena_array(m->arena, frit_define, o->n_defines + 1);
+    for (int i = 0; i < o->n_defines; i++)
         m->defines[m->n_defines++] =
-            (frit_define){arena_strdup(m->arena, o.defines[i].name), arena_strdup(m->arena, o.defines[i].value)};
-    return !o.lazy;
+            (frit_define){arena_strdup(m->arena, o->defines[i].name), arena_strdup(m->arena, o->defines[i].value)};
+}
+
+static bool defines_are_whole(const frit_module_options *o) {
+    if (o->n_defines < 0 || (o->n_defines && !o->defines))
+        return false;
+    for (int i = 0; i < o->n_defines; i++)
+        if (!o->defines[i].name || !o->defines[i].value)
+            return false;
+    return true;
 }
 
 frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *name, const char *text, size_t size,
                               const frit_module_options *options, frit_module **out, frit_error *err) {
     elaborated e;
+    frit_module_options o = {.struct_size = sizeof o};
     if (!c || !name || (!text && size) || !out || (unsigned)form > FRIT_SOURCE_FIR)
         return api_fail(err, FRIT_USAGE, "frit_module_parse: compiler, name, text and out are wanted");
     *out = NULL;
-    if (options && options->struct_size < sizeof options->struct_size)
-        return api_fail(err, FRIT_USAGE, "frit_module_parse: struct_size is not set");
+    if (!api_take_options(&o, sizeof o, options))
+        return bad_options(err, "frit_module_parse");
+    if (!defines_are_whole(&o))
+        return api_fail(err, FRIT_USAGE, "frit_module_parse: a define lacks its name or value");
     frit_module *m = calloc(1, sizeof *m);
     if (!m)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
@@ -199,13 +223,13 @@ frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *na
     m->text = arena_strndup(m->arena, "", 0);
     if (size)
         m->text = arena_copy(m->arena, text, size);
-    bool check = take_options(m, options);
-    frit_status s = check ? module_elaborate(m, &e, err) : FRIT_OK;
+    take_options(m, &o);
+    frit_status s = o.lazy ? FRIT_OK : module_elaborate(m, &e, err);
     if (s != FRIT_OK) {
         frit_module_release(m);
         return s;
     }
-    if (check)
+    if (!o.lazy)
         elaborated_free(&e);
     *out = m;
     return FRIT_OK;

@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 /* ---- Compiler ---------------------------------------------------------------------------------------------------- */
+/* Notes explain the finding before them. */
 typedef enum frit_severity { FRIT_ERROR = 0, FRIT_WARNING = 1, FRIT_NOTE = 2 } frit_severity;
 /* One finding in a model. Texts live for the call. Notes follow what they belong to. */
 typedef struct frit_diagnostic {
@@ -30,6 +31,7 @@ typedef struct frit_diagnostic {
     const char *suggestion; /* or NULL */
 } frit_diagnostic;
 
+/* What a compiler does with its cache. */
 typedef enum frit_cache_mode {
     FRIT_CACHE_ENVIRONMENT = 0, /* as FRIT_CACHE says: on, off or ro */
     FRIT_CACHE_ON = 1,
@@ -37,6 +39,7 @@ typedef enum frit_cache_mode {
     FRIT_CACHE_OFF = 3
 } frit_cache_mode;
 
+/* Options that compilations share: where the cache is, how many threads work, who hears of findings. */
 typedef struct frit_compiler frit_compiler;
 typedef struct frit_compiler_options {
     size_t struct_size;
@@ -48,12 +51,15 @@ typedef struct frit_compiler_options {
     void (*diagnose)(void *ctx, const frit_diagnostic *d);
     void *diagnose_ctx;
 } frit_compiler_options;
+
+/* `options` may be NULL. FRIT_USAGE: an option is out of range. The cache's folder is made when something is stored. */
 FRIT_API frit_status frit_compiler_create(const frit_compiler_options *options, frit_compiler **out, frit_error *err);
 FRIT_API frit_compiler *frit_compiler_retain(frit_compiler *c);
 /* What has been started in the background keeps the compiler alive until it is done. */
 FRIT_API void frit_compiler_release(frit_compiler *c);
 
 /* ---- Modules ----------------------------------------------------------------------------------------------------- */
+/* How a model is written. */
 typedef enum frit_source {
     FRIT_SOURCE_FRIT = 0, /* the language */
     FRIT_SOURCE_FIR = 1   /* tensor IR as text */
@@ -112,6 +118,7 @@ FRIT_API frit_status frit_builder_finish(frit_builder *b, frit_module **out, fri
 FRIT_API const char *frit_builder_text(frit_builder *b);
 
 /* ---- Compiling --------------------------------------------------------------------------------------------------- */
+/* What one compilation is to make. */
 typedef struct frit_compile_options {
     size_t struct_size;
     const char *target; /* NULL: "cpu", this machine */

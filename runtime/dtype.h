@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* One FRIT_name for each dtype of the language: FRIT_f64 f32 f16 bf16 f8e4m3 f8e5m2 i64 i32 i16 i8 u64 u32 u16 u8 i4 u4
+ * bool. The order is part of the ABI. FRIT_DTYPE_COUNT stands for none. */
 typedef enum frit_dtype {
 #define DTYPE(name, bits, kind) FRIT_##name,
 #include "dtype.def"
@@ -13,6 +15,7 @@ typedef enum frit_dtype {
     FRIT_DTYPE_COUNT
 } frit_dtype;
 
+/* What its elements are. */
 typedef enum frit_dtype_kind { FRIT_KIND_FLOAT, FRIT_KIND_SINT, FRIT_KIND_UINT, FRIT_KIND_BOOL } frit_dtype_kind;
 
 /* Lower-case name as written in the language ("bf16"). */

@@ -14,6 +14,8 @@
  * - create and open give one reference, retain adds one, release drops one (NULL is allowed). An object keeps what it
  * was made from alive: a session its weights, weights their package and device.
  * - Option structs start with struct_size = sizeof the struct; NULL means all defaults; fields left zero are defaults.
+ *   An older, shorter struct is as good; of a newer, longer one the fields that this library does not know must be zero
+ *   (else FRIT_USAGE).
  * - DLTensors are borrowed for the call. Any strides (zero and negative ones included) and any element-aligned pointer
  *   work: what a kernel cannot read in place is copied. Host integers are rank-0 i64 tensors.
  * - Packages and devices may be used by any threads at once. Weights may be shared by any number of sessions once
@@ -66,6 +68,7 @@ typedef enum frit_status {
 /* "OK", "SHAPE"... */
 FRIT_API const char *frit_status_name(frit_status s);
 
+/* Belongs to the caller, who may leave it uninitialised: a failure fills all of it, success changes nothing. */
 typedef struct frit_error {
     frit_status status;
     uint32_t line;     /* line of the model's source that is to blame, or 0 */
@@ -91,6 +94,7 @@ typedef struct frit_pool {
 } frit_pool;
 
 /* ---- Device ------------------------------------------------------------------------------------------------------ */
+/* A CPU or GPU with its threads or its context. */
 typedef struct frit_device frit_device;
 typedef struct frit_device_options {
     size_t struct_size;
@@ -112,6 +116,7 @@ FRIT_API frit_status frit_device_count(const char *target, int *n, frit_error *e
 FRIT_API const char *frit_device_name(const frit_device *d);
 
 /* ---- Package ----------------------------------------------------------------------------------------------------- */
+/* A compiled model: code for some targets, sizes and schedules, perhaps weights. Never changes. */
 typedef struct frit_package frit_package;
 /* Maps the file; its bytes are read when needed. The file must not be truncated while the package is open. */
 FRIT_API frit_status frit_package_open(const char *path, frit_package **out, frit_error *err);
@@ -125,6 +130,7 @@ FRIT_API void frit_package_release(frit_package *p);
 /* Reads every byte and compares all checksums, those of large weights included (open leaves these out). */
 FRIT_API frit_status frit_package_verify(const frit_package *p, frit_error *err);
 
+/* What a package says about itself. */
 typedef enum frit_param_place {
     FRIT_PARAM_NONE,   /* must be bound with frit_weights_bind */
     FRIT_PARAM_INSIDE, /* in the package */
@@ -173,11 +179,16 @@ typedef struct frit_weights_options {
     size_t struct_size;
     const char *target; /* one of the package's targets; NULL: the best that this machine runs */
 } frit_weights_options;
+
+/* `options` may be NULL. FRIT_UNSUPPORTED: no variant of the package runs on the device; the message says what it lacks.
+ * FRIT_NOT_FOUND, FRIT_NO_MEMORY, FRIT_DEVICE_FAILED as everywhere. Retains both. */
 FRIT_API frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weights_options *options,
                                          frit_weights **out, frit_error *err);
 FRIT_API frit_weights *frit_weights_retain(frit_weights *w);
 FRIT_API void frit_weights_release(frit_weights *w);
-enum {
+
+/* Flags of frit_weights_bind. */
+enum frit_bind_flags {
     FRIT_COPY = 0,  /* the data is copied */
     FRIT_BORROW = 1 /* dense data on the device is used in place and must stay until the weights are gone */
 };
@@ -225,6 +236,9 @@ typedef struct frit_session_options {
     void *stream; /* GPU: the host's own stream (CUstream, hipStream_t) that runs are enqueued on; it must outlive the
                    * session. NULL: a new one */
 } frit_session_options;
+
+/* Loads the weights when they are not loaded yet. `options` may be NULL. FRIT_NOT_FOUND: a dim that the model has not;
+ * FRIT_SHAPE: one that the params contradict. Retains the weights. */
 FRIT_API frit_status frit_session_create(frit_weights *w, const frit_session_options *options, frit_session **out,
                                          frit_error *err);
 FRIT_API frit_session *frit_session_retain(frit_session *s);
@@ -254,6 +268,7 @@ FRIT_API frit_status frit_session_reset(frit_session *s, frit_error *err);
 /* The seed of later runs. */
 FRIT_API void frit_session_seed(frit_session *s, uint64_t seed);
 
+/* What the launches of one kernel took. */
 typedef struct frit_kernel_profile {
     const char *name;
     const char *file; /* source of the model's op that the kernel stems from, or "" */

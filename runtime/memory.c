@@ -25,9 +25,13 @@ void rt_free(const frit_allocator *a, void *p, uint64_t n, uint64_t size) {
 }
 
 bool rt_take_options(void *dst, size_t size, const void *src) {
+    enum { MOST = 4096 }; /* no struct is this long: the field was not set */
     size_t given;
     if (!src) return true;
     memcpy(&given, src, sizeof given);
+    if (given < sizeof given || given > MOST) return false;
     memcpy(dst, src, given < size ? given : size);
-    return given >= sizeof given;
+    for (size_t i = size; i < given; i++)
+        if (((const char *)src)[i]) return false;
+    return true;
 }

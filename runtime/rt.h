@@ -22,8 +22,8 @@ extern const frit_allocator rt_malloc;
 /* Zeroed, 64-byte aligned; NULL when there is none or the size overflows. rt_free takes the same n and size. */
 void *rt_new(const frit_allocator *a, uint64_t n, uint64_t size);
 void rt_free(const frit_allocator *a, void *p, uint64_t n, uint64_t size);
-/* Copies a host's option struct over *dst (zeroed, of `size` bytes), whichever of the two is longer; false when its
- * struct_size is not set. src may be NULL. */
+/* Copies a host's option struct over *dst (zeroed, of `size` bytes), whichever of the two is longer. False when its
+ * struct_size is not set, or when a field that this library does not know yet is not zero. src may be NULL. */
 bool rt_take_options(void *dst, size_t size, const void *src);
 static inline frit_status rt_no_memory(frit_error *err) { return rt_fail(err, FRIT_NO_MEMORY, "out of memory"); }
 

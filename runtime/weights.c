@@ -114,7 +114,7 @@ frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weig
         return rt_fail(err, FRIT_USAGE, "frit_weights_create: package, device and out must not be NULL");
     frit_weights_options o = {0};
     if (!rt_take_options(&o, sizeof o, options))
-        return rt_fail(err, FRIT_USAGE, "frit_weights_create: set struct_size");
+        return rt_fail(err, FRIT_USAGE, "frit_weights_create: set struct_size, and nothing that this version does not know");
     const fpk_variant *v = NULL;
     int fits = INT_MAX;
     TRY(choose(p, d, o.target, &fits, 0, &v, err));

@@ -7,7 +7,7 @@
  * Greedy: each step feeds the most likely token back. The vocabulary is llama2.c's tokenizer file: the longest piece's
  * length, then for each token a score, a length and its bytes. With a fourth argument the tokens a second go to standard
  * error. */
-#include "runtime/frit.h"
+#include <frit/frit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

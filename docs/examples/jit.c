@@ -2,7 +2,7 @@
  *
  * The model is the text below. Its weights are made here; a real program binds its own. The second model is built by
  * calls. Prints the class probabilities of one image by both, which are equal. */
-#include "frontend/frit_compiler.h"
+#include <frit/frit_compiler.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,4 +7,8 @@ for page in ops errors options; do
         status=1
     fi
 done
+if ! "$FRIT_BIN/docgen" api runtime/frit.h runtime/dtype.h frontend/frit_compiler.h | diff -u docs/api.md - >/dev/null; then
+    echo "docs/api.md differs from what docgen makes of the headers"
+    status=1
+fi
 exit $status
