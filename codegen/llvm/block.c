@@ -26,26 +26,34 @@ static LLVMValueRef print_shared(printer *p, const ir_op *op) {
 }
 
 /* ------------ shuffles: 32 bits at a time */
-static LLVMValueRef shuffle_64(printer *p, LLVMValueRef x, LLVMValueRef lane) {
-    LLVMTypeRef pair = int_type(p, 32, 2);
+static LLVMValueRef shuffle_scalar(printer *p, frit_dtype t, LLVMValueRef x, LLVMValueRef lane) {
+    unsigned bits = t == FRIT_bool ? 1 : frit_dtype_bits(t);
+    LLVMTypeRef type = LLVMTypeOf(x), narrow_type = int_type(p, bits, 1), pair = int_type(p, 32, 2);
+    if (bits < 64) {
+        x = LLVMBuildZExtOrBitCast(p->b, LLVMBuildBitCast(p->b, x, narrow_type, ""), i32(p), "");
+        x = LLVMBuildTruncOrBitCast(p->b, p->block->shuffle(p, x, lane), narrow_type, "");
+        return LLVMBuildBitCast(p->b, x, type, "");
+    }
     LLVMValueRef halves = LLVMBuildBitCast(p->b, x, pair, ""), v = LLVMGetPoison(pair);
     for (int i = 0; i < 2; i++) {
         LLVMValueRef at = const_int(i32(p), i);
         LLVMValueRef half = LLVMBuildExtractElement(p->b, halves, at, "");
         v = LLVMBuildInsertElement(p->b, v, p->block->shuffle(p, half, lane), at, "");
     }
-    return LLVMBuildBitCast(p->b, v, LLVMTypeOf(x), "");
+    return LLVMBuildBitCast(p->b, v, type, "");
 }
 
 static LLVMValueRef print_shuffle(printer *p, const ir_op *op) {
     LLVMValueRef x = operand_of(p, op, 0), lane = LLVMBuildTrunc(p->b, operand_of(p, op, 1), i32(p), "");
     frit_dtype t = (frit_dtype)ir_operand(op, 0)->type.dtype;
-    unsigned bits = t == FRIT_bool ? 1 : frit_dtype_bits(t);
-    if (bits == 64) return shuffle_64(p, x, lane);
-    LLVMTypeRef type = LLVMTypeOf(x), narrow_type = int_type(p, bits, 1);
-    x = LLVMBuildZExtOrBitCast(p->b, LLVMBuildBitCast(p->b, x, narrow_type, ""), i32(p), "");
-    x = LLVMBuildTruncOrBitCast(p->b, p->block->shuffle(p, x, lane), narrow_type, "");
-    return LLVMBuildBitCast(p->b, x, type, "");
+    int lanes = lanes_of(ir_operand(op, 0));
+    if (lanes == 1) return shuffle_scalar(p, t, x, lane);
+    LLVMValueRef v = LLVMGetPoison(LLVMTypeOf(x));
+    for (int i = 0; i < lanes; i++) {
+        LLVMValueRef at = const_int(i32(p), i), e = LLVMBuildExtractElement(p->b, x, at, "");
+        v = LLVMBuildInsertElement(p->b, v, shuffle_scalar(p, t, e, lane), at, "");
+    }
+    return v;
 }
 
 /* ------------ copies */

@@ -144,7 +144,8 @@ static bool optimize(job *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
 
 static void finish(job *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
     char *message = NULL;
-    if (!take_message(j, LLVMVerifyModule(m, LLVMReturnStatusAction, &message), message)) return;
+    bool wrong = LLVMVerifyModule(m, LLVMReturnStatusAction, &message);
+    if (!take_message(j, wrong, message)) return;
     if (!optimize(j, m, tm)) return;
     if (j->form == TARGET_LLVM) {
         j->text = LLVMPrintModuleToString(m);

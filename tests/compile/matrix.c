@@ -1,4 +1,6 @@
-/* matrix [-v] [-k DIR] [-f FAMILY] [-t TARGET] [-d DEVICE] [FILTER]: every op, dtype and control construct, compiled and compared with the interpreter. */
+/* matrix [-v] [-k DIR] [-f FAMILY] [-t TARGET] [-d DEVICE] [-c] [-s FROM/EVERY] [FILTER]: every op, dtype and control
+ * construct, compiled and compared with the interpreter. With -c: only compiled; exits with 77 when something that
+ * finishes code is missing. With -s: every EVERYth program, from number FROM on. */
 #include "matrix.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,7 +110,7 @@ static bool run_program(const matrix *m, const matrix_text *t, int mode, char *m
         for (int i = 0; i < m->n_dims; i++) names[i] = m->names[i];
         roundtrip_options o = {.fusion = (compile_fusion)mode, .seed = 3, .extent = 5, .n_dims = m->n_dims, .dim_names = names,
                                .dim_values = m->values, .n_rows = m->n_rows, .runs = m->runs, .guard = true, .target = m->target, .device = m->device,
-                               .special = m->flags & MATRIX_SPECIAL};
+                               .special = m->flags & MATRIX_SPECIAL, .compile_only = m->compile_only};
         alarm(120);
         roundtrip_result r = roundtrip_text(t->s, t->n, &o);
         ssize_t k = r.ok ? 0 : write(fds[1], r.message, strlen(r.message));
@@ -125,7 +127,17 @@ static bool run_program(const matrix *m, const matrix_text *t, int mode, char *m
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* A program left out of the slice, or not for a target that is only compiled for. */
+static bool passed_over(matrix *m, int mode) {
+    if (mode && m->compile_only) return true;
+    return m->every && m->seen++ % m->every != m->from;
+}
+
 static void report(matrix *m, const matrix_text *t, int mode, const char *what, const char *message) {
+    if (strstr(message, TARGET_MISSING)) {
+        printf("skipped: %s\n", message);
+        exit(77);
+    }
     m->failures++;
     printf("FAILED %s, %s: %s\n%s", m->group, mode_names[mode], message, what);
     if (!m->keep) return;
@@ -161,6 +173,7 @@ void matrix_end(matrix *m) {
         program_text(m, first, n, &t);
         for (int mode = 0; mode < (m->flags & MATRIX_FULL ? 1 : 3); mode++) {
             char message[1200];
+            if (passed_over(m, mode)) continue;
             m->programs++;
             if (run_program(m, &t, mode, message, sizeof message)) continue;
             if (n == 1 || m->flags & MATRIX_TOGETHER || !find_culprits(m, first, n, mode))
@@ -176,6 +189,7 @@ void matrix_program(matrix *m, const char *text) {
     append_text(&t, text);
     for (int mode = 0; m->active && mode < 3; mode++) {
         char message[1200];
+        if (passed_over(m, mode)) continue;
         m->programs++;
         if (!run_program(m, &t, mode, message, sizeof message)) report(m, &t, mode, text, message);
     }
@@ -191,6 +205,10 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "-f") && i + 1 < argc) family = argv[++i];
         else if (!strcmp(argv[i], "-t") && i + 1 < argc) m.target = argv[++i];
         else if (!strcmp(argv[i], "-d") && i + 1 < argc) m.device = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "-c")) m.compile_only = true;
+        else if (!strcmp(argv[i], "-s") && i + 1 < argc) {
+            if (sscanf(argv[++i], "%d/%d", &m.from, &m.every) != 2) return 2;
+        }
         else m.filter = argv[i];
     }
     static const struct {

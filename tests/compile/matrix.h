@@ -24,6 +24,9 @@ typedef struct matrix {
     const char *target;   /* roundtrip_options.target and .device */
     int device;
     bool verbose;
+    bool compile_only;    /* in mode full; runs nothing */
+    int every, from;      /* only programs from, from + every, ...; 0: all */
+    int seen;             /* programs so far, those left out included */
     int runs;             /* runs in a row of the current group; 0: one a row */
     int failures, programs;
     /* the current group */

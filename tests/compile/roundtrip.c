@@ -251,6 +251,10 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
         }
     const char *error = NULL;
     const target *t = target_open(a, o->target ? o->target : "cpu", &error);
+    if (!t) {
+        fail(&x, "%s", error);
+        goto done;
+    }
     compile_options co = {.target = t, .fusion = o->fusion, .stop = PROGRAM_PACKAGE, .workers = o->threads, .diag = d};
     compile_fuse(x.fused, x.fused->funcs, &co);
     const char *bad = NULL;
@@ -271,6 +275,8 @@ roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_o
     if (o->inspect) o->inspect(o->inspect_ctx, x.m, x.fused, p);
     r.n_kernels = p->n_kernels;
     r.n_launches = p->n_launches;
+    r.ok = o->compile_only;
+    if (r.ok) goto done;
     if (!open_session(&x, p, &pkg, &dev, &w, &s, params)) goto done;
     r.ok = true;
     int n_runs = o->runs > o->n_rows ? o->runs : o->n_rows;

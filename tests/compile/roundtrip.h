@@ -15,6 +15,7 @@ typedef struct roundtrip_options {
     int64_t extent;
     const char *target;  /* NULL: cpu. "null:block" and its kin run on the executor of tests/gpu */
     int device;          /* index of the device: the seed of the executor */
+    bool compile_only;   /* ends when there is a package, for targets that this machine can't run */
     int runs;            /* runs in a row, for states; at least one a row */
     bool special;        /* inputs hold NaN, infinities, signed zeros and the dtype's limits too */
     bool guard;          /* inputs and outputs lie flush against inaccessible pages, at both ends in turn */
