@@ -175,15 +175,22 @@ static ir_value *elementwise(gen *g) {
     return NULL;
 }
 
+/* Floats from any bits are mostly huge, where the order of factors decides whether a product overflows: they are brought
+ * nearer to 0. */
+ir_value *gen_bits(gen *g, ir_value *x, frit_dtype t) {
+    ir_type to = ir_with_dtype(x->type, t);
+    ir_value *v = ir_result(ir_build(&g->b, IR_bitcast, 1, &x, 1, &to), 0);
+    if (!frit_dtype_is_float(t)) return v;
+    v = ir_binary(&g->b, IR_min, v, ir_splat(&g->b, to, 200));
+    return ir_binary(&g->b, IR_max, v, ir_splat(&g->b, to, -200));
+}
+
 static ir_value *select_or_cast(gen *g) {
     ir_value *x = gen_any(g);
     if (gen_chance(g, 50)) return ir_select(&g->b, gen_value(g, ir_with_dtype(x->type, FRIT_bool)), x, gen_value(g, x->type));
     frit_dtype t = gen_dtype(g);
     if (!gen_chance(g, 20) || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)) return ir_cast(&g->b, x, t);
-    ir_type to = ir_with_dtype(x->type, t);
-    return t == x->type.dtype || t == FRIT_bool || x->type.dtype == FRIT_bool
-               ? NULL
-               : ir_result(ir_build(&g->b, IR_bitcast, 1, &x, 1, &to), 0);
+    return t == x->type.dtype || t == FRIT_bool || x->type.dtype == FRIT_bool ? NULL : gen_bits(g, x, t);
 }
 
 /* ---- Views ------------------------------------------------------------------------------------------------------- */

@@ -162,8 +162,7 @@ static ir_value *reinterpret(gen *g) {
     if (frit_dtype_is_float((frit_dtype)x->type.dtype) || x->type.dtype == FRIT_bool) return NULL;
     for (int i = 0; i < 30 && (t == FRIT_bool || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)); i++) t = gen_dtype(g);
     if (t == FRIT_bool || t == x->type.dtype || frit_dtype_bits(t) != frit_dtype_bits((frit_dtype)x->type.dtype)) return NULL;
-    ir_type to = ir_with_dtype(x->type, t);
-    return ir_result(ir_build(&g->b, IR_bitcast, 1, &x, 1, &to), 0);
+    return gen_bits(g, x, t);
 }
 
 /* Two linear layers whose widths fit one kernel, the second on what the first computes. */

@@ -39,6 +39,8 @@ ir_value *gen_any(gen *g);
 /* Some value of type t: from the pool, or made from less. */
 ir_value *gen_value(gen *g, ir_type t);
 ir_value *gen_splat(gen *g, ir_type t);
+/* The bits of x as dtype t of the same width. */
+ir_value *gen_bits(gen *g, ir_value *x, frit_dtype t);
 bool gen_defined(ir_opcode code, ir_type t); /* an elementwise op on equal types that t has */
 ir_value *gen_softmax(gen *g, ir_value *x, int64_t axis);
 ir_value *gen_body_value(gen *g, ir_block *b, ir_type t);

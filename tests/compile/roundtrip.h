@@ -21,7 +21,7 @@ typedef struct roundtrip_options {
     bool guard;          /* inputs and outputs lie flush against inaccessible pages, at both ends in turn */
     int threads;         /* of the compilation and of the device; 0: one per CPU */
     int64_t max_ops;     /* interp_options.max_ops: beyond it the trial ends, not run; 0: no limit */
-    bool stored;         /* programs of several kernels with floats of 16 or 8 bits: interp_options.stored */
+    bool stored;         /* any programs: interp_options.stored; and a finite result beyond 2^96 may overflow */
     void (*inspect)(void *u, const ir_module *source, const ir_module *fused, const program *p); /* may be NULL */
     void *inspect_ctx;
     FILE *show;          /* prints the fused module, tile and thread functions; NULL: nothing */
