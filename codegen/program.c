@@ -192,6 +192,7 @@ static bool update_in_place(planner *p, const ir_op *kernel, int k, int operand)
     if (root->op) {
         if (root->op->code == IR_state_read)
             return base->op->parent == kernel->parent && reaches_write(ir_result(kernel, k), ir_get_string(root->op, IR_ATTR_path));
+        if (program_at_load(p->m, base->op)) return false; /* later runs read it again */
         return base->op->code == IR_kernel && base->op->parent == kernel->parent && buffer_of(p, base) >= 0;
     }
     return base->block == kernel->parent && base->block->op; /* a value that the enclosing loop carries */

@@ -69,6 +69,18 @@ static void inserts(matrix *m) {
     }
 }
 
+/* What the load program has made is read by every run: no run may write over it. */
+static void updates_of_weights(matrix *m) {
+    matrix_begin(m, "update_of_weights", 0, "N 3 3 5", "dim N\nparam \"w\": f32[6, 8]\n", "%i: i64[N], %x: f32[N, 8], %v: f32[3, 4]");
+    m->runs = 3;
+    matrix_out(m, "$w = param() {path = \"w\"} : f32[6, 8]\n$e = exp($w) : f32[6, 8]\n$j = broadcast(%%i) {axes = [0]} : i64[N, 8]\n"
+                  "$ = scatter($e, %%x, $j) {vars = [i < N, k < 8], idx = [e], map = [e, k], combine = sum} : f32[6, 8]");
+    matrix_out(m, "$w = param() {path = \"w\"} : f32[6, 8]\n$e = exp($w) : f32[6, 8]\n$ = insert($e, %%v) {start = [1, 2], step = [1, 1]} : f32[6, 8]");
+    matrix_out(m, "$w = param() {path = \"w\"} : f32[6, 8]\n$j = broadcast(%%i) {axes = [0]} : i64[N, 8]\n"
+                  "$ = scatter($w, %%x, $j) {vars = [i < N, k < 8], idx = [e], map = [e, k], combine = sum} : f32[6, 8]");
+    matrix_end(m);
+}
+
 static void compacts(matrix *m) {
     matrix_begin(m, "compact", 0, ROWS, "dim M\ndim N\n", "%m: bool[N], %x: f32[M, N], %y: f32[N]");
     matrix_out(m, "$, $n = compact(%%m) {counter = [@nz in ..N]} : i64[@nz], i64[]");
@@ -90,5 +102,6 @@ void matrix_indexed(matrix *m) {
     scatter_dtype(m, "f32", MATRIX_SPECIAL | MATRIX_FULL);
     scatter_dtype(m, "i16", MATRIX_SPECIAL | MATRIX_FULL);
     inserts(m);
+    updates_of_weights(m);
     compacts(m);
 }

@@ -1,7 +1,7 @@
-/* random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR]: random tensor modules compiled,
+/* random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR] [--first]: random tensor modules compiled,
  * run for a few bindings of their dims and compared with the interpreter. A failure (a wrong element, a kernel without a
  * schedule, a crash, a hang) is shrunk and written to DIR/seed-N.fir. Prints how often each op and each kind of kernel was
- * met. Exits with 1 when something failed.
+ * met. Exits with 1 when something failed; --first: at once, without shrinking.
  *
  * The graphs run in a child process: a crash costs one graph. The child reports through shared memory. */
 #include "table.h"
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,8 +76,14 @@ static void last_words(campaign *c, int status) {
             if (p[1]) line = p + 1;
         }
     int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    snprintf(c->s->message, sizeof c->s->message, sig == SIGALRM ? "hangs" : "crash: signal %d, status %d: %.900s", sig,
+    snprintf(c->s->message, sizeof c->s->message, sig == SIGALRM || sig == SIGPROF ? "hangs" : "crash: signal %d, status %d: %.900s", sig,
              WEXITSTATUS(status), line);
+}
+
+/* Ends the process after so many seconds of a processor, or ten times that on the wall. */
+static void limit_time(int seconds) {
+    setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {.tv_sec = seconds}}, NULL);
+    alarm((unsigned)seconds * 10);
 }
 
 static pid_t start_child(campaign *c) {
@@ -105,7 +112,7 @@ static bool fails_alike(void *u, ir_module *m) {
     c->s->failed = false;
     pid_t child = start_child(c);
     if (child == 0) {
-        alarm(SECONDS_A_GRAPH / 2);
+        limit_time(SECONDS_A_GRAPH / 2);
         c->s->failed = !trial(c, m);
         _exit(0);
     }
@@ -153,7 +160,7 @@ static void run_batch(campaign *c, uint64_t first, int n) {
     pid_t child = start_child(c);
     if (child == 0) {
         for (int i = 0; i < n && !c->s->failed; i++) {
-            alarm(SECONDS_A_GRAPH);
+            limit_time(SECONDS_A_GRAPH);
             c->seed = first + (uint64_t)i;
             ir_module *m = generate(c);
             bool ok = trial(c, m);
@@ -168,7 +175,7 @@ static void run_batch(campaign *c, uint64_t first, int n) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR]\n");
+    fprintf(stderr, "usage: random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR] [--first]\n");
     return 2;
 }
 
@@ -178,6 +185,7 @@ int main(int argc, char **argv) {
     int count = atoi(argv[1]), failed = 0;
     uint64_t first = strtoull(argv[2], NULL, 0);
     if (!first) first = (uint64_t)time(NULL) / 86400 * 1000000;
+    bool at_once = !strcmp(argv[argc - 1], "--first");
     for (int i = 3; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--mode")) c.mode = argv[i + 1];
         else if (!strcmp(argv[i], "--threads")) c.threads = atoi(argv[i + 1]);
@@ -198,6 +206,10 @@ int main(int argc, char **argv) {
         if (!c.s->failed) continue;
         c.seed = first + (uint64_t)i++;
         failed++;
+        if (at_once) {
+            printf("seed %llu: %s\n", (unsigned long long)c.seed, c.s->message);
+            return 1;
+        }
         report(&c);
     }
     table_print(&c.s->counts, stdout);
