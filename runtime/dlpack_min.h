@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 typedef int32_t DLDeviceType;
-enum { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3, kDLROCM = 10, kDLROCMHost = 11, kDLCUDAManaged = 13 };
+enum { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3, kDLROCM = 10, kDLROCMHost = 11, kDLExtDev = 12, kDLCUDAManaged = 13 };
 typedef struct {
     DLDeviceType device_type;
     int32_t device_id;

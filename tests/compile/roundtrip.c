@@ -54,9 +54,6 @@ typedef struct run {
     int n_areas;
 } run;
 
-/* The executor knows where buffers end; misaligned ones would be copied first. */
-static bool guards(const run *x) { return x->o->guard && (!x->o->target || !strncmp(x->o->target, "cpu", 3)); }
-
 static bool fail(run *x, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
@@ -109,7 +106,7 @@ static bool fill(run *x, interp_tensor *t, ir_type type, area *a) {
     for (int d = 0; d < type.rank; d++)
         if (!sym_eval(type.dims[d], dim_value, x, &t->shape[d])) return fail(x, "a dim has no value");
     int64_t n = interp_elements(t);
-    *a = area_new((size_t)frit_dtype_bytes(t->dtype, n), guards(x), x->n_areas++ & 1);
+    *a = area_new((size_t)frit_dtype_bytes(t->dtype, n), x->o->guard, x->n_areas++ & 1);
     t->data = a->data;
     for (int64_t i = 0; i < n; i++) fill_element(x, t, i);
     return true;
@@ -202,7 +199,7 @@ static void make_outputs(run *x, frit_session *s) {
         frit_session_output_shape(s, i, shape, &e);
         for (int d = 0; d < x->want[i].rank; d++) n *= shape[d];
         size_t bytes = (size_t)frit_dtype_bytes(x->want[i].dtype, n);
-        x->out[i] = area_new(bytes, guards(x), x->n_areas++ & 1);
+        x->out[i] = area_new(bytes, x->o->guard, x->n_areas++ & 1);
         /* NaN, and an unlikely integer, where nothing is written */
         if (bytes) memset(x->out[i].data, frit_dtype_is_float(x->want[i].dtype) ? 0xff : 0x5a, bytes);
         x->dl_out[i] = frit_dense(x->out[i].data, x->want[i].dtype, x->want[i].rank, shape);

@@ -4,9 +4,8 @@
  * The device's index is a seed: the number of blocks of a launch (1 .. tasks), their order, how many may run where they have
  * scratch memory, and whether asynchronous copies end early or late, follow from it and from the number of the launch.
  *
- * Device memory is the host's, and each allocation knows which of its bytes have a value. A kernel's outputs lose theirs
- * when it starts, unless they are inputs as well or were copied or filled since the launch before. The host's own tensors are
- * whole; those that a kernel of the run writes are followed until the run ends. */
+ * Each allocation of device memory knows which of its bytes have a value. A kernel's outputs lose theirs when it starts,
+ * unless they are inputs as well or were copied or filled since the launch before. */
 #include "exec.h"
 #include "runtime/driver.h"
 #include "runtime/rt.h"
@@ -18,7 +17,6 @@ typedef struct region {
     char *base;
     int64_t bytes;
     uint8_t *written;
-    bool host; /* the host's memory, known for this run only */
     struct region *next;
 } region;
 
@@ -29,7 +27,7 @@ typedef struct span {
 
 typedef struct device {
     region *regions;
-    int seed, warp; /* warp: of the variant that was found to run here last */
+    int seed;
     uint64_t launches;
     span copied[MAX_COPIES]; /* since the last launch */
     int n_copied;
@@ -47,7 +45,6 @@ struct rt_module {
     int n, n_codes;
     code *codes;
     int *code_of; /* kernel -> code */
-    const fpk_kernel *kernels;
 };
 
 static device *own(const frit_device *d) { return d->own; }
@@ -59,12 +56,11 @@ static region *find(frit_device *d, const void *p) {
     return NULL;
 }
 
-static region *add_region(frit_device *d, void *p, int64_t bytes, bool host) {
+static void add_region(frit_device *d, void *p, int64_t bytes) {
     region *r = malloc(sizeof *r);
-    if (!r) return NULL;
-    *r = (region){p, bytes, calloc(1, (size_t)bytes / 8 + 1), host, own(d)->regions};
+    if (!r) abort();
+    *r = (region){p, bytes, calloc(1, (size_t)bytes / 8 + 1), own(d)->regions};
     own(d)->regions = r;
-    return r;
 }
 
 static void drop_region(frit_device *d, region **at) {
@@ -93,16 +89,18 @@ static void note_written(frit_device *d, void *p, int64_t n) {
     if (own(d)->n_copied < MAX_COPIES) own(d)->copied[own(d)->n_copied++] = (span){p, (char *)p + n};
 }
 
-static void *device_alloc(frit_device *d, const frit_allocator *mem, int64_t bytes) {
+static void *device_alloc(frit_device *d, rt_queue *q, const frit_allocator *mem, int64_t bytes) {
+    (void)q;
     void *p = mem->alloc(mem->ctx, (size_t)bytes, FPK_ALIGN);
     if (p) {
         memset(p, 0xff, (size_t)bytes);
-        add_region(d, p, bytes, false);
+        add_region(d, p, bytes);
     }
     return p;
 }
 
-static void device_free(frit_device *d, const frit_allocator *mem, void *p, int64_t bytes) {
+static void device_free(frit_device *d, rt_queue *q, const frit_allocator *mem, void *p, int64_t bytes) {
+    (void)q;
     for (region **at = &own(d)->regions; *at; at = &(*at)->next)
         if ((*at)->base == p) {
             drop_region(d, at);
@@ -111,8 +109,8 @@ static void device_free(frit_device *d, const frit_allocator *mem, void *p, int6
     mem->free(mem->ctx, p, (size_t)bytes);
 }
 
-static frit_status device_copy(frit_device *d, void *dst, const void *src, int64_t bytes, frit_error *err) {
-    (void)err;
+static frit_status device_copy(frit_device *d, rt_queue *q, void *dst, const void *src, int64_t bytes, frit_error *err) {
+    (void)q, (void)err;
     region *from = find(d, src), *to = find(d, dst);
     note_written(d, dst, bytes);
     for (int64_t i = 0; from && to && i < bytes; i++) /* what has no value is copied as such */
@@ -121,25 +119,30 @@ static frit_status device_copy(frit_device *d, void *dst, const void *src, int64
     return FRIT_OK;
 }
 
-static frit_status device_fill(frit_device *d, void *dst, int64_t bytes, int width, uint64_t pattern, frit_error *err) {
-    (void)err;
+static frit_status device_fill(frit_device *d, rt_queue *q, void *dst, int64_t bytes, int width, uint64_t pattern, frit_error *err) {
+    (void)q, (void)err;
     note_written(d, dst, bytes);
     for (int64_t i = 0; i < bytes; i++) ((char *)dst)[i] = (char)(pattern >> i % width * 8);
     return FRIT_OK;
 }
 
-static frit_status device_write(frit_device *d, void *dst, const void *host, int64_t bytes, frit_error *err) {
-    (void)err;
+static frit_status device_write(frit_device *d, rt_queue *q, void *dst, const void *host, int64_t bytes, frit_error *err) {
+    (void)q, (void)err;
     note_written(d, dst, bytes);
     memcpy(dst, host, (size_t)bytes);
     return FRIT_OK;
 }
 
-static frit_status device_read(frit_device *d, void *host, const void *src, int64_t bytes, frit_error *err) {
+static frit_status device_read(frit_device *d, rt_queue *q, void *host, const void *src, int64_t bytes, frit_error *err) {
+    (void)q;
     const region *r = find(d, src);
-    for (int64_t i = 0; r && i < bytes; i++)
-        if (!is_set(r, (const char *)src + i))
-            return rt_fail(err, FRIT_DEVICE_FAILED, "the host reads device memory that nothing has written");
+    bool whole = true;
+    for (int64_t i = 0; r && i < bytes; i++) { /* behind a length that the run computed nothing needs a value */
+        bool has = is_set(r, (const char *)src + i);
+        if (has && !whole)
+            return rt_fail(err, FRIT_DEVICE_FAILED, "the host reads byte %lld of device memory, which nothing has written", (long long)i - 1);
+        whole &= has;
+    }
     memcpy(host, src, (size_t)bytes);
     return FRIT_OK;
 }
@@ -196,18 +199,18 @@ static code *code_at(rt_module *m, uint64_t offset) {
     return &m->codes[m->n_codes++];
 }
 
-static frit_status device_load(frit_device *d, const fpk_kernel *kernels, uint32_t n, const char *strings, const void *bytes,
-                               uint64_t n_bytes, rt_module **out, frit_error *err) {
+static frit_status device_load(frit_device *d, const rt_image *image, rt_module **out, frit_error *err) {
+    const fpk_kernel *kernels = image->kernels;
+    uint32_t n = image->n_kernels;
     rt_module *m = calloc(1, sizeof *m);
     if (!m) return rt_no_memory(err);
-    m->kernels = kernels;
     m->n = (int)n;
     m->codes = calloc(n + 1, sizeof *m->codes);
     m->code_of = calloc(n + 1, sizeof *m->code_of);
     for (uint32_t i = 0; i < n; i++) {
-        const char *name = strings + kernels[i].name;
+        const char *name = image->strings + kernels[i].name;
         code *c = code_at(m, kernels[i].code_offset);
-        if (!c->d) read_code(c, name, (const char *)bytes + c->offset, n_bytes - c->offset, own(d)->warp);
+        if (!c->d) read_code(c, name, (const char *)image->code + c->offset, image->bytes - c->offset, warp_of(image->target));
         m->code_of[i] = (int)(c - m->codes);
         if (c->k) continue;
         rt_fail(err, FRIT_BAD_PACKAGE, "kernel %s: %.300s", name, c->error);
@@ -244,15 +247,13 @@ static void follow(exec_memory *m, const region *r) {
     m->first = (char *)m->data - r->base;
 }
 
-/* Argument i as the executor sees it. Host memory that is read and was not written in this run has a value everywhere. */
+/* Argument i as the executor sees it. Constants lie in the package and are whole. */
 static void argument(frit_device *d, const rt_launch *l, const fpk_kernel *k, uint32_t i, exec_memory *m) {
     *m = (exec_memory){.data = l->args[i], .bytes = l->sizes[i], .output = i >= k->n_inputs};
     if (!m->bytes) return;
     region *r = find(d, m->data);
-    bool fresh = m->output && !kept(own(d), l, k, i);
-    if (!r && fresh) r = add_region(d, m->data, m->bytes, true);
     if (!r) return;
-    if (fresh) {
+    if (m->output && !kept(own(d), l, k, i)) {
         set(r, m->data, m->bytes, false);
         memset(m->data, 0xff, (size_t)m->bytes);
     }
@@ -264,10 +265,11 @@ static int64_t blocks_of(const rt_launch *l, uint64_t random) {
     return random % 4 == 0 ? 1 : random % 4 == 1 ? most : 1 + (int64_t)((random >> 2) % (uint64_t)most);
 }
 
-static frit_status device_launch(frit_device *d, const rt_launch *l, frit_error *err) {
+static frit_status device_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_error *err) {
     enum { MAX_ARGS = 512 };
     exec_memory memory[MAX_ARGS];
-    const fpk_kernel *k = &l->module->kernels[l->kernel];
+    (void)q;
+    const fpk_kernel *k = l->record;
     const code *c = &l->module->codes[l->module->code_of[l->kernel]];
     uint64_t random = mix((uint64_t)own(d)->seed * 1000003 + own(d)->launches++);
     uint32_t n = k->n_inputs + k->n_outputs;
@@ -288,11 +290,13 @@ static frit_status device_launch(frit_device *d, const rt_launch *l, frit_error 
 }
 
 /* ---- The device -------------------------------------------------------------------------------------------------- */
+static frit_status device_count(int *n, frit_error *err) { return (void)err, *n = INT32_MAX, FRIT_OK; }
+
 static frit_status device_open(frit_device *d, const frit_device_options *o, frit_error *err) {
     d->own = calloc(1, sizeof(device));
     if (!d->own) return rt_no_memory(err);
-    *own(d) = (device){.seed = o->index, .warp = 32};
-    d->dl = (DLDevice){kDLCPU, 0};
+    *own(d) = (device){.seed = o->index};
+    d->dl = (DLDevice){kDLExtDev, o->index};
     d->workers = 1 + (int)(mix((uint64_t)o->index) % 6);
     snprintf(d->name, sizeof d->name, "executor of thread IR, seed %d", o->index);
     return FRIT_OK;
@@ -303,34 +307,38 @@ static void device_close(frit_device *d) {
     free(d->own);
 }
 
-static bool device_runs(const frit_device *d, const fpk_variant *v, const char *target, char *why) {
-    (void)v;
-    own(d)->warp = warp_of(target);
-    if (!strncmp(target, "null:block", 10)) return true;
-    if (why) snprintf(why, 160, "%s has no blocks of threads", target);
-    return false;
+static int device_fits(const frit_device *d, const fpk_variant *v, const rt_image *image, char *why) {
+    (void)d, (void)v;
+    if (!strncmp(image->target, "null:block", 10)) return 1;
+    if (why) snprintf(why, 160, "%s has no blocks of threads", image->target);
+    return 0;
 }
+
+static frit_status device_queue_open(frit_device *d, void *stream, rt_queue **out, frit_error *err) {
+    (void)d, (void)stream, (void)err;
+    *out = NULL;
+    return FRIT_OK;
+}
+static void device_queue_close(frit_device *d, rt_queue *q) { (void)d, (void)q; }
 
 static uint32_t device_begin(frit_device *d) { return (void)d, 0; }
-
-/* The host's tensors are forgotten. */
-static void device_end(frit_device *d, uint32_t was) {
-    (void)was;
-    for (region **at = &own(d)->regions; *at;)
-        if ((*at)->host) drop_region(d, at);
-        else at = &(*at)->next;
-    own(d)->n_copied = 0;
+static void device_end(frit_device *d, uint32_t was) { (void)was, own(d)->n_copied = 0; }
+static frit_status device_wait(frit_device *d, rt_queue *q, frit_error *err) { return (void)d, (void)q, (void)err, FRIT_OK; }
+static frit_status device_mark(frit_device *d, rt_queue *q, int i, frit_error *err) {
+    return (void)d, (void)q, (void)i, (void)err, FRIT_OK;
 }
-
-static frit_status device_wait(frit_device *d, frit_error *err) { return (void)d, (void)err, FRIT_OK; }
-static double device_time(frit_device *d) { return (void)d, 0; }
+static double device_between(frit_device *d, rt_queue *q, int from, int to) {
+    return (void)d, (void)q, (void)from, (void)to, 0;
+}
 
 static const rt_driver exec_driver = {
     .kind = "null",
-    .host_memory = true,
+    .count = device_count,
     .open = device_open,
     .close = device_close,
-    .runs = device_runs,
+    .fits = device_fits,
+    .queue_open = device_queue_open,
+    .queue_close = device_queue_close,
     .alloc = device_alloc,
     .free = device_free,
     .load = device_load,
@@ -343,7 +351,8 @@ static const rt_driver exec_driver = {
     .read = device_read,
     .write = device_write,
     .wait = device_wait,
-    .time = device_time,
+    .mark = device_mark,
+    .between = device_between,
 };
 
 const rt_driver *const rt_drivers[] = {&exec_driver, &rt_cpu_driver, NULL};
