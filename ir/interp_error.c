@@ -186,6 +186,28 @@ static double corner_err(ir_opcode op, int n, const scalar *a, const double *ea,
     return 0;
 }
 
+/* Near the end of its domain a function's slope says nothing: somewhere within the bounds of x it is infinite or NaN. */
+static bool leaves_domain(ir_opcode op, double x, double e) {
+    switch (op) {
+    case IR_sqrt:
+    case IR_rsqrt:
+    case IR_log:
+    case IR_log2:
+    case IR_log1p:
+    case IR_asin:
+    case IR_acos:
+    case IR_acosh:
+    case IR_atanh: break;
+    default: return false;
+    }
+    for (int side = -1; side <= 1; side += 2) {
+        scalar a = {.f = x + side * 4 * e}, r;
+        scalar_eval(op, FRIT_f64, FRIT_f64, &a, &r);
+        if (!isfinite(r.f)) return true;
+    }
+    return false;
+}
+
 double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y) {
     int n = ir_op_table[op].n_operands;
     bool from_float = frit_dtype_is_float(in), to_float = frit_dtype_is_float(out);
@@ -197,6 +219,7 @@ double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, 
     if (op == IR_neg || op == IR_abs) return ea[0];
     if (is_exact(op, in, n, a, ea, y->f)) return 0;
     double err = smooth_err(op, a, ea, y->f, interp_unit(in));
+    if (ea[0] > 0 && isfinite(y->f) && leaves_domain(op, a[0].f, ea[0])) return INFINITY;
     bool overflows = in != FRIT_f64 && isfinite(y->f) && fabs(y->f) > 0x1.fffffep127;
     bool exact_op = scalar_ulps(op) == 0 || op == IR_floor || op == IR_ceil || op == IR_round || op == IR_trunc;
     if (!exact_op) err += interp_half_least(in == FRIT_f64 ? FRIT_f64 : FRIT_f32);

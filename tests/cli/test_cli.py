@@ -81,6 +81,21 @@ class Cli(unittest.TestCase):
             self.assertEqual(out, "", words)
             self.assertRegex(err, r"^frit", words)
 
+    def test_precision(self):
+        """bf16 and tf32 round the operands of products, which shows, and kernels agree with that meaning."""
+        source = self.folder / "product.frit"
+        source.write_text("model product(x: f32[4, 300], y: f32[300, 5]) -> (z: f32[4, 5], s: f32[4, 5]) {\n"
+                          "    s[i, j] = sum[k](x[i, k] * y[k, j])\n    return x @ y, s\n}\n")
+        results = {}
+        for name in ("f32", "tf32", "bf16", "fast"):
+            out = self.folder / f"{name}.npy"
+            self.frit("run", source, "--precision", name, "--check", "-o", f"z={out}", "-o", f"s={self.folder}/s.npy")
+            results[name] = out.read_bytes()
+            self.assertEqual(results[name], (self.folder / "s.npy").read_bytes())
+        self.assertEqual(results["f32"], results["fast"])
+        self.assertEqual(len(set(results.values())), 3)
+        self.frit("run", source, "--precision", "f8", status=2)
+
     def test_suggestions(self):
         self.assertIn("did you mean run", self.frit("rnu", status=2)[1])
         self.assertIn("did you mean --seed", self.frit("run", DIGITS, "--sed", "1", status=2)[1])

@@ -91,18 +91,9 @@ const char *driver_target(cli *c) {
 
 static bool open_options_for(cli *c, const char *name, compile_options *o) {
     const char *error = NULL;
-    const char *precision = option_text(&c->o, OPT_precision, "f32");
     const char *fusion = option_text(&c->o, OPT_fusion, "full");
     *o = (compile_options){.target = target_open(c->arena, name, &error), .stop = PROGRAM_PACKAGE, .diag = c->d};
     o->fusion = !strcmp(fusion, "op") ? COMPILE_OP : COMPILE_FULL;
-    if (strcmp(precision, "f32") && strcmp(precision, "tf32") && strcmp(precision, "bf16") && strcmp(precision, "fast")) {
-        cli_usage(c, "--precision is f32, tf32, bf16 or fast, not '%s'", precision);
-        return false;
-    }
-    if (strcmp(precision, "f32")) {
-        cli_usage(c, "--precision %s: this target computes f32 products in f32 only", precision);
-        return false;
-    }
     if (o->target)
         return open_debugging(c, o);
     diag_report(c->d, MSG_TARGET_UNKNOWN, nowhere, name, error ? error : "there is no such target");

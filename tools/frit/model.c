@@ -238,12 +238,21 @@ static void finish_module(cli *c, model *m) {
         m->bounds[i] = model_index_bound(c, m, i);
 }
 
+static bool read_precision(cli *c, model *m) {
+    const char *name = option_text(&c->o, OPT_precision, "f32");
+    if (!precision_from_name(name, &m->precision))
+        return cli_usage(c, "--precision is f32, tf32, bf16 or fast, not '%s'", name), false;
+    if (m->kind == MODEL_PACKAGE && m->precision != PRECISION_F32)
+        return cli_usage(c, "--precision %s: a package is compiled already", name), false;
+    return true;
+}
+
 bool model_read(cli *c, const char *path, model *m, int *status) {
     *m = (model){.path = path, .kind = ends_with(path, ".fpk")   ? MODEL_PACKAGE
                                        : ends_with(path, ".fir") ? MODEL_FIR
                                                                  : MODEL_FRIT};
     *status = EXIT_USAGE;
-    if (!parse_defines(c, m))
+    if (!parse_defines(c, m) || !read_precision(c, m))
         return false;
     *status = EXIT_MODEL;
     if (!open_weights(c, m))
@@ -264,6 +273,8 @@ bool model_elaborate(cli *c, model *m, int *status) {
         elaborate_source(c, m);
     if (m->module)
         finish_module(c, m);
+    if (m->module && !diag_errors(c->d))
+        precision_apply(m->module, m->precision);
     return m->module && !diag_errors(c->d);
 }
 

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "frontend/elab.h"
 #include "ir/ir.h"
+#include "passes/precision.h"
 #include "tools/io/weights.h"
 
 typedef enum { MODEL_FRIT, MODEL_FIR, MODEL_PACKAGE } model_kind;
@@ -21,6 +22,7 @@ typedef struct {
 typedef struct model {
     model_kind kind;
     const char *path;
+    precision precision; /* written into the module */
     ir_module *module;  /* NULL for a package */
     ir_func *func;      /* the entry; NULL for a package */
     weights *weights;   /* never NULL; empty without -w */
