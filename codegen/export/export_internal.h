@@ -145,8 +145,8 @@ const char *layout_value(layout *l, uint32_t e);
 /* The struct and the function that fills it. Call after everything that uses the layout was written. */
 void put_layout_struct(text *t, layout *l);
 void put_layout_function(text *t, layout *l);
-/* The greatest values of device symbols that `s` uses, as local constants. */
-void put_device_bounds(text *t, scope *s);
+/* The device symbols that `s` uses as locals, or local constants, with their greatest values. */
+void put_device_bounds(text *t, scope *s, bool constant);
 
 /* ---- Schedules (schedule.c) -------------------------------------------------------------------------------------- */
 /* The function that runs schedule l->schedule. */

@@ -244,7 +244,7 @@ const char *layout_value(layout *l, uint32_t e) {
     return arena_printf(l->x->a, "plan->v%d", l->value[e] - 1);
 }
 
-void put_device_bounds(text *t, scope *of) {
+void put_device_bounds(text *t, scope *of, bool constant) {
     exporter *x = of->x;
     scope s;
     scope_init(&s, x, NULL);
@@ -256,7 +256,7 @@ void put_device_bounds(text *t, scope *of) {
             x->helps[HELP_MIN] = true;
             hi = arena_printf(x->a, "min_(%s, %s)", hi, literal(x->a, record->hi));
         }
-        line(&s, "const int64_t %s = %s; /* at most */", x->symbol[i], hi);
+        line(&s, "%sint64_t %s = %s; /* at most */", constant ? "const " : "", x->symbol[i], hi);
     }
     for (uint32_t k = 0; k < n_symbols(x); k++) of->uses[k] |= s.uses[k];
     of->checked |= s.checked;
@@ -276,7 +276,7 @@ void put_layout_function(text *t, layout *l) {
     exporter *x = l->x;
     bool load = l->schedule == 1;
     text bounds = {.a = x->a};
-    put_device_bounds(&bounds, &l->s);
+    put_device_bounds(&bounds, &l->s, true);
     put(t, "static %s_status plan_%s(const %s_%s *%s, %s_plan *plan", x->name, l->suffix, x->name,
         load ? "weights" : "context", load ? "weights" : "context", l->suffix);
     if (l->schedule == 0) put_level_params(x, t, LEVEL_RUN, false, ", ");

@@ -93,18 +93,18 @@ static void launch(scope *s, const uint32_t *w) {
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 static void copy(scope *s, const uint32_t *w) {
     const char *dst = address(s, w + 1), *src = address(s, w + 3);
-    if (strcmp(dst, src)) line(s, "memmove(%s, %s, (size_t)(%s));", dst, src, formula(s, w[5], false));
+    if (strcmp(dst, src)) line(s, "memmove(%s, %s, (size_t)%s);", dst, src, formula(s, w[5], true));
 }
 
 static void fill(scope *s, const uint32_t *w) {
     uint64_t pattern = w[5] | (uint64_t)w[6] << 32;
-    const char *dst = address(s, w + 1), *n = formula(s, w[3], false);
+    const char *dst = address(s, w + 1);
     if (w[4] == 1 || pattern == 0) {
-        line(s, "memset(%s, %u, (size_t)(%s));", dst, (unsigned)(pattern & 0xff), n);
+        line(s, "memset(%s, %u, (size_t)%s);", dst, (unsigned)(pattern & 0xff), formula(s, w[3], true));
         return;
     }
     s->x->helps[HELP_FILL] = true;
-    line(s, "fill_(%s, %s, %u, UINT64_C(0x%llx));", dst, n, (unsigned)w[4], (unsigned long long)pattern);
+    line(s, "fill_(%s, %s, %u, UINT64_C(0x%llx));", dst, formula(s, w[3], false), (unsigned)w[4], (unsigned long long)pattern);
 }
 
 static void swap(scope *s, const uint32_t *w) {
@@ -188,11 +188,6 @@ static void put_temps(text *t, scope *s, bool swaps) {
     }
 }
 
-static void put_device_symbols(text *t, const scope *s) {
-    for (uint32_t i = 0; i < n_symbols(s->x); i++)
-        if (s->x->level[i] == LEVEL_DEVICE && s->uses[i]) put(t, "    int64_t %s = 0;\n", s->x->symbol[i]);
-}
-
 static void silence(text *t, const scope *s, bool load, bool run) {
     exporter *x = s->x;
     if (load && !s->weights) put(t, "    (void)weights;\n");
@@ -222,7 +217,7 @@ void put_schedule(text *t, layout *l) {
         }
     text locals = {.a = x->a};
     put_temps(&locals, &s, has_swaps(x, f));
-    put_device_symbols(&locals, &s);
+    put_device_bounds(&locals, &s, false);
     put(t, "static %s_status %s_schedule(%s, const %s_plan *plan, char *memory", x->name, l->suffix,
         load ? arena_printf(x->a, "const %s_weights *weights", x->name)
              : arena_printf(x->a, "const %s_context *context", x->name),

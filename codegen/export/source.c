@@ -343,7 +343,7 @@ static bool put_pointer_check(exporter *x, text *t) {
     int out = put_spans(x, &s, &spans, RT_OUTPUT, x->p->info->n_outputs);
     if (!(in + out)) return false;
     put_span_check(t);
-    put_device_bounds(&device, &s);
+    put_device_bounds(&device, &s, true);
     put_template(t, x, "static @_status check_pointers(const @_context *context");
     put_run_params(x, t, false, ", ");
     put(t, ") {\n");

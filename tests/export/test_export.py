@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""frit export: models built from nothing but the exported files give frit run's results, bit for bit.
+
+    test_export.py                 the quick cases, as CTest runs them
+    test_export.py --all           every case, every compiler
+    test_export.py NAME...         these cases
+"""
+import pathlib
+import sys
+import tempfile
+
+from harness import EXAMPLES, Case, Tensor, compilers, run
+
+random = Tensor.random
+TARGET = "cpu:x86-64-v3"
+
+MODELS = {
+    "pick": """## The elements of x above a limit, and where they are.
+model pick(x: f32[N], limit: f32[]) -> (ids: i64[K], values: f32[K]) where N <= 1000 {
+    ids = nonzero(x > limit)
+    return ids, x[ids] * 2
+}
+""",
+    "steps": """## Newton's iteration: n steps, then as long as it moves; then one of two endings.
+model steps(a: f32[N], n: int, big: bool[]) -> (y: f32[N], turns: i32[]) {
+    y = a
+    loop i in 0..n { y = (y + a / y) * 0.5 }
+    t = i32(0)
+    moved = max(abs(y * y - a))
+    while moved > 0.01 {
+        y = (y + a / y) * 0.5
+        moved = max(abs(y * y - a))
+        t = t + 1
+    }
+    if big { y = y * 2 } else { y = y - 1 }
+    return y, t
+}
+""",
+    "dice": """model dice(x: f32[N]) -> (y: f32[N]) {
+    return x + uniform(f32[N], seed = 3)
+}
+""",
+    "counter": """model counter(x: f32[N]) -> (y: f32[N]) {
+    state total: f32[N] = 1.5, turns: i32[] = 2
+    total = total + x
+    turns = turns + 1
+    return total * f32(turns)
+}
+""",
+    "mixed": """## Names that C has for itself, several dtypes, dims that are formulas.
+model mixed(int: f16[A, 2*A + 1], double: i8[B], class: bool[B], x: f64[A]) -> (new: f16[2*A + 1], delete: i32[B], this: f64[])
+    where B % 4 == 0, A <= 100 {
+    s = sum[a](int[a, :])
+    d = where(class, i32(double), 7)
+    return s, d, sum(x)
+}
+""",
+}
+
+
+def weights_of(shapes, seed=1):
+    return {name: random("f32", dims, seed + i, -0.5, 0.5) for i, (name, dims) in enumerate(shapes)}
+
+
+# ---- Cases: each takes a folder and returns (name of the exported model, Case) --------------------------------------
+def written(folder, name):
+    path = pathlib.Path(folder) / f"{name}.frit"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(MODELS[name])
+    return path
+
+
+def digits(folder, where="beside", batch=5):
+    w = weights_of([("w1", (64, 128)), ("b1", (128,)), ("w2", (128, 10)), ("b2", (10,))])
+    return "digits", Case(folder, EXAMPLES / "digits.frit", {"image": random("f32", (batch, 64), 7)},
+                          {"result": ("f32", (batch, 10))}, [batch], w, where)
+
+
+def digits_inside(folder):
+    return digits(folder, "inside", 1)
+
+
+def mlp(folder):
+    w = weights_of([("0.weight", (32, 784)), ("0.bias", (32,)), ("2.weight", (10, 32)), ("2.bias", (10,))])
+    return "digits", Case(folder, EXAMPLES / "mlp.frit", {"image": random("f32", (3, 784), 7)},
+                          {"probs": ("f32", (3, 10))}, [3], w)
+
+
+def resnet_shapes(width):
+    """ResNet-50 with `width` channels where the published one has 64."""
+    def conv(prefix, bn, o, c, r):
+        return [(f"{prefix}.weight", (o, c, r, r))] + [(f"{bn}.{n}", (o,)) for n in
+                                                       ("weight", "bias", "running_mean", "running_var")]
+    shapes, c = conv("conv1", "bn1", width, 3, 7), width
+    for s, depth in enumerate((3, 4, 6, 3)):
+        m = width << s
+        for i in range(depth):
+            p = f"layer{s + 1}.{i}."
+            shapes += conv(p + "conv1", p + "bn1", m, c, 1) + conv(p + "conv2", p + "bn2", m, m, 3)
+            shapes += conv(p + "conv3", p + "bn3", 4 * m, m, 1)
+            if i == 0:
+                shapes += conv(p + "downsample.0", p + "downsample.1", 4 * m, c, 1)
+            c = 4 * m
+    return shapes + [("fc.weight", (1000, c)), ("fc.bias", (1000,))]
+
+
+def resnet50(folder):
+    w = weights_of(resnet_shapes(4))
+    for i, name in enumerate(w):
+        if name.endswith("running_var"):
+            w[name] = random("f32", w[name].dims, i, 0.5, 1.5)
+    return "resnet50", Case(folder, EXAMPLES / "resnet50.frit", {"image": random("f32", (1, 3, 40, 36), 7)},
+                            {"logits": ("f32", (1, 1000))}, [1, 40, 36], w)
+
+
+def minilm(folder):
+    d, v, f = 16, 50, 32
+    shapes = [("embeddings.word_embeddings.weight", (v, d)), ("embeddings.position_embeddings.weight", (512, d)),
+              ("embeddings.token_type_embeddings.weight", (2, d)), ("embeddings.LayerNorm.weight", (d,)),
+              ("embeddings.LayerNorm.bias", (d,))]
+    for layer in range(2):
+        p = f"encoder.layer.{layer}."
+        for n, o, i in (("attention.self.query", d, d), ("attention.self.key", d, d), ("attention.self.value", d, d),
+                        ("attention.output.dense", d, d), ("intermediate.dense", f, d), ("output.dense", d, f)):
+            shapes += [(p + n + ".weight", (o, i)), (p + n + ".bias", (o,))]
+        for n in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes += [(p + n + ".weight", (d,)), (p + n + ".bias", (d,))]
+    ids = Tensor.random("i64", (2, 9), 3, 0, v - 1)
+    mask = Tensor.of("i64", (2, 9), [1] * 9 + [1] * 5 + [0] * 4)
+    short = {"ids": Tensor.random("i64", (1, 4), 4, 0, v - 1), "mask": Tensor.of("i64", (1, 4), [1] * 4)}
+    case = Case(folder, EXAMPLES / "minilm.frit", {"ids": ids, "mask": mask}, {}, None, weights_of(shapes),
+                steps=({}, short, {}), options=["-D", "L=2", "-D", "H=4"])
+    case.dims = lambda step: [1, 4] if step else [2, 9]
+    case.outputs = {"embedding": ("f32", lambda step: (1, d) if step else (2, d))}
+    return "minilm", case
+
+
+def stories(folder):
+    sys.path.insert(0, str(EXAMPLES))
+    from stories import layout
+    dim, hidden, layers, heads, kv, vocab, longest = 16, 24, 2, 4, 2, 40, 32
+    shapes = []
+    for name, dims, stacked in layout(dim, hidden, layers, heads, kv, vocab, longest, False):
+        if name:
+            shapes += [(name.replace("{l}", str(k)), dims) for k in range(layers if stacked else 1)]
+    first = Tensor.of("i32", (1, 5), [1, 7, 30, 2, 9])
+    steps = [{}] + [{"tokens": Tensor.of("i32", (1, 1), [3 + i]), "pos": 5 + i} for i in range(4)]
+    options = [x for d in ("L=2", "H=4", "KV=2", "MAX=32") for x in ("-D", d)]
+    case = Case(folder, EXAMPLES / "stories.frit", {"tokens": first, "pos": 0},
+                {"logits": ("f32", (1, vocab)), "next": ("i32", (1,))}, None, weights_of(shapes), states=("k",),
+                state_dims=[1], steps=steps, options=options)
+    case.dims = lambda step: [1] if step else [5]  # B belongs to the context: the caches have it
+    return "stories", case
+
+
+def tagger(folder):
+    d, i = 6, 5
+    shapes = []
+    for layer, width in ((0, i), (1, d)):
+        shapes += [(f"rnn.weight_ih_l{layer}", (4 * d, width)), (f"rnn.bias_ih_l{layer}", (4 * d,)),
+                   (f"rnn.weight_hh_l{layer}", (4 * d, d)), (f"rnn.bias_hh_l{layer}", (4 * d,))]
+    return "tagger", Case(folder, EXAMPLES / "custom.frit",
+                          {"x": random("f32", (2, 7, i), 1), "h0": random("f32", (2, 2, d), 2), "c0": random("f32", (2, 2, d), 3)},
+                          {"y": ("f32", (2, 7, d)), "h": ("f32", (2, 2, d))}, [2, 7], weights_of(shapes))
+
+
+def pick(folder):
+    x = random("f32", (100,), 5)
+    limit = Tensor.of("f32", (), [0.25])
+    n = sum(1 for v in memoryview(x.data).cast("f") if v > 0.25)
+    case = Case(folder, written(folder, "pick"), {"x": x, "limit": limit},
+                {"ids": ("i64", ("nonzero_out",)), "values": ("f32", ("nonzero_out",))}, [100], extents=["nonzero_out"])
+    case.bound = 100
+    assert 0 < n < 100
+    return "pick", case
+
+
+def steps(folder):
+    a = random("f32", (50,), 5, 1, 9)
+    return "steps", Case(folder, written(folder, "steps"), {"a": a, "n": 2, "big": Tensor.of("bool", (), [1])},
+                         {"y": ("f32", (50,)), "turns": ("i32", ())}, [50],
+                         steps=({}, {"n": 0}, {"big": Tensor.of("bool", (), [0]), "n": 1}))
+
+
+def dice(folder):
+    return "dice", Case(folder, written(folder, "dice"), {"x": random("f32", (37,), 1)}, {"y": ("f32", (37,))}, [37],
+                        seed=1234567890123)
+
+
+def counter(folder):
+    return "counter", Case(folder, written(folder, "counter"), {"x": random("f32", (9,), 1)}, {"y": ("f32", (9,))}, [],
+                           states=("total", "turns"), state_dims=[9], steps=({}, {"x": random("f32", (9,), 2)}, {}))
+
+
+def mixed(folder):
+    return "mixed", Case(folder, written(folder, "mixed"),
+                         {"int": random("f16", (3, 7), 1), "double": random("i8", (8,), 2, -9, 9),
+                          "class": Tensor.of("bool", (8,), [1, 0] * 4), "x": random("f64", (3,), 3)},
+                         {"new": ("f16", (7,)), "delete": ("i32", (8,)), "this": ("f64", ())}, [3, 8])
+
+
+QUICK = [digits, digits_inside, mlp, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
+
+
+def main(arguments):
+    everything = "--all" in arguments
+    chosen = [a for a in arguments if not a.startswith("-")]
+    cases = [c for c in QUICK if not chosen or c.__name__ in chosen]
+    every = compilers("gcc", "g++", "clang", "tcc")
+    if not every:
+        print("skipped: there is no C compiler")
+        return 77
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for i, make in enumerate(cases):
+            name, case = make(pathlib.Path(folder) / make.__name__)
+            use = every if everything or chosen else [every[i % len(every)]]
+            try:
+                case.compare(name, TARGET, use)
+                print(f"{make.__name__}: {TARGET} with {', '.join(c[0] for c in use)}")
+            except AssertionError as e:
+                failed += 1
+                print(f"{make.__name__}: {e}")
+    print(f"{len(cases) - failed} passed, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
