@@ -60,7 +60,7 @@ static const char f32_to_f16[] =
     "    if (a > 0x7f800000) return (f16)(sign | 0x7e00 | (a >> 13 & 0x3ff));\n"
     "    if (a >= 0x47800000) return (f16)(sign | 0x7c00);\n"
     "    if (a < 0x38800000) return (f16)(sign | (as_u32_f32(as_f32_u32(a) + 0.5f) - 0x3f000000));\n"
-    "    return (f16)(sign | ((a + 0xfff + (a >> 13 & 1)) >> 13) - 0x1c000);\n";
+    "    return (f16)(sign | (((a + 0xfff + (a >> 13 & 1)) >> 13) - 0x1c000));\n";
 static const char f32_to_bf16[] =
     "    u32 u = as_u32_f32(x);\n"
     "    return (bf16)(x != x ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16);\n";

@@ -121,7 +121,8 @@ static void print_kernel(cprinter *p, const ir_func *f, text *module) {
     start(p, f);
     open_arguments(p);
     c_block(p, f->body);
-    text_printf(module, "\n%sFRIT_KERNEL void %s(void *const *buffers, const i64 *ints, void *memory, i64 begin, i64 end) {\n",
+    text_printf(module, "\n%sFRIT_KERNEL void %s(void *const *buffers, const i64 *ints, void *memory, i64 begin, i64 end) {\n"
+                        "    (void)ints, (void)memory; /* not all kernels use them */\n",
                 header(p), cprint_kernel_name(p->a, f));
     text_printf(module, "%s%s}\n", p->locals.s, p->out.s);
 }

@@ -1,6 +1,6 @@
 /* Names, levels, and the list of files. */
 #include "export_internal.h"
-#include "codegen/cpu/cpu.h"
+#include "codegen/c/printer.h"
 #include <string.h>
 
 void export_fail(exporter *x, const char *fmt, ...) {
@@ -120,6 +120,19 @@ static void name_object_kernels(exporter *x) {
     }
 }
 
+/* The kernels as C, when that is a form of the target: in one text with the host side, so no prefix is needed. */
+static bool print_kernels(exporter *x) {
+    int n = x->program->n_kernels;
+    int64_t size;
+    const char *error = NULL;
+    ir_func **funcs = arena_array(x->a, ir_func *, n + 1);
+    for (int i = 0; i < n; i++) funcs[i] = x->program->kernels[i].thread;
+    x->kernel_text = target_emit(x->target, x->a, TARGET_C, n, funcs, &size, &error);
+    for (uint32_t k = 0; x->kernel_text && k < x->v->n_kernels; k++)
+        x->kernel[k] = cprint_kernel_name(x->a, funcs[x->code[k]]);
+    return x->kernel_text;
+}
+
 /* ---- The whole --------------------------------------------------------------------------------------------------- */
 static bool open_package(exporter *x) {
     frit_error err;
@@ -154,15 +167,15 @@ static bool any_packed(const exporter *x) {
     return false;
 }
 
-static void make_files(exporter *x, bool object) {
+static void make_files(exporter *x) {
     text header = {.a = x->a}, source = {.a = x->a};
     x->has_load = x->p->info->n_params || any_packed(x);
     x->has_params = x->p->info->n_params && x->o->weights != EXPORT_WEIGHTS_INSIDE;
     weights_prepare(x);
     if (x->error) return;
     common_statuses(x);
+    bool object = !print_kernels(x);
     if (object) name_object_kernels(x);
-    if (x->error) return;
     put_source(x, &source); /* before the header, which lists the statuses that it found */
     put_header(x, &header);
     export_add(x, arena_printf(x->a, "%s.h", x->name), text_of(&header), header.len);
@@ -174,8 +187,7 @@ static void make_files(exporter *x, bool object) {
 const export_result *export_build(arena *a, const program *p, const target *t, const export_options *o,
                                   const char **error) {
     exporter x = {.a = a, .program = p, .target = t, .o = o};
-    bool object = t->cls == &cpu_target_class;
-    if (open_package(&x)) make_files(&x, object);
+    if (open_package(&x)) make_files(&x);
     export_result *r = arena_new_of(a, export_result);
     *r = (export_result){.name = x.name, .n = x.files.len, .files = x.files.data, .weights = x.weights_file};
     for (int i = 0; i < x.files.len; i++) r->code_bytes += x.files.data[i].size;

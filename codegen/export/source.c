@@ -99,7 +99,7 @@ static bool tested(const char *feature) {
 static void put_machine(const exporter *x, text *t) {
     const char *test = NULL;
     for (int i = 0; i < 64; i++) {
-        const char *f = x->v->features >> i & 1 ? rt_cpu_feature_name(x->v->arch, i) : NULL;
+        const char *f = !x->kernel_text && x->v->features >> i & 1 ? rt_cpu_feature_name(x->v->arch, i) : NULL;
         if (f && x->v->arch == FPK_ARCH_X86_64 && tested(f))
             test = test ? arena_printf(x->a, "%s &&\n           __builtin_cpu_supports(\"%s\")", test, f)
                         : arena_printf(x->a, "__builtin_cpu_supports(\"%s\")", f);

@@ -68,7 +68,7 @@ def safetensors(tensors):
 
 def run(*command, cwd=None, status=0, timeout=300):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=cwd, timeout=timeout)
-    assert done.returncode == status, f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}"
+    assert done.returncode == status, f"{' '.join(map(str, command))}: status {done.returncode}\n{(done.stdout + done.stderr)[:2000]}"
     return done
 
 

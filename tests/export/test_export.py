@@ -12,7 +12,7 @@ import tempfile
 from harness import EXAMPLES, Case, Tensor, compilers, run
 
 random = Tensor.random
-TARGET = "cpu:x86-64-v3"
+TARGETS = ("cpu:x86-64-v3", "c")
 
 MODELS = {
     "pick": """## The elements of x above a limit, and where they are.
@@ -214,14 +214,15 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as folder:
         for i, make in enumerate(cases):
             name, case = make(pathlib.Path(folder) / make.__name__)
-            use = every if everything or chosen else [every[i % len(every)]]
-            try:
-                case.compare(name, TARGET, use)
-                print(f"{make.__name__}: {TARGET} with {', '.join(c[0] for c in use)}")
-            except AssertionError as e:
-                failed += 1
-                print(f"{make.__name__}: {e}")
-    print(f"{len(cases) - failed} passed, {failed} failed")
+            for k, target in enumerate(TARGETS):
+                use = every if everything or chosen else [every[(i + k) % len(every)]]
+                try:
+                    case.compare(name, target, use)
+                    print(f"{make.__name__}: {target} with {', '.join(c[0] for c in use)}", flush=True)
+                except AssertionError as e:
+                    failed += 1
+                    print(f"{make.__name__}: {e}", flush=True)
+    print(f"{2 * len(cases) - failed} passed, {failed} failed")
     return failed > 0
 
 
