@@ -210,13 +210,18 @@ int package_packed(package *p, sym_t bytes) {
 }
 
 /* Equal bytes are stored once in the package, also between targets. */
-int package_constant(package *p, const void *data, uint64_t bytes) {
+uint64_t package_data(package *p, const void *data, uint64_t bytes) {
     bool found;
     uint32_t *slot = map_slot(p->a, &p->constant_map, fpk_hash(data, bytes) ^ bytes, &found);
     uint64_t at = found ? (uint64_t)(*slot - 1) * FPK_ALIGN : 0;
     if (!found || at + bytes > p->data.len || memcmp(p->data.data + at, data, bytes))
         at = bytes_append(p->a, &p->data, data, bytes, FPK_ALIGN);
     *slot = (uint32_t)(at / FPK_ALIGN) + 1;
+    return at;
+}
+
+int package_constant(package *p, const void *data, uint64_t bytes) {
+    uint64_t at = package_data(p, data, bytes);
     sym_t size = sym_const(p->syms, (int64_t)bytes);
     return add_buffer(
         p, (fpk_buffer){.kind = FPK_BUF_CONST, .size = package_expr(p, size, 0), .align = FPK_ALIGN, .offset = at});

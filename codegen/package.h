@@ -123,4 +123,13 @@ void package_check_here(package *p, const char *op, sym_t lhs, sym_t rhs, const 
 /* ---- The bytes --------------------------------------------------------------------------------------------------- */
 /* True: *bytes (of the arena, aligned to 64) and *n. False: *why says what the caller did wrong. */
 bool package_finish(package *p, const void **bytes, uint64_t *n, const char **why);
+
+/* ---- Several into one -------------------------------------------------------------------------------------------- */
+typedef struct package_bytes {
+    const void *data; /* aligned to 64 */
+    uint64_t n;
+} package_bytes;
+/* One package with the variants of n, which this program made of one model for different targets. Where params lie is
+ * taken from the first. *out is of the arena. False: *why says what does not fit. */
+bool package_merge(arena *a, int n, const package_bytes *from, package_bytes *out, const char **why);
 #endif

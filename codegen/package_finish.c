@@ -130,18 +130,21 @@ static void write_bytes(layout *l, uint8_t *out) {
     memcpy(out, &h, sizeof h);
 }
 
+const void *package_write(package *p, uint64_t *n) {
+    layout l = {.p = p};
+    lay_out(&l);
+    uint8_t *out = arena_alloc(p->a, l.end + FPK_ALIGN);
+    out += (FPK_ALIGN - (uintptr_t)out % FPK_ALIGN) % FPK_ALIGN;
+    write_bytes(&l, out);
+    *n = l.end;
+    return out;
+}
+
 bool package_finish(package *p, const void **bytes, uint64_t *n, const char **why) {
     package_close_schedule(p);
     if (!p->variants.len) package_wrong(p, "a package has no target");
     finish_symbols(p);
-    if (!p->why) {
-        layout l = {.p = p};
-        lay_out(&l);
-        uint8_t *out = arena_alloc(p->a, l.end + FPK_ALIGN);
-        out += (FPK_ALIGN - (uintptr_t)out % FPK_ALIGN) % FPK_ALIGN;
-        write_bytes(&l, out);
-        *bytes = out, *n = l.end;
-    }
+    if (!p->why) *bytes = package_write(p, n);
     if (why) *why = p->why;
     return !p->why;
 }

@@ -68,6 +68,10 @@ uint32_t package_symbol_of(package *p, sym_t var);
 /* How a symbol gets its value, with the numbers of frit_dim_role; two ways are a mistake. */
 enum { ROLE_BOUND, ROLE_INT, ROLE_SEED, ROLE_LOOP, ROLE_DEVICE };
 void package_set_role(package *p, sym_t var, uint32_t role);
+/* Where the bytes are among the package's constants. */
+uint64_t package_data(package *p, const void *data, uint64_t bytes);
+/* The tables as the bytes of a package (of the arena, aligned to 64), *n of them. */
+const void *package_write(package *p, uint64_t *n);
 /* Ends the schedule being written. */
 void package_close_schedule(package *p);
 fpk_variant *package_variant(package *p); /* the last, or NULL with a mistake recorded */

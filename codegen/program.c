@@ -452,8 +452,13 @@ static void describe(planner *p) {
         }
         int n = package_param(p->p, g->path, (frit_dtype)g->type.dtype, g->type.rank, g->type.dims);
         const void *data;
-        uint64_t bytes;
-        if (p->o->weight && p->o->weight(p->o->weight_ctx, g->path, &data, &bytes)) package_param_inside(p->p, n, data, bytes);
+        const char *file;
+        uint64_t bytes, offset;
+        if (!p->o->weight || !p->o->weight(p->o->weight_ctx, g->path, &data, &bytes)) continue;
+        if (p->o->beside && p->o->beside(p->o->weight_ctx, g->path, &file, &offset))
+            package_param_beside(p->p, n, file, offset, data, bytes);
+        else
+            package_param_inside(p->p, n, data, bytes);
     }
     for (int i = 0; i < p->m->checks.len; i++) {
         const ir_check *c = &p->m->checks.data[i];

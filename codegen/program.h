@@ -26,6 +26,9 @@ typedef struct program_options {
     void *locate_ctx;
     /* Weights to keep inside the package: NULL when there are none. data: dense, row-major, alive until the end. */
     bool (*weight)(void *u, const char *path, const void **data, uint64_t *bytes);
+    /* Says of a weight that `weight` gave that it lies in a file next to the package, and where; NULL or false: it goes
+     * into the package. file: its name, relative to the package's folder. */
+    bool (*beside)(void *u, const char *path, const char **file, uint64_t *offset);
     void *weight_ctx;
 } program_options;
 

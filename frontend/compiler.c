@@ -38,6 +38,7 @@ const program *compile_program(arena *a, ir_func *fused, const compile_options *
                          .locate = locate,
                          .locate_ctx = (void *)o,
                          .weight = o->weight,
+                         .beside = o->beside,
                          .weight_ctx = o->weight_ctx};
     return program_build(a, fused, &p, error);
 }

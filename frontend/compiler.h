@@ -17,6 +17,7 @@ typedef struct compile_options {
     pass_timer *timers;    /* PASS_COUNT that receive what each pass took; may be NULL */
     diag *diag;            /* names the sources that spans point into; may be NULL */
     bool (*weight)(void *u, const char *path, const void **data, uint64_t *bytes); /* see program_options */
+    bool (*beside)(void *u, const char *path, const char **file, uint64_t *offset);
     void *weight_ctx;
 } compile_options;
 

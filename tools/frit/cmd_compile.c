@@ -52,6 +52,8 @@ static int write_depfile(cli *c, const model *m, const char *target) {
 
 static int emit_stage(cli *c, model *m, const char *name) {
     stage s = stage_from_name(name);
+    if (c->o.values[OPT_target].len > 1)
+        return cli_usage(c, "--emit shows the code of one target");
     const void *bytes;
     size_t size;
     if (s == STAGE_COUNT)
@@ -64,8 +66,7 @@ static int emit_stage(cli *c, model *m, const char *name) {
     return status == EXIT_DONE ? write_file(c, to, bytes, size, !stage_is_text(s)) : status;
 }
 
-/* Weights beside a package: those that the model uses, in one file. The package itself stays unbound; `frit run` is
- * given the file with -w. */
+/* Weights beside a package: those that the model uses, in one file, which the package refers to. */
 static int write_weights_beside(cli *c, const model *m, const char *path) {
     io_error e;
     int n = 0, status = EXIT_DONE;
@@ -102,12 +103,13 @@ static int make_package(cli *c, model *m) {
     const char *to = option_text(&c->o, OPT_output, NULL);
     if (!to)
         to = default_name(c, m->path, ".fpk");
-    if (beside) {
-        int status = write_weights_beside(c, m, arena_printf(c->arena, "%s.safetensors", to));
-        if (status != EXIT_DONE)
-            return status;
-    }
-    int status = driver_compile(c, m, inside, &bytes, &size);
+    const char *file = beside ? arena_printf(c->arena, "%s.safetensors", to) : NULL;
+    if (beside && !strcmp(to, "-"))
+        return cli_usage(c, "--weights beside needs a place: give -o FILE");
+    int status = beside ? write_weights_beside(c, m, file) : EXIT_DONE;
+    if (status != EXIT_DONE)
+        return status;
+    status = driver_package(c, m, inside, file, &bytes, &size);
     if (status == EXIT_DONE)
         status = write_depfile(c, m, to);
     return status == EXIT_DONE ? write_file(c, to, bytes, size, true) : status;

@@ -1,7 +1,9 @@
 /* Compiling for the command: targets, weights inside packages, stages as text. */
 #include "driver.h"
 #include "debug.h"
+#include "codegen/package.h"
 #include "frontend/compiler.h"
+#include "tools/io/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +41,8 @@ typedef struct {
     model *m;
     io_array *held; /* weights lent to the package writer */
     int n;
+    safetensors beside; /* the file that has them, if the package refers to one */
+    const char *file;
 } lender;
 
 static bool lend(void *u, const char *path, const void **data, uint64_t *bytes) {
@@ -53,7 +57,20 @@ static bool lend(void *u, const char *path, const void **data, uint64_t *bytes) 
     return true;
 }
 
+static bool lies_beside(void *u, const char *path, const char **file, uint64_t *offset) {
+    lender *l = u;
+    for (int i = 0; i < l->beside.n; i++)
+        if (!strcmp(l->beside.tensors[i].name, path)) {
+            *file = l->file;
+            *offset = l->beside.tensors[i].offset;
+            return true;
+        }
+    return false;
+}
+
 static void give_back(lender *l) {
+    if (l->file)
+        safetensors_close(&l->beside);
     for (int i = 0; i < l->n; i++)
         io_array_free(&l->held[i]);
     free(l->held);
@@ -169,13 +186,25 @@ static const program *build(cli *c, model *m, compile_options *o, int *status) {
 }
 
 /* ---- the doors ---- */
-int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *size) {
+static int compile_for(cli *c, model *m, const char *target_name, bool inside, const char *beside, const void **bytes,
+                       size_t *size) {
     compile_options o;
+    io_error e;
     int status;
-    if (!open_options(c, &o))
+    if (!open_options_for(c, target_name, &o))
         return diag_errors(c->d) ? EXIT_MODEL : EXIT_USAGE;
-    lender l = {.m = m, .held = calloc((size_t)m->module->globals.len + 1, sizeof *l.held)};
-    if (inside) {
+    lender l = {.m = m};
+    if (beside && !safetensors_open(&l.beside, beside, &e)) {
+        diag_report(c->d, MSG_WEIGHT_FILE, nowhere, e.text);
+        return EXIT_MODEL;
+    }
+    l.held = calloc((size_t)m->module->globals.len + 1, sizeof *l.held);
+    if (beside) {
+        const char *slash = strrchr(beside, '/');
+        l.file = slash ? slash + 1 : beside;
+        o.beside = lies_beside;
+    }
+    if (inside || beside) {
         o.weight = lend;
         o.weight_ctx = &l;
     }
@@ -185,6 +214,43 @@ int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *si
         return status;
     *bytes = p->bytes;
     *size = (size_t)p->n_bytes;
+    return EXIT_DONE;
+}
+
+int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *size) {
+    return compile_for(c, m, option_text(&c->o, OPT_target, "cpu"), inside, NULL, bytes, size);
+}
+
+/* Compiling changes the module: every target after the first gets its own, from the same text. Weights are the first's. */
+static int compile_again(cli *c, const model *m, const char *target_name, const void **bytes, size_t *size) {
+    model again = *m;
+    int status;
+    again.module = NULL;
+    if (model_elaborate(c, &again, &status))
+        status = compile_for(c, &again, target_name, false, NULL, bytes, size);
+    if (again.module)
+        ir_module_free(again.module);
+    return status;
+}
+
+int driver_package(cli *c, model *m, bool inside, const char *beside, const void **bytes, size_t *size) {
+    const strings *targets = &c->o.values[OPT_target];
+    package_bytes *each = arena_array(c->arena, package_bytes, targets->len + 1), all;
+    const char *why;
+    int status = EXIT_DONE;
+    if (targets->len < 2)
+        return compile_for(c, m, option_text(&c->o, OPT_target, "cpu"), inside, beside, bytes, size);
+    for (int i = 0; i < targets->len && status == EXIT_DONE; i++) {
+        const char *name = targets->data[i];
+        status = i ? compile_again(c, m, name, bytes, size) : compile_for(c, m, name, inside, beside, bytes, size);
+        each[i] = (package_bytes){*bytes, *size};
+    }
+    if (status != EXIT_DONE)
+        return status;
+    if (!package_merge(c->arena, targets->len, each, &all, &why))
+        return cli_usage(c, "%s", why);
+    *bytes = all.data;
+    *size = (size_t)all.n;
     return EXIT_DONE;
 }
 

@@ -7,6 +7,9 @@
 const char *driver_target(cli *c);
 /* Compiles for --target into package bytes of the arena. `inside`: weights that are here go into the package. */
 int driver_compile(cli *c, model *m, bool inside, const void **bytes, size_t *size);
+/* The same for every --target, as one package. `beside`: a .safetensors file in the package's folder that has the weights
+ * instead, or NULL. */
+int driver_package(cli *c, model *m, bool inside, const char *beside, const void **bytes, size_t *size);
 /* Compiles for `target_name`; equal input gives equal code on any machine. *p and *t belong to the arena. */
 struct program;
 struct target;
