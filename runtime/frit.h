@@ -127,10 +127,23 @@ FRIT_API frit_status frit_package_open_memory(const void *bytes, size_t size, co
                                               void *ctx, frit_package **out, frit_error *err);
 FRIT_API frit_package *frit_package_retain(frit_package *p);
 FRIT_API void frit_package_release(frit_package *p);
-/* Reads every byte and compares all checksums, those of large weights included (open leaves these out). */
+/* Reads every byte, files beside included, and compares all checksums, those of large weights too (open and load leave
+ * these out). */
 FRIT_API frit_status frit_package_verify(const frit_package *p, frit_error *err);
 
 /* What a package says about itself. */
+typedef struct frit_target_info {
+    size_t struct_size; /* set by the caller */
+    const char *target; /* its string */
+    int n_kernels;
+    size_t code_bytes;
+} frit_target_info;
+/* What the package has for target i of its info. */
+FRIT_API frit_status frit_package_target(const frit_package *p, int i, frit_target_info *out, frit_error *err);
+/* How well a device runs target i: 0 for not at all, and then `why` (may be NULL) receives the reason; else the larger
+ * the better: frit_weights_create takes the best. */
+FRIT_API int frit_package_fits(const frit_package *p, int i, const frit_device *d, frit_error *why);
+
 typedef enum frit_param_place {
     FRIT_PARAM_NONE,   /* must be bound with frit_weights_bind */
     FRIT_PARAM_INSIDE, /* in the package */

@@ -1,5 +1,6 @@
 /* What frit_package_get_info shows, made once at open. */
 #include "rt.h"
+#include <string.h>
 
 static void fill_tensor(const frit_package *p, const fpk_tensor *t, frit_tensor_info *out, const char **text) {
     *out = (frit_tensor_info){.name = rt_string(p, t->name),
@@ -55,6 +56,20 @@ void rt_free_info(frit_package *p) {
     rt_free(&rt_malloc, p->text, p->n_text, sizeof *p->text);
     rt_free(&rt_malloc, p->tensor_info, p->n_tensors, sizeof *p->tensor_info);
     rt_free(&rt_malloc, p->dim_info, p->n_symbols, sizeof *p->dim_info);
+}
+
+frit_status frit_package_target(const frit_package *p, int i, frit_target_info *out, frit_error *err) {
+    if (!p || !out || i < 0 || (uint32_t)i >= p->n_variants)
+        return rt_fail(err, FRIT_USAGE, "frit_package_target: there is no target %d", i);
+    const fpk_variant *v = &p->variants[i];
+    frit_target_info have = {.target = rt_string(p, v->target),
+                             .n_kernels = (int)v->n_kernels,
+                             .code_bytes = (size_t)v->code_size};
+    size_t size = out->struct_size < sizeof have ? out->struct_size : sizeof have;
+    if (size < sizeof size) return rt_fail(err, FRIT_USAGE, "frit_package_target: set struct_size");
+    have.struct_size = out->struct_size;
+    memcpy(out, &have, size);
+    return FRIT_OK;
 }
 
 const frit_package_info *frit_package_get_info(const frit_package *p) { return p ? &p->public : NULL; }

@@ -9,9 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Weights larger than this are left to frit_package_verify. */
-#define CHECK_WEIGHTS_BELOW ((uint64_t)16 << 20)
-
 static const uint32_t record_size[FPK_SECTION_KINDS] = {
     [FPK_INFO] = sizeof(fpk_info),
     [FPK_STRINGS] = 1,
@@ -76,7 +73,7 @@ static frit_status check_sections(frit_package *p, frit_error *err) {
               "section outside the file");
         CHECK(s[i].size % s[i].record == 0, "size of a section");
         CHECK(s[i].record == 1 || s[i].size / s[i].record <= FPK_MAX_TABLE, "size of a table");
-        if (s[i].kind != FPK_WEIGHTS || s[i].size <= CHECK_WEIGHTS_BELOW)
+        if (s[i].kind != FPK_WEIGHTS || s[i].size <= RT_CHECK_BELOW)
             CHECK(fpk_hash(p->base + s[i].offset, s[i].size) == s[i].checksum, "checksum of a section");
         p->sections[s[i].kind] = s[i];
     }
@@ -368,6 +365,14 @@ frit_status frit_package_verify(const frit_package *p, frit_error *err) {
     for (int k = 0; k < FPK_SECTION_KINDS; k++) {
         const fpk_section *s = &p->sections[k];
         if (s->record) CHECK(fpk_hash(p->base + s->offset, s->size) == s->checksum, "checksum of a section");
+    }
+    for (uint32_t i = 0; i < p->info->n_params; i++) {
+        const fpk_tensor *t = rt_tensor(p, RT_PARAM, i);
+        void *map = NULL;
+        size_t n;
+        const char *data;
+        if (t->place == FRIT_PARAM_BESIDE) TRY(rt_map_beside(p, t, true, &map, &n, &data, err));
+        if (map) munmap(map, n);
     }
     return FRIT_OK;
 }

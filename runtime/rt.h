@@ -71,6 +71,12 @@ enum { RT_INPUT, RT_OUTPUT, RT_PARAM, RT_STATE };
 /* Tensor i of a kind, and how many there are. */
 const fpk_tensor *rt_tensor(const frit_package *p, int kind, uint32_t i);
 uint32_t rt_n_tensors(const frit_package *p, int kind);
+/* Checksums of weights larger than this are left to frit_package_verify. */
+#define RT_CHECK_BELOW ((uint64_t)16 << 20)
+/* (beside.c) Maps the data of a param that lies in a file beside the package: *map of *map_size bytes is the caller's to
+ * unmap (NULL for no bytes), *data lies in it. `check`: compares the digest. */
+frit_status rt_map_beside(const frit_package *p, const fpk_tensor *t, bool check, void **map, size_t *map_size,
+                          const char **data, frit_error *err);
 /* Structure of every schedule of a variant: operands in range, nesting, lengths. */
 frit_status rt_check_variant(const frit_package *p, const fpk_variant *v, frit_error *err);
 frit_status rt_make_info(frit_package *p, frit_error *err);

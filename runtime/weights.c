@@ -1,13 +1,9 @@
 /* Params on a device: bound by name, found in the package or beside it, packed by the load program. */
 #include "rt.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- Choice of the variant --------------------------------------------------------------------------------------- */
 static rt_image image_of(const frit_package *p, const fpk_variant *v) {
@@ -26,15 +22,27 @@ static int fit(const frit_package *p, const frit_device *d, const fpk_variant *v
     return d->driver->fits(d, v, &image, why);
 }
 
+int frit_package_fits(const frit_package *p, int i, const frit_device *d, frit_error *why) {
+    char text[160] = "";
+    if (!p || !d || i < 0 || (uint32_t)i >= p->n_variants) return 0;
+    int n = fit(p, d, &p->variants[i], NULL, text);
+    if (!n)
+        rt_fail(why, FRIT_UNSUPPORTED, "%s", text[0] ? text : "it is for another kind of device");
+    return n;
+}
+
 /* The variant that fits best, the first of equals, among those that fit less well than `below`, or as well and come
  * after variant `after`. */
 static frit_status choose(const frit_package *p, const frit_device *d, const char *target, int *below, uint32_t after,
                           const fpk_variant **out, frit_error *err) {
-    char why[160] = "";
+    char why[400] = "", one[160];
     int best = 0;
     for (uint32_t i = 0; i < p->n_variants; i++) {
-        int n = fit(p, d, &p->variants[i], target, why);
+        one[0] = 0;
+        int n = fit(p, d, &p->variants[i], target, one);
         if (n > best && (n < *below || (n == *below && i > after))) best = n, *out = &p->variants[i];
+        size_t at = strlen(why);
+        if (one[0]) snprintf(why + at, sizeof why - at, "%s%s", at ? "; " : "", one);
     }
     *below = best;
     if (best) return FRIT_OK;
@@ -203,28 +211,6 @@ frit_status frit_weights_set_dim(frit_weights *w, const char *name, int64_t valu
 }
 
 /* ---- Weights that the package has -------------------------------------------------------------------------------- */
-static frit_status map_beside(frit_weights *w, rt_param *q, const fpk_tensor *t, const char **data, frit_error *err) {
-    char path[4096];
-    const char *file = rt_string(w->pkg, t->file);
-    if (snprintf(path, sizeof path, "%s%s", file[0] == '/' ? "" : w->pkg->dir, file) >= (int)sizeof path)
-        return rt_fail(err, FRIT_IO, "the path of the weights is too long");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0) return rt_fail(err, FRIT_IO, "cannot open the weights '%s': %s", path, strerror(errno));
-    if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < t->offset + t->size) {
-        close(fd);
-        return rt_fail(err, FRIT_IO, "the weights '%s' are shorter than when the package was made", path);
-    }
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = t->offset / page * page;
-    q->map_size = (size_t)(t->offset - from + t->size);
-    void *m = q->map_size ? mmap(NULL, q->map_size, PROT_READ, MAP_PRIVATE, fd, (off_t)from) : NULL;
-    close(fd);
-    if (m == MAP_FAILED) return rt_fail(err, FRIT_IO, "cannot map the weights '%s': %s", path, strerror(errno));
-    q->map = m;
-    *data = (const char *)m + (t->offset - from);
-    return FRIT_OK;
-}
-
 /* Refers to the mapped bytes where the device and the kernels can use them there, else copies them. */
 static frit_status use_stored(frit_weights *w, rt_param *q, uint32_t i, const char *data, frit_error *err) {
     const fpk_tensor *t = rt_tensor(w->pkg, RT_PARAM, i);
@@ -245,7 +231,8 @@ static frit_status find_stored(frit_weights *w, uint32_t i, frit_error *err) {
     if (t->place == FRIT_PARAM_NONE)
         return rt_fail(err, FRIT_USAGE, "param '%s': %s has no value: bind it", rt_string(w->pkg, t->name),
                        rt_string(w->pkg, t->type));
-    if (t->place == FRIT_PARAM_BESIDE) TRY(map_beside(w, &q, t, &data, err));
+    if (t->place == FRIT_PARAM_BESIDE)
+        TRY(rt_map_beside(w->pkg, t, t->size <= RT_CHECK_BELOW, &q.map, &q.map_size, &data, err));
     frit_status s = use_stored(w, &q, i, data, err);
     if (s != FRIT_OK) return drop_param(w, &q), s;
     w->params[i] = q;

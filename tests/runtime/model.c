@@ -118,7 +118,7 @@ model model_add(void) {
     return m;
 }
 
-model model_everything(void) {
+static model everything_for(const char *target, const void *code, uint64_t code_bytes) {
     static const float w[4] = {1, 2, 3, 4};
     model m = model_new();
     sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, sym_const(m.c, 64)), four = sym_const(m.c, 4),
@@ -133,7 +133,10 @@ model model_everything(void) {
     package_param_inside(m.p, package_param(m.p, "w", FRIT_f32, 1, &four), w, sizeof w);
     int s = package_state(m.p, "s", FRIT_f32, 1, &n);
     package_check(m.p, "<=", trips, n, "few trips", NULL, 0);
-    model_target(&m);
+    if (target)
+        model_target_for(&m, target, code, code_bytes);
+    else
+        model_target(&m);
     int add = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, n}, sym_ceildiv(m.c, n, four), four);
     int quad = model_kernel(&m, blob_add, 2, 1, 2, (sym_t[]){four, four}, NULL, NULL);
     package_ref w_ref = package_at(package_param_buffer(m.p, 0)),
@@ -153,4 +156,20 @@ model model_everything(void) {
     package_end(m.p);
     package_copy(m.p, package_at(package_output_buffer(m.p, 0)), t, bytes);
     return m;
+}
+
+model model_everything(void) { return everything_for(NULL, NULL, 0); }
+
+const void *model_several(model *m, uint64_t *n) {
+    static const char text[] = ".version 8.0 // no code that runs";
+    model each[3] = {everything_for("cpu", NULL, 0), everything_for("cuda:sm_80", text, sizeof text),
+                     everything_for("hip:gfx942", text, sizeof text)};
+    package_bytes from[3], out = {0};
+    const char *why = NULL;
+    *m = model_new();
+    for (int i = 0; i < 3; i++) from[i].data = model_bytes(&each[i], &from[i].n);
+    if (!package_merge(m->a, 3, from, &out, &why)) fail_msg("package_merge: %s", why);
+    for (int i = 0; i < 3; i++) model_free(&each[i]);
+    *n = out.n;
+    return out.data;
 }

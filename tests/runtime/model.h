@@ -67,4 +67,6 @@ void model_add_launch(model *m);
 /* Something of all that a package may hold. x f32[n <= 64], y f32[2 n + 1], trips <= 9; out = x + trips * state, where
  * the state is 1. */
 model model_everything(void);
+/* The same for several devices in one package; only the first is any CPU's. Of the model's arena. */
+const void *model_several(model *m, uint64_t *n);
 #endif

@@ -18,11 +18,17 @@ static bool try_package(const void *bytes, size_t n) {
     return true;
 }
 
+/* The packages that are damaged: one target, and several. */
+static const void *subject(void **state, model *m, uint64_t *n) {
+    if (*state) return model_several(m, n);
+    *m = model_everything();
+    return model_bytes(m, n);
+}
+
 static void test_flips(void **state) {
-    (void)state;
-    model m = model_everything();
+    model m;
     uint64_t n;
-    const void *bytes = model_bytes(&m, &n);
+    const void *bytes = subject(state, &m, &n);
     uint8_t *copy = aligned_alloc(64, (n + 63) / 64 * 64);
     assert_true(try_package(bytes, n));
     uint64_t accepted = 0, covered = sizeof(fpk_header);
@@ -41,10 +47,9 @@ static void test_flips(void **state) {
 }
 
 static void test_truncation(void **state) {
-    (void)state;
-    model m = model_everything();
+    model m;
     uint64_t n;
-    const void *bytes = model_bytes(&m, &n);
+    const void *bytes = subject(state, &m, &n);
     for (uint64_t i = 0; i < n; i++) assert_false(try_package(bytes, i));
     uint8_t *longer = malloc(n + 1);
     memcpy(longer, bytes, n);
@@ -113,10 +118,9 @@ static void test_version(void **state) {
 /* Every field of every record takes bad values, with the checksums made right again: what the reader accepts must also
  * bind, plan and describe itself without harm. */
 static void test_bad_fields(void **state) {
-    (void)state;
-    model m = model_everything();
+    model m;
     uint64_t n;
-    const void *bytes = model_bytes(&m, &n);
+    const void *bytes = subject(state, &m, &n);
     uint8_t *copy = aligned_alloc(64, (n + 63) / 64 * 64);
     const fpk_header *h = bytes;
     const fpk_section *s = (const fpk_section *)(h + 1);
@@ -274,8 +278,51 @@ static void test_steady_runs(void **state) {
     model_free(&m);
 }
 
+/* Joining stores once what is equal, gives equal bytes for equal input, and each variant does what it did alone. */
+static void test_several(void **state) {
+    (void)state;
+    uint64_t n1, n2, alone;
+    model a, b, c = model_everything();
+    const void *x = model_several(&a, &n1), *y = model_several(&b, &n2);
+    assert_int_equal(n1, n2);
+    assert_memory_equal(x, y, n1);
+    const fpk_section *one = (const fpk_section *)((const fpk_header *)model_bytes(&c, &alone) + 1);
+    const fpk_section *all = (const fpk_section *)((const fpk_header *)x + 1);
+    for (uint32_t i = 0; i < ((const fpk_header *)x)->n_sections; i++) {
+        static const fpk_section_kind shared[] = {FPK_INFO, FPK_SYMBOLS, FPK_STEPS, FPK_EXPRS, FPK_TENSORS, FPK_CHECKS, FPK_DATA, FPK_WEIGHTS};
+        for (size_t k = 0; k < sizeof shared / sizeof *shared; k++)
+            if (all[i].kind == shared[k]) assert_int_equal(all[i].size, one[i].size);
+    }
+    frit_package *p;
+    frit_target_info t = {.struct_size = sizeof t};
+    assert_ok(frit_package_open_memory(x, n1, NULL, NULL, NULL, &p, err));
+    assert_int_equal(frit_package_get_info(p)->n_targets, 3);
+    assert_ok(frit_package_target(p, 2, &t, err));
+    assert_string_equal(t.target, "hip:gfx942");
+    assert_int_equal(t.n_kernels, 2);
+    assert_fails(frit_package_target(p, 3, &t, err), FRIT_USAGE, "no target 3");
+    counting none = {.left = -1};
+    frit_allocator mem = {&none, counted_alloc, counted_free};
+    assert_int_equal(whole_life(p, &mem), FRIT_OK);
+    frit_package_release(p);
+    package_bytes twice[2] = {{x, n1}, {x, n1}}, other[2] = {{x, n1}, {NULL, 0}}, out;
+    const char *why;
+    assert_false(package_merge(a.a, 2, twice, &out, &why));
+    assert_non_null(strstr(why, "twice"));
+    model add = model_add();
+    other[1].data = model_bytes(&add, &other[1].n);
+    assert_false(package_merge(a.a, 2, other, &out, &why));
+    assert_non_null(strstr(why, "not of one model"));
+    model_free(&a), model_free(&b), model_free(&c), model_free(&add);
+}
+
 int main(void) {
+    static char several[] = "several";
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_several),
+        cmocka_unit_test_prestate(test_flips, several),
+        cmocka_unit_test_prestate(test_truncation, several),
+        cmocka_unit_test_prestate(test_bad_fields, several),
         cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_writer_mistakes),
         cmocka_unit_test(test_flips),       cmocka_unit_test(test_truncation), cmocka_unit_test(test_version),
         cmocka_unit_test(test_bad_fields),  cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_no_memory_to_open),

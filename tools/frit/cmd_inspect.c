@@ -98,6 +98,29 @@ static void show_dims(const frit_package_info *info) {
     }
 }
 
+/* Whether a device of this machine runs the target. */
+static void show_fit(const frit_package *p, int i, const char *target) {
+    frit_device *d = NULL;
+    frit_error why = {0};
+    if (frit_device_open(target, NULL, &d, &why) == FRIT_OK && frit_package_fits(p, i, d, &why))
+        printf("; runs on %s\n", frit_device_name(d));
+    else
+        printf("; does not run here: %s\n", why.message);
+    frit_device_release(d);
+}
+
+static bool show_targets(cli *c, const frit_package *p) {
+    for (int i = 0; i < frit_package_get_info(p)->n_targets; i++) {
+        frit_target_info t = {.struct_size = sizeof t};
+        frit_error err = {0};
+        if (frit_package_target(p, i, &t, &err) != FRIT_OK)
+            return cli_runtime_failure(c, &err), false;
+        printf("target: %s, %d kernel%s, %zu bytes of code", t.target, t.n_kernels, t.n_kernels == 1 ? "" : "s", t.code_bytes);
+        show_fit(p, i, t.target);
+    }
+    return true;
+}
+
 static int inspect_package(cli *c, const char *path) {
     frit_package *p;
     frit_error err = {0};
@@ -107,8 +130,8 @@ static int inspect_package(cli *c, const char *path) {
     printf("package: %s, made by %s\n", info->entry, info->compiler);
     if (*info->doc)
         printf("%s\n", info->doc);
-    for (int i = 0; i < info->n_targets; i++)
-        printf("target: %s\n", info->targets[i]);
+    if (!show_targets(c, p))
+        return frit_package_release(p), EXIT_ENVIRONMENT;
     show_tensors("inputs", info->n_inputs, info->inputs);
     show_tensors("outputs", info->n_outputs, info->outputs);
     show_tensors("params", info->n_params, info->params);

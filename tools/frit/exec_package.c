@@ -80,8 +80,10 @@ static int copy_states_in(package_exec *x, cli *c) {
                                      x->base.info->states[i].name));
             return EXIT_MODEL;
         }
-        if (a->bytes)
-            memcpy((char *)t.data + t.byte_offset, a->data, (size_t)a->bytes);
+        int64_t shape[IO_MAX_RANK];
+        DLTensor from = as_dl(a, shape);
+        if (frit_tensor_copy(x->device, &t, &from, &err) != FRIT_OK)
+            return cli_runtime_failure(c, &err);
     }
     return EXIT_DONE;
 }
@@ -151,8 +153,10 @@ static int get_state(exec *base, cli *c, int state, io_array *a) {
         return cli_runtime_failure(c, &err);
     if (!io_array_alloc(a, frit_dtype_from_dl(t.dtype), t.ndim, t.shape, &e))
         return cli_environment(c, "%s", e.text);
-    if (a->bytes)
-        memcpy(a->data, (char *)t.data + t.byte_offset, (size_t)a->bytes);
+    int64_t shape[IO_MAX_RANK];
+    DLTensor to = as_dl(a, shape);
+    if (frit_tensor_copy(x->device, &to, &t, &err) != FRIT_OK)
+        return cli_runtime_failure(c, &err);
     return EXIT_DONE;
 }
 
@@ -176,6 +180,44 @@ static void close_exec(exec *base) {
     free(x);
 }
 
+/* A device for target i of the package, and weights there for the best target of its kind. */
+static frit_status open_device(package_exec *x, int i, const frit_device_options *options, frit_error *err) {
+    frit_status s = frit_device_open(frit_package_get_info(x->package)->targets[i], options, &x->device, err);
+    if (s == FRIT_OK)
+        s = frit_weights_create(x->package, x->device, NULL, &x->weights, err);
+    if (s == FRIT_OK)
+        return s;
+    frit_device_release(x->device);
+    x->device = NULL;
+    return s;
+}
+
+static bool same_kind(const char *a, const char *b) {
+    size_t n = strcspn(a, ":");
+    return n == strcspn(b, ":") && !memcmp(a, b, n);
+}
+
+/* The first target whose kind of device is here and runs the package, or that --target asks for. */
+static bool open_first(package_exec *x, cli *c, const frit_device_options *options, frit_error *err) {
+    const frit_package_info *info = frit_package_get_info(x->package);
+    const char *wanted = option_text(&c->o, OPT_target, NULL);
+    frit_error first = {0};
+    for (int i = 0; i < info->n_targets; i++) {
+        if (wanted && !same_kind(wanted, info->targets[i]))
+            continue;
+        if (open_device(x, i, options, err) == FRIT_OK)
+            return true;
+        if (!first.status)
+            first = *err;
+    }
+    *err = first;
+    if (first.status)
+        return false;
+    err->status = FRIT_UNSUPPORTED;
+    snprintf(err->message, sizeof err->message, "the package was not compiled for a target of the kind of '%s'", wanted);
+    return false;
+}
+
 static bool open_all(package_exec *x, cli *c, const model *m, const void *bytes, size_t size, frit_error *err) {
     int64_t threads, index;
     if (!cli_number(c, OPT_threads, 0, &threads) || !cli_number(c, OPT_device, 0, &index)) {
@@ -186,10 +228,8 @@ static bool open_all(package_exec *x, cli *c, const model *m, const void *bytes,
                           : frit_package_open(m->path, &x->package, err);
     if (s != FRIT_OK)
         return false;
-    const char *target = frit_package_get_info(x->package)->n_targets ? frit_package_get_info(x->package)->targets[0] : "cpu";
     frit_device_options options = {.struct_size = sizeof options, .index = (int)index, .threads = (int)threads};
-    return frit_device_open(target, &options, &x->device, err) == FRIT_OK &&
-           frit_weights_create(x->package, x->device, NULL, &x->weights, err) == FRIT_OK;
+    return open_first(x, c, &options, err);
 }
 
 exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, uint64_t seed, int *status) {
