@@ -132,6 +132,7 @@ FRIT_API void frit_package_release(frit_package *p);
 FRIT_API frit_status frit_package_verify(const frit_package *p, frit_error *err);
 
 /* What a package says about itself. */
+/* One of a package's targets. */
 typedef struct frit_target_info {
     size_t struct_size; /* set by the caller */
     const char *target; /* its string */
@@ -144,6 +145,7 @@ FRIT_API frit_status frit_package_target(const frit_package *p, int i, frit_targ
  * the better: frit_weights_create takes the best. */
 FRIT_API int frit_package_fits(const frit_package *p, int i, const frit_device *d, frit_error *why);
 
+/* Where the value of a param is. */
 typedef enum frit_param_place {
     FRIT_PARAM_NONE,   /* must be bound with frit_weights_bind */
     FRIT_PARAM_INSIDE, /* in the package */
