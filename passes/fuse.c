@@ -24,7 +24,7 @@ typedef struct group {
     bool dead;    /* merged into another */
     bool grown;   /* another was merged into it since it was last tried with its readers */
     bool special; /* rooted in an op with a schedule of its own */
-    bool kept;    /* materialize: alone with what it reads on the fly */
+    bool kept;    /* ends in a materialize: what reads it is another kernel */
     int emitted;
     double cost;  /* bytes of traffic; < 0: not known yet */
     const char *reason;
@@ -390,6 +390,7 @@ static void merge(fuser *f, int from, int into, double cost, const char *reason)
     a->dead = true;
     b->grown = true;
     b->special |= a->special;
+    b->kept |= a->kept;
     memcpy(&b->ops, &ops, sizeof b->ops);
     b->cost = cost;
     b->reason = reason;
@@ -400,7 +401,7 @@ static void merge(fuser *f, int from, int into, double cost, const char *reason)
 static int producer_to_join(fuser *f, const ir_op *op) {
     int best = -1;
     if (!access_is_pointwise(op) && op->code != IR_insert) return -1; /* loops join in the second sweep, if at all */
-    if (op->code == IR_gather || op->code == IR_concat || op->code == IR_pad || op->code == IR_materialize) return -1;
+    if (op->code == IR_gather || op->code == IR_concat || op->code == IR_pad) return -1;
     for (int i = 0; i < op->n_operands; i++) {
         if (needs_memory_base(op, i)) continue;
         ir_value *v = ir_operand(op, i);
@@ -490,7 +491,7 @@ static bool add_reader(fuser *f, void *u, int g) {
 
 static bool try_merge(fuser *f, int a, int b) {
     group *p = &f->groups.data[a], *q = &f->groups.data[b];
-    if (p->kept || q->kept) return false;
+    if (p->kept) return false;
     if (a == b || p->fixed || q->fixed || p->dead || q->dead || p->special || p->ops.len + q->ops.len > MAX_GROUP)
         return false;
     if (updates_own_value(f, a, b) || indirect_path(f, a, b)) return false;
@@ -570,7 +571,7 @@ static void merge_siblings(fuser *f) {
             for (int j = 0; j < r.n; j++) {
                 int a = r.g[j];
                 group *p = &f->groups.data[a];
-                if (a == b || p->fixed || p->dead || p->kept || q->kept || p->ops.len + q->ops.len > MAX_GROUP) continue;
+                if (a == b || p->fixed || p->dead || p->kept != q->kept || p->ops.len + q->ops.len > MAX_GROUP) continue;
                 if (has_contract(f, a) != has_contract(f, b) || first_node(f, b) - last_node(f, a) > NEAR ||
                     first_node(f, a) - last_node(f, b) > NEAR)
                     continue;

@@ -95,6 +95,7 @@ static void tensor_func(pass_ctx *c, ir_func *f) {
     tidy(c, f);
     if (pass_run(c, PASS_contract, f)) tidy(c, f);
     if (pass_run(c, PASS_contract, f)) tidy(c, f); /* sums that the first run has made smaller */
+    if (pass_run(c, PASS_split, f)) tidy(c, f);
 }
 
 bool passes_tensor(pass_ctx *c, ir_module *m) {

@@ -1,0 +1,145 @@
+/* Reductions with few results over very many elements are done in parts: a first reduction gives one value a part, kept
+ * in memory, and a second one combines the parts. The parts run side by side; how many there are depends on the extents
+ * alone, so the result does not depend on the number of threads. (Split-K for contractions.) */
+#include "rewrite.h"
+#include <math.h>
+#include <string.h>
+
+enum {
+    FEW_RESULTS = 32,        /* of a reduction; there are tasks enough with more */
+    FEW_PRODUCTS = 2048,     /* of a contraction: a few tasks at most */
+    LONG = 1 << 15,          /* terms a result */
+    PART = 1 << 12,          /* terms a part, about */
+    MOST_PARTS = 512,
+    TRAFFIC = 8              /* terms a partial result must stand for at least */
+};
+
+/* How many parts: a divisor of n near the number wanted, where there is one. */
+static int64_t parts_of(int64_t n) {
+    int64_t want = n / PART < MOST_PARTS ? n / PART : MOST_PARTS;
+    for (int64_t p = want; p > want / 2; p--)
+        if (n % p == 0) return p;
+    return want;
+}
+
+static frit_dtype partial_dtype(frit_dtype t) {
+    return frit_dtype_is_float(t) && frit_dtype_bits(t) < 32 ? FRIT_f32 : t;
+}
+
+static double identity_of(ir_combine c) {
+    switch (c) {
+    case IR_PROD:
+    case IR_ALL: return 1;
+    case IR_MAX: return -INFINITY;
+    case IR_MIN: return INFINITY;
+    default: return 0;
+    }
+}
+
+/* x, whose last dim has n elements, with that dim in `parts` parts; what the last one lacks is `fill`. */
+static ir_value *in_parts(rewriter *r, ir_value *x, int64_t n, int64_t parts, double fill) {
+    sym_t dims[IR_MAX_RANK + 1], vars[IR_MAX_RANK + 1], map[IR_MAX_RANK];
+    int last = x->type.rank - 1;
+    int64_t size = (n + parts - 1) / parts;
+    memcpy(dims, x->type.dims, (size_t)last * sizeof *dims);
+    dims[last] = sym_const(r->s, parts);
+    dims[last + 1] = sym_const(r->s, size);
+    if (size * parts == n) return ir_reshape(&r->at, x, last + 2, dims);
+    for (int d = 0; d <= last + 1; d++) vars[d] = sym_index(r->s, "p", dims[d]);
+    for (int d = 0; d < last; d++) map[d] = vars[d];
+    map[last] = sym_add(r->s, sym_muli(r->s, vars[last], size), vars[last + 1]);
+    return ir_view(&r->at, x, last + 2, dims, vars, map, fill);
+}
+
+static ir_value *kept(rewriter *r, ir_value *x) { return ir_result(ir_build(&r->at, IR_materialize, 1, &x, 1, &x->type), 0); }
+
+/* x with the given axes behind the others and joined into one. *n: its extent; false when that is not a long constant. */
+static bool join_axes(rewriter *r, ir_type t, int n_axes, const int64_t *axes, int64_t *perm, int64_t *n) {
+    int k = 0;
+    *n = 1;
+    for (int i = 0; i < n_axes; i++) {
+        int64_t e;
+        if (!sym_is_const(t.dims[axes[i]], &e) || e <= 0 || *n > INT64_MAX / e) return false;
+        *n *= e;
+    }
+    for (int d = 0; d < t.rank; d++) {
+        bool joined = false;
+        for (int i = 0; i < n_axes; i++) joined |= axes[i] == d;
+        if (!joined) perm[k++] = d;
+    }
+    for (int i = 0; i < n_axes; i++) perm[k++] = axes[i];
+    return *n >= LONG && t.rank - n_axes + 2 <= IR_MAX_RANK;
+}
+
+static ir_value *joined(rewriter *r, ir_value *x, int n_axes, const int64_t *perm, int64_t n) {
+    x = ir_transpose(&r->at, x, perm);
+    sym_t dims[IR_MAX_RANK];
+    int rank = x->type.rank - n_axes + 1;
+    memcpy(dims, x->type.dims, (size_t)(rank - 1) * sizeof *dims);
+    dims[rank - 1] = sym_const(r->s, n);
+    return ir_reshape(&r->at, x, rank, dims);
+}
+
+static ir_value *split_reduce(rewriter *r, ir_op *op) {
+    const int64_t *axes;
+    int64_t perm[IR_MAX_RANK], n, results;
+    int n_axes = ir_get_ints(op, IR_ATTR_axes, &axes);
+    ir_combine c = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
+    ir_value *x = ir_operand(op, 0);
+    ir_type t = ir_result(op, 0)->type;
+    frit_dtype from = (frit_dtype)x->type.dtype;
+    if (c > IR_ALL || from != t.dtype || frit_dtype_bits(from) < 8) return NULL;
+    if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1 || results > FEW_RESULTS) return NULL;
+    if (!join_axes(r, x->type, n_axes, axes, perm, &n)) return NULL;
+    int64_t parts = parts_of(n), last = t.rank + 1, part = t.rank;
+    if (n % parts && isinf(identity_of(c)) && !frit_dtype_is_float(from)) return NULL; /* no such number */
+    x = ir_cast(&r->at, joined(r, x, n_axes, perm, n), partial_dtype(from));
+    x = in_parts(r, x, n, parts, identity_of(c));
+    x = kept(r, ir_reduce(&r->at, c, x, 1, &last, (frit_dtype)x->type.dtype));
+    return ir_cast(&r->at, ir_reduce(&r->at, c, x, 1, &part, (frit_dtype)x->type.dtype), (frit_dtype)t.dtype);
+}
+
+/* Sums over parts of the first summed axis; the others stay as they are. */
+static ir_value *split_contract(rewriter *r, ir_op *op) {
+    const int64_t *batch[2], *summed[2];
+    int n_batch = 0, n_summed = 0;
+    ir_type t = ir_result(op, 0)->type;
+    int64_t results, n = 1, own[2][IR_MAX_RANK], sums[2][IR_MAX_RANK];
+    ir_value *x[2];
+    for (int i = 0; i < 2; i++) {
+        n_batch = ir_get_ints(op, i ? IR_ATTR_rhs_batch : IR_ATTR_lhs_batch, &batch[i]);
+        n_summed = ir_get_ints(op, i ? IR_ATTR_rhs_contract : IR_ATTR_lhs_contract, &summed[i]);
+    }
+    if (!frit_dtype_is_float((frit_dtype)t.dtype) || n_summed < 1 || t.rank + 1 > IR_MAX_RANK) return NULL;
+    if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1 || results > FEW_PRODUCTS) return NULL;
+    if (!sym_is_const(ir_operand(op, 0)->type.dims[summed[0][0]], &n) || n < LONG) return NULL;
+    int64_t parts = parts_of(n), zero = 0;
+    if (parts * results > n / TRAFFIC) parts = n / TRAFFIC / results;
+    if (parts < 2) return NULL;
+    for (int i = 0; i < 2; i++) { /* [parts, the axes in their order, with a part in the place of the split one] */
+        int64_t perm[IR_MAX_RANK + 1], axis = summed[i][0];
+        int rank = ir_operand(op, i)->type.rank, k = 0;
+        if (rank + 1 > IR_MAX_RANK) return NULL;
+        for (int d = 0; d < rank; d++)
+            if (d != axis) perm[k++] = d;
+        perm[k] = axis;
+        x[i] = in_parts(r, ir_transpose(&r->at, ir_operand(op, i), perm), n, parts, 0);
+        perm[0] = rank - 1;
+        for (int d = 0, q = 0; d < rank; d++) perm[d + 1] = d == axis ? rank : q++;
+        x[i] = ir_transpose(&r->at, x[i], perm);
+        own[i][0] = 0;
+        for (int d = 0; d < n_batch; d++) own[i][d + 1] = batch[i][d] + 1;
+        for (int d = 0; d < n_summed; d++) sums[i][d] = summed[i][d] + 1;
+    }
+    frit_dtype partial = partial_dtype((frit_dtype)t.dtype);
+    ir_value *y = ir_contract(&r->at, x[0], x[1], n_batch + 1, own[0], own[1], n_summed, sums[0], sums[1], partial);
+    return ir_cast(&r->at, ir_reduce(&r->at, IR_SUM, kept(r, y), 1, &zero, partial), (frit_dtype)t.dtype);
+}
+
+static ir_value *rule(rewriter *r, ir_op *op) {
+    if (r->exact) return NULL; /* parts are rounded on their own */
+    if (op->code == IR_reduce) return split_reduce(r, op);
+    return op->code == IR_contract ? split_contract(r, op) : NULL;
+}
+
+bool pass_split(pass_ctx *c, ir_func *f) { return rewrite_func(c, f, rule); }
