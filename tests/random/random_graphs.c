@@ -26,7 +26,7 @@ typedef struct shared {
 
 typedef struct campaign {
     compile_fusion fusion;
-    const char *mode, *out;
+    const char *mode, *out, *target;
     int threads, n_ops;
     uint64_t seed;  /* of the graph in hand */
     shared *s;
@@ -54,7 +54,8 @@ static bool trial(campaign *c, const ir_module *m) {
     for (int row = 0; row < ROWS; row++) graphgen_binding(m, c->seed, row, values + row * n);
     roundtrip_options o = {.fusion = c->fusion, .seed = c->seed, .n_dims = n, .dim_names = names, .dim_values = values,
                            .n_rows = ROWS, .guard = c->seed % 2, .threads = c->threads, .max_ops = 40000, .stored = true,
-                           .inspect = c->quiet ? NULL : inspect, .inspect_ctx = c};
+                           .inspect = c->quiet ? NULL : inspect, .inspect_ctx = c, .target = c->target,
+                           .device = (int)(c->seed % 1000003)};
     arena *a = arena_new();
     const char *text = ir_print(a, m);
     roundtrip_result r = roundtrip_text(text, strlen(text), &o);
@@ -190,6 +191,7 @@ int main(int argc, char **argv) {
         if (!strcmp(argv[i], "--mode")) c.mode = argv[i + 1];
         else if (!strcmp(argv[i], "--threads")) c.threads = atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--ops") && atoi(argv[i + 1]) > 0) c.n_ops = atoi(argv[i + 1]);
+        else if (!strcmp(argv[i], "--target")) c.target = argv[i + 1];
         else if (!strcmp(argv[i], "--out")) c.out = argv[i + 1];
         else return usage();
     }
