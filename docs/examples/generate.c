@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
     vocabulary v = read_vocabulary(argv[2]);
     check(frit_package_open(argv[1], &package, &err), &err);
     frit_device_options options = {.struct_size = sizeof options, .threads = 1};
-    check(frit_device_open("cpu", &options, &device, &err), &err);
+    check(frit_device_open(frit_package_get_info(package)->targets[0], &options, &device, &err), &err);
     check(frit_weights_create(package, device, NULL, &weights, &err), &err);
     check(frit_session_create(weights, NULL, &session, &err), &err);
     double start = seconds();
