@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""stories260K: 256 greedy tokens are those of llama2.c, byte for byte; a whole text at once agrees with step by step."""
+"""stories260K: 256 greedy tokens are those of llama2.c, byte for byte; a whole text at once agrees with step by step.
+
+FRIT_TARGET names another target than this machine's CPU, FRIT_GENERATE a text generator that has its device."""
 import os
 import pathlib
 import subprocess
@@ -8,7 +10,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
-GENERATE = pathlib.Path(os.environ["FRIT_BUILD"]) / "tests/models/generate"
+GENERATE = os.environ.get("FRIT_GENERATE") or pathlib.Path(os.environ["FRIT_BUILD"]) / "tests/models/generate"
+TARGET = ["-t", os.environ["FRIT_TARGET"]] if "FRIT_TARGET" in os.environ else []
 DATA = ROOT.parent / "shared/data/stories260K"
 
 
@@ -29,7 +32,7 @@ def main():
         folder = pathlib.Path(folder)
         weights, package = folder / "stories.safetensors", folder / "stories.fpk"
         geometry = run(sys.executable, ROOT / "docs/examples/stories.py", DATA / "stories260K.bin", weights)
-        run(FRIT, "compile", model, "-w", weights, *geometry.decode().split(), "-o", package)
+        run(FRIT, "compile", model, *TARGET, "-w", weights, *geometry.decode().split(), "-o", package)
         text = run(GENERATE, package, DATA / "tok512.bin", 256)
         expected = (DATA / "expected-greedy-256.txt").read_bytes()
         assert text == expected, f"another text:\n{text.decode(errors='replace')}"
