@@ -163,13 +163,42 @@ static void tell_alignment(lower *l, const address *a, ir_op *op, ir_type t) {
 int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes) {
     sym_ctx *c = l->syms;
     sym_t coef, rest;
-    for (int i = 0; i < 2; i++)
+    for (int i = s->first_block; i < 2; i++)
         for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next) {
             if (op->code != IR_read && op->code != IR_write) continue;
-            sym_t flat = flat_index(l, op);
+            sym_t flat = lower_in_vars(l, s, flat_index(l, op));
             if (!sym_linear(c, flat, s->vars[s->vector], &coef, &rest) || !sym_is(coef, 1)) continue;
             while (lanes > 1 && !sym_prove_multiple(c, rest, lanes)) lanes /= 2;
         }
+    return lanes;
+}
+
+/* ---- How a block's reads and writes move ---- */
+static bool is_wanted(const ir_op *op, const bool *wanted, int first_id) {
+    if (op->code == IR_write) return true;
+    return op->code == IR_read && (!wanted || wanted[ir_result(op, 0)->id - first_id]);
+}
+
+int lower_unit_steps(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var) {
+    sym_t coef, rest;
+    int n = 0;
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (!is_wanted(op, wanted, first_id)) continue;
+        int weight = op->code == IR_write ? 4 : 1;
+        if (sym_linear(l->syms, flat_index(l, op), var, &coef, &rest) && sym_is(coef, 1)) n += weight;
+    }
+    return n;
+}
+
+int lower_aligned_reads(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var, int lanes) {
+    sym_t coef, rest;
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (!is_wanted(op, wanted, first_id)) continue;
+        bool linear = sym_linear(l->syms, flat_index(l, op), var, &coef, &rest);
+        if (linear && sym_is(coef, 0)) continue;
+        if (!linear || !sym_is(coef, 1)) return 1;
+        while (lanes > 1 && !sym_prove_multiple(l->syms, rest, lanes)) lanes /= 2;
+    }
     return lanes;
 }
 
@@ -244,6 +273,7 @@ static bool is_combining(const ir_op *op) {
 
 /* Some coordinate is the axis's var plus what no other var moves: distinct points write distinct elements. */
 bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
+    if (s->n_outer) return false;
     const sym_t *map;
     int n = ir_get_syms(op, IR_ATTR_map, &map);
     if (sym_is(s->extent[axis], 1)) return true;
@@ -268,7 +298,7 @@ bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
 /* Whether a ragged tile may compute its last point several times: what it reads is not what it has written before. All
  * positions read before any writes, so this holds even where an output shares its memory with an input. */
 bool lower_may_repeat(const lower_stage *s) {
-    for (int i = 0; i < 2; i++) {
+    for (int i = s->first_block; i < 2; i++) {
         bool wrote = false;
         for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next) {
             wrote |= op->code == IR_write;

@@ -82,6 +82,7 @@ void lower_body(lower *l, lower_stage *s, const ir_block *b) {
         lower_here(l)->span = op->span;
         if (op->code == IR_write) lower_write(l, s, op);
         if (op->n_results == 0 || lower_is_fused(l, s, op)) continue;
+        if (s->wanted && !s->wanted[ir_result(op, 0)->id - s->first_id]) continue;
         lower_val *v = &l->vals[ir_result(op, 0)->id];
         prepare(l, s, op, v);
         if (op->code == IR_read) lower_read(l, s, op, v);

@@ -52,8 +52,9 @@ typedef struct lower {
     int warp_bits;             /* a warp is 2^warp_bits threads */
     sym_t thread;              /* number of this thread, known in scope 0 */
     struct lower_place *place; /* of each buffer, by id */
-    VEC(const ir_value *) buffers; /* the kernel's arguments, then the grid's allocs */
+    VEC(struct lower_place *) places; /* of the kernel's arguments, then of what the grid allocates */
     int n_args;
+    VEC(struct lower_contract *) contracts; /* plans of the grid's staged contractions */
     VEC(lower_coord) coords;
     ir_value *block, *block_count; /* number of this block; how many */
     ir_value *block_scratch;   /* this block's part of the scratch memory */
@@ -134,6 +135,15 @@ typedef struct lower_stage {
     const sym_t *vars, *extent;
     const int64_t *combines;
     int n_terms;
+    /* Parts of a stage that have loops of their own (lower_contract.c): the op's variables in terms of vars; the first
+     * block that the loops run; what is done at each point instead of that block. */
+    int n_outer, first_block;
+    const sym_t *outer;
+    sym_t outer_as[IR_MAX_RANK];
+    void (*leaf)(lower *l, struct lower_stage *s, void *u);
+    void *leaf_data;
+    const bool *wanted; /* by the index of a value since first_id: what lower_body computes; NULL: all */
+    int first_id;
     int64_t tile[IR_MAX_RANK];
     bool in_order; /* a scatter: points one after another */
     bool repeats;  /* computing a point twice in one tile does no harm: ragged tiles repeat their last position */
@@ -182,6 +192,17 @@ ir_value *lower_get(lower *l, const lower_stage *s, const ir_value *v, const int
 
 /* lower_stage.c */
 void lower_stage_op(lower *l, const ir_op *op);
+/* Runs a part: s has op, n, vars, extent, parallel, tile, unit, outer, first_block and leaf. */
+void lower_part(lower *l, lower_stage *s);
+/* The axes of s that each value of the block depends on. */
+void lower_find_axes(lower *l, const lower_stage *s, const ir_block *b);
+/* e, in the op's variables, in the loops' variables. */
+sym_t lower_in_vars(lower *l, const lower_stage *s, sym_t e);
+/* lower_contract.c: contractions whose operands a block stages in shared memory. Planned for each stage of a grid before
+ * its allocs are placed; lower_contract_op is false where there is no plan. */
+void lower_contract_plan(lower *l, const ir_op *op, int clock);
+void lower_contract_places(lower *l);
+bool lower_contract_op(lower *l, const ir_op *op);
 /* lower_body.c: all ops of the block for the tile at hand; the operands of its yield (if any) can be got after. */
 void lower_body(lower *l, lower_stage *s, const ir_block *b);
 /* lower_access.c */
@@ -203,6 +224,10 @@ bool lower_is_affine(lower *l, const lower_stage *s, const ir_op *op, sym_t e);
 /* lower_access.c: the number of lanes, at most `lanes`, in which all accesses that are contiguous along the vector axis
  * start at multiples of it, given that the axis's positions do. */
 int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes);
+/* Of block b's writes and (wanted) reads: how many step by one element along var, writes counting more; and the lanes, at
+ * most `lanes`, in which all of them move along var from positions that are multiples of it. */
+int lower_unit_steps(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var);
+int lower_aligned_reads(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var, int lanes);
 bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis);
 /* lower_memory.c: one element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
@@ -221,6 +246,8 @@ void lower_merge(lower *l, ir_combine c, ir_value **x, ir_value *const *y);
 static inline bool lower_is_block(const lower *l) { return l->lim->threads > 0; }
 /* lower_spread.c: how many threads share each axis. Sets threads, coord, merges; may take lanes and tiles back. */
 void lower_spread(lower *l, lower_stage *s);
+/* `bits` bits of the thread's number from bit `first` on. */
+sym_t lower_coordinate(lower *l, int first, int bits);
 /* bool, scalar: this thread is the first of those that share a point (and no spare one); NULL: all are. */
 ir_value *lower_is_leader(lower *l, const lower_stage *s);
 /* bool: no spare thread; NULL: there are none. */
@@ -232,12 +259,16 @@ ir_value *lower_thread_bits(lower *l, int64_t mask, int shift);
 void lower_merge_threads(lower *l, const lower_stage *s, int n, const ir_combine *combine, ir_value *(*x)[2]);
 /* lower_place.c: where the allocs of a grid live. */
 typedef struct lower_place {
+    const ir_value *buffer; /* NULL: memory of a contraction */
     bool known, shared;
     int64_t at, bytes; /* in shared memory */
     sym_t offset;      /* else in the block's scratch memory */
     int first, last;   /* stages that use it */
     uint8_t touched;   /* since the last barrier (lower_order.c) */
 } lower_place;
+/* Takes `bytes` of shared memory at the lowest address that is free through p's life; false when there is none. */
+bool lower_place_shared(lower *l, lower_place *p, int64_t bytes);
+ir_value *lower_shared(lower *l, frit_dtype t, int64_t at);
 /* Also adds the grid's need to l->scratch_used, and keeps l->shared_bytes. */
 void lower_place_allocs(lower *l, const ir_block *grid);
 ir_value *lower_placed_pointer(lower *l, const ir_value *buffer);

@@ -26,12 +26,6 @@ static void exchange(lower *l, int bit, int n, const ir_combine *combine, ir_val
 }
 
 /* ---- Through shared memory ---- */
-static ir_value *slots(lower *l, frit_dtype t, int64_t at) {
-    ir_value *p = lower_build(l, l->depth, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
-    ir_set_int(l->m, p->op, IR_ATTR_offset, at);
-    return p;
-}
-
 static int64_t part_bytes(const lower *l, const ir_value *x) {
     return ((int64_t)l->lim->threads * (frit_dtype_bits((frit_dtype)x->type.dtype) / 8) + 15) & ~INT64_C(15);
 }
@@ -69,7 +63,7 @@ static int meet(lower *l, int64_t mask, int n, const ir_combine *combine, ir_val
     if (l->shared_bytes < l->merge_bytes) l->shared_bytes = l->merge_bytes;
     for (; done < n && used + state_bytes(l, combine[done], x[done]) <= l->merge_bytes; done++)
         for (int k = 0; k < state_size(combine[done]); k++) {
-            pointer[done][k] = slots(l, (frit_dtype)x[done][k]->type.dtype, used);
+            pointer[done][k] = lower_shared(l, (frit_dtype)x[done][k]->type.dtype, used);
             lower_store(l, pointer[done][k], own, x[done][k], NULL);
             used += part_bytes(l, x[done][k]);
         }

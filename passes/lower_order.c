@@ -6,11 +6,12 @@
 enum { READ = 1, WRITTEN = 2 };
 
 static void forget(lower *l) {
-    for (int i = 0; i < l->buffers.len; i++) l->place[l->buffers.data[i]->id].touched = 0;
+    for (int i = 0; i < l->places.len; i++) l->places.data[i]->touched = 0;
 }
 
 void lower_barrier(lower *l) {
-    ir_build(lower_here(l), IR_barrier, 0, NULL, 0, NULL);
+    const ir_builder *b = lower_here(l);
+    if (!b->block->last || b->before || b->block->last->code != IR_barrier) ir_build(lower_here(l), IR_barrier, 0, NULL, 0, NULL);
     forget(l);
 }
 
@@ -21,8 +22,8 @@ static bool overlap(const lower_place *p, const lower_place *q) {
 static bool is_touched(const lower *l, const ir_value *buffer, uint8_t how) {
     const lower_place *p = &l->place[buffer->id];
     if (p->touched & how) return true;
-    for (int i = l->n_args; i < l->buffers.len && p->shared; i++) {
-        const lower_place *q = &l->place[l->buffers.data[i]->id];
+    for (int i = l->n_args; i < l->places.len && p->shared; i++) {
+        const lower_place *q = l->places.data[i];
         if ((q->touched & how) && overlap(p, q)) return true;
     }
     return false;
@@ -53,16 +54,16 @@ void lower_order_touch(lower *l, const ir_block *b) {
 
 lower_touched lower_order_state(lower *l) {
     if (!lower_is_block(l)) return NULL;
-    uint8_t *state = arena_array(l->scratch, uint8_t, l->buffers.len);
-    for (int i = 0; i < l->buffers.len; i++) state[i] = l->place[l->buffers.data[i]->id].touched;
+    uint8_t *state = arena_array(l->scratch, uint8_t, l->places.len);
+    for (int i = 0; i < l->places.len; i++) state[i] = l->places.data[i]->touched;
     return state;
 }
 
 void lower_order_maybe(lower *l, lower_touched before) {
-    for (int i = 0; before && i < l->buffers.len; i++) l->place[l->buffers.data[i]->id].touched |= before[i];
+    for (int i = 0; before && i < l->places.len; i++) l->places.data[i]->touched |= before[i];
 }
 
 void lower_order_task(lower *l) {
-    if (l->buffers.len > l->n_args) lower_barrier(l);
+    if (l->places.len > l->n_args) lower_barrier(l);
     forget(l);
 }

@@ -17,8 +17,8 @@ static void visit_loop(lower *l, const ir_block *b, int *clock) {
     int begin = ++*clock;
     visit(l, b, clock);
     ++*clock;
-    for (int i = l->n_args; i < l->buffers.len; i++) {
-        lower_place *p = &l->place[l->buffers.data[i]->id];
+    for (int i = l->n_args; i < l->places.len; i++) {
+        lower_place *p = l->places.data[i];
         if (p->last < begin) continue;
         if (p->first > begin) p->first = begin;
         p->last = *clock;
@@ -29,12 +29,12 @@ static void visit(lower *l, const ir_block *b, int *clock) {
     for (const ir_op *op = b->first; op; op = op->next) {
         if (op->code == IR_alloc) {
             const ir_value *v = ir_result(op, 0);
-            l->place[v->id] = (lower_place){.known = true, .first = -1, .last = -1};
-            vec_push(l->scratch, &l->buffers, v);
+            l->place[v->id] = (lower_place){.buffer = v, .known = true, .first = -1, .last = -1};
+            vec_push(l->scratch, &l->places, &l->place[v->id]);
         } else if (op->code == IR_for) {
             visit_loop(l, op->blocks[0], clock);
         } else if (op->code == IR_stage) {
-            ++*clock;
+            lower_contract_plan(l, op, ++*clock);
             for (int i = 0; i < 2; i++)
                 for (const ir_op *x = op->blocks[i]->first; x; x = x->next)
                     if (x->code == IR_read || x->code == IR_write) used_at(l, ir_operand(x, 0), *clock);
@@ -52,8 +52,8 @@ static int64_t lowest_free(const lower *l, const lower_place *p, int64_t from) {
     int64_t at = from;
     for (bool moved = true; moved;) {
         moved = false;
-        for (int i = l->n_args; i < l->buffers.len; i++) {
-            const lower_place *q = &l->place[l->buffers.data[i]->id];
+        for (int i = l->n_args; i < l->places.len; i++) {
+            const lower_place *q = l->places.data[i];
             if (!q->shared || q == p || q->last < p->first || p->last < q->first) continue;
             if (q->at >= at + p->bytes || at >= q->at + q->bytes) continue;
             at = q->at + q->bytes;
@@ -63,7 +63,7 @@ static int64_t lowest_free(const lower *l, const lower_place *p, int64_t from) {
     return at;
 }
 
-static bool place_shared(lower *l, lower_place *p, int64_t bytes) {
+bool lower_place_shared(lower *l, lower_place *p, int64_t bytes) {
     p->bytes = (bytes + 15) & ~INT64_C(15);
     int64_t at = lowest_free(l, p, l->merge_bytes);
     if (at + p->bytes > l->lim->shared_bytes) return false;
@@ -81,26 +81,31 @@ static void place_scratch(lower *l, lower_place *p, sym_t bits) {
 
 void lower_place_allocs(lower *l, const ir_block *grid) {
     int clock = 0;
-    l->buffers.len = l->n_args;
+    l->places.len = l->n_args;
+    l->contracts.len = 0;
     visit(l, grid, &clock);
-    for (int i = l->n_args; i < l->buffers.len; i++) {
-        lower_place *p = &l->place[l->buffers.data[i]->id];
-        sym_t bits = bits_of(l, l->buffers.data[i]);
+    lower_contract_places(l);
+    for (int i = l->n_args; i < l->places.len; i++) {
+        lower_place *p = l->places.data[i];
+        if (!p->buffer) continue;
+        sym_t bits = bits_of(l, p->buffer);
         int64_t lo, hi;
         sym_range(l->syms, bits, &lo, &hi);
-        if (hi <= l->lim->shared_bytes * 8 && place_shared(l, p, (hi + 7) / 8)) continue;
+        if (hi <= l->lim->shared_bytes * 8 && lower_place_shared(l, p, (hi + 7) / 8)) continue;
         place_scratch(l, p, bits);
     }
+}
+
+ir_value *lower_shared(lower *l, frit_dtype t, int64_t at) {
+    ir_value *v = lower_build(l, 0, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
+    ir_set_int(l->m, v->op, IR_ATTR_offset, at);
+    return v;
 }
 
 ir_value *lower_placed_pointer(lower *l, const ir_value *buffer) {
     const lower_place *p = &l->place[buffer->id];
     frit_dtype t = (frit_dtype)buffer->type.dtype;
-    if (p->shared) {
-        ir_value *v = lower_build(l, 0, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
-        ir_set_int(l->m, v->op, IR_ATTR_offset, p->at);
-        return v;
-    }
+    if (p->shared) return lower_shared(l, t, p->at);
     ir_value *v[2] = {l->block_scratch, lower_index(l, p->offset)};
     ir_value *at = lower_build(l, 0, IR_ptradd, 2, v, l->block_scratch->type);
     return lower_build(l, 0, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));

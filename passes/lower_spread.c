@@ -27,7 +27,7 @@ ir_value *lower_thread_bits(lower *l, int64_t mask, int shift) {
     return v;
 }
 
-static sym_t coordinate(lower *l, int first, int bits) {
+sym_t lower_coordinate(lower *l, int first, int bits) {
     sym_t count = sym_const(l->syms, INT64_C(1) << bits), v;
     if (bits == 0) return sym_const(l->syms, 0);
     if (first == 0 && (1 << bits) == l->lim->threads) return l->thread;
@@ -45,7 +45,7 @@ static void give(lower *l, lower_stage *s, int axis, int bits) {
     if (bits <= 0 || s->threads[axis] > 1) return;
     s->threads[axis] = 1 << bits;
     s->first_bit[axis] = s->used_bits;
-    s->coord[axis] = coordinate(l, s->used_bits, bits);
+    s->coord[axis] = lower_coordinate(l, s->used_bits, bits);
     s->used_bits += bits;
     s->merges |= axis >= s->parallel;
 }
@@ -60,7 +60,7 @@ static void give_reduced(lower *l, lower_stage *s, int axis, int bits) {
 static bool is_nibbles(const ir_value *buffer) { return frit_dtype_bits((frit_dtype)buffer->type.dtype) < 8; }
 
 static bool writes_nibbles(const lower_stage *s) {
-    for (int i = 0; i < 2; i++)
+    for (int i = s->first_block; i < 2; i++)
         for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next)
             if (op->code == IR_write && is_nibbles(ir_operand(op, 0))) return true;
     return false;
@@ -69,7 +69,7 @@ static bool writes_nibbles(const lower_stage *s) {
 static uint32_t written_apart(const lower_stage *s) {
     uint32_t axes = (UINT32_C(1) << s->parallel) - 1;
     if (!s->in_order) return axes;
-    for (int i = 0; i < 2; i++)
+    for (int i = s->first_block; i < 2; i++)
         for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next)
             for (int k = 0; k < s->parallel && op->code == IR_write; k++)
                 if (!lower_is_axis_distinct(s, op, k)) axes &= ~lower_axis(k);
@@ -78,7 +78,7 @@ static uint32_t written_apart(const lower_stage *s) {
 
 static bool reads_own(const lower_stage *s, const ir_block *b) {
     for (const ir_op *r = b->first; r; r = r->next)
-        for (int i = 0; i < 2 && r->code == IR_read; i++)
+        for (int i = s->first_block; i < 2 && r->code == IR_read; i++)
             for (const ir_op *w = s->op->blocks[i]->first; w; w = w->next)
                 if (w->code == IR_write && ir_operand(w, 0) == ir_operand(r, 0)) return true;
     return false;

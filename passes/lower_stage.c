@@ -30,6 +30,7 @@ sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_i
     sym_ctx *c = l->syms;
     sym_t from[2 * IR_MAX_RANK], to[2 * IR_MAX_RANK];
     int n = 0;
+    e = lower_in_vars(l, s, e);
     for (int i = 0; i < s->n; i++) {
         if (!sym_uses(e, s->vars[i])) continue;
         bool lanes = i == s->vector;
@@ -43,8 +44,15 @@ sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_i
     return sym_subst(c, e, n, from, to);
 }
 
+sym_t lower_in_vars(lower *l, const lower_stage *s, sym_t e) {
+    return s->n_outer ? sym_subst(l->syms, e, s->n_outer, s->outer, s->outer_as) : e;
+}
+
 uint32_t lower_sym_axes(const lower_stage *s, sym_t e) {
     uint32_t axes = 0;
+    for (int i = 0; i < s->n_outer; i++)
+        for (int k = 0; k < s->n && sym_uses(e, s->outer[i]); k++)
+            if (sym_uses(s->outer_as[i], s->vars[k])) axes |= lower_axis(k);
     for (int i = 0; i < s->n; i++)
         if (sym_uses(e, s->vars[i])) axes |= lower_axis(i);
     return axes;
@@ -232,7 +240,8 @@ static void nest(lower *l, lower_stage *s, int axis) {
     if (axis == s->parallel) {
         lower_reduce_init(l, s);
         if (s->parallel == s->n) {
-            lower_body(l, s, s->op->blocks[0]);
+            if (s->leaf) s->leaf(l, s, s->leaf_data);
+            else lower_body(l, s, s->op->blocks[0]);
             return;
         }
     }
@@ -272,7 +281,7 @@ static uint32_t op_axes(const lower *l, const lower_stage *s, const ir_op *op) {
     return axes;
 }
 
-static void find_axes(lower *l, const lower_stage *s, const ir_block *b) {
+void lower_find_axes(lower *l, const lower_stage *s, const ir_block *b) {
     for (int i = 0; i < b->n_args; i++) l->vals[b->args[i]->id].axes = (UINT32_C(1) << s->parallel) - 1;
     for (const ir_op *op = b->first; op; op = op->next)
         for (int i = 0; i < op->n_results; i++) l->vals[op->results[i].id].axes = op_axes(l, s, op);
@@ -288,7 +297,7 @@ static void choose_lanes(lower *l, lower_stage *s) {
     l->lanes = 1;
     if (s->vector < 0) return;
     int bits = 8;
-    for (int i = 0; i < 2; i++) {
+    for (int i = s->first_block; i < 2; i++) {
         int w = widest_bits(l, s, s->op->blocks[i]);
         if (w > bits) bits = w;
     }
@@ -316,27 +325,18 @@ static void bound_code_size(lower *l, lower_stage *s) {
     }
 }
 
-static void set_up(lower *l, lower_stage *s, const ir_op *op) {
-    const int64_t *tile;
-    memset(s, 0, sizeof *s);
-    s->op = op;
-    s->n = ir_get_syms(op, IR_ATTR_vars, &s->vars);
-    if (ir_get_syms(op, IR_ATTR_extent, &s->extent) != s->n) lower_fail(op, "vars and extent differ in number");
-    s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
-    s->vector = s->unit = (int)ir_get_int(op, IR_ATTR_vector, -1);
-    s->n_terms = ir_get_ints(op, IR_ATTR_combines, &s->combines);
-    int n_tile = ir_get_ints(op, IR_ATTR_tile, &tile);
-    s->in_order = is_ordered(s, op->blocks[0]) || is_ordered(s, op->blocks[1]);
+static void settle_axes(lower *l, lower_stage *s) {
+    s->in_order = false;
+    for (int i = s->first_block; i < 2; i++) s->in_order |= is_ordered(s, s->op->blocks[i]);
     for (int i = 0; i < s->n; i++) {
-        s->tile[i] = i < n_tile && tile[i] > 0 && !s->in_order ? tile[i] : 1;
+        if (s->in_order || s->tile[i] < 1) s->tile[i] = 1;
         s->base[i] = sym_const(l->syms, 0);
         s->count[i] = s->full[i] = 1;
         s->at_depth[i] = l->depth;
     }
     s->repeats = !s->in_order && lower_may_repeat(s);
     if (s->in_order) s->vector = -1;
-    find_axes(l, s, op->blocks[0]);
-    find_axes(l, s, op->blocks[1]);
+    for (int i = s->first_block; i < 2; i++) lower_find_axes(l, s, s->op->blocks[i]);
     choose_lanes(l, s);
     s->border_axis = lower_is_block(l) ? -1 : lower_border_axis(l, s);
     lower_spread(l, s);
@@ -347,6 +347,20 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
         if (i == s->vector && sym_is_const(s->extent[i], &e) && e < s->tile[i])
             s->full[i] = e > 0 ? (int)((e + l->lanes - 1) / l->lanes) : 1;
     }
+}
+
+static void set_up(lower *l, lower_stage *s, const ir_op *op) {
+    const int64_t *tile;
+    memset(s, 0, sizeof *s);
+    s->op = op;
+    s->n = ir_get_syms(op, IR_ATTR_vars, &s->vars);
+    if (ir_get_syms(op, IR_ATTR_extent, &s->extent) != s->n) lower_fail(op, "vars and extent differ in number");
+    s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
+    s->vector = s->unit = (int)ir_get_int(op, IR_ATTR_vector, -1);
+    s->n_terms = ir_get_ints(op, IR_ATTR_combines, &s->combines);
+    int n_tile = ir_get_ints(op, IR_ATTR_tile, &tile);
+    for (int i = 0; i < s->n; i++) s->tile[i] = i < n_tile ? tile[i] : 1;
+    settle_axes(l, s);
 }
 
 /* bool: all parallel extents are positive, where this is not proven; NULL when it is. */
@@ -362,10 +376,7 @@ static ir_value *has_points(lower *l, const lower_stage *s) {
 }
 
 /* Reads are moved out of the loops that they do not depend on; the test keeps them from running for an empty stage. */
-void lower_stage_op(lower *l, const ir_op *op) {
-    lower_stage *s = arena_new_of(l->scratch, lower_stage);
-    lower_order_stage(l, op);
-    set_up(l, s, op);
+static void run(lower *l, lower_stage *s) {
     ir_value *cond = has_points(l, s);
     lower_touched before = cond ? lower_order_state(l) : NULL;
     ir_op *guard = cond ? lower_if(l, cond) : NULL;
@@ -376,6 +387,20 @@ void lower_stage_op(lower *l, const ir_op *op) {
     if (some) lower_if_end(l, some);
     if (guard) lower_if_end(l, guard);
     if (guard) lower_order_maybe(l, before);
+}
+
+void lower_part(lower *l, lower_stage *s) {
+    s->vector = s->unit;
+    settle_axes(l, s);
+    run(l, s);
+}
+
+void lower_stage_op(lower *l, const ir_op *op) {
+    if (lower_contract_op(l, op)) return;
+    lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    lower_order_stage(l, op);
+    set_up(l, s, op);
+    run(l, s);
     lower_order_touch(l, op->blocks[0]);
     lower_order_touch(l, op->blocks[1]);
 }

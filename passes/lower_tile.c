@@ -68,7 +68,7 @@ static task_range make_args(lower *l, ir_func *f, const ir_func *k, const symbol
     l->n_args = k->body->n_args;
     for (int i = 0; i < k->body->n_args; i++) {
         const ir_value *b = k->body->args[i];
-        vec_push(l->scratch, &l->buffers, b);
+        if (lower_is_block(l)) vec_push(l->scratch, &l->places, &l->place[b->id]);
         l->ptrs[b->id] = ir_block_add_arg(l->m, f->body, ir_ptr((frit_dtype)b->type.dtype, IR_GLOBAL), b->name);
     }
     for (int i = 0; i < s->free.len; i++) {
@@ -248,7 +248,6 @@ static void begin_block(lower *l, const ir_func *k) {
     l->warp_bits = 0;
     while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
     if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;
-    l->place = arena_array(l->scratch, lower_place, k->module->n_values);
     l->thread = sym_index(l->syms, "thread", sym_const(l->syms, threads));
     lower_bind(l, l->thread, block_value(l, IR_thread_id), 0);
     l->block = block_value(l, IR_block_id);
@@ -291,6 +290,7 @@ ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits 
     l->m = dest, l->scratch = scratch, l->syms = k->module->syms, l->lim = lim;
     l->vals = arena_array(scratch, lower_val, k->module->n_values);
     l->ptrs = arena_array(scratch, ir_value *, k->module->n_values);
+    if (lim->threads) l->place = arena_array(scratch, lower_place, k->module->n_values);
     ir_func *f = ir_func_new(dest, k->name, IR_LEVEL_THREAD);
     f->span = k->span;
     l->scope[0].b = ir_builder_at_end(dest, f->body);

@@ -1,0 +1,444 @@
+/* Contractions done by a block of threads: sums of products x(m, k) * y(n, k), where the parallel axes fall into those
+ * that only x varies along (m), those that only y does (n), and the rest.
+ *
+ * The block does tiles of m by n. The reduced positions k go by in chunks: the elements of both operands that a chunk
+ * needs are evaluated once, each by one thread, and put into shared memory, where all threads read them; the elements of
+ * the next chunk are under way meanwhile (two buffers, one barrier a chunk). Positions beyond an extent hold zeros. The
+ * sums then pass through shared memory to the epilogue, which runs as a stage of its own over the tile, so that its
+ * accesses are shared out like any other stage's. Several axes on one side run as one, flattened. */
+#include "lower_contract.h"
+#include <string.h>
+
+enum { LEAST = 16, MOST_SUMS = 64 };
+
+/* ---- Planning ---- */
+static int64_t next_power(int64_t x) {
+    int64_t p = 1;
+    while (p < x) p *= 2;
+    return p;
+}
+
+static void mark_cone(lower_contract *p, const ir_value *v, bool *wanted) {
+    if (!v->op || v->op->parent != p->op->blocks[0] || wanted[v->id - p->first_id]) return;
+    wanted[v->id - p->first_id] = true;
+    for (int i = 0; i < v->op->n_operands; i++) mark_cone(p, ir_operand(v->op, i), wanted);
+}
+
+static void find_cones(lower *l, lower_contract *p) {
+    int lo = INT32_MAX, hi = -1;
+    for (const ir_op *op = p->op->blocks[0]->first; op; op = op->next)
+        for (int i = 0; i < op->n_results; i++) {
+            int id = op->results[i].id;
+            if (id < lo) lo = id;
+            if (id > hi) hi = id;
+        }
+    p->first_id = lo;
+    for (int i = 0; i < 2; i++) {
+        p->side[i].wanted = arena_array(l->scratch, bool, hi - lo + 1);
+        mark_cone(p, p->side[i].v, p->side[i].wanted);
+    }
+}
+
+/* x * y summed up, and nothing else. */
+static bool is_product(lower_contract *p) {
+    const ir_op *op = p->op, *yield = op->blocks[0]->last;
+    const int64_t *combines;
+    if (ir_get_ints(op, IR_ATTR_combines, &combines) != 1 || combines[0] != IR_SUM || yield->n_operands != 1) return false;
+    const ir_value *term = ir_operand(yield, 0);
+    if (!ir_is(term, IR_mul) || ir_use_count(term) != 1 || frit_dtype_bits((frit_dtype)term->type.dtype) < 32) return false;
+    p->sum = (frit_dtype)term->type.dtype;
+    for (int i = 0; i < 2; i++) p->side[i].v = ir_operand(term->op, i);
+    for (int i = 0; i < 2; i++)
+        for (const ir_op *w = op->blocks[i]->first; w; w = w->next)
+            if (w->code == IR_write && (i == 0 || ir_has(w, IR_ATTR_combine) || frit_dtype_bits((frit_dtype)ir_operand(w, 0)->type.dtype) < 8))
+                return false;
+    return true;
+}
+
+static void add_axis(lower_axes *a, const lower_stage *s, int i) {
+    a->var[a->n] = s->vars[i];
+    a->extent[a->n++] = s->extent[i];
+}
+
+/* Which side each axis belongs to. */
+static void sort_axes(lower *l, lower_contract *p, const lower_stage *s) {
+    uint32_t axes[2];
+    lower_find_axes(l, s, p->op->blocks[0]);
+    for (int i = 0; i < 2; i++) axes[i] = l->vals[p->side[i].v->id].axes;
+    for (int i = 0; i < s->n; i++) {
+        bool in0 = axes[0] >> i & 1, in1 = axes[1] >> i & 1;
+        if (i >= s->parallel) add_axis(&p->k, s, i);
+        else if (in0 == in1 || sym_is(s->extent[i], 1)) add_axis(&p->outer, s, i);
+        else add_axis(&p->side[in1].axes, s, i);
+    }
+}
+
+static int64_t greatest(lower *l, const lower_axes *a, int64_t most) {
+    int64_t lo, hi, e = 1;
+    for (int i = 0; i < a->n; i++) {
+        sym_range(l->syms, a->extent[i], &lo, &hi);
+        if (hi >= most || (e *= hi) >= most) return most;
+    }
+    return e;
+}
+
+static int64_t typical(const lower_axes *a) {
+    int64_t e = 1;
+    for (int i = 0; i < a->n; i++) e *= sym_hint(a->extent[i]);
+    return e;
+}
+
+static int64_t tile_bytes(lower_contract *p) {
+    int64_t bytes = 0, sums = (int64_t)(frit_dtype_bits(p->sum) / 8);
+    for (int i = 0; i < 2; i++) {
+        lower_operand *o = &p->side[i];
+        int64_t size = (int64_t)(frit_dtype_bits(o->t) / 8), pad = 16 / size;
+        o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
+        o->elements = (o->k_inner ? o->tile : p->chunk) * o->ld;
+        o->at = bytes;
+        bytes += (2 * o->elements * size + 15) & ~INT64_C(15);
+    }
+    for (int i = 0; i < 2; i++) p->result_ld[i] = p->side[i].tile + (int)(16 / sums);
+    int64_t result = sums * (p->n_inner ? p->side[0].tile * p->result_ld[1] : p->side[1].tile * p->result_ld[0]);
+    return bytes > result ? bytes : result;
+}
+
+/* The tile's sides: as much as the threads can sum up in registers. */
+static bool choose_tile(lower *l, lower_contract *p) {
+    int64_t most = l->lim->threads >= 256 ? 128 : 64, threads = l->lim->threads;
+    for (int i = 0; i < 2; i++) {
+        p->side[i].tile = (int)next_power(greatest(l, &p->side[i].axes, most));
+        if (p->side[i].tile < LEAST) return false;
+    }
+    while ((int64_t)p->side[0].tile * p->side[1].tile > MOST_SUMS * threads)
+        p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
+    p->chunk = 16;
+    while (tile_bytes(p) > l->lim->shared_bytes - l->merge_bytes) {
+        p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
+        if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
+    }
+    return (int64_t)p->side[0].tile * p->side[1].tile >= threads;
+}
+
+/* Elements of the chunk lie in memory along k, or along the side's last axis. */
+static void choose_layout(lower *l, lower_contract *p, lower_operand *o) {
+    sym_t k = p->k.var[p->k.n - 1], x = o->axes.var[o->axes.n - 1];
+    o->t = (frit_dtype)o->v->type.dtype;
+    o->k_inner = !(lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, x) > lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, k));
+}
+
+static bool is_worthwhile(const lower_contract *p) {
+    return p->k.n && p->side[0].axes.n && p->side[1].axes.n && typical(&p->side[0].axes) >= LEAST &&
+           typical(&p->side[1].axes) >= LEAST && typical(&p->k) >= LEAST;
+}
+
+void lower_contract_plan(lower *l, const ir_op *op, int clock) {
+    lower_contract *p = arena_new_of(l->scratch, lower_contract);
+    lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    p->op = op;
+    if (!is_product(p)) return;
+    s->op = op;
+    s->n = ir_get_syms(op, IR_ATTR_vars, &s->vars);
+    ir_get_syms(op, IR_ATTR_extent, &s->extent);
+    s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
+    sort_axes(l, p, s);
+    if (!is_worthwhile(p)) return;
+    find_cones(l, p);
+    for (int i = 0; i < 2; i++) choose_layout(l, p, &p->side[i]);
+    sym_t m = p->side[0].axes.var[p->side[0].axes.n - 1], n = p->side[1].axes.var[p->side[1].axes.n - 1];
+    p->n_inner = lower_unit_steps(l, op->blocks[1], NULL, 0, n) >= lower_unit_steps(l, op->blocks[1], NULL, 0, m);
+    if (!choose_tile(l, p)) return;
+    p->place.first = p->place.last = clock;
+    vec_push(l->scratch, &l->contracts, p);
+    vec_push(l->scratch, &l->places, &p->place);
+}
+
+/* A plan whose memory is not to be had is dropped. */
+void lower_contract_places(lower *l) {
+    int n = 0;
+    for (int i = 0; i < l->contracts.len; i++) {
+        lower_contract *p = l->contracts.data[i];
+        if (lower_place_shared(l, &p->place, tile_bytes(p))) l->contracts.data[n++] = p;
+    }
+    l->contracts.len = n;
+}
+
+/* ---- Axes ---- */
+static sym_t total(lower *l, const lower_axes *a) { return sym_prod(l->syms, a->extent, a->n); }
+
+/* The axes' variables at position `at` of all of them in row-major order. */
+static void unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at) {
+    sym_ctx *c = l->syms;
+    for (int i = a->n - 1; i >= 0; i--) {
+        outer[s->n_outer] = a->var[i];
+        s->outer_as[s->n_outer++] = i ? sym_mod(c, at, a->extent[i]) : at;
+        if (i) at = sym_floordiv(c, at, a->extent[i]);
+    }
+}
+
+/* ---- Copies ---- */
+/* This thread's part of a chunk of one operand. */
+typedef struct copy {
+    const lower_operand *o;
+    lower_stage *s;       /* over (position along the side, position in the chunk) */
+    sym_t k0, side0;      /* of the chunk, of the tile */
+    int lanes, n;         /* vectors this wide, so many of them a thread */
+    sym_t row[64], col[64]; /* of each */
+    bool some;            /* more threads than vectors */
+} copy;
+
+static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
+
+static int copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
+    int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
+    const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
+    if (inner->n != 1) return 1;
+    while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
+    return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[0], lanes);
+}
+
+/* Vectors go to threads in the order of memory, a row of the layout after another. */
+static void share_vectors(lower *l, lower_contract *p, copy *c) {
+    sym_ctx *sc = l->syms;
+    int inner = c->o->k_inner ? p->chunk : c->o->tile, outer = c->o->k_inner ? c->o->tile : p->chunk;
+    int per_row = inner / c->lanes, threads = l->lim->threads, vectors = per_row * outer, bits = log2_of(per_row);
+    c->n = vectors > threads ? vectors / threads : 1;
+    c->some = vectors < threads;
+    for (int i = 0; i < c->n; i++) {
+        if (per_row <= threads) {
+            sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
+            c->row[i] = sym_addi(sc, high, (int64_t)i * (threads / per_row));
+            c->col[i] = sym_muli(sc, lower_coordinate(l, 0, bits), c->lanes);
+        } else {
+            int turns = per_row / threads;
+            c->row[i] = sym_const(sc, i / turns);
+            c->col[i] = sym_muli(sc, sym_addi(sc, l->thread, (int64_t)(i % turns) * threads), c->lanes);
+        }
+    }
+}
+
+static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t side0) {
+    copy c = {.o = o, .side0 = side0, .lanes = copy_lanes(l, p, o)};
+    share_vectors(l, p, &c);
+    lower_stage *s = c.s = arena_new_of(l->scratch, lower_stage);
+    sym_t *vars = arena_array(l->scratch, sym_t, 2), *extent = arena_array(l->scratch, sym_t, 2);
+    extent[0] = sym_const(l->syms, o->tile), extent[1] = sym_const(l->syms, p->chunk);
+    vars[0] = sym_index(l->syms, "x", extent[0]), vars[1] = sym_index(l->syms, "k", extent[1]);
+    s->op = p->op, s->n = s->parallel = 2, s->vars = vars, s->extent = extent;
+    s->wanted = o->wanted, s->first_id = p->first_id;
+    s->border_axis = -1;
+    s->vector = c.lanes > 1 ? o->k_inner : -1;
+    for (int i = 0; i < 2; i++) s->tile[i] = s->threads[i] = s->count[i] = s->full[i] = 1;
+    return c;
+}
+
+/* bool: the i-th vector holds elements of the operand; NULL: always. */
+static ir_value *is_element(lower *l, lower_contract *p, const copy *c, sym_t x, sym_t k, sym_t row) {
+    int d, e, f;
+    ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), total(l, &c->o->axes), &d);
+    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), total(l, &p->k), &e);
+    ir_value *in = lower_and(l, v, d, w, e, &f);
+    if (!c->some) return in;
+    w = lower_inside(l, row, sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d);
+    return lower_and(l, in, f, w, d, &e);
+}
+
+static ir_value *evaluate(lower *l, copy *c, sym_t x, sym_t k) {
+    lower_stage *s = c->s;
+    int zero[IR_MAX_RANK] = {0};
+    s->base[0] = x, s->base[1] = k;
+    s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
+    l->lanes = c->lanes;
+    lower_body(l, s, s->op->blocks[0]);
+    return lower_get(l, s, c->o->v, zero, c->lanes > 1);
+}
+
+static ir_value *load_vector(lower *l, lower_contract *p, copy *c, int i) {
+    sym_t x = c->o->k_inner ? c->row[i] : c->col[i], k = c->o->k_inner ? c->col[i] : c->row[i];
+    ir_value *in = is_element(l, p, c, x, k, c->row[i]);
+    if (!in) return evaluate(l, c, x, k);
+    ir_type t = ir_vector(c->o->t, c->lanes);
+    ir_op *choice = ir_build(lower_here(l), IR_tif, 1, &in, 1, &t);
+    lower_push(l, choice, choice->blocks[0]);
+    ir_value *v = evaluate(l, c, x, k);
+    ir_build(lower_here(l), IR_yield, 1, &v, 0, NULL);
+    lower_pop(l);
+    ir_value *zero = frit_dtype_is_float(c->o->t) ? lower_float(l, c->o->t, 0) : lower_int(l, c->o->t, 0);
+    zero = lower_splat(l, zero, c->lanes, 0);
+    ir_builder other = ir_builder_at_end(l->m, choice->blocks[1]);
+    ir_build(&other, IR_yield, 1, &zero, 0, NULL);
+    return ir_result(choice, 0);
+}
+
+/* The elements of the chunk at k0, into v. */
+static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, ir_value **v) {
+    sym_t *outer = arena_array(l->scratch, sym_t, IR_MAX_RANK);
+    c->k0 = k0;
+    c->s->n_outer = 0;
+    c->s->outer = outer;
+    unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
+    unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
+    lower_find_axes(l, c->s, p->op->blocks[0]);
+    if (c->lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, c->lanes));
+    for (int i = 0; i < c->n; i++) v[i] = load_vector(l, p, c, i);
+}
+
+static void store_chunk(lower *l, lower_contract *p, copy *c, sym_t half, ir_value *const *v) {
+    sym_ctx *sc = l->syms;
+    ir_value *some = NULL;
+    int d, bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
+    for (int i = 0; i < c->n; i++) {
+        if (c->some) some = lower_inside(l, c->row[i], sym_const(sc, c->o->k_inner ? c->o->tile : p->chunk), &d);
+        sym_t at = sym_add(sc, sym_muli(sc, half, c->o->elements), sym_add(sc, sym_muli(sc, c->row[i], c->o->ld), c->col[i]));
+        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, at), v[i], some);
+        if (c->lanes > 1) ir_set_int(l->m, op, IR_ATTR_align, bytes);
+    }
+}
+
+/* ---- The tile ---- */
+static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0);
+
+static void add_zeros(lower *l, lower_contract *p) {
+    ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
+    for (int i = 0; i < p->n_sums; i++) p->sums[i] = zero;
+}
+
+/* One tile of the result. carried: the sums, then the elements on their way. */
+static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
+    sym_ctx *c = l->syms;
+    copy x = make_copy(l, p, &p->side[0], m0), y = make_copy(l, p, &p->side[1], n0);
+    sym_t depth = total(l, &p->k), chunk = sym_const(c, p->chunk);
+    int n = p->n_sums + x.n + y.n;
+    ir_value **carried = arena_array(l->scratch, ir_value *, n), **ahead = carried + p->n_sums;
+    p->sums = carried;
+    add_zeros(l, p);
+    load_chunk(l, p, &x, sym_const(c, 0), ahead);
+    load_chunk(l, p, &y, sym_const(c, 0), ahead + x.n);
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), n, carried);
+    sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
+    sym_var_bound(c, k0, NULL, NULL, p->chunk);
+    lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
+    sym_t half = sym_mod(c, sym_floordiv(c, k0, chunk), sym_const(c, 2));
+    store_chunk(l, p, &x, half, ahead);
+    store_chunk(l, p, &y, half, ahead + x.n);
+    lower_barrier(l);
+    load_chunk(l, p, &x, sym_addi(c, k0, p->chunk), ahead);
+    load_chunk(l, p, &y, sym_addi(c, k0, p->chunk), ahead + x.n);
+    lower_sum_chunk(l, p, half);
+    lower_for_end(l, loop, n, carried);
+    lower_barrier(l);
+    lower_store_sums(l, p);
+    lower_barrier(l);
+    run_epilogue(l, p, m0, n0);
+}
+
+/* ---- The epilogue ---- */
+static ir_value *sum_at(lower *l, lower_contract *p, const lower_stage *s, const int *pos) {
+    sym_ctx *c = l->syms;
+    int inner = p->n_inner;
+    sym_t at = sym_add(c, sym_muli(c, s->vars[!inner], p->result_ld[inner]), s->vars[inner]), coef, rest;
+    at = lower_point(l, s, at, pos, 0, NULL, NULL);
+    ir_type t = ir_vector(p->sum, s->vector >= 0 ? l->lanes : 1);
+    if (t.lanes > 1 && !(sym_linear(c, at, l->lane, &coef, &rest) && sym_is(coef, 1)))
+        return lower_load(l, l->depth, p->result, lower_splat(l, lower_index(l, at), t.lanes, lower_depth(l, at)), t, NULL, NULL);
+    ir_value *v = lower_load(l, l->depth, p->result, lower_index(l, t.lanes > 1 ? rest : at), t, NULL, NULL);
+    if (t.lanes > 1 && sym_prove_multiple(c, rest, t.lanes))
+        ir_set_int(l->m, v->op, IR_ATTR_align, t.lanes * (int)frit_dtype_bits(p->sum) / 8);
+    return v;
+}
+
+static void at_point(lower *l, lower_stage *s, void *u) {
+    lower_contract *p = u;
+    const ir_value *arg = p->op->blocks[1]->args[0];
+    uint32_t axes = (UINT32_C(1) << s->parallel) - 1;
+    lower_val *v = &l->vals[arg->id];
+    int n = lower_positions(s, axes, s->count), pos[IR_MAX_RANK] = {0}, i = 0;
+    *v = (lower_val){.axes = axes, .depth = l->depth, .n = n, .inst = arena_array(l->scratch, ir_value *, n)};
+    do {
+        ir_value *x = sum_at(l, p, s, pos);
+        if (x->type.dtype != arg->type.dtype)
+            x = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector((frit_dtype)arg->type.dtype, x->type.lanes));
+        v->inst[i++] = x;
+    } while (lower_next(s, axes, s->count, pos));
+    lower_body(l, s, p->op->blocks[1]);
+}
+
+static sym_t rest_of_tile(lower *l, const lower_operand *o, sym_t at) {
+    sym_ctx *c = l->syms;
+    sym_t all = total(l, &o->axes), tile = sym_const(c, o->tile);
+    if (sym_prove_multiple(c, all, o->tile)) return tile;
+    return sym_min(c, tile, sym_sub(c, all, at));
+}
+
+static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
+    lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    sym_t *outer = arena_array(l->scratch, sym_t, 2 * IR_MAX_RANK), *vars = arena_array(l->scratch, sym_t, 2);
+    sym_t *extent = arena_array(l->scratch, sym_t, 2), first[2] = {m0, n0};
+    s->op = p->op, s->n = s->parallel = 2, s->vars = vars, s->extent = extent, s->outer = outer;
+    s->first_block = 1;
+    s->unit = p->n_inner;
+    s->leaf = at_point, s->leaf_data = p;
+    for (int i = 0; i < 2; i++) {
+        extent[i] = rest_of_tile(l, &p->side[i], first[i]);
+        vars[i] = sym_index(l->syms, i ? "n" : "m", extent[i]);
+        unflatten(l, s, outer, &p->side[i].axes, sym_add(l->syms, first[i], vars[i]));
+        s->tile[i] = 1;
+    }
+    s->tile[s->unit] = l->lim->vector_bytes;
+    lower_part(l, s);
+}
+
+/* ---- Loops around the tile ---- */
+static ir_op *tile_loop(lower *l, const lower_operand *o, const char *name, sym_t *at) {
+    sym_ctx *c = l->syms;
+    sym_t all = total(l, &o->axes);
+    int64_t lo, hi;
+    sym_range(c, all, &lo, &hi);
+    *at = sym_const(c, 0);
+    if (hi <= o->tile) return NULL;
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, all), lower_int(l, FRIT_i64, o->tile), 0, NULL);
+    *at = sym_var(c, name, SYM_INDEX, *at, sym_addi(c, all, -1));
+    sym_var_bound(c, *at, NULL, NULL, o->tile);
+    lower_bind(l, *at, loop->blocks[0]->args[0], l->depth);
+    return loop;
+}
+
+static ir_op *outer_loop(lower *l, const lower_axes *a, int i) {
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, a->extent[i]), lower_int(l, FRIT_i64, 1), 0, NULL);
+    lower_bind(l, a->var[i], loop->blocks[0]->args[0], l->depth);
+    return loop;
+}
+
+static lower_contract *plan_of(const lower *l, const ir_op *op) {
+    for (int i = 0; i < l->contracts.len; i++)
+        if (l->contracts.data[i]->op == op) return l->contracts.data[i];
+    return NULL;
+}
+
+static void prepare(lower *l, lower_contract *p) {
+    for (int i = 0; i < 2; i++) p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + p->side[i].at);
+    p->result = lower_shared(l, p->sum, p->place.at);
+    lower_share_sums(l, p);
+}
+
+bool lower_contract_op(lower *l, const ir_op *op) {
+    enum { TOUCHED = 3 };
+    lower_contract *p = lower_is_block(l) ? plan_of(l, op) : NULL;
+    ir_op *outer[IR_MAX_RANK], *tiles[2];
+    sym_t at[2];
+    if (!p) return false;
+    prepare(l, p);
+    lower_touched before = lower_order_state(l);
+    for (int i = 0; i < p->outer.n; i++) outer[i] = outer_loop(l, &p->outer, i);
+    for (int i = 0; i < 2; i++) tiles[i] = tile_loop(l, &p->side[i], i ? "n" : "m", &at[i]);
+    lower_barrier(l);
+    run_tile(l, p, at[0], at[1]);
+    for (int i = 1; i >= 0; i--)
+        if (tiles[i]) lower_for_end(l, tiles[i], 0, NULL);
+    for (int i = p->outer.n - 1; i >= 0; i--) lower_for_end(l, outer[i], 0, NULL);
+    lower_order_maybe(l, before);
+    lower_order_touch(l, op->blocks[0]);
+    lower_order_touch(l, op->blocks[1]);
+    p->place.touched = TOUCHED;
+    return true;
+}

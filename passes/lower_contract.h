@@ -1,0 +1,44 @@
+/* What the files of staged contractions share. See lower_contract.c. */
+#ifndef FRIT_PASSES_LOWER_CONTRACT_H
+#define FRIT_PASSES_LOWER_CONTRACT_H
+#include "lower_internal.h"
+
+typedef struct lower_axes {
+    int n;
+    sym_t var[IR_MAX_RANK], extent[IR_MAX_RANK];
+} lower_axes;
+
+typedef struct lower_operand {
+    const ir_value *v; /* what is staged; a value of the stage's block 0 */
+    bool *wanted;      /* it and what it is computed from */
+    frit_dtype t;
+    lower_axes axes;   /* that it alone varies along */
+    int tile;          /* positions along them that are done at a time */
+    bool k_inner;      /* staged as [tile][chunk], else as [chunk][tile] */
+    int ld;            /* elements from row to row of that */
+    int64_t at, elements; /* bytes from the start of the contraction's memory; elements of one buffer of two */
+    ir_value *ptr;
+} lower_operand;
+
+typedef struct lower_contract {
+    const ir_op *op;
+    lower_operand side[2];
+    lower_axes outer, k; /* one after another; reduced */
+    frit_dtype sum;
+    int chunk;           /* reduced positions staged at a time */
+    int first_id;        /* of the values of block 0 */
+    lower_place place;
+    bool n_inner;        /* the sums pass to the epilogue as [m][n], else as [n][m] */
+    int result_ld[2];    /* elements from row to row, where m or n is inner */
+    ir_value *result;
+    /* The sums of a thread. */
+    int threads[2], n_each[2]; /* along m and n: threads, and positions of each */
+    int n_sums;
+    ir_value **sums;
+} lower_contract;
+
+/* lower_sums.c: which sums a thread has; adds the chunk in buffer `half` (0 or 1) to them; puts them into `result`. */
+void lower_share_sums(lower *l, lower_contract *p);
+void lower_sum_chunk(lower *l, lower_contract *p, sym_t half);
+void lower_store_sums(lower *l, lower_contract *p);
+#endif
