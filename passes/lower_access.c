@@ -324,7 +324,7 @@ static void and_last(lower *l, const lower_stage *s, const ir_op *op, sym_t flat
         if (s->threads[i] == 1 || (axes & lower_axis(i))) continue;
         sym_t last = lower_point(l, s, sym_sub(l->syms, sym_addi(l->syms, s->vars[i], 1), s->extent[i]), p, 0, NULL, NULL);
         int d;
-        ir_value *v = lower_nonnegative(l, last, &d);
+        ir_value *v = lower_inside(l, last, sym_const(l->syms, 1), &d);
         also(l, out, v, d);
     }
 }

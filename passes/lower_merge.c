@@ -27,7 +27,8 @@ static void exchange(lower *l, int bit, int n, const ir_combine *combine, ir_val
 
 /* ---- Through shared memory ---- */
 static int64_t part_bytes(const lower *l, const ir_value *x) {
-    return ((int64_t)l->lim->threads * (frit_dtype_bits((frit_dtype)x->type.dtype) / 8) + 15) & ~INT64_C(15);
+    int64_t bytes = x->type.lanes * (int64_t)(frit_dtype_bits((frit_dtype)x->type.dtype) / 8);
+    return (l->lim->threads * bytes + 15) & ~INT64_C(15);
 }
 
 static int64_t state_bytes(const lower *l, ir_combine c, ir_value *const *x) {
@@ -44,10 +45,22 @@ static int partners(lower *l, int64_t mask, ir_value **thread) {
     }
 }
 
+/* Vectors lie one behind another. */
+static ir_value *slot(lower *l, ir_value *thread, const ir_value *x) {
+    return x->type.lanes > 1 ? at_thread(l, IR_mul, thread, x->type.lanes) : thread;
+}
+
+static void tell_alignment(lower *l, ir_op *access, const ir_value *x) {
+    if (x->type.lanes > 1) ir_set_int(l->m, access, IR_ATTR_align, x->type.lanes * (int)frit_dtype_bits((frit_dtype)x->type.dtype) / 8);
+}
+
 static void gather(lower *l, ir_combine c, ir_value **pointer, int n, ir_value *const *thread, ir_value **x) {
     ir_value *(*y)[2] = arena_alloc(l->scratch, sizeof(ir_value *[2]) * (size_t)n);
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < state_size(c); k++) y[i][k] = lower_load(l, l->depth, pointer[k], thread[i], x[k]->type, NULL, NULL);
+        for (int k = 0; k < state_size(c); k++) {
+            y[i][k] = lower_load(l, l->depth, pointer[k], slot(l, thread[i], x[k]), x[k]->type, NULL, NULL);
+            tell_alignment(l, y[i][k]->op, x[k]);
+        }
     for (int m = n; m > 1; m = (m + 1) / 2)
         for (int k = 0; k < m / 2; k++) lower_merge(l, c, y[k], y[k + (m + 1) / 2]);
     for (int k = 0; k < state_size(c); k++) x[k] = y[0][k];
@@ -64,7 +77,7 @@ static int meet(lower *l, int64_t mask, int n, const ir_combine *combine, ir_val
     for (; done < n && used + state_bytes(l, combine[done], x[done]) <= l->merge_bytes; done++)
         for (int k = 0; k < state_size(combine[done]); k++) {
             pointer[done][k] = lower_shared(l, (frit_dtype)x[done][k]->type.dtype, used);
-            lower_store(l, pointer[done][k], own, x[done][k], NULL);
+            tell_alignment(l, lower_store(l, pointer[done][k], slot(l, own, x[done][k]), x[done][k], NULL), x[done][k]);
             used += part_bytes(l, x[done][k]);
         }
     lower_barrier(l);

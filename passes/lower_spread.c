@@ -88,11 +88,18 @@ static bool is_even(const lower *l, const lower_stage *s, int axis) {
     return sym_prove_multiple(l->syms, s->extent[axis], s->tile[axis] * s->threads[axis]);
 }
 
+static bool has_pairs(const lower_stage *s) {
+    for (int i = 0; i < s->n_terms; i++)
+        if (s->combines[i] == IR_ARGMAX || s->combines[i] == IR_ARGMIN) return true;
+    return false;
+}
+
 /* Loops over parallel axes run alike for all threads where partial results are merged inside of them: positions beyond
  * an extent are computed as the last one, by whole threads. */
 static void make_uniform(lower *l, lower_stage *s) {
     for (int i = 0; i < s->parallel; i++) {
-        if (s->threads[i] == 1 || is_even(l, s, i)) continue;
+        bool pairs = i == s->vector && has_pairs(s); /* too much to meet in shared memory as vectors */
+        if (!pairs && (s->threads[i] == 1 || is_even(l, s, i))) continue;
         s->tile[i] = 1;
         if (i == s->vector) s->vector = -1, l->lanes = 1;
     }

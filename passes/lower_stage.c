@@ -260,6 +260,10 @@ static void nest(lower *l, lower_stage *s, int axis) {
 /* Lanes run along the vector axis: as many as fit a register for the widest dtype that varies along it. */
 static int widest_bits(const lower *l, const lower_stage *s, const ir_block *b) {
     unsigned bits = 8;
+    for (int i = 0; lower_is_block(l) && i < b->n_args; i++) {
+        unsigned w = frit_dtype_bits((frit_dtype)b->args[i]->type.dtype);
+        if (w > bits) bits = w;
+    }
     for (const ir_op *op = b->first; op; op = op->next)
         for (int i = 0; i < op->n_results; i++) {
             unsigned w = frit_dtype_bits((frit_dtype)op->results[i].type.dtype);

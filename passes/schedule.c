@@ -24,6 +24,9 @@ ir_op *sched_stage(sched *s, ir_block *in, const stage_vars *sv) {
 }
 
 ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
+    const sym_t *none;
+    for (const ir_op *op = s->f->body->first; op && s->one_task && n == 0; op = op->next)
+        if (ir_get_syms(op, IR_ATTR_vars, &none) == 0) return op->blocks[0];
     ir_builder b = ir_builder_at_end(s->m, s->f->body);
     b.span = s->span;
     ir_op *op = ir_build(&b, IR_grid, 0, NULL, 0, NULL);
@@ -133,9 +136,17 @@ static bool first_of_op(const sched_out *out, int i, const ir_op *op) {
     return true;
 }
 
+/* Pieces of four bits that meet in a byte are stored by one task. */
+static bool shares_bytes(const sched_out *out, int n) {
+    for (int i = 0; i < n; i++)
+        if (out[i].via && frit_dtype_bits((frit_dtype)out[i].v->type.dtype) < 8) return true;
+    return false;
+}
+
 static bool schedule_outputs(sched *s) {
     sched_out *out;
     int n = stored_values(s, &out);
+    s->one_task = shares_bytes(out, n);
     int *comp = arena_array(s->scratch, int, n + 1);
     find_components(s, out, n, comp);
     for (int root = 0; root < n; root++) {

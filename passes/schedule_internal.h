@@ -33,6 +33,7 @@ typedef struct sched {
     emit e;
     const char *why;
     ir_span span;
+    bool one_task; /* grids without axes are one */
 } sched;
 
 /* The output buffer of yield operand k. */

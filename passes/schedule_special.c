@@ -227,6 +227,15 @@ static ir_value *sorts_before(ir_builder *b, ir_value *x, ir_value *y, bool desc
     return ir_binary(b, IR_or, lt, only_y);
 }
 
+static ir_block *loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
+    ir_builder b = ir_builder_at_end(s->m, in);
+    b.span = s->span;
+    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
+    ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &var);
+    ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
+    return loop->blocks[0];
+}
+
 /* Rank sort: an element's position is the number of elements that sort before it, ties by position. Quadratic in the axis
  * and parallel in everything else. */
 static bool sort(sched *s, const ir_op *op) {
@@ -240,7 +249,9 @@ static bool sort(sched *s, const ir_op *op) {
         at[d] = sym_index(c, "i", x->type.dims[d]);
         if (d != axis) vars[n] = at[d], exts[n++] = x->type.dims[d];
     }
-    ir_block *grid = sched_grid(s, n, vars, exts);
+    bool nibbles = values && frit_dtype_bits((frit_dtype)values->type.dtype) < 8; /* rows may share a byte: one task */
+    ir_block *grid = sched_grid(s, nibbles ? 0 : n, vars, exts);
+    for (int d = 0; d < n && nibbles; d++) grid = loop_over(s, grid, vars[d], exts[d]);
     ir_value *key = sched_alloc(s, grid, emit_compute_dtype((frit_dtype)x->type.dtype), 1, &extent);
     stage_vars load = {0};
     sched_add_var(&load, at[axis], extent);
