@@ -144,6 +144,12 @@ val el_update(elab *e, const access *a, val value, bool add, ir_span at) {
     value = el_broadcast_to(e, value, a->n_own, a->own_dims, at);
     if (value.kind == V_ERROR)
         return value;
+    access now = *a; /* that may have told what a dim is */
+    for (int i = 0; i < a->n_own; i++)
+        now.own_dims[i] = el_resolve(e, a->own_dims[i]);
+    for (int k = 0; k < el_rank(a->base); k++)
+        now.coord[k] = el_resolve(e, a->coord[k]);
+    a = &now;
     value = el_spread(e, value, n_axes, axes, a->n_own, a->own_dims);
     u.value = value.t;
     sym_t axis_vars[IR_MAX_RANK], with[IR_MAX_RANK];

@@ -17,6 +17,7 @@ struct frit_builder {
     VEC(named) inputs;
     VEC(named) outputs;
     VEC(const char *) values; /* names in the text */
+    VEC(const char *) conditions; /* behind `where` */
     VEC(const char *) lines;
     const char *wrong; /* the first mistake */
 };
@@ -51,6 +52,29 @@ static bool known(frit_builder *b, frit_value v) {
 }
 
 /* Named so that no dim, param or function of the model is meant. */
+/* Text in which $0, $1, ... are replaced by names of values; NULL after a mistake. */
+static const char *substitute(frit_builder *b, const char *text, const frit_value *args, int n_args) {
+    const char *made = "";
+    while (*text) {
+        size_t n = strcspn(text, "$");
+        made = arena_printf(b->arena, "%s%.*s", made, (int)n, text);
+        text += n;
+        if (!*text)
+            break;
+        char *end;
+        long k = strtol(text + 1, &end, 10);
+        if (!isdigit((unsigned char)text[1]) || k < 0 || k >= n_args || !args) {
+            mistake(b, "'%s': $ wants the number of an argument", text);
+            return NULL;
+        }
+        if (!known(b, args[k]))
+            return NULL;
+        made = arena_printf(b->arena, "%s%s", made, b->values.data[args[k]]);
+        text = end;
+    }
+    return made;
+}
+
 static frit_value new_value(frit_builder *b, const char *prefix) {
     const char *name = arena_printf(b->arena, "%s%d", prefix, b->values.len);
     vec_push(b->arena, &b->values, name);
@@ -104,9 +128,41 @@ frit_value frit_builder_param(frit_builder *b, const char *name, const char *typ
     return v;
 }
 
+frit_value frit_builder_state(frit_builder *b, const char *name, const char *type, const char *init) {
+    if (!is_name(name, false) || !is_piece(type) || !is_piece(init))
+        return mistake(b, "a state wants a name, a type and a first value");
+    frit_value v = b->values.len;
+    vec_push(b->arena, &b->values, arena_strdup(b->arena, name));
+    vec_push(b->arena, &b->lines, arena_printf(b->arena, "state %s: %s = %s", name, type, init));
+    return v;
+}
+
+void frit_builder_update(frit_builder *b, frit_value state, const char *subscript, const frit_value *args, int n_args,
+                         frit_value v) {
+    if (b->wrong || !known(b, state) || !known(b, v))
+        return;
+    if (subscript && !is_piece(subscript)) {
+        mistake(b, "a subscript is one line of text without braces");
+        return;
+    }
+    const char *part = subscript ? substitute(b, subscript, args, n_args) : NULL;
+    if (!b->wrong)
+        vec_push(b->arena, &b->lines, arena_printf(b->arena, part ? "%s[%s] = %s" : "%s%s = %s", b->values.data[state],
+                                                   part ? part : "", b->values.data[v]));
+}
+
+void frit_builder_where(frit_builder *b, const char *condition) {
+    if (!is_piece(condition))
+        mistake(b, "a condition is one line of text without braces");
+    else
+        vec_push(b->arena, &b->conditions, arena_strdup(b->arena, condition));
+}
+
 static const char *list(frit_builder *b, const frit_value *args, int n, const char *named_args) {
     const char *text = "";
-    for (int i = 0; i < n && known(b, args[i]); i++)
+    if (n && !args)
+        mistake(b, "%d arguments were named, none given", n);
+    for (int i = 0; args && i < n && known(b, args[i]); i++)
         text = arena_printf(b->arena, "%s%s%s", text, i ? ", " : "", b->values.data[args[i]]);
     if (named_args && *named_args)
         text = arena_printf(b->arena, "%s%s%s", text, n ? ", " : "", named_args);
@@ -141,25 +197,10 @@ void frit_builder_calls(frit_builder *b, const char *fn, const frit_value *args,
 }
 
 frit_value frit_builder_expression(frit_builder *b, const char *text, const frit_value *args, int n_args) {
-    const char *made = "";
     if (b->wrong || !is_piece(text))
         return mistake(b, "an expression is one line of text without braces");
-    while (*text) {
-        size_t n = strcspn(text, "$");
-        made = arena_printf(b->arena, "%s%.*s", made, (int)n, text);
-        text += n;
-        if (!*text)
-            break;
-        char *end;
-        long k = strtol(text + 1, &end, 10);
-        if (!isdigit((unsigned char)text[1]) || k < 0 || k >= n_args)
-            return mistake(b, "'%s': $ wants the number of an argument", text);
-        if (!known(b, args[k]))
-            return -1;
-        made = arena_printf(b->arena, "%s%s", made, b->values.data[args[k]]);
-        text = end;
-    }
-    return define(b, made);
+    const char *made = substitute(b, text, args, n_args);
+    return made ? define(b, made) : -1;
 }
 
 void frit_builder_output(frit_builder *b, frit_value v, const char *name, const char *type) {
@@ -194,6 +235,8 @@ const char *frit_builder_text(frit_builder *b) {
         write_fields(out, b->outputs.data, b->outputs.len);
         fputs(")", out);
     }
+    for (int i = 0; i < b->conditions.len; i++)
+        fprintf(out, "%s%s", i ? ", " : " where ", b->conditions.data[i]);
     fputs(" {\n", out);
     for (int i = 0; i < b->lines.len; i++)
         fprintf(out, "    %s\n", b->lines.data[i]);
@@ -206,6 +249,14 @@ const char *frit_builder_text(frit_builder *b) {
     return kept;
 }
 
+/* Adds the call that an error points at: the lines stand behind the model's head. */
+static void name_call(const frit_builder *b, frit_error *e) {
+    int line = (int)e->line - 2;
+    size_t n = strlen(e->message);
+    if (line >= 0 && line < b->lines.len)
+        snprintf(e->message + n, sizeof e->message - n, ", in `%s`", b->lines.data[line]);
+}
+
 frit_status frit_builder_finish(frit_builder *b, frit_module **out, frit_error *err) {
     if (!b || !out)
         return api_fail(err, FRIT_USAGE, "frit_builder_finish: a builder and out are wanted");
@@ -215,5 +266,11 @@ frit_status frit_builder_finish(frit_builder *b, frit_module **out, frit_error *
     if (b->wrong)
         return api_fail(err, FRIT_USAGE, "frit_builder: %s", b->wrong);
     const char *text = frit_builder_text(b), *name = arena_printf(b->arena, "%s (built)", b->model);
-    return frit_module_parse(b->compiler, FRIT_SOURCE_FRIT, name, text, strlen(text), NULL, out, err);
+    frit_error own = {0};
+    frit_status s = frit_module_parse(b->compiler, FRIT_SOURCE_FRIT, name, text, strlen(text), NULL, out, &own);
+    if (s != FRIT_OK)
+        name_call(b, &own);
+    if (s != FRIT_OK && err)
+        *err = own;
+    return s;
 }

@@ -3,9 +3,10 @@
 #include "compiler.h"
 #include "frit_compiler_internal.h"
 #include <errno.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct frit_compiled {
@@ -66,17 +67,31 @@ static bool write_all(int f, const char *bytes, size_t n) {
     return true;
 }
 
+/* A new file beside `path`. Its mode follows the process's umask, as any output's: mkstemp's would not. */
+static int open_temporary(const char *path, char *name, size_t size) {
+    int f = -1;
+    errno = EEXIST;
+    for (int i = 0; f < 0 && errno == EEXIST && i < 1000; i++) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        if (snprintf(name, size, "%s.%x%lx.new", path, (unsigned)getpid(), (unsigned long)t.tv_nsec) >= (int)size) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        f = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
+    return f;
+}
+
 frit_status frit_compiled_write(const frit_compiled *p, const char *path, frit_error *err) {
     char temporary[4096];
     if (!p || !path)
         return api_fail(err, FRIT_USAGE, "frit_compiled_write: the package and a path are wanted");
-    if (snprintf(temporary, sizeof temporary, "%s.%d-%zx.new", path, (int)getpid(), (size_t)temporary) >= (int)sizeof temporary)
-        return api_fail(err, FRIT_IO, "%s: the name is too long", path);
-    FILE *f = fopen(temporary, "wbx"); /* its mode follows the process's umask, as any output's */
-    if (!f)
-        return api_fail(err, FRIT_IO, "%s: %s", temporary, strerror(errno));
-    bool ok = write_all(fileno(f), p->bytes, p->size);
-    ok = !fclose(f) && ok;
+    int f = open_temporary(path, temporary, sizeof temporary);
+    if (f < 0)
+        return api_fail(err, FRIT_IO, "%s: %s", path, strerror(errno));
+    bool ok = write_all(f, p->bytes, p->size);
+    ok = !close(f) && ok;
     ok = ok && !rename(temporary, path);
     int error = errno;
     if (ok)
@@ -149,6 +164,9 @@ static frit_status compile(const frit_module *m, arena *a, const target *t, frit
         p->cached = true;
         return FRIT_OK;
     }
+    if (m->compiler->never_compile)
+        return api_fail(err, FRIT_NOT_COMPILED, "%s is not in the cache for %s, and this compiler may not compile", m->name,
+                        t->string);
     frit_status s = module_elaborate(m, &e, err); /* an imported file may have changed since it was parsed */
     if (s != FRIT_OK)
         return s;
@@ -167,10 +185,6 @@ static const char *target_of(const frit_compile_options *given) {
     return o.target ? o.target : "cpu";
 }
 
-static frit_status bad_options(frit_error *err) {
-    return api_fail(err, FRIT_USAGE, "frit_compile: set struct_size, and nothing that this version does not know");
-}
-
 frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out, frit_error *err) {
     const char *error = NULL;
     if (!m || !out)
@@ -178,7 +192,7 @@ frit_status frit_compile(frit_module *m, const frit_compile_options *options, fr
     *out = NULL;
     const char *wanted = target_of(options);
     if (!wanted)
-        return bad_options(err);
+        return api_bad_options(err, "frit_compile");
     frit_compiled *p = calloc(1, sizeof *p);
     if (!p)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
@@ -208,61 +222,4 @@ frit_status frit_compiler_load_weights(frit_compiler *c, frit_weights *w, const 
         cache_store_weights(&c->cache, w, &k);
     arena_free(a);
     return s;
-}
-
-/* ---- In the background ------------------------------------------------------------------------------------------- */
-typedef struct job {
-    frit_module *m;
-    char *target;
-    void (*done)(void *ctx, frit_compiled *result, const frit_error *err);
-    void *ctx;
-} job;
-
-static void job_free(job *j) {
-    frit_module_release(j->m);
-    free(j->target);
-    free(j);
-}
-
-static void *work(void *u) {
-    job *j = u;
-    frit_error err = {0};
-    frit_compiled *result = NULL;
-    frit_compile_options o = {.struct_size = sizeof o, .target = j->target};
-    frit_compile(j->m, &o, &result, &err);
-    j->done(j->ctx, result, &err);
-    job_free(j);
-    return NULL;
-}
-
-/* Deep models need a main thread's stack. */
-enum { STACK_BYTES = 8 << 20 };
-
-frit_status frit_compile_background(frit_module *m, const frit_compile_options *options,
-                                    void (*done)(void *ctx, frit_compiled *result, const frit_error *err), void *ctx,
-                                    frit_error *err) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    if (!m || !done)
-        return api_fail(err, FRIT_USAGE, "frit_compile_background: a module and a callback are wanted");
-    const char *wanted = target_of(options);
-    if (!wanted)
-        return bad_options(err);
-    job *j = calloc(1, sizeof *j);
-    char *name = strdup(wanted);
-    if (!j || !name) {
-        free(j);
-        free(name);
-        return api_fail(err, FRIT_NO_MEMORY, "out of memory");
-    }
-    *j = (job){frit_module_retain(m), name, done, ctx};
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int error = pthread_create(&thread, &attributes, work, j);
-    pthread_attr_destroy(&attributes);
-    if (!error)
-        return FRIT_OK;
-    job_free(j);
-    return api_fail(err, FRIT_NO_MEMORY, "no thread: %s", strerror(error));
 }

@@ -31,7 +31,7 @@ bool api_take_options(void *dst, size_t size, const void *src) {
     return true;
 }
 
-static frit_status bad_options(frit_error *err, const char *function) {
+frit_status api_bad_options(frit_error *err, const char *function) {
     return api_fail(err, FRIT_USAGE, "%s: set struct_size, and nothing that this version does not know", function);
 }
 
@@ -40,6 +40,7 @@ static void configure(frit_compiler *c, const frit_compiler_options *o) {
     static const cache_mode modes[] = {CACHE_ON, CACHE_ON, CACHE_READ_ONLY, CACHE_OFF};
     c->cache = cache_from_environment(c->arena);
     c->workers = o->workers;
+    c->never_compile = o->never_compile;
     c->diagnose = o->diagnose;
     c->diagnose_ctx = o->diagnose_ctx;
     if (o->cache_dir) {
@@ -59,10 +60,14 @@ frit_status frit_compiler_create(const frit_compiler_options *options, frit_comp
         return api_fail(err, FRIT_USAGE, "frit_compiler_create: out must not be NULL");
     *out = NULL;
     if (!api_take_options(&o, sizeof o, options))
-        return bad_options(err, "frit_compiler_create");
+        return api_bad_options(err, "frit_compiler_create");
     if ((unsigned)o.cache > FRIT_CACHE_OFF || o.workers < 0)
         return api_fail(err, FRIT_USAGE, "frit_compiler_create: an option is out of range");
     frit_compiler *c = calloc(1, sizeof *c);
+    if (c && !(c->background = background_new())) {
+        free(c);
+        c = NULL;
+    }
     if (!c)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
     c->refs = 1;
@@ -82,21 +87,40 @@ void frit_compiler_release(frit_compiler *c) {
     if (!c || --c->refs)
         return;
     arena_free(c->arena);
+    background_free(c->background);
     free(c);
 }
 
 /* ---- Diagnostics ------------------------------------------------------------------------------------------------- */
-static frit_diagnostic placed(const diag *d, ir_span span) {
+enum { MOST_LINE = 1024 };
+
+/* The line that a byte of a source lies in, cut when it is very long. */
+static void copy_line(const diag *d, ir_span span, char line[MOST_LINE]) {
+    size_t size, from = span.begin, n = 0;
+    const char *text = diag_source_text(d, span.file, &size);
+    from = from < size ? from : size;
+    while (from && text[from - 1] != '\n')
+        from--;
+    while (from + n < size && text[from + n] != '\n' && text[from + n] != '\r' && n < MOST_LINE - 1)
+        n++;
+    memcpy(line, text + from, n);
+    line[n] = 0;
+}
+
+static frit_diagnostic placed(const diag *d, ir_span span, char line[MOST_LINE]) {
     frit_diagnostic f = {.file = ""};
     if (span.file) {
         f.file = diag_source_name(d, span.file);
         diag_locate(d, span.file, span.begin, &f.line, &f.column);
+        copy_line(d, span, line);
+        f.source = line;
     }
     return f;
 }
 
 static void give(const frit_compiler *c, const diag *d, int i, const diag_view *v) {
-    frit_diagnostic f = placed(d, v->span);
+    char line[MOST_LINE];
+    frit_diagnostic f = placed(d, v->span, line);
     f.severity = v->severity == DIAG_ERROR ? FRIT_ERROR : v->severity == DIAG_WARNING ? FRIT_WARNING : FRIT_NOTE;
     f.code = v->code;
     f.message = v->text;
@@ -105,7 +129,7 @@ static void give(const frit_compiler *c, const diag *d, int i, const diag_view *
     for (int n = 0; n < v->notes; n++) {
         ir_span span;
         const char *text = diag_get_note(d, i, n, &span);
-        f = placed(d, span);
+        f = placed(d, span, line);
         f.severity = FRIT_NOTE;
         f.code = "";
         f.message = text;
@@ -122,7 +146,8 @@ void api_report(const frit_compiler *c, const diag *d, frit_error *err) {
         if (v.severity != DIAG_ERROR || !first)
             continue;
         first = false;
-        frit_diagnostic f = placed(d, v.span);
+        char line[MOST_LINE];
+        frit_diagnostic f = placed(d, v.span, line);
         api_fail(err, FRIT_BAD_MODEL, "%s: %s", v.code, v.text);
         if (err) {
             snprintf(err->file, sizeof err->file, "%s", f.file);
@@ -212,7 +237,7 @@ frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *na
         return api_fail(err, FRIT_USAGE, "frit_module_parse: compiler, name, text and out are wanted");
     *out = NULL;
     if (!api_take_options(&o, sizeof o, options))
-        return bad_options(err, "frit_module_parse");
+        return api_bad_options(err, "frit_module_parse");
     if (!defines_are_whole(&o))
         return api_fail(err, FRIT_USAGE, "frit_module_parse: a define lacks its name or value");
     frit_module *m = calloc(1, sizeof *m);

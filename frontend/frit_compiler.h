@@ -29,6 +29,7 @@ typedef struct frit_diagnostic {
     int line, column;       /* from 1; 0 without a place */
     const char *message;    /* one line */
     const char *suggestion; /* or NULL */
+    const char *source;     /* the line of the source, without its end; NULL without a place */
 } frit_diagnostic;
 
 /* What a compiler does with its cache. */
@@ -50,6 +51,9 @@ typedef struct frit_compiler_options {
     /* Called for each finding, by the thread that parses or compiles; must be thread-safe. May be NULL. */
     void (*diagnose)(void *ctx, const frit_diagnostic *d);
     void *diagnose_ctx;
+    /* Packages come from the cache or not at all: frit_compile gives FRIT_NOT_COMPILED where it would have to compile, and
+     * LLVM is never loaded. For programs that must not spend time, or load code generators, while they run. */
+    bool never_compile;
 } frit_compiler_options;
 
 /* `options` may be NULL. FRIT_USAGE: an option is out of range. The cache's folder is made when something is stored. */
@@ -57,6 +61,9 @@ FRIT_API frit_status frit_compiler_create(const frit_compiler_options *options, 
 FRIT_API frit_compiler *frit_compiler_retain(frit_compiler *c);
 /* What has been started in the background keeps the compiler alive until it is done. */
 FRIT_API void frit_compiler_release(frit_compiler *c);
+/* Waits until nothing that frit_compile_background started is left: all callbacks have returned. A program that ends while
+ * compilations run should call it first. Not from a callback. */
+FRIT_API void frit_compiler_wait(frit_compiler *c);
 
 /* ---- Modules ----------------------------------------------------------------------------------------------------- */
 /* How a model is written. */
@@ -91,16 +98,34 @@ FRIT_API frit_module *frit_module_retain(frit_module *m);
 FRIT_API void frit_module_release(frit_module *m);
 
 /* ---- Modules built by calls -------------------------------------------------------------------------------------- */
-/* A builder writes a model step by step; what it is asked for is checked when the module is made. Types are written as in
- * the language: "f32[B, 64]", where an unknown name is a dim. Values are numbers that the builder gives out. The first
- * failure stays: later calls do nothing, and frit_builder_finish reports it. */
+/* A builder writes a model step by step, as text of the language, so that all of the language can be called and means the
+ * same: a model built and one parsed from the same text give the same package. Types are written as in the language:
+ * "f32[B, 64]", "int", where an unknown name is a dim. All texts are copied; values are numbers that the builder gives out
+ * and understands alone. Dtypes and shapes are checked when the module is made.
+ *
+ * The first failure stays: later calls do nothing and give -1, and frit_builder_finish reports it. A builder is used by one
+ * thread at a time; it keeps its compiler alive, and a module made by it does not need it. */
 typedef struct frit_builder frit_builder;
 typedef int frit_value; /* -1: none */
+
+/* `model` is the model's name. FRIT_USAGE: it is none. */
 FRIT_API frit_status frit_builder_create(frit_compiler *c, const char *model, frit_builder **out, frit_error *err);
+/* Also of one that is not finished. NULL is allowed. */
 FRIT_API void frit_builder_release(frit_builder *b);
+
+/* An input of the model, in the package's order. */
 FRIT_API frit_value frit_builder_input(frit_builder *b, const char *name, const char *type);
+/* A condition on dims: "S % 8 == 0", "S <= 4096". Checked when the model runs; the compiler may use it. */
+FRIT_API void frit_builder_where(frit_builder *b, const char *condition);
 /* A weight: bound by this name, dots allowed ("encoder.0.weight"). */
 FRIT_API frit_value frit_builder_param(frit_builder *b, const char *name, const char *type);
+/* A state: a tensor that a session keeps between runs. `init` is its first value, as an expression: "0". A call that takes
+ * the state reads what was written to it by the updates before the call. */
+FRIT_API frit_value frit_builder_state(frit_builder *b, const char *name, const char *type, const char *init);
+/* state = v, or with a subscript a part of it: state[subscript] = v. In the subscript $0, $1, ... stand for args. */
+FRIT_API void frit_builder_update(frit_builder *b, frit_value state, const char *subscript, const frit_value *args,
+                                  int n_args, frit_value v);
+
 /* fn(args..., named): any operation or function of the prelude by its name, or an operator: "+", "-", "*", "/", "@",
  * "<", "==" ... with two arguments. `named` (NULL: nothing) is further arguments as text: "axis = -1". */
 FRIT_API frit_value frit_builder_call(frit_builder *b, const char *fn, const frit_value *args, int n_args,
@@ -112,7 +137,9 @@ FRIT_API void frit_builder_calls(frit_builder *b, const char *fn, const frit_val
 FRIT_API frit_value frit_builder_expression(frit_builder *b, const char *text, const frit_value *args, int n_args);
 /* Appends an output. Either all outputs have a name and a type, or none has (both NULL). */
 FRIT_API void frit_builder_output(frit_builder *b, frit_value v, const char *name, const char *type);
-/* The module; the builder stays and can go on. */
+/* The module; the builder stays and can go on. FRIT_USAGE: a call of the builder was wrong, and which; FRIT_BAD_MODEL: a
+ * dtype, a shape or a name is: the message ends with the call in question, diagnostics carry it as their source line, and
+ * names of values in it are _v and the value's number. */
 FRIT_API frit_status frit_builder_finish(frit_builder *b, frit_module **out, frit_error *err);
 /* The model as text of the language; belongs to the builder and is gone with the next call. */
 FRIT_API const char *frit_builder_text(frit_builder *b);
@@ -125,12 +152,15 @@ typedef struct frit_compile_options {
 } frit_compile_options;
 /* A finished package. It keeps nothing else alive. */
 typedef struct frit_compiled frit_compiled;
-/* From the cache if it is there, else compiled (and stored) by this thread and the compiler's workers. */
+/* From the cache if it is there (then no graph is built), else compiled (and stored) by this thread and the compiler's
+ * workers. FRIT_BAD_MODEL, FRIT_NOT_FOUND: no such target; FRIT_NOT_COMPILED: see never_compile; FRIT_UNAVAILABLE: LLVM is
+ * not installed. */
 FRIT_API frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out,
                                   frit_error *err);
-/* The same on a thread of its own: done is called there, once, with what frit_compile would have returned. The reference
- * in `result` (NULL on failure) is then the callee's; `err` lives for the call. On a status other than FRIT_OK nothing
- * was started and done is not called. */
+/* The same on one of the compiler's own threads (as many compilations at a time as there are CPUs; more wait in order):
+ * done is called there, once, with what frit_compile would have returned. The reference in `result` (NULL on failure) is
+ * then the callee's; `err` lives for the call. On a status other than FRIT_OK nothing was started and done is not
+ * called. */
 FRIT_API frit_status frit_compile_background(frit_module *m, const frit_compile_options *options,
                                              void (*done)(void *ctx, frit_compiled *result, const frit_error *err),
                                              void *ctx, frit_error *err);

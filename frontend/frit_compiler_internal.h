@@ -7,8 +7,15 @@
 #include "ir/ir.h"
 #include <stdatomic.h>
 
+/* Work that goes on while the host does something else (frit_background.c). */
+typedef struct background background;
+background *background_new(void); /* NULL: no memory */
+void background_free(background *b);
+
 struct frit_compiler {
     atomic_int refs;
+    background *background;
+    bool never_compile;
     arena *arena; /* of the options' texts */
     cache cache;
     int workers;
@@ -42,6 +49,7 @@ typedef struct elaborated {
 /* Copies a host's option struct (may be NULL) over *dst of `size` bytes, which is zero but for its struct_size, as
  * libfrit_rt does for its own: false when struct_size is not set or an unknown field is not zero. */
 bool api_take_options(void *dst, size_t size, const void *src);
+frit_status api_bad_options(frit_error *err, const char *function);
 frit_status api_fail(frit_error *err, frit_status s, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* FRIT_OK with *e, or FRIT_BAD_MODEL after the callback was given what is wrong. */
 frit_status module_elaborate(const frit_module *m, elaborated *e, frit_error *err);

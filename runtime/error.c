@@ -7,7 +7,7 @@ const char *frit_status_name(frit_status s) {
     static const char *const names[] = {
         "OK", "USAGE",     "NOT_FOUND",   "SHAPE",       "BAD_PACKAGE",   "VERSION_MISMATCH",
         "IO", "NO_MEMORY", "UNAVAILABLE", "UNSUPPORTED", "DEVICE_FAILED", "INTERNAL",
-        "BAD_MODEL"};
+        "BAD_MODEL", "NOT_COMPILED"};
     return (unsigned)s < sizeof names / sizeof *names ? names[s] : "?";
 }
 

@@ -63,7 +63,8 @@ typedef enum frit_status {
     FRIT_UNSUPPORTED = 9,    /* compile for another target: this machine runs none of the package's variants */
     FRIT_DEVICE_FAILED = 10, /* release the session and its device, then start again: the device reported a failure */
     FRIT_INTERNAL = 11,      /* report it: a bug in frit */
-    FRIT_BAD_MODEL = 12      /* correct the model's source (or its defines): the message says what is wrong */
+    FRIT_BAD_MODEL = 12,     /* correct the model's source (or its defines): the message says what is wrong */
+    FRIT_NOT_COMPILED = 13   /* compile the model ahead of time: this program may not, and the cache has it not */
 } frit_status;
 /* "OK", "SHAPE"... */
 FRIT_API const char *frit_status_name(frit_status s);

@@ -238,8 +238,51 @@ static void test_background(void **state) {
     assert_int_equal(frit_compile_background(NULL, NULL, collect, &g, &err), FRIT_USAGE);
 }
 
+/* More jobs than threads, from several threads, some of them wrong: each is called back once, before wait returns. */
+typedef struct {
+    frit_compiler *c;
+    gathered *g;
+    int first;
+} starter;
+
+static void *start_jobs(void *u) {
+    starter *s = u;
+    for (int i = 0; i < 5; i++) {
+        char text[80];
+        frit_module *m;
+        frit_module_options lazy = {.struct_size = sizeof lazy, .lazy = true};
+        snprintf(text, sizeof text, i < 4 ? "model m(x: f32[4]) -> f32[4] { return x * %d.5 }" : "model m(x: f32[%d]) {",
+                 s->first + i);
+        assert_int_equal(frit_module_parse(s->c, FRIT_SOURCE_FRIT, "m", text, strlen(text), &lazy, &m, NULL), FRIT_OK);
+        assert_int_equal(frit_compile_background(m, NULL, collect, s->g, NULL), FRIT_OK);
+        frit_module_release(m);
+    }
+    return NULL;
+}
+
+static void test_background_queue(void **state) {
+    enum { STARTERS = 4 };
+    gathered g = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    pthread_t threads[STARTERS];
+    starter s[STARTERS];
+    for (int i = 0; i < STARTERS; i++) {
+        s[i] = (starter){c, &g, 10 * i};
+        assert_int_equal(pthread_create(&threads[i], NULL, start_jobs, &s[i]), 0);
+    }
+    for (int i = 0; i < STARTERS; i++)
+        pthread_join(threads[i], NULL);
+    frit_compiler_wait(c);
+    assert_int_equal(g.done, 5 * STARTERS);
+    assert_int_equal(g.good, 4 * STARTERS);
+    frit_compiler_wait(c); /* nothing is left to wait for */
+    frit_compiled_release(g.last);
+    frit_compiler_release(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_background_queue),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
     };
