@@ -1,0 +1,127 @@
+#include "text_target.h"
+#include "codegen/c/printer.h"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct text_target {
+    target base;
+    const target *inner;
+    const char *cc;
+} text_target;
+
+enum { JUMP_BYTES = 16 };
+
+/* movabs rax, to; jmp rax */
+static void put_jump(uint8_t *at, const void *to) {
+    at[0] = 0x48, at[1] = 0xb8;
+    memcpy(at + 2, &to, sizeof to);
+    at[10] = 0xff, at[11] = 0xe0;
+}
+
+static cprint_dialect dialect_of(const target *t) {
+    const char *name = t->cls->name;
+    return !strcmp(name, "cuda") ? CPRINT_CUDA : !strcmp(name, "hip") ? CPRINT_HIP : CPRINT_C;
+}
+
+/* The kernel behind the CPU's ABI: one block does the tasks begin .. end - 1. */
+static const char *entry_text(arena *a, const ir_func *f) {
+    const char *name = cprint_kernel_name(a, f), *args = "";
+    int n_ptr = 0, n_int = 0, n = f->body->n_args - 2;
+    for (int i = 0; i < n; i++) {
+        bool ptr = f->body->args[i]->type.kind == IR_PTR;
+        args = ptr ? arena_printf(a, "%sas_pointer(buffers[%d]), ", args, n_ptr++) : arena_printf(a, "%sints[%d], ", args, n_int++);
+    }
+    return arena_printf(a,
+                        "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
+                        "    (void)ints;\n"
+                        "    emulate(%d, %lld, begin, \"%s\", [=] { %s(%sas_pointer(scratch), end); });\n}\n",
+                        name, f->threads, (long long)f->shared, f->name, name, args);
+}
+
+static const char *source_text(const text_target *t, arena *a, int n, ir_func *const *kernels, const char **error) {
+    cprint_dialect d = dialect_of(t->inner);
+    const char *s = cprint_module(a, d, n, kernels, error);
+    if (!s) return NULL;
+    if (d == CPRINT_C)
+        return arena_printf(a, "#ifdef __cplusplus\n#define FRIT_KERNEL extern \"C\"\n#endif\n%s", s);
+    const char *all = arena_printf(a, "#include \"emulate.h\"\n%s", s);
+    for (int i = 0; i < n; i++) all = arena_printf(a, "%s%s", all, entry_text(a, kernels[i]));
+    return all;
+}
+
+static bool write_file(const char *path, const char *s) {
+    FILE *f = fopen(path, "wb");
+    return f && fwrite(s, 1, strlen(s), f) == strlen(s) && !fclose(f);
+}
+
+/* The library stays loaded until the process ends. */
+static void *build_library(const text_target *t, arena *a, const char *source, bool cpp, const char **error) {
+    char dir[] = "/tmp/frit-text-XXXXXX";
+    if (!mkdtemp(dir)) {
+        *error = "no temporary folder";
+        return NULL;
+    }
+    const char *in = arena_printf(a, "%s/k.%s", dir, cpp ? "cc" : "c"), *out = arena_printf(a, "%s/k.so", dir);
+    const char *command = arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s -lm > %s/log 2>&1", t->cc, out, in, dir);
+    void *lib = NULL;
+    if (!write_file(in, source)) *error = "the source can't be written";
+    else if (system(command)) *error = arena_printf(a, "failed (see %s): %s", dir, command);
+    else if (!(lib = dlopen(out, RTLD_NOW | RTLD_LOCAL))) *error = arena_strdup(a, dlerror());
+    if (lib) (void)!system(arena_printf(a, "rm -rf %s", dir));
+    return lib;
+}
+
+static const code_blob *text_compile(const target *base, arena *a, int n, ir_func *const *kernels, const char **error) {
+    const text_target *t = (const text_target *)base;
+    bool c = dialect_of(t->inner) == CPRINT_C;
+    const char *source = source_text(t, a, n, kernels, error);
+    void *lib = source ? build_library(t, a, source, !c || !strncmp(t->cc, "g++", 3), error) : NULL;
+    if (!lib) return NULL;
+    uint8_t *bytes = arena_alloc(a, (size_t)n * JUMP_BYTES);
+    code_kernel *k = arena_array(a, code_kernel, n);
+    for (int i = 0; i < n; i++) {
+        const char *name = arena_printf(a, "%s%s", cprint_kernel_name(a, kernels[i]), c ? "" : "_entry");
+        void *to = dlsym(lib, name);
+        if (!to) {
+            *error = arena_printf(a, "no '%s' in the library", name);
+            return NULL;
+        }
+        put_jump(bytes + i * JUMP_BYTES, to);
+        k[i] = (code_kernel){.name = kernels[i]->name, .offset = (int64_t)i * JUMP_BYTES};
+        kernels[i]->threads = 0; /* from here on it is a core's: the entry runs the block */
+    }
+    code_blob *b = arena_new_of(a, code_blob);
+    *b = (code_blob){bytes, (int64_t)n * JUMP_BYTES, JUMP_BYTES, n, k};
+    return b;
+}
+
+static const char *text_emit(const target *t, arena *a, target_form form, int n, ir_func *const *kernels, int64_t *size,
+                             const char **error) {
+    return target_emit(((const text_target *)t)->inner, a, form, n, kernels, size, error);
+}
+
+static void text_needs(const target *t, uint32_t *arch, uint64_t *features) { *arch = 0, *features = 0; }
+
+static const target_class text_class = {"cpu", "text, compiled by a C compiler", NULL, text_compile, text_emit, text_needs};
+
+const target *text_target_open(arena *a, const char *inner, const char *cc, const char **error) {
+    text_target *t = arena_new_of(a, text_target);
+    t->inner = target_open(a, inner, error);
+    if (!t->inner) return NULL;
+    t->cc = cc;
+    t->base = (target){&text_class, "cpu:text", t->inner->limits};
+    return &t->base;
+}
+
+/* ------------ in the place of target_open */
+const target *__real_target_open(arena *a, const char *string, const char **error);
+const target *__wrap_target_open(arena *a, const char *string, const char **error);
+
+const target *__wrap_target_open(arena *a, const char *string, const char **error) {
+    const char *cc = getenv("TEXT_CC"), *inner = getenv("TEXT_TARGET");
+    if (!cc || strncmp(string, "cpu", 3)) return __real_target_open(a, string, error);
+    return text_target_open(a, inner ? inner : "c", cc, error);
+}
