@@ -46,13 +46,6 @@ static const char e4m3_to_f32[] = "    u32 sign = (u32)(x & 0x80) << 24, a = x &
                                   "    return as_f32_u32(v | sign);\n";
 static const char bf16_to_f32[] = "    return as_f32_u32((u32)x << 16);\n";
 
-expr c_widen(cprinter *p, frit_dtype t, expr x) {
-    if (!c_is_narrow_float(t)) return x;
-    need_bits(p);
-    const char *body = t == FRIT_f16 ? f16_to_f32 : t == FRIT_bf16 ? bf16_to_f32 : t == FRIT_f8e5m2 ? e5m2_to_f32 : e4m3_to_f32;
-    return helper_call(p, arena_printf(p->a, "f32_from_%s", frit_dtype_name(t)), t, FRIT_f32, body, x);
-}
-
 /* ------------ f32 to narrow floats: to nearest even. Half a unit of the last kept bit is added, less one when that bit
  * is even. Denormal results come from adding a number whose unit is theirs, so that the addition rounds. */
 static const char f32_to_f16[] =
@@ -61,6 +54,28 @@ static const char f32_to_f16[] =
     "    if (a >= 0x47800000) return (f16)(sign | 0x7c00);\n"
     "    if (a < 0x38800000) return (f16)(sign | (as_u32_f32(as_f32_u32(a) + 0.5f) - 0x3f000000));\n"
     "    return (f16)(sign | (((a + 0xfff + (a >> 13 & 1)) >> 13) - 0x1c000));\n";
+
+/* PTX converts f16 exactly as the integer arithmetic does. */
+static expr f16_by_instruction(cprinter *p, bool to_f16, expr x) {
+    const char *name = to_f16 ? "f16_from_f32" : "f32_from_f16";
+    if (c_helper_new(p, name))
+        c_helper_define(p,
+                        to_f16 ? "%s f16 %s(float x) {\n#ifdef FRIT_EMULATE\n%s#else\n    f16 r;\n"
+                                 "    asm(\"cvt.rn.f16.f32 %%0, %%1;\" : \"=h\"(r) : \"f\"(x));\n    return r;\n#endif\n}\n"
+                               : "%s float %s(f16 x) {\n#ifdef FRIT_EMULATE\n%s#else\n    float r;\n"
+                                 "    asm(\"cvt.f32.f16 %%0, %%1;\" : \"=f\"(r) : \"h\"(x));\n    return r;\n#endif\n}\n",
+                        p->d->inline_, name, to_f16 ? f32_to_f16 : f16_to_f32);
+    return c_call(p, name, 1, &x);
+}
+
+expr c_widen(cprinter *p, frit_dtype t, expr x) {
+    if (!c_is_narrow_float(t)) return x;
+    need_bits(p);
+    if (t == FRIT_f16 && p->d->nvidia) return f16_by_instruction(p, false, x);
+    const char *body = t == FRIT_f16 ? f16_to_f32 : t == FRIT_bf16 ? bf16_to_f32 : t == FRIT_f8e5m2 ? e5m2_to_f32 : e4m3_to_f32;
+    return helper_call(p, arena_printf(p->a, "f32_from_%s", frit_dtype_name(t)), t, FRIT_f32, body, x);
+}
+
 static const char f32_to_bf16[] =
     "    u32 u = as_u32_f32(x);\n"
     "    return (bf16)(x != x ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16);\n";
@@ -75,7 +90,7 @@ static const char *f32_to_f8(cprinter *p, frit_dtype t) {
         "    if (a > 0x7f800000) return (%s)(sign | 0x%x);\n"
         "    if (a > 0x%x) a = 0x%x;\n"
         "    if (a < 0x%x) return (%s)(sign | (as_u32_f32(as_f32_u32(a) + %s) - 0x%x));\n"
-        "    return (%s)(sign | ((a + 0x%x + (a >> %d & 1)) >> %d) - 0x%x);\n",
+        "    return (%s)(sign | (((a + 0x%x + (a >> %d & 1)) >> %d) - 0x%x));\n",
         frit_dtype_name(t), e4 ? 0x7f : 0x7e, e4 ? 0x43e00000 : 0x47600000, e4 ? 0x43e00000 : 0x47600000,
         e4 ? 0x3c800000 : 0x38800000, frit_dtype_name(t), e4 ? "16384.0f" : "128.0f", e4 ? 0x46800000 : 0x43000000,
         frit_dtype_name(t), (1 << (drop - 1)) - 1, drop, drop, e4 ? 120 << 3 : 112 << 2);
@@ -84,6 +99,7 @@ static const char *f32_to_f8(cprinter *p, frit_dtype t) {
 expr c_narrow(cprinter *p, frit_dtype t, expr x) {
     if (!c_is_narrow_float(t)) return x;
     need_bits(p);
+    if (t == FRIT_f16 && p->d->nvidia) return f16_by_instruction(p, true, x);
     const char *body = t == FRIT_f16 ? f32_to_f16 : t == FRIT_bf16 ? f32_to_bf16 : f32_to_f8(p, t);
     return helper_call(p, arena_printf(p->a, "%s_from_f32", frit_dtype_name(t)), FRIT_f32, t, body, x);
 }

@@ -82,6 +82,32 @@ static expr select_of(cprinter *p, const expr *x) {
                   PREC_COND};
 }
 
+/* A compiler may join a product with the sum it goes into. */
+static expr rounded_product(cprinter *p, frit_dtype t, const expr *x) {
+    return c_call(p, t == FRIT_f64 ? "__dmul_rn" : "__fmul_rn", 2, x);
+}
+
+static bool is_joined(ir_opcode code) {
+    switch (code) {
+    case IR_mul:
+    case IR_div:
+    case IR_fma:
+    case IR_store:
+    case IR_cast:
+    case IR_max:
+    case IR_min:
+    case IR_lt:
+    case IR_le: return false;
+    default: return true;
+    }
+}
+
+static bool may_be_joined(const ir_value *v) {
+    for (const ir_use *u = v->uses; u; u = u->next)
+        if (is_joined(u->user->code)) return true;
+    return false;
+}
+
 /* One value of each operand; t: the dtype of operand 0 (of operand 1 for select). */
 static expr scalar(cprinter *p, ir_opcode code, frit_dtype t, frit_dtype to, int n, const expr *x) {
     if (code == IR_cast) return c_convert(p, t, to, x[0]);
@@ -230,7 +256,8 @@ static expr vector(cprinter *p, const ir_op *op, frit_dtype t, ir_type to, const
             types[i] = ir_operand(op, i)->type;
             lanes[i] = c_lane_of(p, (const char *[]){"x", "y", "z"}[i], types[i]);
         }
-        expr e = scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, lanes);
+        bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
+        expr e = product ? rounded_product(p, t, lanes) : scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, lanes);
         c_vector_helper(p, name, to, op->n_operands, types, c_as_lane(p, e, (frit_dtype)to.dtype),
                       p->d->gnu_vectors ? gnu_form(p, op, t, to) : NULL);
     }
@@ -253,6 +280,8 @@ expr c_elementwise(cprinter *p, const ir_op *op) {
     if (to.lanes > 1) return vector(p, op, t, to, x);
     if (op->code != IR_select) widen_literals(p, op, t, x);
     if (c_knows(p, ir_result(op, 0), V_INDEX) && index_op(p, op, x, &e)) return e;
+    bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
+    if (product && may_be_joined(ir_result(op, 0))) return rounded_product(p, t, x);
     return scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, x);
 }
 

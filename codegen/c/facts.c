@@ -35,6 +35,11 @@ static int scale_of(const facts *f, const ir_value *v) {
     return c_constant_int(v, &k) ? bits_of_constant(k) : f->p->scale[v->id];
 }
 
+static bool constant_mask(const ir_value *v) {
+    int64_t k;
+    return c_constant_int(v, &k) && k >= 0 && k <= INT32_MAX;
+}
+
 static void index_facts(facts *f, const ir_op *op) {
     const ir_value *v = ir_result(op, 0);
     int64_t k;
@@ -69,6 +74,13 @@ static void index_facts(facts *f, const ir_op *op) {
     case IR_shl:
         if (all && c_constant_int(ir_operand(op, 1), &k) && k >= 0 && k <= 30) set_index(f, v, (int)k + most);
         break;
+    case IR_and:
+        for (int i = 0; i < 2; i++)
+            if (constant_mask(ir_operand(op, i))) {
+                set_index(f, v, 0);
+                know(f, v, V_NONNEGATIVE);
+            }
+        return;
     case IR_shr:
     case IR_floordiv:
     case IR_truncdiv:
@@ -140,6 +152,24 @@ static void check_load(facts *f, const ir_op *load) {
     if (op != at) f->p->facts[v->id] &= (uint8_t)~V_INLINE;
 }
 
+/* ------------ values that nothing needs */
+static bool is_needed(const facts *f, const ir_op *op) {
+    if (op->n_results != 1 || is_effect(op)) return true;
+    for (const ir_use *u = ir_result(op, 0)->uses; u; u = u->next) {
+        const ir_op *user = u->user;
+        bool dead = user->n_results == 1 && c_knows(f->p, ir_result(user, 0), V_UNUSED);
+        if (!dead) return true;
+    }
+    return false;
+}
+
+static void find_unused(facts *f, const ir_block *b) {
+    for (const ir_op *op = b->last; op; op = op->prev) {
+        for (int i = op->n_blocks - 1; i >= 0; i--) find_unused(f, op->blocks[i]);
+        if (!is_needed(f, op)) know(f, ir_result(op, 0), V_UNUSED);
+    }
+}
+
 /* ------------ pointers */
 static void pointer_facts(facts *f, const ir_op *op) {
     cprinter *p = f->p;
@@ -178,7 +208,7 @@ static void walk_loop(facts *f, const ir_op *op) {
 }
 
 static void forget(facts *f, const ir_op *op) {
-    for (int i = 0; i < op->n_results; i++) f->p->facts[ir_result(op, i)->id] = 0;
+    for (int i = 0; i < op->n_results; i++) f->p->facts[ir_result(op, i)->id] &= V_UNUSED;
 }
 
 static void walk(facts *f, const ir_block *b) {
@@ -212,5 +242,6 @@ void c_find_facts(cprinter *p) {
         set_index(&f, v, 0);
         if (!s || sym_var_role(s) == SYM_DIM || least >= 0) know(&f, v, V_NONNEGATIVE); /* no symbol: a range of tasks */
     }
+    find_unused(&f, p->f->body);
     walk(&f, p->f->body);
 }

@@ -156,8 +156,8 @@ void c_store(cprinter *p, const ir_op *op) {
 static const char *pointer_name(cprinter *p, const ir_value *v) {
     int root = p->roots[v->id];
     const char *of = v->name ? v->name : root ? p->f->body->args[root - 1]->name : NULL;
-    bool buffer = v->type.space == IR_GLOBAL && !p->d->blocks;
-    return c_fresh_name(p, buffer && of ? of : "part");
+    bool scratch = root == p->f->body->n_args - (p->d->blocks ? 1 : 2);
+    return c_fresh_name(p, of && !scratch ? of : v->type.space == IR_CORE && p->d->blocks ? "tile" : "part");
 }
 
 static const char *const_of(const cprinter *p, const ir_value *v) {

@@ -14,7 +14,7 @@ static const char *const reserved[] = {
     "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
     "thread_local", "threadIdx", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unix", "linux",
     "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "scratch", "tasks",
-    "shared", "memory", "i", "j", "l", "r", "fmaf", "fma", "sqrt", "sqrtf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "rint",
+    "shared", "memory", "asm", "template", "i", "j", "l", "r", "fmaf", "fma", "sqrt", "sqrtf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "rint",
     "rintf", "fabs", "fabsf", "warpSize", "uint", "uchar", "ushort", "ulong"};
 
 /* Short tags such as f32 or i64x4 are types. */

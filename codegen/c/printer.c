@@ -30,6 +30,7 @@ void c_bind(cprinter *p, const ir_value *v, expr e) {
 static bool prints_value(const ir_op *op) { return op->n_results == 1 && ir_result(op, 0)->type.kind == IR_VECTOR; }
 
 static void print_op(cprinter *p, const ir_op *op) {
+    if (op->n_results == 1 && c_knows(p, ir_result(op, 0), V_UNUSED)) return;
     switch (op->code) {
     case IR_tfor: c_for(p, op); return;
     case IR_tif: c_if(p, op); return;
@@ -38,9 +39,7 @@ static void print_op(cprinter *p, const ir_op *op) {
     case IR_store_lanes: c_store(p, op); return;
     case IR_local:
     case IR_ptradd:
-    case IR_ptrcast:
-        if (ir_result(op, 0)->uses) c_pointer(p, op);
-        return;
+    case IR_ptrcast: c_pointer(p, op); return;
     default: break;
     }
     if (p->d->blocks && c_block_op(p, op)) return;
@@ -49,7 +48,6 @@ static void print_op(cprinter *p, const ir_op *op) {
         return;
     }
     const ir_value *v = ir_result(op, 0);
-    if (!v->uses) return;
     bool lanes = op->code == IR_splat || op->code == IR_ramp || op->code == IR_extract || op->code == IR_reduce_lanes;
     if (op->code == IR_load || op->code == IR_load_lanes) c_bind(p, v, c_load_of(p, op));
     else if (lanes || op->code == IR_constant) c_bind(p, v, c_lanes_op(p, op));
@@ -114,25 +112,53 @@ static void start(cprinter *p, const ir_func *f) {
     p->written = arena_array(p->a, bool, f->body->n_args + 1);
     p->names = (name_table){.a = p->a};
     p->next_temp = p->loops = 0;
+    p->uses_shared = false;
     c_find_facts(p);
+}
+
+static void print_core_kernel(cprinter *p, text *module) {
+    open_arguments(p);
+    c_block(p, p->f->body);
+    text_printf(module, "\n%sFRIT_KERNEL void %s(void *const *buffers, const i64 *ints, void *memory, i64 begin, i64 end) {\n"
+                        "    (void)ints, (void)memory; /* not all kernels use them */\n%s%s}\n",
+                header(p), cprint_kernel_name(p->a, p->f), p->locals.s, p->out.s);
+}
+
+/* ------------ the launch contract of docs/gpu.md */
+static const char *parameter(cprinter *p, int i) {
+    const ir_block *b = p->f->body;
+    const ir_value *v = b->args[i];
+    const char *name = i == b->n_args - 1 ? "tasks" : i == b->n_args - 2 ? "scratch" : NULL;
+    bool ptr = v->type.kind == IR_PTR;
+    if (!name) name = c_fresh_name(p, v->name ? v->name : ptr ? "buffer" : "size");
+    p->value[v->id] = c_primary(name);
+    if (!ptr) return arena_printf(p->a, "i64 %s", name);
+    const char *type = c_memory_type(p, (frit_dtype)v->type.dtype);
+    return arena_printf(p->a, "%s%s *%s %s", p->written[i] ? "" : "const ", type, p->d->restrict_, name);
+}
+
+static void print_block_kernel(cprinter *p, text *module) {
+    const char *parameters = "";
+    for (int i = 0; i < p->f->body->n_args; i++)
+        parameters = arena_printf(p->a, "%s%s%s", parameters, i ? ", " : "", parameter(p, i));
+    c_block(p, p->f->body);
+    text_printf(module, "\n%sextern \"C\" ", header(p));
+    text_printf(module, p->d->bounds, p->f->threads);
+    text_printf(module, " %s(%s) {\n", cprint_kernel_name(p->a, p->f), parameters);
+    if (p->uses_shared) text_printf(module, "    %s\n", p->d->shared);
+    text_printf(module, "%s%s}\n", p->locals.s, p->out.s);
 }
 
 static void print_kernel(cprinter *p, const ir_func *f, text *module) {
     start(p, f);
-    open_arguments(p);
-    c_block(p, f->body);
-    text_printf(module, "\n%sFRIT_KERNEL void %s(void *const *buffers, const i64 *ints, void *memory, i64 begin, i64 end) {\n"
-                        "    (void)ints, (void)memory; /* not all kernels use them */\n",
-                header(p), cprint_kernel_name(p->a, f));
-    text_printf(module, "%s%s}\n", p->locals.s, p->out.s);
+    if (p->d->blocks != (f->threads > 0))
+        p->error = arena_printf(p->a, "internal error: kernel '%s' is not for this dialect's machines", f->name);
+    else if (p->d->blocks) print_block_kernel(p, module);
+    else print_core_kernel(p, module);
 }
 
 const char *cprint_module(arena *a, cprint_dialect d, int n, ir_func *const *kernels, const char **error) {
-    static const dialect *const dialects[CPRINT_DIALECT_COUNT] = {&dialect_c};
-    if (!dialects[d]) {
-        *error = "not yet";
-        return NULL;
-    }
+    static const dialect *const dialects[CPRINT_DIALECT_COUNT] = {&dialect_c, &dialect_cuda, &dialect_hip};
     cprinter p = {.a = a, .d = dialects[d], .helpers = {.a = a}, .seen = {.a = a}};
     text module = {.a = a};
     text_put(&p.helpers, "");

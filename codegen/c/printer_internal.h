@@ -18,6 +18,7 @@ typedef struct expr {
 enum {
     V_INLINE = 1,      /* printed where it is used */
     V_NONNEGATIVE = 2, /* an i64 that is never below 0 */
+    V_UNUSED = 8,      /* nothing that is printed needs it */
     V_INDEX = 4        /* an i64 made of loop counters, sizes and small numbers: its arithmetic does not overflow */
 };
 
@@ -39,6 +40,7 @@ typedef struct cprinter {
     int *roots;        /* by id of a pointer: the argument it is derived from + 1; 0: none */
     bool *written;     /* by argument: stored through */
     name_table names;  /* identifiers in use */
+    bool uses_shared;  /* the block's memory */
     int next_temp, loops; /* number of the next temporary; loops around */
 } cprinter;
 
@@ -48,7 +50,12 @@ struct dialect {
     const char *restrict_, *inline_; /* qualifier of pointers, storage class of helpers */
     const char *const *types;        /* by frit_dtype */
     bool gnu_vectors;                /* helpers have a second form in GCC's vectors */
-    bool blocks;                     /* kernels are run by blocks of threads */
+    bool blocks;                     /* kernels are run by blocks of threads: then */
+    bool nvidia;                     /* instructions are PTX */
+    bool rounds_products;            /* products that are added must say that they are rounded */
+    const char *thread, *block, *block_count, *barrier; /* expressions */
+    const char *bounds;              /* of a kernel, a format with the number of threads */
+    const char *shared;              /* declares the block's memory */
 };
 extern const dialect dialect_c, dialect_cuda, dialect_hip;
 

@@ -1,5 +1,6 @@
 /* The CUDA target: target strings, and which road makes the code. */
 #include "cuda_internal.h"
+#include "codegen/c/printer.h"
 #include "nvvm.h"
 #include <string.h>
 
@@ -108,6 +109,11 @@ static const char *cuda_emit(const target *base, arena *a, target_form form, int
     case TARGET_LLVM: return text_form(t, a, TARGET_LLVM, n, funcs, size, error);
     case TARGET_ASM:
     case TARGET_PTX: return text_form(t, a, TARGET_ASM, n, funcs, size, error);
+    case TARGET_CUDA: {
+        const char *s = cprint_module(a, CPRINT_CUDA, n, funcs, error);
+        if (s) *size = (int64_t)strlen(s);
+        return s;
+    }
     case TARGET_OBJ:
     case TARGET_CUBIN: {
         const code_blob *b = make_cubin(t, a, n, funcs, error);

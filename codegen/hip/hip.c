@@ -1,6 +1,7 @@
 /* The HIP target: target strings, and which road makes the code. */
 #include "hip_internal.h"
 #include "amdgcn.h"
+#include "codegen/c/printer.h"
 #include <string.h>
 
 /* ------------ strings */
@@ -84,6 +85,11 @@ static const char *hip_emit(const target *base, arena *a, target_form form, int 
         if (!gpu_generate(&t->machine, a, form, n, funcs, names, &out, error)) return NULL;
         *size = (int64_t)out.size;
         return out.bytes;
+    case TARGET_HIP: {
+        const char *s = cprint_module(a, CPRINT_HIP, n, funcs, error);
+        if (s) *size = (int64_t)strlen(s);
+        return s;
+    }
     case TARGET_HSACO:
         if (!(b = make_hsaco(t, a, n, funcs, error))) return NULL;
         *size = b->size;
