@@ -4,12 +4,12 @@
 #include <string.h>
 
 static const hip_arch archs[] = {
-    {"gfx908", NULL, 64, 64, 256, 0, 19},
-    {"gfx90a", NULL, 64, 64, 512, 0, 15},
-    {"gfx942", NULL, 64, 64, 512, 0, 30},
-    {"gfx950", "gfx942", 64, 160, 512, 0, 20},
-    {"gfx1100", NULL, 32, 64, 256, 0, 64},
-    {"gfx1201", NULL, 32, 64, 256, 0, 75},
+    {"gfx908", NULL, 0, 64, 64, 256, 0, 19},
+    {"gfx90a", NULL, 0, 64, 64, 512, 0, 15},
+    {"gfx942", NULL, 0, 64, 64, 512, 0, 30},
+    {"gfx950", "gfx942", 0x4f, 64, 160, 512, 0, 20},
+    {"gfx1100", NULL, 0, 32, 64, 256, 0, 64},
+    {"gfx1201", NULL, 0, 32, 64, 256, 0, 75},
 };
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 

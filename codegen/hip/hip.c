@@ -59,7 +59,7 @@ static code_blob *make_hsaco(const hip_target *t, arena *a, int n, ir_func *cons
     machine_output object;
     int64_t size;
     if (!gpu_generate(&t->machine, a, TARGET_OBJ, n, funcs, names, &object, error)) return NULL;
-    const void *linked = hip_link(a, object.bytes, object.size, &size, error);
+    const void *linked = hip_link(a, t->arch, t->machine.spec.cpu, object.bytes, object.size, &size, error);
     if (!linked) return NULL;
     code_blob *b = gpu_blob(a, linked, size, n, names);
     return hip_read_notes(a, linked, size, n, (code_kernel *)b->kernels, error) ? b : NULL;

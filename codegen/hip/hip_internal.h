@@ -6,7 +6,9 @@
 /* One kind of GPU. */
 typedef struct hip_arch {
     const char *name;     /* "gfx90a": to LLVM, clang and HIPRTC */
-    const char *old_llvm; /* the processor whose code runs on it, for an LLVM before 22 that lacks it; NULL: all have it */
+    const char *old_llvm; /* for an LLVM before 22 that lacks it: a processor whose instructions it all has, with a name as
+                           * long; NULL: all have it */
+    int old_mach;         /* then: its own number in the flags of an object (EF_AMDGPU_MACH) */
     int warp;
     int shared_kb; /* of a block at most */
     int registers; /* 32-bit vector registers of a thread at most */
@@ -28,9 +30,9 @@ const hip_arch *hip_arch_at(int i);
 /* device.c: the arch of this machine's first device by the HIP runtime; NULL with *error when there is none. */
 const hip_arch *hip_arch_here(arena *a, const char **error);
 
-/* finish.c: an object to a code object that the HIP runtime loads, by ld.lld. NULL with *error: lld is not there, or what
+/* finish.c: an object made for the processor `made_for` to a code object for arch that the HIP runtime loads, by ld.lld. NULL with *error: lld is not there, or what
  * it had to say. */
-const void *hip_link(arena *a, const void *object, size_t size, int64_t *bytes, const char **error);
+const void *hip_link(arena *a, const hip_arch *arch, const char *made_for, const void *object, size_t size, int64_t *bytes, const char **error);
 
 /* notes.c: what the kernels of a code object take, by name, into k[i] (name is set). False: not a code object, or one
  * without the kernels. */
