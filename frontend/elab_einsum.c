@@ -127,6 +127,8 @@ static val product(elab *e, const call_site *c, val x, letters *lx, val y, const
         }
         if (!same_dim(e, c, el_dims(x)[i], el_dims(y)[j], lx->c[i]))
             return v_error();
+        if (el_dims(x)[i] != el_dims(y)[j])
+            y = el_with_dim(e, y, j, el_dims(x)[i]);
         bool needed = false;
         for (int k = 0; k < n_keep; k++)
             needed |= find(&keep[k], lx->c[i]) >= 0;

@@ -278,6 +278,8 @@ bool el_solve(elab *e, equations *eqs);
 bool el_type_dims(elab *e, const ast_subs *subs, int *rank, sym_t dims[IR_MAX_RANK], bool make_new, const char *path);
 val el_eval_type(elab *e, const ast_expr *x); /* f32[B, 4] as an expression */
 /* a == b by proof, by unification, or by a check on the host. False when they differ for certain. */
+/* v with its own dim k written as `dim`, which a check says it is. */
+val el_with_dim(elab *e, val v, int k, sym_t dim);
 bool el_dims_equal(elab *e, sym_t a, sym_t b, ir_span at, const char *text);
 bool el_dims_assume(elab *e, sym_t a, sym_t b, ir_span at);
 bool el_dims_merge(elab *e, sym_t a, sym_t b); /* unifies if one is a param's dim that nothing gives yet */

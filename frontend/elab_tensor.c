@@ -331,7 +331,7 @@ static bool no_broadcast(elab *e, val x, val y, ir_span at) {
 }
 
 /* v with one own dim written differently: the two are equal when the checks hold. */
-static val with_dim(elab *e, val v, int k, sym_t dim) {
+val el_with_dim(elab *e, val v, int k, sym_t dim) {
     sym_t dims[IR_MAX_RANK];
     for (int i = 0; i < el_rank(v); i++)
         dims[i] = i == k ? dim : el_dims(v)[i];
@@ -353,7 +353,7 @@ static bool broadcast_dims(elab *e, val *v, int n, int *rank, sym_t *dims, ir_sp
             if (from >= 0 && !el_dims_merge(e, dims[k], el_dims(v[i])[j])) {
                 if (!el_dims_assume(e, dims[k], el_dims(v[i])[j], at))
                     return no_broadcast(e, v[from], v[i], at);
-                v[i] = with_dim(e, v[i], j, dims[k]);
+                v[i] = el_with_dim(e, v[i], j, dims[k]);
             }
             if (from >= 0) /* two names became one dim: everything read so far may be out of date */
                 return broadcast_dims(e, v, n, rank, dims, at);
@@ -521,7 +521,7 @@ val el_broadcast_to(elab *e, val x, int rank, const sym_t *dims, ir_span at) {
         sym_t d = el_dims(x)[i], to = dims[rank - own + i];
         ok = d == to || sym_is(d, 1) || el_dims_merge(e, d, to);
         if (!ok && el_dims_assume(e, d, to, at)) {
-            x = with_dim(e, x, i, to);
+            x = el_with_dim(e, x, i, to);
             ok = true;
         }
     }
@@ -573,7 +573,7 @@ val el_matmul(elab *e, val x, val y, frit_dtype t, ir_span at) {
     if (!el_dims_merge(e, el_dims(x)[rx - 1], el_dims(y)[ry - ky])) {
         if (!el_dims_assume(e, el_dims(x)[rx - 1], el_dims(y)[ry - ky], at))
             return matmul_shapes(e, x, y, at);
-        x = with_dim(e, x, rx - 1, el_dims(y)[ry - ky]);
+        x = el_with_dim(e, x, rx - 1, el_dims(y)[ry - ky]);
     }
     int n_batch = 0;
     sym_t batch[IR_MAX_RANK];
