@@ -80,6 +80,7 @@ class Mutation:
             yield f"passes {text.name}", ["sh", SOURCE / "tests/passes/check.sh", f / "passes_opt", self.filecheck, text]
         yield "random graphs", [f / "random_graphs", "200", "41", "--first"]
         yield "matrix indexed", [f / "matrix", "-f", "indexed"]
+        yield "matrix constant extents", [f / "matrix", "reduce_constant"]
         yield "matrix sorts", [f / "matrix", "sort"]
         yield "matrix scans", [f / "matrix", "scan"]
         yield "matrix control", [f / "matrix", "-f", "control"]
