@@ -22,7 +22,7 @@ const void *hip_link(arena *a, const hip_arch *arch, const char *made_for, const
                      int64_t *bytes, const char **error) {
     static const char *const args[] = {"-shared", "--no-undefined", TOOL_IN, "-o", TOOL_OUT, NULL};
     const char *rocm = getenv("ROCM_PATH"), *own = arena_printf(a, "ld.lld-%d", machine_llvm_version()), *log;
-    const char *names[] = {own, "ld.lld", "ld.lld-22", "ld.lld-21", "ld.lld-20", "ld.lld-19"};
+    const char *names[] = {own, "ld.lld-22", "ld.lld-21", "ld.lld-20", "ld.lld-19", "ld.lld"};
     const char *dirs[] = {arena_printf(a, "/usr/lib/llvm-%d/bin", machine_llvm_version()),
                           rocm ? arena_printf(a, "%s/llvm/bin", rocm) : "", "/opt/rocm/llvm/bin", NULL};
     const char *program = tool_find(a, sizeof names / sizeof *names, names, dirs);
