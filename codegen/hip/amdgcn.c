@@ -11,6 +11,10 @@ static LLVMValueRef call(printer *p, const char *name, int n, LLVMValueRef *args
 /* A launch is in one dimension, so that ids of the others are never asked for. Code object version 5 is what block_count
  * reads, what every ROCm from 5.3 on loads, and what the LLVMs would not agree about by themselves. */
 void amdgcn_declare(printer *p, LLVMValueRef fn, int threads) {
+    static const char *const unused[] = {"dispatch-ptr", "queue-ptr", "dispatch-id", "workgroup-id-y", "workgroup-id-z",
+                                         "workitem-id-y", "workitem-id-z", "lds-kernel-id"};
+    for (size_t i = 0; i < sizeof unused / sizeof *unused; i++)
+        shim_string_attribute(fn, arena_printf(p->a, "amdgpu-no-%s", unused[i]), "");
     static const char flag[] = "amdhsa_code_object_version";
     if (!LLVMGetModuleFlag(p->module, flag, sizeof flag - 1))
         LLVMAddModuleFlag(p->module, LLVMModuleFlagBehaviorError, flag, sizeof flag - 1, LLVMValueAsMetadata(k32(p, 500)));
