@@ -10,7 +10,7 @@ void put_build_files(exporter *x, bool object) {
     put_template(&cmake, x, "target_include_directories(@ PUBLIC ${CMAKE_CURRENT_LIST_DIR})\n"
                             "set_target_properties(@ PROPERTIES C_STANDARD 99 POSITION_INDEPENDENT_CODE ON)\n"
                             "if(CMAKE_C_COMPILER_ID MATCHES \"GNU|Clang\")\n"
-                            "  target_compile_options(@ PRIVATE -ffp-contract=off)\nendif()\n");
+                            "  target_compile_options(@ PRIVATE -ffp-contract=off $<$<C_COMPILER_ID:GNU>:-Wno-psabi>)\nendif()\n");
     if (!object) put_template(&cmake, x, "if(UNIX)\n  target_link_libraries(@ PUBLIC m)\nendif()\n");
     put_template(&pc, x, "# Describes lib@.a, made in this folder by\n#   cc -O2 -ffp-contract=off -fPIC -c @.c && ar rcs lib@.a @.o");
     if (object) put_template(&pc, x, " @_kernels.o");

@@ -13,7 +13,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
 EXAMPLES = ROOT / "docs/examples"
-CFLAGS = ["-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
+CFLAGS = ["-O1", "-Wno-psabi", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
 
 NUMPY = {"f64": "<f8", "f32": "<f4", "i64": "<i8", "i32": "<i4", "i16": "<i2", "i8": "|i1", "u64": "<u8", "u32": "<u4",
          "u16": "<u2", "u8": "|u1", "bool": "|b1", "f16": "<f2"}

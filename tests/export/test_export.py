@@ -5,11 +5,13 @@
     test_export.py --all           every case, every compiler
     test_export.py NAME...         these cases
 """
+import json
 import pathlib
+import struct
 import sys
 import tempfile
 
-from harness import EXAMPLES, Case, Tensor, compilers, run
+from harness import EXAMPLES, FRIT, Case, Tensor, compilers, run
 
 random = Tensor.random
 TARGETS = ("cpu:x86-64-v3", "c")
@@ -199,30 +201,92 @@ def mixed(folder):
                          {"new": ("f16", (7,)), "delete": ("i32", (8,)), "this": ("f64", ())}, [3, 8])
 
 
-QUICK = [digits, digits_inside, mlp, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
+CASES = [digits, digits_inside, mlp, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
+
+
+def sizes(folder):
+    """A ResNet-50 of the published size: what is exported, without weights."""
+    header, at = {}, 0
+    for name, dims in resnet_shapes(64):
+        n = 4
+        for d in dims:
+            n *= d
+        header[name] = {"dtype": "F32", "shape": list(dims), "data_offsets": [at, at + n]}
+        at += n
+    head = json.dumps(header).encode()
+    folder.mkdir(parents=True)
+    weights = folder / "weights.safetensors"
+    with weights.open("wb") as f:  # zeros that take no room
+        f.write(struct.pack("<Q", len(head)) + head)
+        f.truncate(8 + len(head) + at)
+    for target in TARGETS:
+        out = folder / target.replace(":", "-")
+        run(FRIT, "export", "-q", EXAMPLES / "resnet50.frit", "-w", weights, "--weights", "none", "-t", target, "-o", out)
+        total = sum(p.stat().st_size for p in out.iterdir())
+        print(f"sizes: ResNet-50 for {target}: {total} bytes without weights")
+        assert total <= 1 << 20, f"{target}: {total} bytes, at most {1 << 20} are allowed"
+
+
+def same_files(folder):
+    """Equal input gives equal files, wherever they are written."""
+    name, case = digits(folder)
+    for target in TARGETS:
+        a, b = case.export(target, folder / "a"), case.export(target, folder / "b")
+        for p in a.iterdir():
+            assert p.read_bytes() == (b / p.name).read_bytes(), f"{target}: {p.name} differs between two exports"
+
+
+def several_targets(folder):
+    """Several -t: a folder each, every one complete."""
+    name, case = digits(folder)
+    out = folder / "out"
+    run(FRIT, "export", "-q", case.model, *case.weight_options, "-t", "c", "-t", "cpu:x86-64-v3", "-o", out)
+    for part in ("c", "cpu-x86-64-v3"):
+        got = {p.name for p in (out / part).iterdir()}
+        assert {"digits.h", "digits.c", "digits.weights", "digits.cmake", "digits.pc"} <= got, f"{part} holds {got}"
+
+
+CHECKS = [sizes, same_files, several_targets]
+
+
+def pairs(cases, everything):
+    """(case, target, compilers): all of them, or each case once per target, the compilers in turn."""
+    every = compilers("gcc", "g++", "clang", "tcc")
+    quick = {"c": compilers("tcc") or every[:1]}  # a compiler of kernels that takes no time
+    for i, make in enumerate(cases):
+        for target in TARGETS:
+            some = quick.get(target, every)
+            yield make, target, every if everything else [some[i % len(some)]]
 
 
 def main(arguments):
     everything = "--all" in arguments
     chosen = [a for a in arguments if not a.startswith("-")]
-    cases = [c for c in QUICK if not chosen or c.__name__ in chosen]
-    every = compilers("gcc", "g++", "clang", "tcc")
-    if not every:
+    if not compilers("gcc", "g++", "clang", "tcc"):
         print("skipped: there is no C compiler")
         return 77
-    failed = 0
+    passed = failed = 0
+
+    def attempt(what, action):
+        nonlocal passed, failed
+        try:
+            action()
+            passed += 1
+            print(what, flush=True)
+        except AssertionError as e:
+            failed += 1
+            print(f"FAILED: {what}: {e}", flush=True)
+
     with tempfile.TemporaryDirectory() as folder:
-        for i, make in enumerate(cases):
+        cases = [c for c in CASES if not chosen or c.__name__ in chosen]
+        for make, target, use in pairs(cases, everything or chosen):
             name, case = make(pathlib.Path(folder) / make.__name__)
-            for k, target in enumerate(TARGETS):
-                use = every if everything or chosen else [every[(i + k) % len(every)]]
-                try:
-                    case.compare(name, target, use)
-                    print(f"{make.__name__}: {target} with {', '.join(c[0] for c in use)}", flush=True)
-                except AssertionError as e:
-                    failed += 1
-                    print(f"{make.__name__}: {e}", flush=True)
-    print(f"{2 * len(cases) - failed} passed, {failed} failed")
+            attempt(f"{make.__name__} for {target} with {', '.join(c[0] for c in use)}",
+                    lambda: case.compare(name, target, use))
+        for check in CHECKS:
+            if not chosen or check.__name__ in chosen:
+                attempt(check.__name__, lambda: check(pathlib.Path(folder) / check.__name__))
+    print(f"{passed} passed, {failed} failed")
     return failed > 0
 
 
