@@ -52,10 +52,22 @@ static const char *shuffle_name(cprinter *p, frit_dtype t) {
     return name;
 }
 
+static const char *shuffle_lanes(cprinter *p, ir_type t) {
+    frit_dtype d = (frit_dtype)t.dtype;
+    const char *one = shuffle_name(p, d), *type = c_type_of(p, t);
+    const char *name = arena_printf(p->a, "shuffle_%s", c_type_tag(p, d, t.lanes));
+    expr x[2] = {c_lane_of(p, "x", t), c_primary("lane")};
+    if (c_helper_new(p, name))
+        c_helper_define(p, "%s %s %s(%s x, i64 lane) {\n    %s r;\n    LANES(%d) %s = %s;\n    return r;\n}\n", p->d->inline_,
+                        type, name, type, type, t.lanes, c_lane_text(p, "r", "l", t.lanes), c_as_lane(p, c_call(p, one, 2, x), d));
+    return name;
+}
+
 static void print_shuffle(cprinter *p, const ir_op *op) {
     expr x[2] = {c_operand_of(p, op, 0), c_operand_of(p, op, 1)};
     const ir_value *v = ir_result(op, 0);
-    c_declare(p, v, c_call(p, shuffle_name(p, (frit_dtype)v->type.dtype), 2, x).s);
+    const char *name = v->type.lanes > 1 ? shuffle_lanes(p, v->type) : shuffle_name(p, (frit_dtype)v->type.dtype);
+    c_declare(p, v, c_call(p, name, 2, x).s);
 }
 
 /* ------------ asynchronous copies */

@@ -65,7 +65,9 @@ static void *build_library(const text_target *t, arena *a, const char *source, b
         return NULL;
     }
     const char *in = arena_printf(a, "%s/k.%s", dir, cpp ? "cc" : "c"), *out = arena_printf(a, "%s/k.so", dir);
-    const char *command = arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s -lm > %s/log 2>&1", t->cc, out, in, dir);
+    const char *more = cpp && getenv("TEXT_MORE") ? getenv("TEXT_MORE") : ""; /* what emulates: options and objects */
+    const char *command =
+        arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s %s -lm > %s/log 2>&1", t->cc, out, in, more, dir);
     void *lib = NULL;
     if (!write_file(in, source)) *error = "the source can't be written";
     else if (system(command)) *error = arena_printf(a, "failed (see %s): %s", dir, command);
@@ -91,7 +93,6 @@ static const code_blob *text_compile(const target *base, arena *a, int n, ir_fun
         }
         put_jump(bytes + i * JUMP_BYTES, to);
         k[i] = (code_kernel){.name = kernels[i]->name, .offset = (int64_t)i * JUMP_BYTES};
-        kernels[i]->threads = 0; /* from here on it is a core's: the entry runs the block */
     }
     code_blob *b = arena_new_of(a, code_blob);
     *b = (code_blob){bytes, (int64_t)n * JUMP_BYTES, JUMP_BYTES, n, k};

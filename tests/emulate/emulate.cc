@@ -1,0 +1,325 @@
+/* Fibers for the threads of a block, and the watch over what they do. Never compiled with a sanitizer itself. */
+#include "emulate.h"
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+extern "C" {
+__attribute__((weak)) void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
+__attribute__((weak)) void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size);
+__attribute__((weak)) void __asan_poison_memory_region(void const volatile *p, size_t n);
+__attribute__((weak)) void __asan_unpoison_memory_region(void const volatile *p, size_t n);
+void emulate_switch(void **from, void *to);
+}
+
+/* Saves what the System V ABI has a callee save, and changes stacks. */
+asm(".text\n.globl emulate_switch\n.hidden emulate_switch\nemulate_switch:\n"
+    "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
+    "mov %rsp,(%rdi)\nmov %rsi,%rsp\n"
+    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
+
+emulate_id threadIdx, blockIdx, gridDim;
+alignas(1024) unsigned char shared[EMULATE_MOST_SHARED];
+
+enum { MOST_THREADS = 1024, STACK = 1 << 18, MOST_COPIES = 4096, SLOTS = 1 << 20 };
+enum state { RUNS, AT_BARRIER, AT_EXCHANGE, DONE };
+
+struct copy {
+    void *to;
+    const void *from;
+    int bytes, group;
+    bool inside;
+};
+
+struct fiber {
+    void *sp;
+    state s;
+    int line;
+    int committed; /* groups of copies closed so far */
+    int n_copies;
+    copy *copies;
+};
+
+static struct {
+    const char *kernel;
+    void (*body)(void *);
+    void *arg;
+    int threads, current;
+    fiber fibers[MOST_THREADS];
+    char *stacks;
+    void *scheduler;
+    const void *bottom; /* of the scheduler's stack */
+    size_t size;
+    unsigned char slots[2][MOST_THREADS][EMULATE_SLOT];
+    int exchanges[MOST_THREADS / EMULATE_WARP];
+    uint64_t epoch; /* grows at every barrier and launch */
+    int order;
+    bool late;
+    uint64_t random;
+} m;
+
+[[noreturn]] static void fail(const char *what, long long a, long long b) {
+    fprintf(stderr, "emulate: kernel %s, block %u, thread %d: ", m.kernel, blockIdx.x, m.current);
+    fprintf(stderr, what, a, b);
+    fprintf(stderr, "\n");
+    abort();
+}
+
+/* ------------ switching */
+static void resume(int i) {
+    void *fake = nullptr;
+    m.current = i;
+    threadIdx.x = (unsigned)i;
+    if (__sanitizer_start_switch_fiber) __sanitizer_start_switch_fiber(&fake, m.stacks + (size_t)i * STACK, STACK);
+    emulate_switch(&m.scheduler, m.fibers[i].sp);
+    if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+}
+
+static void suspend(state s) {
+    fiber *f = &m.fibers[m.current];
+    void *fake = nullptr;
+    f->s = s;
+    if (__sanitizer_start_switch_fiber)
+        __sanitizer_start_switch_fiber(s == DONE ? nullptr : &fake, m.bottom, m.size);
+    emulate_switch(&f->sp, m.scheduler);
+    if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(fake, &m.bottom, &m.size);
+}
+
+static void enter() {
+    if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(nullptr, &m.bottom, &m.size);
+    m.body(m.arg);
+    if (m.fibers[m.current].n_copies) fail("a copy that nothing waits for", 0, 0);
+    suspend(DONE);
+    abort();
+}
+
+static void prepare(int i) {
+    fiber *f = &m.fibers[i];
+    uintptr_t top = (uintptr_t)(m.stacks + (size_t)(i + 1) * STACK) & ~(uintptr_t)15;
+    void **sp = (void **)(top - 8); /* a call leaves the stack at 16 n + 8 */
+    *sp = nullptr;
+    *--sp = (void *)enter;
+    sp -= 6;
+    memset(sp, 0, 6 * sizeof *sp);
+    f->sp = sp;
+    f->s = RUNS;
+    f->committed = f->n_copies = 0;
+}
+
+/* ------------ the scheduler */
+static void next_order(int *order) {
+    for (int i = 0; i < m.threads; i++) order[i] = m.order == 1 ? m.threads - 1 - i : i;
+    for (int i = m.threads - 1; m.order > 1 && i > 0; i--) {
+        m.random = m.random * 6364136223846793005u + 1442695040888963407u;
+        int j = (int)((m.random >> 33) % (uint64_t)(i + 1)), t = order[i];
+        order[i] = order[j], order[j] = t;
+    }
+}
+
+static int count(state s, int from, int to) {
+    int n = 0;
+    for (int i = from; i < to; i++) n += m.fibers[i].s == s;
+    return n;
+}
+
+static bool open_warps() {
+    bool any = false;
+    for (int from = 0; from < m.threads; from += EMULATE_WARP) {
+        int to = from + EMULATE_WARP < m.threads ? from + EMULATE_WARP : m.threads;
+        if (count(AT_EXCHANGE, from, to) < to - from) continue;
+        for (int i = from; i < to; i++) m.fibers[i].s = RUNS;
+        m.exchanges[from / EMULATE_WARP]++;
+        any = true;
+    }
+    return any;
+}
+
+static bool open_barrier() {
+    if (count(AT_BARRIER, 0, m.threads) < m.threads) return false;
+    for (int i = 0; i < m.threads; i++) {
+        m.current = i;
+        if (m.fibers[i].line != m.fibers[0].line)
+            fail("waits at the barrier of line %lld, thread 0 at that of line %lld", m.fibers[i].line, m.fibers[0].line);
+        m.fibers[i].s = RUNS;
+    }
+    m.epoch++;
+    return true;
+}
+
+static void run_block() {
+    int order[MOST_THREADS];
+    while (count(DONE, 0, m.threads) < m.threads) {
+        bool ran = false;
+        next_order(order);
+        for (int i = 0; i < m.threads; i++)
+            if (m.fibers[order[i]].s == RUNS) {
+                resume(order[i]);
+                ran = true;
+            }
+        if (open_warps() || open_barrier() || ran) continue;
+        fail("not all threads reach a barrier or a shuffle: %lld wait at a barrier, %lld are done",
+             count(AT_BARRIER, 0, m.threads), count(DONE, 0, m.threads));
+    }
+}
+
+static void set_up() {
+    const char *order = getenv("EMULATE_ORDER"), *copies = getenv("EMULATE_COPIES");
+    if (m.stacks) return;
+    m.stacks = (char *)mmap(nullptr, (size_t)STACK * MOST_THREADS, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (m.stacks == MAP_FAILED) abort();
+    m.order = order ? atoi(order) : 0;
+    m.late = copies && !strcmp(copies, "late");
+    m.random = 12345 + (uint64_t)m.order;
+    for (int i = 0; i < MOST_THREADS; i++) m.fibers[i].copies = (copy *)malloc(sizeof(copy) * MOST_COPIES);
+}
+
+void emulate_launch(int threads, long long bytes, long long block, const char *kernel, void (*body)(void *), void *arg) {
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one);
+    set_up();
+    m.kernel = kernel, m.threads = threads, m.body = body, m.arg = arg;
+    blockIdx.x = (unsigned)block, gridDim.x = 1;
+    m.epoch++;
+    memset(m.exchanges, 0, sizeof m.exchanges);
+    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(shared, sizeof shared);
+    memset(shared, 0xff, (size_t)bytes);
+    if (__asan_poison_memory_region) __asan_poison_memory_region(shared + bytes, sizeof shared - (size_t)bytes);
+    for (int i = 0; i < threads; i++) prepare(i);
+    run_block();
+    pthread_mutex_unlock(&one);
+}
+
+/* ------------ barriers and exchanges */
+void emulate_barrier(int line) {
+    m.fibers[m.current].line = line;
+    suspend(AT_BARRIER);
+}
+
+int emulate_lane() { return m.current % EMULATE_WARP; }
+
+const unsigned char *emulate_exchange(const void *x, int n) {
+    int warp = m.current / EMULATE_WARP, turn = m.exchanges[warp] & 1;
+    memcpy(m.slots[turn][m.current], x, (size_t)n);
+    suspend(AT_EXCHANGE);
+    return m.slots[turn][warp * EMULATE_WARP];
+}
+
+unsigned shuffle_u32(unsigned x, long long lane) {
+    unsigned r;
+    const unsigned char *all = emulate_exchange(&x, 4);
+    if (lane < 0 || lane >= EMULATE_WARP) fail("shuffle from lane %lld", lane, 0);
+    memcpy(&r, all + lane * EMULATE_SLOT, 4);
+    return r;
+}
+
+emulate_halves emulate_ldmatrix(const void *row, bool transposed) {
+    emulate_halves mine, r;
+    if ((uintptr_t)row % 16) fail("ldmatrix from an address that is no multiple of 16", 0, 0);
+    memcpy(&mine, row, sizeof mine);
+    const unsigned char *all = emulate_exchange(&mine, sizeof mine);
+    int g = emulate_lane() / 4, t = emulate_lane() % 4;
+    for (int matrix = 0; matrix < 4; matrix++)
+        for (int i = 0; i < 2; i++) {
+            int at_row = transposed ? 2 * t + i : g, at_column = transposed ? g : 2 * t + i;
+            memcpy(&r.v[2 * matrix + i], all + (matrix * 8 + at_row) * EMULATE_SLOT + at_column * 2, 2);
+        }
+    return r;
+}
+
+/* ------------ asynchronous copies */
+static void touch(const void *p, int n, bool write);
+
+static void do_copy(const copy *c) {
+    if (c->inside) memcpy(c->to, c->from, (size_t)c->bytes);
+    else memset(c->to, 0, (size_t)c->bytes);
+}
+
+void emulate_copy(void *to, const void *from, int bytes, bool inside) {
+    fiber *f = &m.fibers[m.current];
+    if ((uintptr_t)to % (uintptr_t)bytes || (inside && (uintptr_t)from % (uintptr_t)bytes)) fail("a copy of %lld bytes is not aligned", bytes, 0);
+    if (f->n_copies == MOST_COPIES) fail("more than %lld copies under way", MOST_COPIES, 0);
+    copy c = {to, from, bytes, f->committed, inside};
+    touch(to, bytes, true);
+    if (inside) touch(from, bytes, false);
+    if (m.late) memset(to, 0xff, (size_t)bytes);
+    else do_copy(&c);
+    f->copies[f->n_copies++] = c;
+}
+
+void copy_commit() { m.fibers[m.current].committed++; }
+
+void emulate_wait(int pending) {
+    fiber *f = &m.fibers[m.current];
+    int left = 0;
+    for (int i = 0; i < f->n_copies; i++) {
+        copy *c = &f->copies[i];
+        bool finished = c->group < f->committed - pending;
+        if (finished && m.late) do_copy(c);
+        if (!finished) f->copies[left++] = *c;
+    }
+    f->n_copies = left;
+}
+
+/* ------------ races: what has been done to each byte since the last barrier */
+struct shadow {
+    uintptr_t address;
+    uint64_t write_epoch, read_epoch;
+    int writer, reader; /* reader -1: several */
+};
+static shadow *table;
+
+static shadow *shadow_of(uintptr_t a) {
+    if (!table) table = (shadow *)calloc(SLOTS, sizeof *table);
+    size_t i = (a * 0x9e3779b97f4a7c15u) >> 44;
+    for (int probes = 0; probes < 64; probes++, i = (i + 1) & (SLOTS - 1)) {
+        shadow *s = &table[i];
+        if (s->address == a) return s;
+        if (s->address && (s->write_epoch == m.epoch || s->read_epoch == m.epoch)) continue;
+        *s = shadow{a, 0, 0, 0, 0};
+        return s;
+    }
+    return nullptr;
+}
+
+static bool is_private(uintptr_t a) { return a >= (uintptr_t)m.stacks && a < (uintptr_t)m.stacks + (uintptr_t)STACK * MOST_THREADS; }
+
+static void touch(const void *p, int n, bool write) {
+    if (!m.stacks || is_private((uintptr_t)p)) return;
+    for (int i = 0; i < n; i++) {
+        shadow *s = shadow_of((uintptr_t)p + (uintptr_t)i);
+        if (!s) continue;
+        if (s->write_epoch == m.epoch && s->writer != m.current)
+            fail(write ? "a race: writes what thread %lld has written (offset %lld of the block's memory)"
+                       : "a race: reads what thread %lld has written (offset %lld of the block's memory)",
+                 s->writer, (long long)((const unsigned char *)p - shared));
+        if (write && s->read_epoch == m.epoch && s->reader != m.current)
+            fail("a race: writes what thread %lld has read (offset %lld of the block's memory)", s->reader,
+                 (long long)((const unsigned char *)p - shared));
+        if (write) s->write_epoch = m.epoch, s->writer = m.current;
+        else s->reader = s->read_epoch == m.epoch && s->reader != m.current ? -1 : m.current, s->read_epoch = m.epoch;
+    }
+}
+
+/* What -fsanitize=thread calls. */
+extern "C" {
+#define HOOKS(n)                                                                                                       \
+    void __tsan_read##n(void *p) { touch(p, n, false); }                                                               \
+    void __tsan_write##n(void *p) { touch(p, n, true); }                                                               \
+    void __tsan_unaligned_read##n(void *p) { touch(p, n, false); }                                                     \
+    void __tsan_unaligned_write##n(void *p) { touch(p, n, true); }                                                     \
+    void __tsan_read_write##n(void *p) { touch(p, n, false), touch(p, n, true); }
+HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
+void __tsan_read_range(void *p, size_t n) { touch(p, (int)n, false); }
+void __tsan_write_range(void *p, size_t n) { touch(p, (int)n, true); }
+void __tsan_func_entry(void *) {}
+void __tsan_func_exit() {}
+void __tsan_init() {}
+void *__tsan_memset(void *p, int c, size_t n) { return touch(p, (int)n, true), memset(p, c, n); }
+void *__tsan_memcpy(void *to, const void *from, size_t n) {
+    touch(from, (int)n, false), touch(to, (int)n, true);
+    return memcpy(to, from, n);
+}
+}

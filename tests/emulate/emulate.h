@@ -1,0 +1,140 @@
+/* Runs dialect cuda on the host. The text of a module is compiled as C++ with this header before it; a block's threads
+ * are fibers that emulate.cc switches at barriers, shuffles and products of warps.
+ *
+ * Environment: EMULATE_ORDER 0 (threads in order), 1 (backwards) or a larger number (shuffled anew at every turn);
+ * EMULATE_COPIES early (asynchronous copies are done when they start) or late (when they are waited for; until then
+ * their destination holds NaN).
+ *
+ * What ends the process with a message: a barrier that not all threads reach, or that they reach at different lines;
+ * a shuffle that not all threads of a warp reach; a copy that nothing waits for. Compiled with -fsanitize=thread, two threads that touch one
+ * byte of which one writes it, with no barrier between; with -fsanitize=address, an access beyond the block's memory. */
+#ifndef FRIT_TESTS_EMULATE_H
+#define FRIT_TESTS_EMULATE_H
+#define FRIT_EMULATE
+#include <math.h>
+#include <string.h>
+
+#define __global__
+#define __device__
+#define __forceinline__ inline __attribute__((always_inline, unused))
+#define __launch_bounds__(...)
+#define __shared__
+#define __align__(n) __attribute__((aligned(n)))
+
+enum { EMULATE_WARP = 32, EMULATE_MOST_SHARED = 232448, EMULATE_SLOT = 64 };
+struct emulate_id {
+    unsigned x;
+};
+extern emulate_id threadIdx, blockIdx, gridDim;
+extern "C" unsigned char shared[EMULATE_MOST_SHARED]; /* as kernels declare it */
+
+/* Runs body() by `threads` threads as block number `block` of as many as make tasks of one each go on alone. */
+void emulate_launch(int threads, long long bytes, long long block, const char *kernel, void (*body)(void *), void *arg);
+template <class F> void emulate(int threads, long long bytes, long long block, const char *kernel, F f) {
+    emulate_launch(threads, bytes, block, kernel, [](void *u) { (*(F *)u)(); }, &f);
+}
+
+/* Any pointer, as the parameter wants it. */
+struct as_pointer {
+    void *p;
+    explicit as_pointer(void *of) : p(of) {}
+    template <class T> operator T *() const { return (T *)p; }
+};
+
+void emulate_barrier(int line);
+#define __syncthreads() emulate_barrier(__LINE__)
+unsigned shuffle_u32(unsigned x, long long lane);
+
+/* Puts n bytes in this thread's slot, waits for the warp, and gives the warp's slots, EMULATE_SLOT bytes apart; they stay until the next
+ * exchange but one. */
+const unsigned char *emulate_exchange(const void *x, int n);
+int emulate_lane();
+
+void emulate_copy(void *to, const void *from, int bytes, bool inside);
+static inline void copy_async_4(void *to, const void *from, bool inside) { emulate_copy(to, from, 4, inside); }
+static inline void copy_async_8(void *to, const void *from, bool inside) { emulate_copy(to, from, 8, inside); }
+static inline void copy_async_16(void *to, const void *from, bool inside) { emulate_copy(to, from, 16, inside); }
+void copy_commit();
+void emulate_wait(int pending);
+template <int pending> void copy_wait() { emulate_wait(pending); }
+
+static inline float __int_as_float(int i) {
+    float f;
+    memcpy(&f, &i, 4);
+    return f;
+}
+static inline float __fmul_rn(float x, float y) { return x * y; }
+static inline double __dmul_rn(double x, double y) { return x * y; }
+
+/* ------------ atoms: their twins, by the tables of the PTX ISA, "Warp-level matrix instructions" */
+static inline float emulate_f16(unsigned short u) {
+    _Float16 h;
+    memcpy(&h, &u, 2);
+    return (float)h;
+}
+static inline float emulate_bf16(unsigned short u) { return __int_as_float((int)u << 16); }
+/* The instruction reads the upper 19 bits. */
+static inline float emulate_tf32(float f) {
+    unsigned u;
+    memcpy(&u, &f, 4);
+    return __int_as_float((int)(u & 0xffffe000u));
+}
+static inline int emulate_i8(signed char x) { return x; }
+
+/* D = A B + C, 16 x 8 x K. Element (row, k) of A and (k, column) of B are held by lanes as these say: `per` consecutive
+ * k to a thread of a group of four, in two halves of K. */
+template <int K, int per, class D, class E, class A, class B, class C> C emulate_product(A a, B b, C c, D (*value)(E)) {
+    struct {
+        A a;
+        B b;
+    } mine = {a, b};
+    static_assert(sizeof mine <= EMULATE_SLOT, "");
+    const unsigned char *all = emulate_exchange(&mine, sizeof mine);
+    int lane = emulate_lane(), g = lane / 4, t = lane % 4;
+    C d = c;
+    for (int i = 0; i < 4; i++) {
+        int row = g + 8 * (i / 2), column = 2 * t + i % 2;
+        D sum = c.v[i];
+        for (int k = 0; k < K; k++) {
+            int half = k / (4 * per), in = k % (4 * per), t_of = in / per, at = in % per;
+            A x;
+            B y;
+            memcpy(&x, all + (row % 8 * 4 + t_of) * EMULATE_SLOT, sizeof x);
+            memcpy(&y, all + (column * 4 + t_of) * EMULATE_SLOT + sizeof(A), sizeof y);
+            sum += value(x.v[at + per * (row / 8) + 2 * per * half]) * value(y.v[at + per * half]);
+        }
+        d.v[i] = sum;
+    }
+    return d;
+}
+template <class A, class B, class C> C mma_m16n8k16_f16(A a, B b, C c) {
+    return emulate_product<16, 2, float, unsigned short>(a, b, c, emulate_f16);
+}
+template <class A, class B, class C> C mma_m16n8k16_bf16(A a, B b, C c) {
+    return emulate_product<16, 2, float, unsigned short>(a, b, c, emulate_bf16);
+}
+template <class A, class B, class C> C mma_m16n8k8_tf32(A a, B b, C c) {
+    return emulate_product<8, 1, float, float>(a, b, c, emulate_tf32);
+}
+template <class A, class B, class C> C mma_m16n8k32_i8(A a, B b, C c) {
+    return emulate_product<32, 4, int, signed char>(a, b, c, emulate_i8);
+}
+
+struct emulate_halves {
+    unsigned short v[8];
+};
+/* Four matrices of 8 x 8; lane i gives row i % 8 of matrix i / 8. */
+emulate_halves emulate_ldmatrix(const void *row, bool transposed);
+struct emulate_row {
+    emulate_halves h;
+    template <class T> operator T() const {
+        T r;
+        memcpy(&r, &h, sizeof r);
+        return r;
+    }
+};
+static inline emulate_row ldmatrix_x4_f16(const void *row) { return {emulate_ldmatrix(row, false)}; }
+static inline emulate_row ldmatrix_x4_bf16(const void *row) { return {emulate_ldmatrix(row, false)}; }
+static inline emulate_row ldmatrix_x4_trans_f16(const void *row) { return {emulate_ldmatrix(row, true)}; }
+static inline emulate_row ldmatrix_x4_trans_bf16(const void *row) { return {emulate_ldmatrix(row, true)}; }
+#endif
