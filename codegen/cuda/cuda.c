@@ -1,6 +1,7 @@
 /* The CUDA target: target strings, and which road makes the code. */
 #include "cuda_internal.h"
 #include "codegen/c/printer.h"
+#include "nvrtc.h"
 #include "nvvm.h"
 #include <string.h>
 
@@ -80,6 +81,25 @@ static code_blob *make_cubin(const cuda_target *t, arena *a, int n, ir_func *con
     return cuda_read_cubin(a, code.bytes, code.size, n, k, error) ? b : NULL;
 }
 
+/* Entry points have the names that the text gives them. */
+static const char **text_names(arena *a, int n, ir_func *const *funcs) {
+    const char **names = arena_array(a, const char *, n + 1);
+    for (int i = 0; i < n; i++) names[i] = cprint_kernel_name(a, funcs[i]);
+    return names;
+}
+
+static const code_blob *make_from_text(const cuda_target *t, arena *a, int n, ir_func *const *funcs, const char **error) {
+    const char *text = cprint_module(a, CPRINT_CUDA, n, funcs, error), **names = text_names(a, n, funcs);
+    nvrtc_code code;
+    if (!text) return NULL;
+    if (t->road == CUDA_SOURCE) return gpu_blob(a, text, (int64_t)strlen(text) + 1, n, names);
+    if (!nvrtc_compile(a, text, t->arch->name, true, &code, error)) return NULL;
+    code_blob *b = gpu_blob(a, code.bytes, code.size, n, names);
+    code_kernel *k = (code_kernel *)b->kernels;
+    cuda_read_spills(a, code.log, n, k);
+    return cuda_read_cubin(a, code.bytes, code.size, n, k, error) ? b : NULL;
+}
+
 static const code_blob *cuda_compile(const target *base, arena *a, int n, ir_func *const *funcs, const char **error) {
     const cuda_target *t = (const cuda_target *)base;
     const char **names = arena_array(a, const char *, n + 1);
@@ -89,7 +109,7 @@ static const code_blob *cuda_compile(const target *base, arena *a, int n, ir_fun
     case CUDA_PTX: /* with its NUL: the driver takes text */
         if (!make_ptx(t, a, n, funcs, names, &ptx, error)) return NULL;
         return gpu_blob(a, ptx.bytes, (int64_t)ptx.size + 1, n, names);
-    default: *error = arena_printf(a, "target '%s': this road is not built in", base->string); return NULL;
+    default: return make_from_text(t, a, n, funcs, error);
     }
 }
 

@@ -68,8 +68,10 @@ static code_blob *make_hsaco(const hip_target *t, arena *a, int n, ir_func *cons
 static const code_blob *hip_compile(const target *base, arena *a, int n, ir_func *const *funcs, const char **error) {
     const hip_target *t = (const hip_target *)base;
     if (!t->source) return make_hsaco(t, a, n, funcs, error);
-    *error = arena_printf(a, "target '%s': this road is not built in", base->string);
-    return NULL;
+    const char *text = cprint_module(a, CPRINT_HIP, n, funcs, error);
+    const char **names = arena_array(a, const char *, n + 1);
+    for (int i = 0; i < n; i++) names[i] = cprint_kernel_name(a, funcs[i]);
+    return text ? gpu_blob(a, text, (int64_t)strlen(text) + 1, n, names) : NULL;
 }
 
 static const char *hip_emit(const target *base, arena *a, target_form form, int n, ir_func *const *funcs, int64_t *size,
