@@ -6,7 +6,7 @@
  *
  * Each allocation of device memory knows which of its bytes have a value. A kernel's outputs lose theirs when it starts,
  * unless they are inputs as well or were copied or filled since the launch before. */
-#include "exec.h"
+#include "driver.h"
 #include "runtime/driver.h"
 #include "runtime/rt.h"
 #include <stdio.h>
@@ -28,6 +28,7 @@ typedef struct span {
 typedef struct device {
     region *regions;
     int seed;
+    void *tap;
     uint64_t launches;
     span copied[MAX_COPIES]; /* since the last launch */
     int n_copied;
@@ -35,6 +36,7 @@ typedef struct device {
 
 typedef struct code {
     uint64_t offset;
+    char name[128];
     diag *d;
     ir_module *m;
     exec_kernel *k;
@@ -42,6 +44,7 @@ typedef struct code {
 } code;
 
 struct rt_module {
+    int warp;
     int n, n_codes;
     code *codes;
     int *code_of; /* kernel -> code */
@@ -167,6 +170,7 @@ static char *function_text(const char *p, size_t most, size_t *n) {
 static void read_code(code *c, const char *name, const char *p, size_t most, int warp) {
     size_t n = 0;
     char file[160], *text = function_text(p, most, &n);
+    snprintf(c->name, sizeof c->name, "%s", name);
     snprintf(file, sizeof file, "%.150s.fir", name);
     c->d = diag_new();
     c->m = text ? ir_parse(c->d, diag_add_source(c->d, file, text, n)) : NULL;
@@ -205,12 +209,13 @@ static frit_status device_load(frit_device *d, const rt_image *image, rt_module 
     rt_module *m = calloc(1, sizeof *m);
     if (!m) return rt_no_memory(err);
     m->n = (int)n;
+    m->warp = warp_of(image->target);
     m->codes = calloc(n + 1, sizeof *m->codes);
     m->code_of = calloc(n + 1, sizeof *m->code_of);
     for (uint32_t i = 0; i < n; i++) {
         const char *name = image->strings + kernels[i].name;
         code *c = code_at(m, kernels[i].code_offset);
-        if (!c->d) read_code(c, name, (const char *)image->code + c->offset, image->bytes - c->offset, warp_of(image->target));
+        if (!c->d) read_code(c, name, (const char *)image->code + c->offset, image->bytes - c->offset, m->warp);
         m->code_of[i] = (int)(c - m->codes);
         if (c->k) continue;
         rt_fail(err, FRIT_BAD_PACKAGE, "kernel %s: %.300s", name, c->error);
@@ -260,8 +265,12 @@ static void argument(frit_device *d, const rt_launch *l, const fpk_kernel *k, ui
     follow(m, r);
 }
 
+static int64_t most_blocks(const rt_launch *l) {
+    return l->scratch_bytes && l->workers < l->tasks ? l->workers : l->tasks;
+}
+
 static int64_t blocks_of(const rt_launch *l, uint64_t random) {
-    int64_t most = l->scratch_bytes && l->workers < l->tasks ? l->workers : l->tasks;
+    int64_t most = most_blocks(l);
     return random % 4 == 0 ? 1 : random % 4 == 1 ? most : 1 + (int64_t)((random >> 2) % (uint64_t)most);
 }
 
@@ -280,10 +289,12 @@ static frit_status device_launch(frit_device *d, rt_queue *q, const rt_launch *l
     region *r = l->scratch_bytes ? find(d, l->scratch) : NULL;
     e.scratch = (exec_memory){.data = l->scratch, .bytes = l->scratch_bytes * e.blocks, .output = true};
     if (r) {
-        set(r, l->scratch, e.scratch.bytes, false);
+        set(r, l->scratch, l->scratch_bytes * most_blocks(l), false);
         follow(&e.scratch, r);
     }
     own(d)->n_copied = 0;
+    if (exec_device_tap.launch)
+        exec_device_tap.launch(own(d)->tap, &(exec_tapped){c->name, c->d, l->module->warp, &e, most_blocks(l)});
     char message[440];
     if (exec_run(c->k, &e, message, sizeof message)) return FRIT_OK;
     return rt_fail(err, FRIT_DEVICE_FAILED, "%s", message);
@@ -295,7 +306,7 @@ static frit_status device_count(int *n, frit_error *err) { return (void)err, *n 
 static frit_status device_open(frit_device *d, const frit_device_options *o, frit_error *err) {
     d->own = calloc(1, sizeof(device));
     if (!d->own) return rt_no_memory(err);
-    *own(d) = (device){.seed = o->index};
+    *own(d) = (device){.seed = o->index, .tap = exec_device_tap.open ? exec_device_tap.open() : NULL};
     d->dl = (DLDevice){kDLExtDev, o->index};
     d->workers = 1 + (int)(mix((uint64_t)o->index) % 6);
     snprintf(d->name, sizeof d->name, "executor of thread IR, seed %d", o->index);
@@ -303,6 +314,7 @@ static frit_status device_open(frit_device *d, const frit_device_options *o, fri
 }
 
 static void device_close(frit_device *d) {
+    if (exec_device_tap.close) exec_device_tap.close(own(d)->tap);
     while (own(d)->regions) drop_region(d, &own(d)->regions);
     free(d->own);
 }

@@ -1,0 +1,21 @@
+/* What a program may hang into the executor's device (driver.c): it defines exec_device_tap; tap_none.c is the one that does
+ * nothing. */
+#ifndef FRIT_TESTS_GPU_DRIVER_H
+#define FRIT_TESTS_GPU_DRIVER_H
+#include "exec.h"
+
+typedef struct exec_tapped {
+    const char *kernel;
+    const diag *d; /* source 1 is the kernel's text */
+    int warp;
+    const exec_launch *launch; /* as it is about to run */
+    int64_t most_blocks;
+} exec_tapped;
+
+typedef struct exec_tap {
+    void *(*open)(void); /* with the device */
+    void (*launch)(void *ctx, const exec_tapped *t); /* before every launch; leaves its memory as it is */
+    void (*close)(void *ctx);
+} exec_tap;
+extern const exec_tap exec_device_tap;
+#endif
