@@ -49,4 +49,6 @@ void exec_kernel_free(exec_kernel *k);
 bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n);
 /* Ops executed so far, each counted once however many threads it is done for. */
 int64_t exec_steps(const exec_kernel *k);
+/* Whether any launch so far has come to op (of the kernel's func). True for ops that are no steps: constants, `shared`. */
+bool exec_reached(const exec_kernel *k, const ir_op *op);
 #endif

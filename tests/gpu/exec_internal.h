@@ -91,6 +91,7 @@ struct exec_kernel {
     exec_code *body;
     int n_inst;
     const exec_inst **insts; /* by id */
+    uint8_t *reached;        /* by id */
     exec_value *values;      /* by ir value id */
     int n_roots;
     exec_root *roots;

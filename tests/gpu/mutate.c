@@ -5,11 +5,14 @@
  * A mutant is a kernel with one thing about its threads' cooperation wrong: a barrier, commit or wait less, a predicate that
  * always (or never) holds or is one off, an access to shared memory elsewhere, a swizzle left out. It runs on the data of the
  * launch at hand, in one block and in as many as there may be, with early and late copies, and is caught by one of the
- * executor's checks or by results that differ from the kernel's own in a single bit.
+ * executor's checks or by results that differ from the kernel's own in a single bit. One that is not caught is "vacuous" when
+ * on this data the changed value is never another than it was (a predicate that is never false): the run is the same, step
+ * by step, and says nothing. Else it is "alive".
  *
- * FILE has a line for each mutant that was tried, "caught" or "alive", the kernel's hash, the mutant's number, kernel, line,
- * what was done, the op; lines are added, mutants that it says are caught are not tried again. The share tries those whose
- * number is N modulo M. A kernel is looked at in the first launches that differ in their integers. */
+ * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", and for each mutant that was tried, "caught",
+ * "alive" or "vacuous", the kernel's hash, the mutant's number, line, what was done, the op. Mutants of ops that a launch does not come to
+ * are not tried on it; those that FILE says are caught are not tried again. The share tries those whose number is N modulo
+ * M. A kernel is looked at in the first launches that differ in their integers. */
 #include "driver.h"
 #include "runtime/package.h"
 #include <stdio.h>
@@ -28,11 +31,10 @@ typedef enum kind {
     ONE_OFF,  /* lt of i64 as le, le as lt */
     SHIFTED,  /* index into shared memory + lanes */
     UNSWIZZLED, /* xor of i64: its first operand */
-    MOVED,    /* shared: 16 bytes on */
     KINDS
 } kind;
 static const char *const kind_names[KINDS] = {"",         "removed", "one group less", "without its predicate", "taken always",
-                                              "taken never", "one off", "shifted",     "without the xor",       "16 bytes on"};
+                                              "taken never", "one off", "shifted",     "without the xor"};
 
 static bool is_shared(const ir_value *v) {
     while (v->op && (v->op->code == IR_ptradd || v->op->code == IR_ptrcast)) v = ir_operand(v->op, 0);
@@ -71,7 +73,6 @@ static bool applies(const ir_op *op, kind k) {
     case ONE_OFF: return compares_i64(op);
     case SHIFTED: return shared_index(op) >= 0;
     case UNSWIZZLED: return op->code == IR_xor && ir_operand(op, 0)->type.dtype == FRIT_i64;
-    case MOVED: return op->code == IR_shared;
     default: return false;
     }
 }
@@ -89,23 +90,50 @@ static void shift(ir_module *m, ir_op *op) {
     ir_set_operand(op, at, ir_binary(&b, IR_add, index, ir_splat_int(&b, index->type, lanes_moved(op))));
 }
 
-static void mutate(ir_module *m, ir_op *op, kind k) {
-    ir_builder b = ir_builder_before(m, op);
-    int mask = mask_operand(op);
+/* What takes the place of a value in mutant k of op, and where: operand *at, or all uses of the result (-1). NULL: no value
+ * is replaced. */
+static ir_value *replacement(ir_builder *b, const ir_op *op, kind k, int *at) {
+    *at = -1;
     switch (k) {
-    case REMOVED: ir_op_remove(op); break;
-    case WAITED: ir_set_int(m, op, IR_ATTR_pending, ir_get_int(op, IR_ATTR_pending, 0) + 1); break;
-    case UNMASKED: ir_set_operand(op, mask, ir_splat_int(&b, ir_operand(op, mask)->type, 1)); break;
+    case UNMASKED: *at = mask_operand(op); return ir_splat_int(b, ir_operand(op, *at)->type, 1);
     case ALWAYS:
-    case NEVER: ir_set_operand(op, 0, ir_splat_int(&b, ir_operand(op, 0)->type, k == ALWAYS)); break;
-    case ONE_OFF:
-        ir_replace_uses(ir_result(op, 0), ir_binary(&b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1)));
-        break;
-    case SHIFTED: shift(m, op); break;
-    case UNSWIZZLED: ir_replace_uses(ir_result(op, 0), ir_operand(op, 0)); break;
-    case MOVED: ir_set_int(m, op, IR_ATTR_offset, ir_get_int(op, IR_ATTR_offset, 0) + 16); break;
-    default: break;
+    case NEVER: *at = 0; return ir_splat_int(b, ir_operand(op, 0)->type, k == ALWAYS);
+    case ONE_OFF: return ir_binary(b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1));
+    case UNSWIZZLED: return ir_operand(op, 0);
+    default: return NULL;
     }
+}
+
+static void mutate(ir_module *m, ir_op *op, kind k) {
+    int at;
+    ir_builder b = ir_builder_before(m, op);
+    ir_value *v = replacement(&b, op, k, &at);
+    if (v && at >= 0) ir_set_operand(op, at, v);
+    else if (v) ir_replace_uses(ir_result(op, 0), v);
+    else if (k == REMOVED) ir_op_remove(op);
+    else if (k == WAITED) ir_set_int(m, op, IR_ATTR_pending, ir_get_int(op, IR_ATTR_pending, 0) + 1);
+    else shift(m, op);
+}
+
+/* Makes the kernel fail where the mutant's value would be another: a load far outside, under a mask. False when the mutant
+ * replaces no value. */
+static bool probe(ir_module *m, ir_op *op, kind k) {
+    int at;
+    ir_builder b = ir_builder_before(m, op);
+    ir_value *v = replacement(&b, op, k, &at);
+    if (!v) return false;
+    if (at < 0) b = ir_builder_after(m, op);
+    ir_value *was = at >= 0 ? ir_operand(op, at) : ir_result(op, 0), *differs = ir_binary(&b, IR_ne, was, v);
+    ir_value *ptr = m->funcs->body->args[0];
+    ir_type any = ir_vector(FRIT_bool, 1), t = ir_vector((frit_dtype)ptr->type.dtype, 1);
+    if (differs->type.lanes > 1) {
+        ir_op *reduce = ir_build(&b, IR_reduce_lanes, 1, &differs, 1, &any);
+        ir_set_int(m, reduce, IR_ATTR_combine, IR_ANY);
+        differs = ir_result(reduce, 0);
+    }
+    ir_value *operands[] = {ptr, ir_splat_int(&b, ir_vector(FRIT_i64, 1), INT64_MIN / 64), differs, ir_splat(&b, t, 0)};
+    ir_build(&b, IR_load, 4, operands, 1, &t);
+    return true;
 }
 
 /* Mutant number *left counted from here; *left goes down by those that were passed. */
@@ -125,7 +153,8 @@ static ir_op *find_mutant(const ir_block *b, int *left, kind *k) {
 typedef struct subject {
     uint64_t hash;
     int n;            /* mutants */
-    uint8_t *caught, *tried;
+    uint8_t *caught;
+    uint8_t *reached; /* by the launch at hand */
     int launches;
     uint64_t seen[MAX_LAUNCHES]; /* hashes of their integers */
     struct subject *next;
@@ -137,14 +166,14 @@ typedef struct campaign {
     subject *subjects;
 } campaign;
 
-static subject *subject_of(campaign *c, uint64_t hash, int n) {
+static subject *subject_of(campaign *c, uint64_t hash, int n, const char *name) {
     for (subject *s = c->subjects; s; s = s->next)
         if (s->hash == hash) return s;
     subject *s = calloc(1, sizeof *s);
     if (!s) abort();
     *s = (subject){.hash = hash, .n = n, .next = c->subjects};
-    s->caught = calloc((size_t)n + 1, 1), s->tried = calloc((size_t)n + 1, 1);
-    if (!s->caught || !s->tried) abort();
+    s->caught = calloc((size_t)n + 1, 1), s->reached = calloc((size_t)n + 1, 1);
+    if (!s->caught || !s->reached) abort();
     c->subjects = s;
     FILE *f = fopen(c->path, "r");
     char line[1024];
@@ -153,6 +182,8 @@ static subject *subject_of(campaign *c, uint64_t hash, int n) {
     while (f && fgets(line, sizeof line, f))
         if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < n) s->caught[number] = 1;
     if (f) fclose(f);
+    f = fopen(c->path, "a");
+    if (f) fprintf(f, "kernel %016llx %d %s\n", (unsigned long long)hash, n, name), fclose(f);
     return s;
 }
 
@@ -170,7 +201,7 @@ static void campaign_close(void *ctx) {
     for (subject *s = c->subjects, *next; s; s = next) {
         next = s->next;
         free(s->caught);
-        free(s->tried);
+        free(s->reached);
         free(s);
     }
     free(c);
@@ -251,7 +282,7 @@ static ir_module *parse(const exec_tapped *t, diag **d) {
 }
 
 /* The kernel itself in every variant; its results are what mutants are compared with. */
-static bool learn(trial *r, char *message, size_t n) {
+static bool learn(trial *r, subject *s, char *message, size_t n) {
     diag *d;
     ir_module *m = parse(r->t, &d);
     const char *error;
@@ -262,23 +293,24 @@ static bool learn(trial *r, char *message, size_t n) {
         r->after[run] = take(r->t->launch, r->n_buffers);
     }
     r->steps = k ? exec_steps(k) : 0;
+    for (int i = 0; i < s->n && ok; i++) {
+        kind what;
+        int left = i;
+        s->reached[i] = exec_reached(k, find_mutant(m->funcs->body, &left, &what));
+    }
     exec_kernel_free(k);
     ir_module_free(m);
     diag_free(d);
     return ok;
 }
 
-static bool caught(const trial *r, int number, char *what, size_t n) {
-    diag *d;
-    ir_module *m = parse(r->t, &d);
-    kind k;
-    int left = number, line, column;
-    const char *error;
+typedef enum verdict { CAUGHT, ALIVE, VACUOUS } verdict;
+static const char *const verdict_names[] = {"caught", "alive", "vacuous"};
+
+/* Runs m in all variants: true when a check fails or results differ. */
+static bool fails(const trial *r, ir_module *m, const diag *d) {
     char message[1024];
-    ir_op *op = find_mutant(m->funcs->body, &left, &k);
-    diag_locate(d, op->span.file, op->span.begin, &line, &column);
-    snprintf(what, n, "%s:%d %s: %.200s", diag_source_name(d, 1), line, kind_names[k], ir_print_op(m->arena, op));
-    mutate(m, op, k);
+    const char *error;
     exec_kernel *e = exec_kernel_new(m->funcs, r->t->warp, d, &error);
     bool found = !e;
     for (int run = 0; run < RUNS && !found; run++) {
@@ -288,27 +320,43 @@ static bool caught(const trial *r, int number, char *what, size_t n) {
         free(p.data);
     }
     exec_kernel_free(e);
+    return found;
+}
+
+/* Mutant `number`, or what shows that it is none here. */
+static bool try_one(const trial *r, int number, bool probing, char *what, size_t n) {
+    diag *d;
+    ir_module *m = parse(r->t, &d);
+    kind k;
+    int left = number, line, column;
+    ir_op *op = find_mutant(m->funcs->body, &left, &k);
+    diag_locate(d, op->span.file, op->span.begin, &line, &column);
+    snprintf(what, n, "%s:%d %s: %.200s", diag_source_name(d, 1), line, kind_names[k], ir_print_op(m->arena, op));
+    bool found = true;
+    if (!probing) mutate(m, op, k);
+    if (!probing || probe(m, op, k)) found = fails(r, m, d);
     ir_module_free(m);
     diag_free(d);
     return found;
 }
 
-static void record(const campaign *c, const subject *s, int number, bool was_caught, char *what) {
+static void record(const campaign *c, const subject *s, int number, verdict v, char *what) {
     FILE *f = fopen(c->path, "a");
     if (!f) return;
     what[strcspn(what, "\n")] = 0;
-    fprintf(f, "%s %016llx %d %s\n", was_caught ? "caught" : "alive", (unsigned long long)s->hash, number, what);
+    fprintf(f, "%s %016llx %d %s\n", verdict_names[v], (unsigned long long)s->hash, number, what);
     fclose(f);
 }
 
 static void try_all(campaign *c, subject *s, trial *r) {
     char what[512];
-    if (!learn(r, what, sizeof what)) fprintf(stderr, "kernel %s is wrong without a mutation: %s\n", r->t->kernel, what);
+    if (!learn(r, s, what, sizeof what)) fprintf(stderr, "kernel %s is wrong without a mutation: %s\n", r->t->kernel, what);
     else
         for (int i = 0; i < s->n; i++) {
-            if (s->caught[i] || (i * 7919 + (int)(s->hash % 9973)) % c->of != c->share) continue;
-            s->caught[i] = caught(r, i, what, sizeof what);
-            record(c, s, i, s->caught[i], what);
+            if (s->caught[i] || !s->reached[i] || (i * 7919 + (int)(s->hash % 9973)) % c->of != c->share) continue;
+            s->caught[i] = try_one(r, i, false, what, sizeof what);
+            verdict v = s->caught[i] ? CAUGHT : try_one(r, i, true, what, sizeof what) ? ALIVE : VACUOUS;
+            record(c, s, i, v, what);
         }
     put_back(r->t->launch, r->n_buffers, &r->before, r->t->most_blocks);
 }
@@ -337,7 +385,7 @@ static void campaign_launch(void *ctx, const exec_tapped *t) {
     n -= left;
     ir_module_free(m);
     diag_free(d);
-    subject *s = subject_of(c, fpk_hash(text, n_text), n);
+    subject *s = subject_of(c, fpk_hash(text, n_text), n, t->kernel);
     uint64_t ints = fpk_hash(t->launch->ints, sizeof(int64_t) * (size_t)n_ints) ^ (uint64_t)t->launch->tasks;
     if (!is_new(s, ints)) return;
     trial r = {.t = t, .n_buffers = n_buffers, .before = take(t->launch, n_buffers)};

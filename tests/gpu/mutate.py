@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Mutants of the test models' kernels on the executor: mutate.py [--share N/M] [--keep FILE] [MODEL]...
+
+Each model is compiled for a block of threads and run on a few shapes, so that guarded variants and ragged edges are
+reached; frit_mutate (mutate.c) tries the mutants of every kernel on each launch. A mutant counts as caught when one run
+catches it, and is left out where no run tells it from the kernel (an op that no run comes to, a predicate that is never
+false). Survivors are listed; fewer than 99 in a hundred caught is a failure. FRIT_BIN holds the frit with the
+executor's device, FRIT_MUTATE names frit_mutate.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLES, MODELS = ROOT / "docs/examples", ROOT / "tests/models"
+FRIT, MUTATE = pathlib.Path(os.environ["FRIT_BIN"]) / "frit", os.environ["FRIT_MUTATE"]
+STORIES = ROOT.parent / "shared/data/stories260K"
+MINILM = pathlib.Path(os.environ["FRIT_BUILD"]) / "minilm"
+TARGETS = ["null:block", "null:block,async,mma"]
+WANTED = 0.99
+
+
+def run(*command, **env):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=7200, env={**os.environ, **env})
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}exit status {done.returncode}")
+    return done.stdout
+
+
+def dims(**values):
+    return [f"-D{name}={value}" for name, value in values.items()]
+
+
+def stories(folder):
+    if not STORIES.is_dir():
+        return None
+    weights = folder / "stories.safetensors"
+    geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights).split()
+    at = [["-i", "tokens=" + str([[1, 403, 407, 261, 378, 432, 282, 315, 277, 400, 9][:n]]), "-i", f"pos={pos}"]
+          for n, pos in [(1, 0), (1, 5), (2, 0), (3, 4), (11, 0), (1, 77)]]
+    return ["-w", weights, *geometry], at
+
+
+def minilm(_):
+    if not (MINILM / "model.safetensors").is_file():
+        return None
+    return ["-w", MINILM], [["-w", MINILM, "-i", MODELS / f"minilm_{i}_in.npz"] for i in (0, 1)]
+
+
+def digits(_):
+    return [], [[*dims(B=b), "--seed", seed] for b in (1, 2, 3, 8, 37, 300) for seed in (1, 2)]
+
+
+def mlp(_):
+    return [], [[*dims(B=b), "--seed", seed] for b in (1, 2, 5, 33) for seed in (1, 2)]
+
+
+ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
+
+
+def campaign(names, share, file):
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for model in names:
+            made = ALL[model](folder)
+            if made is None:
+                print(f"{model}: skipped, its weights are not here")
+                continue
+            options, runs = made
+            for target in TARGETS:
+                package = folder / "model.fpk"
+                weights = ["--weights", "none"] if model == "minilm" else []
+                run(FRIT, "compile", EXAMPLES / f"{model}.frit", *options, *weights, "-t", target, "-o", package)
+                for arguments in runs:
+                    run(MUTATE, "run", package, "-q", *arguments, FRIT_MUTANTS=str(file), FRIT_MUTANTS_SHARE=share)
+
+
+def report(file):
+    kernels, alive, caught, vacuous = {}, {}, set(), set()
+    for line in file.read_text().splitlines():
+        status, kernel, number, rest = line.split(" ", 3)
+        if status == "kernel":
+            kernels[kernel] = int(number)
+        elif status == "caught":
+            caught.add((kernel, number))
+        elif status == "vacuous":
+            vacuous.add((kernel, number))
+        else:
+            alive[kernel, number] = rest
+    survivors = sorted(text for mutant, text in alive.items() if mutant not in caught)
+    tried = len(caught) + len(survivors)
+    for text in survivors:
+        print("survived:", text)
+    same = len(vacuous - caught - set(alive))
+    print(f"{len(kernels)} kernels, {sum(kernels.values())} mutants, {same} with no effect on these data, {tried} with one: "
+          f"{len(caught)} caught, {len(survivors)} survived")
+    return 0 if tried and len(caught) >= WANTED * tried else 1
+
+
+def main():
+    arguments, share, keep = sys.argv[1:], "0/1", None
+    while arguments and arguments[0].startswith("--"):
+        option, value, *arguments = arguments
+        if option == "--share" and re.fullmatch(r"\d+/\d+", value):
+            share = value
+        elif option == "--keep":
+            keep = pathlib.Path(value)
+        else:
+            raise SystemExit(__doc__)
+    file = keep or pathlib.Path(tempfile.mkstemp(suffix=".mutants")[1])
+    campaign(arguments or list(ALL), share, file)
+    status = report(file)
+    if not keep:
+        file.unlink()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
