@@ -93,10 +93,10 @@ static void check_lanes(verifier *v, const ir_op *op) {
         return;
     }
     bool widens = op->code == IR_splat || op->code == IR_ramp;
-    if ((widens ? x.lanes : r.lanes) != 1) verify_fail(v, 52, op, "the %s is no scalar", widens ? "operand" : "result");
+    if (op->code != IR_extract && (widens ? x.lanes : r.lanes) != 1) verify_fail(v, 52, op, "the %s is no scalar", widens ? "operand" : "result");
     if (op->code == IR_ramp && !frit_dtype_is_int((frit_dtype)x.dtype)) verify_fail(v, 52, op, "is not of integers");
     int64_t offset = ir_get_int(op, IR_ATTR_offset, 0), combine = ir_get_int(op, IR_ATTR_combine, 0);
-    if (op->code == IR_extract && (offset < 0 || offset >= x.lanes)) verify_fail(v, 52, op, "there is no such lane");
+    if (op->code == IR_extract && (offset < 0 || offset + r.lanes > x.lanes)) verify_fail(v, 52, op, "there is no such lane");
     if (op->code == IR_reduce_lanes && combine > IR_ALL) verify_fail(v, 52, op, "can't combine lanes like this");
 }
 

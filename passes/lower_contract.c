@@ -93,6 +93,7 @@ static int64_t tile_bytes(lower_contract *p) {
     for (int i = 0; i < 2; i++) {
         lower_operand *o = &p->side[i];
         int64_t size = (int64_t)(frit_dtype_bits(o->t) / 8), pad = 16 / size;
+        if (p->mma && size == 4 && !o->k_inner) pad *= 2; /* rows of four banks apart meet no other */
         o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
         o->elements = (o->k_inner ? o->tile : p->chunk) * o->ld;
         o->at = bytes;
@@ -112,7 +113,6 @@ static bool choose_tile(lower *l, lower_contract *p) {
     }
     while ((int64_t)p->side[0].tile * p->side[1].tile > MOST_SUMS * threads)
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
-    p->chunk = 16;
     while (tile_bytes(p) > l->lim->shared_bytes - l->merge_bytes) {
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
         if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
@@ -125,6 +125,15 @@ static void choose_layout(lower *l, lower_contract *p, lower_operand *o) {
     sym_t k = p->k.var[p->k.n - 1], x = o->axes.var[o->axes.n - 1];
     o->t = (frit_dtype)o->v->type.dtype;
     o->k_inner = !(lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, x) > lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, k));
+}
+
+static bool plan_tile(lower *l, lower_contract *p) {
+    const ir_block *epilogue = p->op->blocks[1];
+    find_cones(l, p);
+    for (int i = 0; i < 2; i++) choose_layout(l, p, &p->side[i]);
+    sym_t m = p->side[0].axes.var[p->side[0].axes.n - 1], n = p->side[1].axes.var[p->side[1].axes.n - 1];
+    p->n_inner = lower_unit_steps(l, epilogue, NULL, 0, n) >= lower_unit_steps(l, epilogue, NULL, 0, m);
+    return choose_tile(l, p);
 }
 
 static bool is_worthwhile(const lower_contract *p) {
@@ -143,11 +152,13 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
     s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
     sort_axes(l, p, s);
     if (!is_worthwhile(p)) return;
-    find_cones(l, p);
-    for (int i = 0; i < 2; i++) choose_layout(l, p, &p->side[i]);
-    sym_t m = p->side[0].axes.var[p->side[0].axes.n - 1], n = p->side[1].axes.var[p->side[1].axes.n - 1];
-    p->n_inner = lower_unit_steps(l, op->blocks[1], NULL, 0, n) >= lower_unit_steps(l, op->blocks[1], NULL, 0, m);
-    if (!choose_tile(l, p)) return;
+    const lower_contract plain = *p;
+    bool mma = lower_mma_plan(l, p);
+    if (!(mma && plan_tile(l, p) && lower_mma_share(l, p))) {
+        *p = plain;
+        p->chunk = 16;
+        if (!plan_tile(l, p)) return;
+    }
     p->place.first = p->place.last = clock;
     vec_push(l->scratch, &l->contracts, p);
     vec_push(l->scratch, &l->places, &p->place);
@@ -300,7 +311,8 @@ static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0);
 
 static void add_zeros(lower *l, lower_contract *p) {
     ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
-    for (int i = 0; i < p->n_sums; i++) p->sums[i] = zero;
+    for (int i = 0; i < p->n_sums && !p->mma; i++) p->sums[i] = zero;
+    if (p->mma) lower_mma_zero(l, p);
 }
 
 /* One tile of the result. carried: the sums, then the elements on their way. */
@@ -324,10 +336,12 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     lower_barrier(l);
     load_chunk(l, p, &x, sym_addi(c, k0, p->chunk), ahead);
     load_chunk(l, p, &y, sym_addi(c, k0, p->chunk), ahead + x.n);
-    lower_sum_chunk(l, p, half);
+    if (p->mma) lower_mma_sum_chunk(l, p, half);
+    else lower_sum_chunk(l, p, half);
     lower_for_end(l, loop, n, carried);
     lower_barrier(l);
-    lower_store_sums(l, p);
+    if (p->mma) lower_mma_store(l, p);
+    else lower_store_sums(l, p);
     lower_barrier(l);
     run_epilogue(l, p, m0, n0);
 }
@@ -418,7 +432,7 @@ static lower_contract *plan_of(const lower *l, const ir_op *op) {
 static void prepare(lower *l, lower_contract *p) {
     for (int i = 0; i < 2; i++) p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + p->side[i].at);
     p->result = lower_shared(l, p->sum, p->place.at);
-    lower_share_sums(l, p);
+    if (!p->mma) lower_share_sums(l, p);
 }
 
 bool lower_contract_op(lower *l, const ir_op *op) {

@@ -35,10 +35,21 @@ typedef struct lower_contract {
     int threads[2], n_each[2]; /* along m and n: threads, and positions of each */
     int n_sums;
     ir_value **sums;
+    bool mma;            /* by matrix instructions: threads counts warps */
 } lower_contract;
 
 /* lower_sums.c: which sums a thread has; adds the chunk in buffer `half` (0 or 1) to them; puts them into `result`. */
 void lower_share_sums(lower *l, lower_contract *p);
 void lower_sum_chunk(lower *l, lower_contract *p, sym_t half);
 void lower_store_sums(lower *l, lower_contract *p);
+/* Where the sum of a row and a column of the tile is in `result`. */
+sym_t lower_result_at(lower *l, const lower_contract *p, sym_t row, sym_t col);
+
+/* lower_mma.c: the same by matrix instructions. The plan says whether target and dtypes allow it, and may choose what is
+ * staged; false of share: the tile has too few rows and columns for the block's warps. */
+bool lower_mma_plan(lower *l, lower_contract *p);
+bool lower_mma_share(lower *l, lower_contract *p);
+void lower_mma_zero(lower *l, lower_contract *p);
+void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t half);
+void lower_mma_store(lower *l, lower_contract *p);
 #endif

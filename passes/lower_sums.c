@@ -100,12 +100,16 @@ void lower_sum_chunk(lower *l, lower_contract *p, sym_t half) {
     lower_for_end(l, loop, p->n_sums, p->sums);
 }
 
-void lower_store_sums(lower *l, lower_contract *p) {
+sym_t lower_result_at(lower *l, const lower_contract *p, sym_t row, sym_t col) {
     sym_ctx *c = l->syms;
+    sym_t at[2] = {row, col};
+    return sym_add(c, sym_muli(c, at[!p->n_inner], p->result_ld[p->n_inner]), at[p->n_inner]);
+}
+
+void lower_store_sums(lower *l, lower_contract *p) {
     for (int m = 0; m < p->n_each[0]; m++)
         for (int n = 0; n < p->n_each[1]; n++) {
-            sym_t at[2] = {row_of(l, p, 0, m), row_of(l, p, 1, n)};
-            sym_t index = sym_add(c, sym_muli(c, at[!p->n_inner], p->result_ld[p->n_inner]), at[p->n_inner]);
+            sym_t index = lower_result_at(l, p, row_of(l, p, 0, m), row_of(l, p, 1, n));
             lower_store(l, p->result, lower_index(l, index), p->sums[m * p->n_each[1] + n], NULL);
         }
 }

@@ -29,10 +29,23 @@ static expr ramp_of(cprinter *p, ir_type t, expr x) {
     return c_call(p, name, 1, &x);
 }
 
+/* Some of the lanes as a shorter vector. */
+static expr lanes_from(cprinter *p, const ir_op *op, expr x) {
+    ir_type from = ir_operand(op, 0)->type, to = ir_result(op, 0)->type;
+    frit_dtype d = (frit_dtype)to.dtype;
+    const char *name = arena_printf(p->a, "lanes_%s_%d", c_type_tag(p, d, from.lanes), to.lanes), *type = c_type_of(p, to);
+    if (c_helper_new(p, name))
+        c_helper_define(p, "%s %s %s(%s x, int first) {\n    %s r;\n    LANES(%d) %s = %s;\n    return r;\n}\n", p->d->inline_,
+                        type, name, c_type_of(p, from), type, to.lanes, c_lane_text(p, "r", "l", to.lanes),
+                        c_lane_text(p, "x", "(first + l)", from.lanes));
+    return PRIMARY(p, "%s(%s, %d)", name, x.s, (int)ir_get_int(op, IR_ATTR_offset, 0));
+}
+
 static expr extract_of(cprinter *p, const ir_op *op, expr x) {
     ir_type t = ir_operand(op, 0)->type;
     if (t.lanes <= 1) return x;
     frit_dtype d = (frit_dtype)t.dtype;
+    if (ir_result(op, 0)->type.lanes > 1) return lanes_from(p, op, x);
     const char *tag = c_type_tag(p, d, t.lanes), *name = arena_printf(p->a, "lane_%s", tag);
     if (c_helper_new(p, name))
         c_helper_define(p, "%s %s %s(%s x, int l) {\n    return %s;\n}\n", p->d->inline_, c_scalar_type(p, d), name, c_type_of(p, t),

@@ -16,13 +16,6 @@ static LLVMValueRef print_ramp(printer *p, const ir_op *op) {
     return LLVMBuildAdd(p->b, splat(p, operand_of(p, op, 0), lanes), LLVMConstVector(v, (unsigned)lanes), "");
 }
 
-static LLVMValueRef print_extract(printer *p, const ir_op *op) {
-    LLVMValueRef x = operand_of(p, op, 0);
-    if (lanes_of(ir_operand(op, 0)) == 1) return x;
-    int64_t lane = ir_get_int(op, IR_ATTR_offset, 0);
-    return LLVMBuildExtractElement(p->b, x, LLVMConstInt(int_type(p, 32, 1), (uint64_t)lane, false), "");
-}
-
 /* Lanes from .. from + n - 1 of x. */
 static LLVMValueRef lanes_from(printer *p, LLVMValueRef x, int from, int n) {
     LLVMTypeRef i32 = int_type(p, 32, 1);
@@ -30,6 +23,12 @@ static LLVMValueRef lanes_from(printer *p, LLVMValueRef x, int from, int n) {
     LLVMValueRef *v = arena_array(p->a, LLVMValueRef, n);
     for (int i = 0; i < n; i++) v[i] = LLVMConstInt(i32, (uint64_t)(from + i), false);
     return LLVMBuildShuffleVector(p->b, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstVector(v, (unsigned)n), "");
+}
+
+static LLVMValueRef print_extract(printer *p, const ir_op *op) {
+    LLVMValueRef x = operand_of(p, op, 0);
+    if (lanes_of(ir_operand(op, 0)) == 1) return x;
+    return lanes_from(p, x, (int)ir_get_int(op, IR_ATTR_offset, 0), lanes_of(ir_result(op, 0)));
 }
 
 /* Lane i with lane i + n/2; an odd last lane is combined at the very end, in lane order. */

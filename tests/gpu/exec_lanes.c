@@ -77,6 +77,12 @@ void exec_splat(exec_context *x, const exec_inst *i) {
 
 void exec_extract(exec_context *x, const exec_inst *i) {
     const exec_value *o = i->out, *v = i->in[0];
+    int64_t threads = count_of(x, o) / o->lanes;
+    for (int64_t t = 0; t < threads && o->lanes > 1; t++) {
+        int64_t from = first_of(x, v) + (v->uniform ? 0 : t * v->lanes) + i->number;
+        memcpy(o->p + (first_of(x, o) + t * o->lanes) * o->size, v->p + from * v->size, (size_t)(o->lanes * o->size));
+    }
+    if (o->lanes > 1) return;
     spread(o->p + first_of(x, o) * o->size, v->p + (first_of(x, v) + i->number) * v->size, o->size, count_of(x, o), 1,
            v->uniform ? 0 : v->lanes);
 }
