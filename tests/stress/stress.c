@@ -8,6 +8,36 @@ _Noreturn void stress_fail(const char *file, int line, const char *what) {
     exit(1);
 }
 
+#ifdef STRESS_COMPILES
+#include "frontend/frit_compiler.h"
+
+static frit_package *compile(const char *path) {
+    frit_compiler_options o = {.struct_size = sizeof o, .cache = FRIT_CACHE_OFF};
+    frit_compiler *c;
+    frit_module *m;
+    frit_compiled *compiled;
+    frit_package *p;
+    must(frit_compiler_create(&o, &c, err));
+    must(frit_module_open(c, path, NULL, &m, err));
+    must(frit_compile(m, NULL, &compiled, err));
+    must(frit_compiled_open(compiled, &p, err));
+    frit_compiled_release(compiled);
+    frit_module_release(m);
+    frit_compiler_release(c);
+    return p;
+}
+#endif
+
+frit_package *stress_open(const char *path) {
+#ifdef STRESS_COMPILES
+    size_t n = strlen(path);
+    if (n > 5 && !strcmp(path + n - 5, ".frit")) return compile(path);
+#endif
+    frit_package *p;
+    must(frit_package_open(path, &p, err));
+    return p;
+}
+
 void mixed_case(mixed_run *r, int i) {
     static const struct {
         int64_t b, s;

@@ -27,6 +27,8 @@ typedef struct mixed_run {
     int64_t in_shape[3], in_strides[3], top_shape[1];
     DLTensor in, out[2];
 } mixed_run;
+/* The package at `path`; with STRESS_COMPILES also a model, which is compiled here. */
+frit_package *stress_open(const char *path);
 void mixed_case(mixed_run *r, int i);
 void mixed_bind(frit_weights *w);
 

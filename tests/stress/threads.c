@@ -1,4 +1,4 @@
-/* threads MIXED.fpk CACHE.fpk THREADS RUNS: many threads, each with sessions of its own on shared packages, weights and
+/* threads MIXED CACHE THREADS RUNS: many threads, each with sessions of its own on shared packages, weights and
  * device; every result is compared with what one thread gave. Sessions come and go meanwhile. */
 #include "stress.h"
 #include <pthread.h>
@@ -53,9 +53,8 @@ static void *work(void *u) {
 }
 
 static frit_weights *open_weights(const char *path, frit_device *d, bool bind) {
-    frit_package *p;
+    frit_package *p = stress_open(path);
     frit_weights *w;
-    must(frit_package_open(path, &p, err));
     must(frit_weights_create(p, d, NULL, &w, err));
     if (bind) mixed_bind(w);
     must(frit_weights_load(w, err));
