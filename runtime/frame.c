@@ -11,18 +11,32 @@ static void widest_launch(rt_frame *f) {
     }
 }
 
+/* Submitting a recording costs as much as a few launches. */
+enum { WORTH_RECORDING = 4 };
+
+/* Whether the main schedule can be recorded: nothing in it is decided on the host while it runs; and is worth it. */
+static bool recordable(const rt_frame *f) {
+    const fpk_schedule *sched = &f->pkg->schedules[f->variant->first_schedule];
+    const uint32_t *code = f->pkg->words + sched->first;
+    uint32_t n = 0;
+    for (uint32_t pc = 0; pc < sched->count; pc += code[pc] >> 8) {
+        uint32_t op = code[pc] & 0xff;
+        if (op == FPK_OP_WHILE || op == FPK_OP_IF || op == FPK_OP_READ_SYM) return false;
+        n += op == FPK_OP_LAUNCH || op == FPK_OP_COPY || op == FPK_OP_FILL || op == FPK_OP_LOOP;
+    }
+    return n >= WORTH_RECORDING;
+}
+
 static void look_at_schedules(rt_frame *f) {
     const frit_package *p = f->pkg;
     for (uint32_t b = 0; b < f->variant->n_buffers; b++)
         if (f->buffers[b].kind == FPK_BUF_TEMP) f->plan_mask |= p->facts[f->buffers[b].size].mask;
     for (uint32_t s = 0; s < 2 + p->info->n_states; s++) {
         const fpk_schedule *sched = &p->schedules[f->variant->first_schedule + s];
-        for (uint32_t pc = 0; pc < sched->count; pc += p->words[sched->first + pc] >> 8) {
-            uint32_t op = p->words[sched->first + pc] & 0xff;
-            f->swaps |= op == FPK_OP_SWAP;
-            if (s == 0 && (op == FPK_OP_WHILE || op == FPK_OP_IF || op == FPK_OP_READ_SYM)) f->recordable = f->records = false;
-        }
+        for (uint32_t pc = 0; pc < sched->count; pc += p->words[sched->first + pc] >> 8)
+            f->swaps |= (p->words[sched->first + pc] & 0xff) == FPK_OP_SWAP;
     }
+    f->recordable = f->records = f->dev->driver->record && recordable(f);
 }
 
 /* Address of the array of n elements at *at, which moves on; with at's memory NULL it only counts. */
@@ -66,7 +80,6 @@ static uint64_t lay_out(rt_frame *f, char *memory) {
 frit_status rt_frame_init(rt_frame *f, const frit_package *p, const fpk_variant *v, frit_device *dev, rt_module *m,
                           rt_queue *q, const frit_allocator *mem, int workers, frit_error *err) {
     *f = (rt_frame){.pkg = p, .variant = v, .dev = dev, .module = m, .queue = q, .mem = mem, .workers = workers};
-    f->recordable = f->records = dev->driver->record != NULL;
     f->buffers = p->buffers + v->first_buffer;
     f->kernels = p->kernels + v->first_kernel;
     widest_launch(f);

@@ -156,7 +156,7 @@ typedef struct rt_frame {
     uint32_t *timed; /* kernels whose times lie between marks 2 i and 2 i + 1 of the queue */
     uint32_t n_timed;
     rt_replay replays[RT_REPLAYS];
-    bool recordable; /* nothing in the main schedule is decided on the host while it runs, and the driver can record */
+    bool recordable; /* the main schedule can be recorded, by this driver, and is worth it */
     bool records;    /* and has not failed to */
 } rt_frame;
 

@@ -367,4 +367,4 @@ static const rt_driver exec_driver = {
     .between = device_between,
 };
 
-const rt_driver *const rt_drivers[] = {&exec_driver, &rt_cpu_driver, NULL};
+const rt_driver *const rt_drivers[] = {&exec_driver, &rt_cpu_driver, &rt_cuda_driver, &rt_hip_driver, NULL};

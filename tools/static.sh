@@ -1,0 +1,41 @@
+#!/bin/sh
+# static.sh [FOLDER]: a frit that needs no LLVM, compiler or library on the machine that it runs on but the C library: LLVM
+# is linked in, what is not used of it left out. FOLDER (default build-static) then holds frit.tar.xz, with the command,
+# libfrit_rt.so and the tests of real devices (tests/gpu_device), and says how large everything is.
+set -eu
+cd "$(dirname "$0")/.."
+out=${1:-build-static}
+for tool in cmake ninja ld.lld xz strip; do
+    command -v $tool > /dev/null || { echo "static: $tool is missing (see tools/setup.sh; ld.lld is in lld-19)" >&2; exit 3; }
+done
+archive() { # the static library NAME, or nothing
+    for folder in /usr/lib/"$(uname -m)"-linux-gnu /usr/lib /usr/lib64; do
+        [ ! -f "$folder/lib$1.a" ] || { echo "$folder/lib$1.a"; return; }
+    done
+}
+set -- -DFRIT_LLVM_STATIC=ON -DCMAKE_BUILD_TYPE=Release "-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG"
+command -v ccache > /dev/null && set -- "$@" -DCMAKE_C_COMPILER_LAUNCHER=ccache
+[ -z "$(archive z)" ] || set -- "$@" -DFRIT_SYSTEM_z="$(archive z)" -DZLIB_LIBRARY="$(archive z)"
+[ -z "$(archive zstd)" ] || set -- "$@" -DFRIT_SYSTEM_zstd="$(archive zstd)"
+# shellcheck disable=SC2016
+cmake -S . -B "$out" -G Ninja "$@" -DFRIT_STDCXX=-l:libstdc++.a -DCMAKE_C_FLAGS="-ffunction-sections -fdata-sections" \
+    -DCMAKE_EXE_LINKER_FLAGS='-fuse-ld=lld -Wl,--gc-sections,--icf=all -static-libgcc -Wl,-rpath,$ORIGIN' \
+    -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON > "$out.log" 2>&1 || { cat "$out.log"; exit 1; }
+rm -f "$out.log"
+ninja -C "$out" frit frit_rt_shared
+rm -rf "$out/frit" "$out/frit.tar.xz"
+mkdir -p "$out/frit/tests" "$out/frit/docs"
+strip --strip-all -o "$out/frit/frit" "$out/tools/frit"
+strip --strip-unneeded -o "$out/frit/libfrit_rt.so" "$(ls -1 "$out"/runtime/libfrit_rt.so* | head -1)"
+cp -r tests/gpu_device "$out/frit/tests/"
+cp -r docs/examples "$out/frit/docs/"
+# Libraries besides the C library's that could not be linked in travel along.
+ldd "$out/frit/frit" | awk '$3 ~ /^\// { print $1, $3 }' | while read -r name path; do
+    case $name in libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*) ;; *) cp -L "$path" "$out/frit/$name" ;; esac
+done
+tar -C "$out" -cf - frit | xz -6 -T0 > "$out/frit.tar.xz"
+echo "needs:"
+ldd "$out/frit/frit" | sed 's/(0x.*//'
+for file in "$out/frit/frit" "$out/frit/libfrit_rt.so" "$out/frit.tar.xz"; do
+    printf '%-40s %10d bytes\n' "$file" "$(wc -c < "$file")"
+done
