@@ -301,6 +301,11 @@ FRIT_API int frit_session_get_profile(const frit_session *s, frit_kernel_profile
 FRIT_API size_t frit_session_memory(const frit_session *s);
 
 /* ---- Tensors on devices ------------------------------------------------------------------------------------------ */
+/* Where a tensor on the device says that it is. */
+FRIT_API DLDevice frit_device_dl(const frit_device *d);
+/* Memory of the device for hosts that have none of their own: NULL when there is none. Free takes the same size. */
+FRIT_API void *frit_device_alloc(frit_device *d, size_t bytes);
+FRIT_API void frit_device_free(frit_device *d, void *p, size_t bytes);
 /* dst = src, of equal shapes and sizes of elements; each is on the host or on the device, with any strides. Done when it
  * returns; it does not wait for runs of sessions (frit_session_wait does). */
 FRIT_API frit_status frit_tensor_copy(frit_device *d, const DLTensor *dst, const DLTensor *src, frit_error *err);

@@ -126,3 +126,23 @@ frit_status frit_tensor_copy(frit_device *d, const DLTensor *dst, const DLTensor
     d->driver->queue_close(d, q);
     return s;
 }
+
+DLDevice frit_device_dl(const frit_device *d) { return d ? d->dl : (DLDevice){kDLCPU, 0}; }
+
+void *frit_device_alloc(frit_device *d, size_t bytes) {
+    rt_queue *q;
+    if (!d || bytes > INT64_MAX || d->driver->queue_open(d, NULL, &q, NULL) != FRIT_OK) return NULL;
+    void *p = d->driver->alloc(d, q, &d->mem, bytes ? (int64_t)bytes : 1);
+    uint32_t was = d->driver->begin(d);
+    d->driver->wait(d, q, NULL); /* it is the device's, whatever the queue */
+    d->driver->end(d, was);
+    d->driver->queue_close(d, q);
+    return p;
+}
+
+void frit_device_free(frit_device *d, void *p, size_t bytes) {
+    rt_queue *q;
+    if (!d || !p || d->driver->queue_open(d, NULL, &q, NULL) != FRIT_OK) return;
+    d->driver->free(d, q, &d->mem, p, bytes ? (int64_t)bytes : 1);
+    d->driver->queue_close(d, q);
+}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # static.sh [FOLDER]: a frit that needs no LLVM, compiler or library on the machine that it runs on but the C library: LLVM
 # is linked in, what is not used of it left out. FOLDER (default build-static) then holds frit.tar.xz, with the command,
-# libfrit_rt.so and the tests of real devices (tests/gpu_device), and says how large everything is.
+# libfrit_rt.so, the test programs and what is run on real devices (tests/gpu_device); it says how large everything is.
 set -eu
 cd "$(dirname "$0")/.."
 out=${1:-build-static}
@@ -22,20 +22,24 @@ cmake -S . -B "$out" -G Ninja "$@" -DFRIT_STDCXX=-l:libstdc++.a -DCMAKE_C_FLAGS=
     -DCMAKE_EXE_LINKER_FLAGS='-fuse-ld=lld -Wl,--gc-sections,--icf=all -static-libgcc -Wl,-rpath,$ORIGIN' \
     -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON > "$out.log" 2>&1 || { cat "$out.log"; exit 1; }
 rm -f "$out.log"
-ninja -C "$out" frit frit_rt_shared
+tests="tests/compile/matrix tests/random/random_graphs tests/models/generate tests/gpu_device/launch"
+# shellcheck disable=SC2086
+ninja -C "$out" frit frit_rt_shared $tests
 rm -rf "$out/frit" "$out/frit.tar.xz"
 mkdir -p "$out/frit/tests" "$out/frit/docs"
 strip --strip-all -o "$out/frit/frit" "$out/tools/frit"
 strip --strip-unneeded -o "$out/frit/libfrit_rt.so" "$(ls -1 "$out"/runtime/libfrit_rt.so* | head -1)"
-cp -r tests/gpu_device "$out/frit/tests/"
+for program in $tests; do strip --strip-all -o "$out/frit/$(basename $program)" "$out/$program"; done
+cp -r tests/gpu_device tests/models "$out/frit/tests/"
 cp -r docs/examples "$out/frit/docs/"
 # Libraries besides the C library's that could not be linked in travel along.
 ldd "$out/frit/frit" | awk '$3 ~ /^\// { print $1, $3 }' | while read -r name path; do
     case $name in libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*) ;; *) cp -L "$path" "$out/frit/$name" ;; esac
 done
-tar -C "$out" -cf - frit | xz -6 -T0 > "$out/frit.tar.xz"
+tar -C "$out" -cf - frit | xz -T0 --lzma2=preset=6,dict=192MiB > "$out/frit.tar.xz"
+xz -6 -T0 -k -f "$out/frit/frit" && mv "$out/frit/frit.xz" "$out/frit.xz"
 echo "needs:"
 ldd "$out/frit/frit" | sed 's/(0x.*//'
-for file in "$out/frit/frit" "$out/frit/libfrit_rt.so" "$out/frit.tar.xz"; do
+for file in "$out/frit/frit" "$out/frit.xz" "$out/frit/libfrit_rt.so" "$out/frit.tar.xz"; do
     printf '%-40s %10d bytes\n' "$file" "$(wc -c < "$file")"
 done

@@ -35,8 +35,7 @@ MODELS = [
     ("tests/gpu_device/models/counter.frit", []),
     ("docs/examples/digits.frit", ["-D", "B=5"]),
     ("docs/examples/mlp.frit", ["-D", "B=3"]),
-    ("docs/examples/minilm.frit", ["-D", "B=2", "-D", "S=19"]),
-    ("docs/examples/resnet50.frit", ["-D", "N=1", "-D", "H=32", "-D", "W=32"]),
+    ("docs/examples/minilm.frit", ["-D", "B=2", "-D", "S=19", "-D", "D=48", "-D", "E=4", "-D", "V=50"]),
 ]
 SANITIZED = [MODELS[i] for i in (0, 1, 2, 3, 5)]
 BENCHES = [
@@ -46,8 +45,8 @@ BENCHES = [
     ("matmul 4096", "tests/gpu_device/models/matmul.frit", ["-D", "M=4096", "-D", "K=4096", "-D", "N=4096"]),
     ("conv 64x56x56", "tests/gpu_device/models/conv.frit", ["-D", "N=16", "-D", "H=56", "-D", "W=56"]),
     ("attention 16x1024", "tests/gpu_device/models/attention.frit", ["-D", "B=4", "-D", "H=16", "-D", "S=1024", "-D", "T=1024"]),
-    ("MiniLM 1x128", "docs/examples/minilm.frit", ["-D", "B=1", "-D", "S=128"]),
-    ("ResNet-50 224", "docs/examples/resnet50.frit", ["-D", "N=1", "-D", "H=224", "-D", "W=224"]),
+    ("MiniLM 1x128", "docs/examples/minilm.frit", ["-D", "B=1", "-D", "S=128", "-D", "D=384", "-D", "E=32", "-D", "V=30522"] +
+     [a for o in ("O", "O_2", "O_3", "O_4", "O_5", "O_6") for a in ("-D", o + "=1536")]),
 ]
 
 

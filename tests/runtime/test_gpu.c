@@ -119,6 +119,14 @@ static void test_tensor_copy(void **state) {
     dev.shape = &n;
     assert_fails(frit_tensor_copy(d, &to, &dev, err), FRIT_SHAPE, "differ");
     g->free(there);
+    int64_t few = 5;
+    float *made = frit_device_alloc(d, 20);
+    from.shape = to.shape = &few, to.strides = NULL;
+    dev = (DLTensor){.data = made, .device = frit_device_dl(d), .ndim = 1, .dtype = from.dtype, .shape = &few};
+    assert_ok(frit_tensor_copy(d, &dev, &from, err));
+    assert_ok(frit_tensor_copy(d, &to, &dev, err));
+    assert_memory_equal(x, y, 20);
+    frit_device_free(d, made, 20);
     free(x);
     free(y);
     frit_device_release(d);

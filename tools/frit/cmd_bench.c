@@ -86,6 +86,10 @@ static int bench_size(bench *b, int n_sizes, const frit_dim *sizes, bench_point 
         return status;
     io_array *outputs = calloc((size_t)x->info->n_outputs + 1, sizeof *outputs);
     b->report.target = arena_strdup(b->c->arena, x->device);
+    double copy = 0;
+    exec_keep_on_device(x, &copy);
+    if (copy > 0) /* the limits of the device, not of the CPU; its arithmetic is not measured */
+        b->report.machine.copy_bytes = copy, b->report.machine.fma_flops = 0;
     status = feed_make(b->c, b->m, x, b->seed, n_sizes, sizes, &f);
     if (status == EXIT_DONE)
         status = measure(b, x, &f, outputs, p);

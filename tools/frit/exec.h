@@ -23,6 +23,10 @@ exec *exec_open_interp(cli *c, const model *m, uint64_t seed, int *status);
 /* A package in memory (kept until close) or, with bytes NULL, the file m->path. */
 exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, uint64_t seed, int *status);
 
+/* From here on, inputs are copied to the package's device once and outputs stay there, so that runs do nothing but run.
+ * Takes the copy's bytes a second on that device, or leaves *copy_bytes alone on the CPU. */
+void exec_keep_on_device(exec *x, double *copy_bytes);
+
 /* The session inside a package's exec, for profiling; NULL before the first run and for the interpreter. */
 frit_session *exec_session(exec *x);
 #endif

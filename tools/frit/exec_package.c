@@ -1,5 +1,6 @@
 /* Running a compiled package by libfrit_rt. */
 #include "exec.h"
+#include "machine.h"
 #include "packed.h"
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,11 @@ typedef struct {
     frit_dim dims[MAX_DIMS];
     int n_dims;
     uint64_t seed;
+    bool keep; /* inputs and outputs stay in `held`, on the device */
+    struct {
+        void *data;
+        size_t bytes;
+    } *held;
     const io_array **states; /* to set once the session knows their shapes */
     DLTensor *in, *out;      /* of one run, with room for their shapes */
     int64_t *shapes;
@@ -124,6 +130,37 @@ static int prepare(package_exec *x, cli *c, io_array *outputs) {
     return status == EXIT_DONE ? make_outputs(x, c, outputs) : status;
 }
 
+/* The tensor's memory on the device instead, made and (inputs) filled at the first run. */
+static bool hold(package_exec *x, DLTensor *t, int i, bool fill, frit_error *err) {
+    DLTensor host = *t;
+    int64_t n = 1;
+    for (int k = 0; k < t->ndim; k++)
+        n *= t->shape[k];
+    size_t bytes = (size_t)((n * t->dtype.bits + 7) / 8);
+    bool new = !x->held[i].data;
+    x->held[i].bytes = bytes;
+    if (new && !(x->held[i].data = frit_device_alloc(x->device, bytes))) {
+        err->status = FRIT_NO_MEMORY;
+        snprintf(err->message, sizeof err->message, "no memory for %zu bytes on %s", bytes, frit_device_name(x->device));
+        return false;
+    }
+    *t = (DLTensor){.data = x->held[i].data, .device = frit_device_dl(x->device), .ndim = t->ndim, .dtype = t->dtype, .shape = t->shape};
+    return !new || !fill || frit_tensor_copy(x->device, t, &host, err) == FRIT_OK;
+}
+
+static bool hold_all(package_exec *x, frit_error *err) {
+    const frit_package_info *info = x->base.info;
+    if (!x->held)
+        x->held = calloc((size_t)(info->n_inputs + info->n_outputs) + 1, sizeof *x->held);
+    for (int i = 0; i < info->n_inputs; i++)
+        if (!info->inputs[i].host_int && !hold(x, &x->in[i], i, true, err))
+            return false;
+    for (int i = 0; i < info->n_outputs; i++)
+        if (!hold(x, &x->out[i], info->n_inputs + i, false, err))
+            return false;
+    return true;
+}
+
 static int run(exec *base, cli *c, const io_array *inputs, io_array *outputs) {
     package_exec *x = (package_exec *)base;
     const frit_package_info *info = base->info;
@@ -135,6 +172,8 @@ static int run(exec *base, cli *c, const io_array *inputs, io_array *outputs) {
         return status;
     for (int i = 0; i < info->n_outputs; i++)
         x->out[i] = as_dl(&outputs[i], x->shapes + IO_MAX_RANK * (info->n_inputs + i));
+    if (x->keep && !hold_all(x, &err))
+        return cli_runtime_failure(c, &err);
     if (frit_session_run(x->session, x->in, info->n_inputs, x->out, info->n_outputs, &err) != FRIT_OK ||
         frit_session_wait(x->session, &err) != FRIT_OK)
         return cli_runtime_failure(c, &err);
@@ -167,6 +206,9 @@ static int set_state(exec *base, cli *c, int state, const io_array *a) {
 
 static void close_exec(exec *base) {
     package_exec *x = (package_exec *)base;
+    for (int i = 0; x->held && i < x->base.info->n_inputs + x->base.info->n_outputs; i++)
+        frit_device_free(x->device, x->held[i].data, x->held[i].bytes);
+    free(x->held);
     frit_session_release(x->session);
     if (x->ran)
         packed_store(&x->packed, x->weights);
@@ -258,3 +300,31 @@ exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, 
 }
 
 frit_session *exec_session(exec *x) { return x->run == run ? ((package_exec *)x)->session : NULL; }
+
+/* Bytes read plus bytes written a second by copies on the device. */
+static double copy_speed(frit_device *d) {
+    enum { TIMES = 8 };
+    int64_t n = (int64_t)1 << 28;
+    double best = 0;
+    void *a = frit_device_alloc(d, (size_t)n), *b = frit_device_alloc(d, (size_t)n);
+    DLTensor from = frit_dense(a, FRIT_u8, 1, &n), to = frit_dense(b, FRIT_u8, 1, &n);
+    from.device = to.device = frit_device_dl(d);
+    for (int i = 0; a && b && i < TIMES; i++) {
+        double start = machine_seconds();
+        if (frit_tensor_copy(d, &to, &from, NULL) != FRIT_OK)
+            break;
+        double speed = 2 * (double)n / (machine_seconds() - start);
+        best = speed > best ? speed : best;
+    }
+    frit_device_free(d, a, (size_t)n);
+    frit_device_free(d, b, (size_t)n);
+    return best;
+}
+
+void exec_keep_on_device(exec *base, double *copy_bytes) {
+    package_exec *x = (package_exec *)base;
+    if (base->run != run || frit_device_dl(x->device).device_type == kDLCPU)
+        return;
+    x->keep = true;
+    *copy_bytes = copy_speed(x->device);
+}
