@@ -252,7 +252,7 @@ ir_value *plan_buffer(plan *p, const nest *n) {
         }
         if (a->n_vars == 1 && streamed(p, a->vars[0]) >= 0) { /* the chunk at hand */
             dims[place.rank] = sym_const(c, p->chunks.size);
-            index[place.rank++] = sym_sub(c, at[d], sym_muli(c, p->chunks.chunk, p->chunks.size));
+            index[place.rank++] = sym_sub(c, at[d], p->chunks.base);
             continue;
         }
         dims[place.rank] = plan_on_cuts(p, sym_addi(c, sym_sub(c, sym_subst(c, a->expr, a->n_vars, own, top), base), 1));
@@ -629,21 +629,69 @@ static bool nest_stages(plan *p, int i) {
 }
 
 /* ---- Streams ----------------------------------------------------------------------------------------------------- */
+/* The greatest (or least) value of e within a task: over the points of the grid variables that it covers. NULL: e is not
+ * affine in them. */
+static sym_t extreme(plan *p, sym_t e, bool greatest) {
+    sym_ctx *c = p->s->m->syms;
+    for (int g = 0; e && g < p->r->n_grid; g++) {
+        sym_t var = p->cuts[g].inner, coef, rest;
+        int64_t k;
+        if (!var || !sym_uses(e, var)) continue;
+        if (sym_kind_of(e) == SYM_MIN || sym_kind_of(e) == SYM_MAX) {
+            sym_t a = extreme(p, sym_arg(e, 0), greatest), b = extreme(p, sym_arg(e, 1), greatest);
+            return !a || !b ? NULL : sym_kind_of(e) == SYM_MIN ? sym_min(c, a, b) : sym_max(c, a, b);
+        }
+        if (!sym_linear(c, e, var, &coef, &rest) || !sym_is_const(coef, &k)) return NULL;
+        e = (k > 0) == greatest ? sym_add(c, rest, sym_muli(c, sym_addi(c, p->cuts[g].inner_extent, -1), k)) : rest;
+    }
+    return e;
+}
+
+static void note_loop(void *u, sym_t var) {
+    const plan *p = ((void **)u)[0];
+    if (sym_var_role(var) != SYM_INDEX) return;
+    for (int g = 0; g < p->r->n_grid; g++)
+        if (p->cuts[g].task == var) return;
+    *(bool *)((void **)u)[1] = true;
+}
+
+/* The bound for all of a task's points, in what is known before its loops; NULL: none. */
+static sym_t task_bound(plan *p, sym_t e, bool greatest) {
+    bool loops = false;
+    if (e) e = extreme(p, plan_on_cuts(p, e), greatest);
+    if (e) sym_each_var(e, note_loop, (void *[]){p, &loops});
+    return loops ? NULL : e;
+}
+
+/* Which chunks have an effect: the first one, and how many. */
+static void choose_chunk_range(plan *p) {
+    sym_ctx *c = p->s->m->syms;
+    chunking *k = &p->chunks;
+    sym_t size = sym_const(c, k->size), zero = sym_const(c, 0);
+    sym_t first = task_bound(p, k->of->first, false), last = task_bound(p, k->of->last, true);
+    k->chunks = sym_ceildiv(c, k->of->extent, size);
+    if (last) k->chunks = sym_min(c, k->chunks, sym_max(c, zero, sym_addi(c, sym_floordiv(c, last, size), 1)));
+    k->first = first ? sym_max(c, zero, sym_floordiv(c, first, size)) : zero;
+    if (first) k->chunks = sym_max(c, zero, sym_sub(c, k->chunks, k->first));
+}
+
 static void choose_chunks(plan *p) {
     sym_ctx *c = p->s->m->syms;
     chunking *k = &p->chunks;
-    const stream *of = stream_find(p->r, p->s->sizes.chunk);
+    stream *of = stream_find(p->r, p->s->sizes.chunk);
     if (!of) return;
+    stream_bound(p->r, of);
+    *k = (chunking){.size = p->s->sizes.chunk};
     k->of = of;
-    k->size = p->s->sizes.chunk;
+    for (int i = 0; i < of->n_vars; i++) k->expr[i] = of->vars[i]; /* for now */
+    choose_chunk_range(p);
     sym_t size = sym_const(c, k->size);
-    k->chunks = sym_ceildiv(c, of->extent, size);
     k->chunk = sym_index(c, "c", k->chunks);
-    sym_t base = sym_muli(c, k->chunk, k->size);
-    k->inner_extent = sym_prove_multiple(c, of->extent, k->size) ? size : sym_min(c, size, sym_sub(c, of->extent, base));
+    k->base = sym_muli(c, sym_add(c, k->first, k->chunk), k->size);
+    k->inner_extent = sym_prove_multiple(c, of->extent, k->size) ? size : sym_min(c, size, sym_sub(c, of->extent, k->base));
     for (int i = 0; i < of->n_vars; i++) {
         k->inner[i] = sym_index(c, sym_var_name(of->vars[i]), k->inner_extent);
-        k->expr[i] = sym_add(c, base, k->inner[i]);
+        k->expr[i] = sym_add(c, k->base, k->inner[i]);
     }
 }
 

@@ -20,11 +20,13 @@ typedef struct state_buffers {
     ir_value *before; /* of an early state: `used` as of the chunk before */
 } state_buffers;
 
-/* An axis that a loop within the task runs over in chunks: each of the stream's variables is chunk * size + inner. */
+/* An axis that a loop within the task runs over in chunks: each of the stream's variables is base + inner. */
 typedef struct chunking {
     const stream *of; /* NULL: none */
     int64_t size;
+    sym_t first;                      /* the first chunk of the loop */
     sym_t chunk, chunks;              /* the loop's variable and its extent */
+    sym_t base;                       /* position of the chunk at hand */
     sym_t inner[STREAM_MAX_VARS], expr[STREAM_MAX_VARS]; /* of each variable of the stream */
     sym_t inner_extent;
     state_buffers *states; /* by index of the nest */

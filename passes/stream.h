@@ -44,11 +44,14 @@ typedef struct stream {
     int n_vars;
     sym_t vars[STREAM_MAX_VARS]; /* each nest's own name of it */
     stream_nest *nests;          /* by index in the region */
+    sym_t first, last; /* positions before and behind have no effect, in the nests' variables; NULL: not known */
 } stream;
 
 /* The axis along which the region should be streamed, or NULL: a value between nests would be kept along it, it is not
  * known to be at most `most` long, and every reduction over it has a rule. Memory comes from the region's scratch. */
 stream *stream_find(region *r, int64_t most);
+/* Sets first and last. */
+void stream_bound(region *r, stream *s);
 /* Which of the stream's variables var is, or -1. */
 int stream_var(const stream *s, sym_t var);
 #endif
