@@ -155,7 +155,13 @@ static void common_statuses(exporter *x) {
     status_for(x, "ARGUMENT", "a pointer is NULL, tensors overlap, or a number makes no sense");
     status_for(x, "NO_MEMORY", "out of memory");
     status_for(x, "TOO_LARGE", "a size overflows 64 bits: the dims are too large");
-    status_for(x, "MACHINE", arena_printf(x->a, "this processor lacks instructions of %s", rt_string(x->p, x->v->target)));
+    status_for(x, "MACHINE", arena_printf(x->a, x->gpu ? "this device does not run code for %s" : "this processor lacks instructions of %s",
+                                          rt_string(x->p, x->v->target)));
+    if (x->gpu) {
+        status_for(x, "DRIVER", "the driver's library is not there, or too old");
+        status_for(x, "NO_DEVICE", "there is no such device");
+        status_for(x, "DEVICE", "the device or its driver reported a failure");
+    }
     if (!x->weights_file.name) return;
     status_for(x, "FILE", "the file of weights cannot be opened");
     status_for(x, "WEIGHTS", "these are not the weights that the code was made for, or they are not aligned to 8 bytes");
@@ -171,16 +177,19 @@ static void make_files(exporter *x) {
     text header = {.a = x->a}, source = {.a = x->a};
     x->has_load = x->p->info->n_params || any_packed(x);
     x->has_params = x->p->info->n_params && x->o->weights != EXPORT_WEIGHTS_INSIDE;
+    if (!gpu_prepare(x)) return;
     weights_prepare(x);
     if (x->error) return;
     common_statuses(x);
-    bool object = !print_kernels(x);
+    bool object = !x->gpu && !print_kernels(x);
     if (object) name_object_kernels(x);
+    if (x->gpu && !gpu_name_kernels(x)) return;
     put_source(x, &source); /* before the header, which lists the statuses that it found */
     put_header(x, &header);
     export_add(x, arena_printf(x->a, "%s.h", x->name), text_of(&header), header.len);
     export_add(x, arena_printf(x->a, "%s.c", x->name), text_of(&source), source.len);
     if (object) object_write(x, arena_printf(x->a, "%s_kernels.o", x->name));
+    if (x->gpu) put_manifest(x);
     put_build_files(x, object);
 }
 

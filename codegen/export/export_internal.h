@@ -23,8 +23,8 @@ void put_string(text *t, const char *s);
 const char *literal(arena *a, int64_t v);
 
 /* `template` with @ for the model's name and $ for it in capitals. */
-struct exporter;
-void put_template(text *t, const struct exporter *x, const char *template);
+typedef struct exporter exporter;
+void put_template(text *t, const exporter *x, const char *template);
 
 /* Names given out once each; words of C, C++ and the generated code are taken from the start. */
 typedef struct names {
@@ -47,13 +47,14 @@ typedef enum level {
 } level;
 
 enum { HELP_ADD, HELP_SUB, HELP_MUL, HELP_FLOORDIV, HELP_CEILDIV, HELP_FLOORMOD, HELP_MIN, HELP_MAX, HELP_END, HELP_FILL,
-       HELP_COUNT };
+       HELP_DEVICE_COPY, HELP_DEVICE_FILL8, HELP_COUNT };
 
 typedef struct code_status {
     const char *name, *meaning;
 } code_status;
 
-typedef struct exporter exporter;
+/* A kind of GPU driver (gpu.c). */
+typedef struct gpu_family gpu_family;
 struct exporter {
     arena *a;
     const program *program;
@@ -71,6 +72,8 @@ struct exporter {
     const char **kernel;   /* per kernel of the variant: the C function */
     int *code;             /* per kernel of the variant: the program's kernel */
     const char *kernel_text; /* kernels as C, or NULL: they are in an object */
+    const gpu_family *gpu; /* NULL: kernels run on the host */
+    uint32_t n_functions, n_modules; /* of a GPU */
     bool has_params;       /* the caller sees a weights object */
     bool has_load;         /* there is a weights object at all */
     bool *helps;           /* helper functions in use */
@@ -108,7 +111,7 @@ typedef struct scope {
     bool *temps;      /* buffers: temps by their local names */
     bool *tensors;    /* by their place in the package's order */
     bool checked;     /* `bad` is in use */
-    bool weights, memory, at, context; /* the names `weights`, `memory`, `plan`, `context` */
+    bool weights, memory, at, context, queue, flag; /* the names `weights`, `memory`, `plan`, `context`, `q`, `flag` */
 } scope;
 void scope_init(scope *s, exporter *x, layout *l);
 /* One line at the present indent. */
@@ -170,4 +173,21 @@ void put_weights_functions(exporter *x, text *t, layout *load);
 /* A relocatable ELF object with the variant's code and a hidden symbol per kernel (object.c). */
 void object_write(exporter *x, const char *file);
 void put_build_files(exporter *x, bool object);    /* build.c */
+
+/* ---- GPUs (gpu.c, manifest.c) ------------------------------------------------------------------------------------ */
+/* Finds out whether the kernels are a GPU's, and under which driver; false after export_fail. */
+bool gpu_prepare(exporter *x);
+/* Names kernels and adds the modules' files. */
+bool gpu_name_kernels(exporter *x);
+uint32_t gpu_module(const exporter *x, uint32_t kernel);           /* number of the module of a kernel record */
+const char *gpu_module_file(exporter *x, uint32_t kernel); /* "kernels/NAME_0.ptx" */
+void put_gpu_support(exporter *x, text *t);
+void put_gpu_launch(exporter *x, text *t);
+void put_gpu_device(exporter *x, text *t);
+void put_gpu_transfers(exporter *x, text *t);
+void put_gpu_header(exporter *x, text *t);
+void put_gpu_context_header(exporter *x, text *t);
+void put_manifest(exporter *x);
+/* `bytes` bytes as an array of unsigned integers of `size` bytes. */
+void put_array(text *t, const char *name, const void *data, uint64_t bytes, unsigned size, bool aligned);
 #endif

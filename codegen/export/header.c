@@ -106,6 +106,16 @@ static void put_status_enum(exporter *x, text *t) {
 }
 
 /* ---- Weights ----------------------------------------------------------------------------------------------------- */
+/* A template with % where a device's is the first parameter. */
+static void put_on_device(exporter *x, text *t, const char *template) {
+    text out = {.a = x->a};
+    for (; *template; template++) {
+        if (*template != '%') put_bytes(&out, template, 1);
+        else if (x->gpu) put(&out, "@_device *device, ");
+    }
+    put_template(t, x, text_of(&out));
+}
+
 static void put_params(exporter *x, text *t) {
     put_template(t, x, "/* ---- Weights ---- */\n/* Every param of the model: dense, row-major, little-endian, aligned to its "
                        "elements. */\ntypedef struct @_params {\n");
@@ -120,14 +130,14 @@ static void put_params(exporter *x, text *t) {
                        "and threads may share it;\n * it must outlive the contexts. */\ntypedef struct @_weights "
                        "@_weights;\n");
     if (x->weights_file.name)
-        put_template(t, x,
+        put_on_device(x, t,
                      "/* Reads @.weights, a safetensors file, from `path`. */\n"
-                     "@_status @_weights_open(const char *path, @_weights **out);\n"
+                     "@_status @_weights_open(%const char *path, @_weights **out);\n"
                      "/* The same from memory with the file's contents, aligned to 8 bytes (a mapping, or an array in the "
                      "program). It is\n * borrowed: it must outlive the weights. */\n"
-                     "@_status @_weights_from_memory(const void *bytes, uint64_t size, @_weights **out);\n");
-    put_template(t, x, "/* From pointers. The struct is copied; what it points to is borrowed and must outlive the weights. */\n"
-                       "@_status @_weights_from_params(const @_params *params, @_weights **out);\n"
+                     "@_status @_weights_from_memory(%const void *bytes, uint64_t size, @_weights **out);\n");
+    put_on_device(x, t, "/* From pointers. The struct is copied; what it points to is borrowed and must outlive the weights. */\n"
+                       "@_status @_weights_from_params(%const @_params *params, @_weights **out);\n"
                        "/* NULL is allowed. */\nvoid @_weights_free(@_weights *weights);\n\n");
 }
 
@@ -141,6 +151,7 @@ static void put_context(exporter *x, text *t) {
     put_template(t, x, "typedef struct @_context @_context;\n");
     if (has_states(x)) put(t, "/* The dims of states are fixed here. */\n");
     put_template(t, x, "@_status @_create(");
+    if (x->gpu) put_template(t, x, "@_device *device, ");
     if (x->has_params) put_template(t, x, "const @_weights *weights, ");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_CONTEXT) put(t, "int64_t %s, ", x->symbol[i]);
@@ -148,7 +159,8 @@ static void put_context(exporter *x, text *t) {
     put_template(t, x, "@_context **out);\n/* NULL is allowed. */\nvoid @_destroy(@_context *context);\n");
     if (uses_seed(x))
         put_template(t, x, "/* The seed of later runs. */\nvoid @_set_seed(@_context *context, uint64_t seed);\n");
-    put_template(
+    if (x->gpu) put_gpu_context_header(x, t);
+    else put_template(
         t, x,
         "/* Spreads the tasks of later runs over the caller's threads: parallel(user, n, fn, arg) calls fn(arg, i) once "
         "for each i in\n * [0, n), n <= threads, from any threads, and returns when all have returned. Results do not "
@@ -176,7 +188,8 @@ static void put_states(exporter *x, text *t) {
 
 static void put_run(exporter *x, text *t) {
     const char *doc = rt_string(x->p, x->p->info->doc);
-    put(t, "/* Runs the model.\n");
+    put(t, x->gpu ? "/* Queues a run of the model. Tensors are in the device's memory. It waits only where data decide what runs next.\n"
+                  : "/* Runs the model.\n");
     if (*doc) put(t, " *\n"), put_doc(t, doc, " * ");
     put(t, " *\n");
     doc_run(x, t);
@@ -186,7 +199,7 @@ static void put_run(exporter *x, text *t) {
     put_template(t, x, "@_status @_run(@_context *context");
     put_run_params(x, t, false, ", ");
     put(t, ");\n");
-    if (x->has_params || has_states(x)) return;
+    if (x->has_params || has_states(x) || x->gpu) return;
     put_template(t, x, "/* The same in one call: makes a context, runs it, and destroys it. Any threads may call it at once. */\n"
                        "@_status @(");
     put_run_params(x, t, false, uses_seed(x) ? (put(t, "uint64_t seed"), ", ") : "");
@@ -200,6 +213,7 @@ void put_header(exporter *x, text *t) {
                        "is allocated. Nothing\n * prints, aborts or keeps state of its own. */\n"
                        "#ifndef $_H\n#define $_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     put_status_enum(x, t);
+    if (x->gpu) put_gpu_header(x, t);
     if (x->has_params) put_params(x, t);
     put_context(x, t);
     put_states(x, t);

@@ -19,6 +19,7 @@ static const char *base(scope *s, uint32_t b) {
     case FPK_BUF_INPUT: {
         const char *name = x->tensor[tensor_at(x, RT_INPUT, f->index)];
         uint32_t host = rt_tensor(x->p, RT_INPUT, f->index)->symbol;
+        if (host != FPK_NONE && x->gpu) export_fail(x, "the kernels read the integer '%s' as a tensor of the device", name);
         s->tensors[tensor_at(x, RT_INPUT, f->index)] = true;
         if (host != FPK_NONE) s->uses[host] = true;
         return arena_printf(x->a, "(void *)%s%s", host != FPK_NONE ? "&" : "", name);
@@ -34,6 +35,7 @@ static const char *base(scope *s, uint32_t b) {
         return arena_printf(x->a, "context->%s", x->tensor[tensor_at(x, RT_STATE, f->index)]);
     case FPK_BUF_CONST:
         x->const_used[constant_of(x, b)] = true;
+        if (x->gpu) return s->queue = true, arena_printf(x->a, "q->device->constant%u", constant_of(x, b));
         return arena_printf(x->a, "(void *)constant%u", constant_of(x, b));
     case FPK_BUF_PACKED: s->weights = true; return arena_printf(x->a, "weights->packed%u", b);
     default: s->temps[b] = true; return arena_printf(x->a, "t%u", b);
@@ -81,24 +83,43 @@ static void launch(scope *s, const uint32_t *w) {
         line(s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
         tasks = "tasks";
     }
-    line(s, "launch(%s, %s, buffers, %s, memory + plan->total, plan->scratch, %s);", who, x->kernel[w[1]],
-         k->n_ints ? "ints" : "NULL", tasks);
+    if (x->gpu)
+        line(s, "if (launch(q, %s, buffers, %u, %s, %u, memory + plan->total, %s, %s)) return %s_E_DEVICE;", x->kernel[w[1]],
+             k->n_inputs + k->n_outputs, k->n_ints ? "ints" : "NULL", k->n_ints, formula(s, k->scratch, false), tasks,
+             x->upper);
+    else
+        line(s, "launch(%s, %s, buffers, %s, memory + plan->total, plan->scratch, %s);", who, x->kernel[w[1]],
+             k->n_ints ? "ints" : "NULL", tasks);
     s->indent--;
     line(s, "}");
     s->checked |= was;
-    s->at = s->memory = true;
-    s->context |= s->layout->schedule != 1;
+    s->at = s->memory = s->queue = true;
+    s->context |= s->layout->schedule != 1 && !x->gpu;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 static void copy(scope *s, const uint32_t *w) {
     const char *dst = address(s, w + 1), *src = address(s, w + 3);
-    if (strcmp(dst, src)) line(s, "memmove(%s, %s, (size_t)%s);", dst, src, formula(s, w[5], true));
+    s->queue = true;
+    s->x->helps[HELP_DEVICE_COPY] = true;
+    if (strcmp(dst, src) && s->x->gpu)
+        line(s, "if (copy_(q, %s, %s, %s)) return %s_E_DEVICE;", dst, src, formula(s, w[5], false), s->x->upper);
+    else if (strcmp(dst, src)) line(s, "memmove(%s, %s, (size_t)%s);", dst, src, formula(s, w[5], true));
 }
 
 static void fill(scope *s, const uint32_t *w) {
     uint64_t pattern = w[5] | (uint64_t)w[6] << 32;
     const char *dst = address(s, w + 1);
+    s->queue = true;
+    if (s->x->gpu) {
+        bool bytes = w[4] == 1 || pattern == 0;
+        s->x->helps[bytes ? HELP_DEVICE_FILL8 : HELP_FILL] = true;
+        if (bytes) line(s, "if (fill8_(q, %s, %u, %s)) return %s_E_DEVICE;", dst, (unsigned)(pattern & 0xff),
+                        formula(s, w[3], false), s->x->upper);
+        else line(s, "if (fill_(q, %s, %s, %u, UINT64_C(0x%llx))) return %s_E_DEVICE;", dst, formula(s, w[3], false),
+                  (unsigned)w[4], (unsigned long long)pattern, s->x->upper);
+        return;
+    }
     if (w[4] == 1 || pattern == 0) {
         line(s, "memset(%s, %u, (size_t)%s);", dst, (unsigned)(pattern & 0xff), formula(s, w[3], true));
         return;
@@ -119,7 +140,9 @@ static void read_symbol(scope *s, const uint32_t *w) {
     const char *status = status_for(x, arena_printf(x->a, "DIM_%s", upper(x->a, name)),
                                     arena_printf(x->a, "%s, which the run computed, is out of its bounds", rt_string(x->p, record->name)));
     s->uses[w[1]] = true;
-    line(s, "memcpy(&%s, %s, sizeof %s);", name, address(s, w + 2), name);
+    s->queue = true;
+    if (x->gpu) line(s, "if (read_(q, &%s, %s, sizeof %s)) return %s_E_DEVICE;", name, address(s, w + 2), name, x->upper);
+    else line(s, "memcpy(&%s, %s, sizeof %s);", name, address(s, w + 2), name);
     const char *test = record->lo > INT64_MIN ? arena_printf(x->a, "%s < %s", name, literal(x->a, record->lo)) : NULL;
     if (record->hi < INT64_MAX)
         test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, literal(x->a, record->hi));
@@ -129,8 +152,16 @@ static void read_symbol(scope *s, const uint32_t *w) {
 }
 
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
-static void open_test(scope *s, const char *word, const uint32_t *w) {
-    line(s, "%s (*(const unsigned char *)(%s)) {", word, address(s, w + 1));
+static void open_test(scope *s, bool loop, const uint32_t *w) {
+    const char *at = address(s, w + 1);
+    if (!s->x->gpu) line(s, "%s (*(const unsigned char *)(%s)) {", loop ? "while" : "if", at);
+    else {
+        s->queue = s->flag = true;
+        if (loop) line(s, "for (;;) {"), s->indent++;
+        line(s, "if (read_(q, &flag, %s, 1)) return %s_E_DEVICE;", at, s->x->upper);
+        if (loop) line(s, "if (!flag) break;"), s->indent--;
+        else line(s, "if (flag) {");
+    }
     s->indent++;
 }
 
@@ -159,8 +190,8 @@ static void instruction(scope *s, const uint32_t *w) {
     case FPK_OP_FILL: fill(s, w); break;
     case FPK_OP_SWAP: swap(s, w); break;
     case FPK_OP_LOOP: loop(s, w); break;
-    case FPK_OP_WHILE: open_test(s, "while", w); break;
-    case FPK_OP_IF: open_test(s, "if", w); break;
+    case FPK_OP_WHILE: open_test(s, true, w); break;
+    case FPK_OP_IF: open_test(s, false, w); break;
     case FPK_OP_ELSE: s->indent--, line(s, "} else {"), s->indent++; break;
     case FPK_OP_NEXT:
     case FPK_OP_ENDIF: close(s); break;
@@ -192,6 +223,7 @@ static void silence(text *t, const scope *s, bool load, bool run) {
     exporter *x = s->x;
     if (load && !s->weights) put(t, "    (void)weights;\n");
     if (!load && !s->context) put(t, "    (void)context;\n");
+    if (x->gpu && !s->queue) put(t, "    (void)q;\n");
     if (!s->at) put(t, "    (void)plan;\n");
     if (!s->memory) put(t, "    (void)memory;\n");
     for (uint32_t i = 0; run && i < n_symbols(x); i++)
@@ -218,8 +250,9 @@ void put_schedule(text *t, layout *l) {
     text locals = {.a = x->a};
     put_temps(&locals, &s, has_swaps(x, f));
     put_device_bounds(&locals, &s, false);
-    put(t, "static %s_status %s_schedule(%s, const %s_plan *plan, char *memory", x->name, l->suffix,
-        load ? arena_printf(x->a, "const %s_weights *weights", x->name)
+    if (s.flag) put(&locals, "    unsigned char flag = 0;\n");
+    put(t, "static %s_status %s_schedule(%s%s, const %s_plan *plan, char *memory", x->name, l->suffix,
+        x->gpu ? "const queue *q, " : "", load ? arena_printf(x->a, "const %s_weights *weights", x->name)
              : arena_printf(x->a, "const %s_context *context", x->name),
         l->suffix);
     if (run) put_run_params(x, t, false, ", ");

@@ -44,7 +44,7 @@ static const char *const help_text[HELP_COUNT] = {
 static void put_helpers(const exporter *x, text *t) {
     bool any = false;
     for (int i = 0; i < HELP_COUNT; i++) {
-        if (!x->helps[i]) continue;
+        if (!x->helps[i] || !help_text[i] || (x->gpu && i == HELP_FILL)) continue; /* devices have their own */
         if (!any) put(t, "/* ---- Arithmetic: sizes that would overflow set `bad` ---- */\n");
         any = true;
         put(t, "%s", help_text[i]);
@@ -56,6 +56,7 @@ static void put_preamble(const exporter *x, text *t) {
     put(t, "/* %s.c: the host side of the model %s, compiled by %s for %s. */\n", x->name, rt_string(x->p, x->p->info->entry),
         rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
     put_template(t, x, "#include \"@.h\"\n#include <stdlib.h>\n#include <string.h>\n");
+    if (x->gpu) put(t, "#include <dlfcn.h>\n");
     if (x->weights_file.name) put(t, "#include <stdio.h>\n");
     put_template(t, x,
                  "\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
@@ -130,7 +131,8 @@ static void put_context_struct(exporter *x, text *t) {
     if (x->has_load)
         put_template(t, x, x->has_params ? "    const @_weights *weights;\n" : "    @_weights *weights;\n");
     put(t, "    run_plan plan;\n    int planned; /* `plan` holds */\n    char *memory;\n    int64_t size; /* of memory */\n");
-    put_template(t, x, "    int threads;\n    @_parallel parallel;\n    void *user;\n");
+    if (x->gpu) put_template(t, x, "    @_device *device;\n    void *stream, *own; /* where runs are queued; made here */\n");
+    else put_template(t, x, "    int threads;\n    @_parallel parallel;\n    void *user;\n");
     if (uses_seed(x)) put(t, "    uint64_t seed;\n");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_CONTEXT) put(t, "    int64_t %s;\n", x->symbol[i]);
@@ -172,6 +174,22 @@ static void put_launch(const exporter *x, text *t) {
 }
 
 static void put_need_memory(const exporter *x, text *t) {
+    if (x->gpu) {
+        put_template(t, x,
+                     "/* Makes context->memory at least `total` bytes and `scratch` for each block that may have it. */\n"
+                     "static @_status need_memory(@_context *context, int64_t total, int64_t scratch) {\n"
+                     "    int64_t need;\n    char *memory;\n"
+                     "    if (scratch > (INT64_MAX - total) / context->device->workers) return $_E_TOO_LARGE;\n"
+                     "    need = total + scratch * context->device->workers;\n"
+                     "    if (context->memory && need <= context->size) return $_OK;\n"
+                     "    memory = (char *)get_device(context->device, need);\n"
+                     "    if (!memory) return $_E_NO_MEMORY;\n"
+                     "    if (context->memory && @_wait(context) != $_OK) {\n        free_device(context->device, memory);\n"
+                     "        return $_E_DEVICE;\n    }\n"
+                     "    free_device(context->device, context->memory);\n"
+                     "    context->memory = memory;\n    context->size = need;\n    return $_OK;\n}\n\n");
+        return;
+    }
     put_template(t, x,
                  "/* Makes context->memory at least `total` bytes and `scratch` for each thread. */\n"
                  "static @_status need_memory(@_context *context, int64_t total, int64_t scratch) {\n"
@@ -190,19 +208,28 @@ static const char *state_name(const exporter *x, uint32_t i) { return x->tensor[
 
 static void put_init_call(exporter *x, text *t, uint32_t i) {
     const char *suffix = arena_printf(x->a, "init_%s", state_name(x, i));
-    put(t, "    {\n        %s_plan plan;\n        %s_status status = plan_%s(context, &plan);\n        unsigned saved;\n", suffix,
-        x->name, suffix);
+    put(t, "    {\n        %s_plan plan;\n        %s_status status = plan_%s(context, &plan);\n        %s saved;\n", suffix,
+        x->name, suffix, x->gpu ? "int" : "unsigned");
     put(t, "        if (status == %s_OK) status = need_memory(context, plan.total, plan.scratch);\n", x->upper);
-    put(t, "        if (status != %s_OK) return status;\n        saved = enter_();\n", x->upper);
-    put(t, "        status = %s_schedule(context, &plan, context->memory);\n        leave_(saved);\n", suffix);
+    put(t, "        if (status != %s_OK) return status;\n        saved = enter_(%s);\n", x->upper,
+        x->gpu ? "context->device" : "");
+    put(t, "        status = %s_schedule(%scontext, &plan, context->memory);\n        leave_(%ssaved);\n", suffix,
+        x->gpu ? "&q, " : "", x->gpu ? "context->device, " : "");
     put(t, "        if (status != %s_OK) return status;\n    }\n", x->upper);
 }
 
 static void put_states(exporter *x, text *t) {
     if (!has_states(x)) return;
-    put_template(t, x, "@_status @_reset(@_context *context) {\n    if (!context) return $_E_ARGUMENT;\n");
+    put_template(t, x, x->gpu ? "@_status @_reset(@_context *context) {\n    queue q;\n    int was, error;\n"
+                                "    if (!context) return $_E_ARGUMENT;\n    q.device = context->device;\n"
+                                "    q.stream = context->stream;\n"
+                              : "@_status @_reset(@_context *context) {\n    if (!context) return $_E_ARGUMENT;\n");
     for (uint32_t i = 0; i < x->p->info->n_states; i++) {
-        put(t, "    memset(context->%s, 0, (size_t)context->%s_bytes);\n", state_name(x, i), state_name(x, i));
+        x->helps[HELP_DEVICE_FILL8] |= x->gpu != NULL;
+        if (x->gpu)
+            put(t, "    was = enter_(q.device);\n    error = fill8_(&q, context->%s, 0, context->%s_bytes);\n"
+                   "    leave_(q.device, was);\n    if (error) return %s_E_DEVICE;\n", state_name(x, i), state_name(x, i), x->upper);
+        else put(t, "    memset(context->%s, 0, (size_t)context->%s_bytes);\n", state_name(x, i), state_name(x, i));
         if (!schedule_empty(x, 2 + i)) put_init_call(x, t, i);
     }
     put_template(t, x, "    return $_OK;\n}\n\n");
@@ -225,7 +252,9 @@ static void put_make_context(exporter *x, text *t) {
         line(&s, "context->%s_bytes = %s;", name, tensor_bytes(&s, RT_STATE, i));
         if (s.checked) line(&s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
         s.checked |= was;
-        line(&s, "context->%s = (%s *)get_memory(context->%s_bytes);", name, tensor_type(x, RT_STATE, i), name);
+        line(&s, x->gpu ? "context->%s = (%s *)get_device(context->device, context->%s_bytes);"
+                        : "context->%s = (%s *)get_memory(context->%s_bytes);",
+             name, tensor_type(x, RT_STATE, i), name);
         line(&s, "if (!context->%s) return %s_E_NO_MEMORY;", name, x->upper);
     }
     text body = {.a = x->a};
@@ -235,13 +264,21 @@ static void put_make_context(exporter *x, text *t) {
         put_template(t, x, "    @_params params;\n    @_status status;\n");
     }
     if (!(x->has_load && !x->has_params)) put(t, "%s", text_of(&body));
-    if (!x->has_load) put_template(t, x, "    if (!machine_fits()) return $_E_MACHINE;\n");
+    if (!x->has_load && !x->gpu) put_template(t, x, "    if (!machine_fits()) return $_E_MACHINE;\n");
     if (x->has_load && !x->has_params) {
-        put_template(t, x, "    inside_params(&params);\n    status = make_weights(&params, NULL, &context->weights);\n"
+        put_template(t, x, "    inside_params(&params);\n    status = make_weights(");
+        put_template(t, x, x->gpu ? "context->device, " : "");
+        put_template(t, x, "&params, NULL, &context->weights);\n"
                            "    if (status != $_OK) return status;\n    {\n");
         put(t, "%s", text_of(&body));
     }
-    put(t, "    context->threads = 1;\n%s", text_of(&s.body));
+    if (x->gpu)
+        put_template(t, x, "    {\n        const int was = enter_(context->device);\n"
+                           "        const int error = context->device->api.stream_create(&context->own, 1);\n"
+                           "        leave_(context->device, was);\n"
+                           "        if (failed(context->device, error)) return $_E_DEVICE;\n"
+                           "        context->stream = context->own;\n    }\n");
+    put(t, "%s%s", x->gpu ? "" : "    context->threads = 1;\n", text_of(&s.body));
     if (has_states(x)) put_template(t, x, "    return @_reset(context);\n");
     else put_template(t, x, "    return $_OK;\n");
     put(t, x->has_load && !x->has_params ? "    }\n}\n\n" : "}\n\n");
@@ -249,16 +286,19 @@ static void put_make_context(exporter *x, text *t) {
 
 static void put_create(exporter *x, text *t) {
     put_template(t, x, "@_status @_create(");
+    if (x->gpu) put_template(t, x, "@_device *device, ");
     if (x->has_params) put_template(t, x, "const @_weights *weights, ");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_CONTEXT) put(t, "int64_t %s, ", x->symbol[i]);
     if (uses_seed(x)) put(t, "uint64_t seed, ");
     put_template(t, x, "@_context **out) {\n    @_context *context;\n    @_status status;\n");
     put_template(t, x, x->has_params ? "    if (!weights || !out) return $_E_ARGUMENT;\n" : "    if (!out) return $_E_ARGUMENT;\n");
+    if (x->gpu) put_template(t, x, "    if (!device) return $_E_ARGUMENT;\n");
     put_template(t, x, "    *out = NULL;\n"
                        "    context = (@_context *)get_memory((int64_t)sizeof *context);\n"
                        "    if (!context) return $_E_NO_MEMORY;\n"
                        "    memset(context, 0, sizeof *context);\n");
+    if (x->gpu) put(t, "    context->device = device;\n");
     if (x->has_params) put(t, "    context->weights = weights;\n");
     if (uses_seed(x)) put(t, "    context->seed = seed;\n");
     for (uint32_t i = 0; i < n_symbols(x); i++)
@@ -269,15 +309,21 @@ static void put_create(exporter *x, text *t) {
 
 static void put_destroy(exporter *x, text *t) {
     put_template(t, x, "void @_destroy(@_context *context) {\n    if (!context) return;\n");
-    for (uint32_t i = 0; i < x->p->info->n_states; i++) put(t, "    free_memory(context->%s);\n", state_name(x, i));
+    if (x->gpu) put(t, "    if (context->own) {\n        const int was = enter_(context->device);\n"
+                       "        context->device->api.stream_wait(context->stream);\n"
+                       "        context->device->api.stream_destroy(context->own);\n        leave_(context->device, was);\n    }\n");
+    for (uint32_t i = 0; i < x->p->info->n_states; i++)
+        put(t, x->gpu ? "    free_device(context->device, context->%s);\n" : "    free_memory(context->%s);\n", state_name(x, i));
     if (x->has_load && !x->has_params) put(t, "    weights_free(context->weights);\n");
-    put(t, "    free_memory(context->memory);\n    free_memory(context);\n}\n\n");
+    put(t, x->gpu ? "    free_device(context->device, context->memory);\n" : "    free_memory(context->memory);\n");
+    put(t, "    free_memory(context);\n}\n\n");
 }
 
 static void put_settings(exporter *x, text *t) {
     if (uses_seed(x))
         put_template(t, x, "void @_set_seed(@_context *context, uint64_t seed) {\n    if (!context) return;\n"
                            "    context->seed = seed;\n    context->planned = 0;\n}\n\n");
+    if (x->gpu) return;
     put_template(t, x,
                  "@_status @_set_threads(@_context *context, int threads, @_parallel parallel, void *user) {\n"
                  "    if (!context || threads < 1 || threads > 4096 || (threads > 1 && !parallel)) return $_E_ARGUMENT;\n"
@@ -364,8 +410,8 @@ static void put_run(exporter *x, text *t) {
     bool pointers = put_pointer_check(x, t);
     put_template(t, x, "@_status @_run(@_context *context");
     put_run_params(x, t, false, ", ");
-    put_template(t, x, ") {\n    @_status status;\n    unsigned saved;\n    if (!context) return $_E_ARGUMENT;\n"
-                       "    status = @_prepare(context");
+    put_template(t, x, x->gpu ? ") {\n    queue q;\n    @_status status;\n    int saved;\n" : ") {\n    @_status status;\n    unsigned saved;\n");
+    put_template(t, x, "    if (!context) return $_E_ARGUMENT;\n    status = @_prepare(context");
     put_level_params(x, t, LEVEL_RUN, true, ", ");
     put_template(t, x, ");\n");
     if (pointers) {
@@ -373,14 +419,17 @@ static void put_run(exporter *x, text *t) {
         put_run_params(x, t, true, ", ");
         put(t, ");\n");
     }
-    put_template(t, x, "    if (status != $_OK) return status;\n"
-                       "    saved = enter_();\n    status = run_schedule(context, &context->plan, context->memory");
+    put_template(t, x, "    if (status != $_OK) return status;\n");
+    if (x->gpu) put(t, "    q.device = context->device;\n    q.stream = context->stream;\n    saved = enter_(q.device);\n");
+    else put(t, "    saved = enter_();\n");
+    put_template(t, x, x->gpu ? "    status = run_schedule(&q, context," : "    status = run_schedule(context,");
+    put_template(t, x, " &context->plan, context->memory");
     put_run_params(x, t, true, ", ");
-    put(t, ");\n    leave_(saved);\n    return status;\n}\n");
+    put(t, ");\n    leave_(%ssaved);\n    return status;\n}\n", x->gpu ? "q.device, " : "");
 }
 
 static void put_one_call(exporter *x, text *t) {
-    if (x->has_params || has_states(x)) return;
+    if (x->has_params || has_states(x) || x->gpu) return;
     put_template(t, x, "\n@_status @(");
     put_run_params(x, t, false, uses_seed(x) ? (put(t, "uint64_t seed"), ", ") : "");
     put_template(t, x, ") {\n    @_context *context;\n    @_status status = @_create(");
@@ -440,6 +489,7 @@ void put_source(exporter *x, text *t) {
     program_text p = {0};
     text interface = {.a = x->a};
     put_programs(x, &p);
+    if (x->gpu) put_gpu_device(x, &interface), put_gpu_transfers(x, &interface);
     put_need_memory(x, &interface);
     put_weights_functions(x, &interface, &p.load);
     put_states(x, &interface);
@@ -453,19 +503,20 @@ void put_source(exporter *x, text *t) {
 
     put_preamble(x, t);
     if (x->kernel_text) put(t, "/* ---- Kernels ---- */\n#define FRIT_KERNEL static\n%s\n", x->kernel_text);
-    else put_kernel_declarations(x, t);
+    else if (!x->gpu) put_kernel_declarations(x, t);
     put_memory(x, t);
-    put_machine(x, t);
+    if (!x->gpu) put_machine(x, t);
     put_helpers(x, t);
     put_status_text(x, t);
     put_constants(x, t);
+    if (x->gpu) put_gpu_support(x, t);
     put_weights_struct(x, t);
     if (x->has_load && !schedule_empty(x, 1)) put_layout_struct(t, &p.load);
     for (uint32_t i = 0; i < x->p->info->n_states; i++)
         if (!schedule_empty(x, 2 + i)) put_layout_struct(t, &p.init[i]);
     put_layout_struct(t, &p.run);
     put_context_struct(x, t);
-    put_launch(x, t);
+    if (!x->gpu) put_launch(x, t);
     put(t, "/* ---- Programs: plans and schedules ---- */\n%s", text_of(&p.functions));
     put(t, "/* ---- Interface ---- */\n%s", text_of(&interface));
 }

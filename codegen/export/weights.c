@@ -97,7 +97,7 @@ static uint64_t hash(const void *bytes, uint64_t n) {
 
 /* ---- Arrays ------------------------------------------------------------------------------------------------------ */
 /* `bytes` bytes as elements of `size` bytes, in hexadecimal. */
-static void put_array(text *t, const char *name, const void *data, uint64_t bytes, unsigned size, bool aligned) {
+void put_array(text *t, const char *name, const void *data, uint64_t bytes, unsigned size, bool aligned) {
     const uint8_t *b = data;
     uint64_t n = (bytes + size - 1) / size;
     put(t, "static const uint%u_t %s[%llu]%s = {", size * 8, name, (unsigned long long)(n ? n : 1), aligned ? " ALIGNED_" : "");
@@ -137,6 +137,8 @@ void put_weights_struct(exporter *x, text *t) {
         put_template(t, x, "} @_params;\ntypedef struct @_weights @_weights;\n");
     }
     put_template(t, x, "struct @_weights {\n    @_params params;\n    void *file; /* contents, when read here */\n");
+    if (x->gpu)
+        put(t, "    %s_device *device;\n    void *copies[%u]; /* of params */\n", x->name, x->p->info->n_params + 1);
     for (uint32_t b = 0; b < x->v->n_buffers; b++)
         if (x->buffers[b].kind == FPK_BUF_PACKED) put(t, "    void *packed%u;\n", b);
     put(t, "};\n\n");
@@ -145,7 +147,8 @@ void put_weights_struct(exporter *x, text *t) {
 static void put_packed(exporter *x, text *t, scope *s) {
     for (uint32_t b = 0; b < x->v->n_buffers; b++) {
         if (x->buffers[b].kind != FPK_BUF_PACKED) continue;
-        line(s, "weights->packed%u = get_memory(%s);", b, formula(s, x->buffers[b].size, false));
+        line(s, x->gpu ? "weights->packed%u = get_device(weights->device, %s);" : "weights->packed%u = get_memory(%s);", b,
+             formula(s, x->buffers[b].size, false));
         line(s, "if (!weights->packed%u) return %s_E_NO_MEMORY;", b, x->upper);
     }
     (void)t;
@@ -158,14 +161,26 @@ static void put_load_call(exporter *x, scope *s) {
     line(s, "char *memory;");
     line(s, "%s_status status = plan_load(weights, &plan);", x->name);
     line(s, "if (status != %s_OK) return status;", x->upper);
-    line(s, "memory = (char *)get_memory(plan.total + plan.scratch);");
+    if (x->gpu)
+        line(s, "memory = (char *)get_device(weights->device, plan.total + plan.scratch * weights->device->workers);");
+    else line(s, "memory = (char *)get_memory(plan.total + plan.scratch);");
     line(s, "if (!memory) return %s_E_NO_MEMORY;", x->upper);
     line(s, "{");
-    line(s, "    const unsigned saved = enter_();");
-    line(s, "    status = load_schedule(weights, &plan, memory);");
-    line(s, "    leave_(saved);");
+    if (x->gpu) {
+        line(s, "    const int saved = enter_(weights->device);");
+        line(s, "    queue q;");
+        line(s, "    q.device = weights->device;");
+        line(s, "    q.stream = weights->device->stream;");
+        line(s, "    status = load_schedule(&q, weights, &plan, memory);");
+        line(s, "    if (failed(q.device, q.device->api.stream_wait(q.stream))) status = %s_E_DEVICE;", x->upper);
+        line(s, "    leave_(weights->device, saved);");
+    } else {
+        line(s, "    const unsigned saved = enter_();");
+        line(s, "    status = load_schedule(weights, &plan, memory);");
+        line(s, "    leave_(saved);");
+    }
     line(s, "}");
-    line(s, "free_memory(memory);");
+    line(s, x->gpu ? "free_device(weights->device, memory);" : "free_memory(memory);");
     line(s, "if (status != %s_OK) return status;", x->upper);
     s->indent--;
     line(s, "}");
@@ -183,12 +198,19 @@ static void put_finish(exporter *x, text *t) {
         else line(&s, "if (!weights->params.%s && (%s) != 0) return %s_E_ARGUMENT;", name, n, x->upper);
     }
     put_checks(&s, LEVEL_WEIGHTS);
+    for (uint32_t i = 0; x->gpu && i < x->p->info->n_params; i++) {
+        const char *name = x->tensor[tensor_at(x, RT_PARAM, i)];
+        line(&s, "weights->copies[%u] = put_device(weights->device, weights->params.%s, %s);", i, name,
+             tensor_bytes(&s, RT_PARAM, i));
+        line(&s, "if (!weights->copies[%u]) return %s_E_NO_MEMORY;", i, x->upper);
+        line(&s, "weights->params.%s = (const %s *)weights->copies[%u];", name, tensor_type(x, RT_PARAM, i), i);
+    }
     put_packed(x, t, &s);
     if (s.checked) line(&s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
     if (!schedule_empty(x, 1)) put_load_call(x, &s);
     put_template(t, x, "static @_status finish_weights(@_weights *weights) {\n");
     put_locals(t, &s, "weights");
-    put(t, "    if (!machine_fits()) return %s_E_MACHINE;\n", x->upper);
+    if (!x->gpu) put(t, "    if (!machine_fits()) return %s_E_MACHINE;\n", x->upper);
     if (!strstr(text_of(&s.body), "weights->")) put(t, "    (void)weights;\n");
     put(t, "%s    return %s_OK;\n}\n\n", text_of(&s.body), x->upper);
 }
@@ -197,7 +219,10 @@ static void put_free(exporter *x, text *t) {
     put_template(t, x, x->has_params ? "void @_weights_free(@_weights *weights) {\n" : "static void weights_free(@_weights *weights) {\n");
     put(t, "    if (!weights) return;\n");
     for (uint32_t b = 0; b < x->v->n_buffers; b++)
-        if (x->buffers[b].kind == FPK_BUF_PACKED) put(t, "    free_memory(weights->packed%u);\n", b);
+        if (x->buffers[b].kind == FPK_BUF_PACKED)
+            put(t, x->gpu ? "    free_device(weights->device, weights->packed%u);\n" : "    free_memory(weights->packed%u);\n", b);
+    for (uint32_t i = 0; x->gpu && i < x->p->info->n_params; i++)
+        put(t, "    free_device(weights->device, weights->copies[%u]);\n", i);
     put(t, "    free_memory(weights->file);\n    free_memory(weights);\n}\n\n");
 }
 
@@ -205,15 +230,21 @@ static void put_make(exporter *x, text *t) {
     const char *free_name = x->has_params ? arena_printf(x->a, "%s_weights_free", x->name) : "weights_free";
     put_template(t, x,
                  "/* Takes over `file`, also on failure. */\n"
-                 "static @_status make_weights(const @_params *params, void *file, @_weights **out) {\n"
+                 "static @_status make_weights(");
+    put_template(t, x, x->gpu ? "@_device *device, " : "");
+    put_template(t, x,
+                 "const @_params *params, void *file, @_weights **out) {\n"
                  "    @_weights *weights = (@_weights *)get_memory((int64_t)sizeof *weights);\n"
                  "    @_status status;\n"
                  "    if (!weights) {\n        free_memory(file);\n        return $_E_NO_MEMORY;\n    }\n"
                  "    memset(weights, 0, sizeof *weights);\n"
-                 "    weights->params = *params;\n    weights->file = file;\n"
+                 "    weights->params = *params;\n    weights->file = file;\n");
+    if (x->gpu) put(t, "    weights->device = device;\n");
+    put_template(t, x,
                  "    status = finish_weights(weights);\n"
                  "    if (status != $_OK) {\n");
-    put(t, "        %s(weights);\n        return status;\n    }\n    *out = weights;\n    return %s_OK;\n}\n\n", free_name, x->upper);
+    put(t, "        %s(weights);\n        return status;\n    }\n%s    *out = weights;\n    return %s_OK;\n}\n\n", free_name,
+        x->gpu ? "    free_memory(weights->file); /* the device has copies */\n    weights->file = NULL;\n" : "", x->upper);
 }
 
 static void put_known_dims(exporter *x, text *t) {
@@ -246,15 +277,27 @@ static void put_file_functions(exporter *x, text *t) {
             tensor_type(x, RT_PARAM, i), (unsigned long long)x->weights_offset[i]);
     put(t, "    return %s_OK;\n}\n\n", x->upper);
     put_template(t, x,
-                 "@_status @_weights_from_memory(const void *bytes, uint64_t size, @_weights **out) {\n"
+                 "@_status @_weights_from_memory(");
+    put_template(t, x, x->gpu ? "@_device *device, " : "");
+    put_template(t, x,
+                 "const void *bytes, uint64_t size, @_weights **out) {\n"
                  "    @_params params;\n    @_status status;\n"
-                 "    if (!bytes || !out) return $_E_ARGUMENT;\n"
+                 "    if (!bytes || !out) return $_E_ARGUMENT;\n");
+    if (x->gpu) put_template(t, x, "    if (!device) return $_E_ARGUMENT;\n");
+    put_template(t, x,
                  "    *out = NULL;\n"
                  "    status = file_params((const char *)bytes, size, &params);\n"
-                 "    return status == $_OK ? make_weights(&params, NULL, out) : status;\n}\n\n"
-                 "@_status @_weights_open(const char *path, @_weights **out) {\n"
+                 "    return status == $_OK ? make_weights(");
+    put(t, x->gpu ? "device, " : "");
+    put_template(t, x,
+                 "&params, NULL, out) : status;\n}\n\n"
+                 "@_status @_weights_open(");
+    put_template(t, x, x->gpu ? "@_device *device, " : "");
+    put_template(t, x, "const char *path, @_weights **out) {\n"
                  "    @_params params;\n    @_status status;\n    FILE *file;\n    void *bytes;\n    size_t got;\n"
-                 "    if (!path || !out) return $_E_ARGUMENT;\n"
+                 "    if (!path || !out) return $_E_ARGUMENT;\n");
+    if (x->gpu) put_template(t, x, "    if (!device) return $_E_ARGUMENT;\n");
+    put_template(t, x,
                  "    *out = NULL;\n"
                  "    file = fopen(path, \"rb\");\n"
                  "    if (!file) return $_E_FILE;\n");
@@ -266,7 +309,8 @@ static void put_file_functions(exporter *x, text *t) {
                  "    fclose(file);\n"
                  "    status = file_params((const char *)bytes, got, &params);\n"
                  "    if (status != $_OK) {\n        free_memory(bytes);\n        return status;\n    }\n"
-                 "    return make_weights(&params, bytes, out);\n}\n\n");
+                 "    return make_weights(");
+    put(t, "%s&params, bytes, out);\n}\n\n", x->gpu ? "device, " : "");
 }
 
 void put_weights_functions(exporter *x, text *t, layout *load) {
@@ -280,8 +324,9 @@ void put_weights_functions(exporter *x, text *t, layout *load) {
         return;
     }
     if (x->weights_file.name) put_file_functions(x, t);
-    put_template(t, x, "@_status @_weights_from_params(const @_params *params, @_weights **out) {\n"
-                       "    if (!params || !out) return $_E_ARGUMENT;\n"
-                       "    *out = NULL;\n"
-                       "    return make_weights(params, NULL, out);\n}\n\n");
+    put_template(t, x, x->gpu ? "@_status @_weights_from_params(@_device *device, const @_params *params, @_weights **out) {\n"
+                                "    if (!device) return $_E_ARGUMENT;\n"
+                              : "@_status @_weights_from_params(const @_params *params, @_weights **out) {\n");
+    put_template(t, x, "    if (!params || !out) return $_E_ARGUMENT;\n    *out = NULL;\n    return make_weights(");
+    put(t, "%sparams, NULL, out);\n}\n\n", x->gpu ? "device, " : "");
 }
