@@ -65,6 +65,7 @@ typedef struct exec_root {
     exec_root_kind kind;
     int arg;         /* ROOT_GLOBAL: which argument */
     int granule;     /* bytes a cell stands for: the smallest element that is accessed through it, a power of two */
+    int shift;       /* its logarithm */
     char *base;      /* ROOT_LOCAL: thread t's is at base + t * bytes */
     int64_t bytes;
     exec_cell *cells; /* NULL: not tracked (nothing writes it) */
@@ -174,6 +175,10 @@ typedef struct exec_atom exec_atom;
 const exec_atom *exec_atom_find(const char *name);
 void exec_atom_run(exec_context *x, const exec_inst *i);
 
+static inline void exec_set_granule(exec_root *r, int granule) {
+    r->granule = granule;
+    r->shift = __builtin_ctz((unsigned)granule);
+}
 static inline int64_t exec_i64(const exec_value *v, int t) { return ((const int64_t *)(void *)v->p)[v->uniform ? 0 : t]; }
 static inline const char *exec_of(const exec_value *v, int t) { return v->p + (v->uniform ? 0 : (int64_t)t * v->bytes); }
 #define EACH_THREAD(x, t)                                                                                              \

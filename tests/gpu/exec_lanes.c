@@ -55,8 +55,13 @@ void exec_elementwise(exec_context *x, const exec_inst *i) {
     {                                                                                                                  \
         T *to = (T *)(void *)d;                                                                                        \
         const T *from = (const T *)(const void *)s;                                                                    \
-        for (int64_t e = 0; e < n; e++)                                                                                \
-            for (int l = 0; l < lanes; l++) to[e * lanes + l] = from[e * step];                                        \
+        if (lanes == 1)                                                                                                \
+            for (int64_t e = 0; e < n; e++) to[e] = from[e * step];                                                    \
+        else if (lanes == 4)                                                                                           \
+            for (int64_t e = 0; e < n; e++) to[4 * e] = to[4 * e + 1] = to[4 * e + 2] = to[4 * e + 3] = from[e * step]; \
+        else                                                                                                           \
+            for (int64_t e = 0; e < n; e++)                                                                            \
+                for (int l = 0; l < lanes; l++) to[e * lanes + l] = from[e * step];                                    \
         break;                                                                                                         \
     }
 /* n times `lanes` elements of one element each, `step` elements on. */
@@ -157,6 +162,9 @@ void exec_shuffle(exec_context *x, const exec_inst *i) {
             exec_fail(x, i, t, "asks lane %lld of a warp of %d", (long long)lane, warp);
             return;
         }
-        memcpy(i->out->p + t * i->out->bytes, exec_of(i->in[0], (int)(t / warp * warp + lane)), (size_t)i->out->bytes);
+        const char *from = exec_of(i->in[0], (int)(t / warp * warp + lane));
+        char *to = i->out->p + t * i->out->bytes;
+        if (i->out->bytes == 4) memcpy(to, from, 4);
+        else memcpy(to, from, (size_t)i->out->bytes);
     }
 }

@@ -3,43 +3,51 @@
 #include <string.h>
 
 /* ---- Where ------------------------------------------------------------------------------------------------------- */
-static char *address(const exec_context *x, const exec_root *r, int t, int64_t at) {
+static inline char *address(const exec_context *x, const exec_root *r, int t, int64_t at) {
     if (r->kind != ROOT_LOCAL) return r->base + at;
     return r->base + (r->bytes + 15) / 16 * 16 * t + at;
 }
 
-bool exec_bounds(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int64_t n) {
+inline bool exec_bounds(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int64_t n) {
     if (at >= 0 && at + n <= r->bytes) return true;
     exec_fail(x, i, t, "accesses bytes %lld .. %lld of %s, which has %lld", (long long)at, (long long)(at + n - 1), exec_root_name(x, r),
               (long long)r->bytes);
     return false;
 }
 
-bool exec_aligned(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int align) {
+inline bool exec_aligned(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int align) {
     if (align <= 1 || (uintptr_t)address(x, r, t, at) % (uintptr_t)align == 0) return true;
     exec_fail(x, i, t, "byte %lld of %s is not aligned to %d bytes", (long long)at, exec_root_name(x, r), align);
     return false;
 }
 
 /* ---- What has a value -------------------------------------------------------------------------------------------- */
-static int64_t first_bit(const exec_root *r, int t, int64_t at) {
+static inline int64_t first_bit(const exec_root *r, int t, int64_t at) {
     return r->kind == ROOT_LOCAL ? (r->bytes + 15) / 16 * 16 * t + at : r->first + at;
 }
 
-static bool all_written(const exec_root *r, int t, int64_t at, int n) {
-    int64_t bit = first_bit(r, t, at);
-    for (int64_t b = bit; b < bit + n; b++)
-        if (!(r->written[b >> 3] >> (b & 7) & 1)) return false;
+/* Bits of the byte that holds bit number `bit`, up to `n` from there on. */
+static inline uint8_t bits_from(int64_t bit, int64_t n) {
+    int64_t k = 8 - (bit & 7) < n ? 8 - (bit & 7) : n;
+    return (uint8_t)(((1u << k) - 1) << (bit & 7));
+}
+
+static inline bool all_written(const exec_root *r, int t, int64_t at, int64_t n) {
+    int64_t bit = first_bit(r, t, at), end = bit + n;
+    for (; bit < end; bit = (bit | 7) + 1) {
+        uint8_t want = bits_from(bit, end - bit);
+        if ((r->written[bit >> 3] & want) != want) return false;
+    }
     return true;
 }
 
 static void set_written(const exec_root *r, int t, int64_t at, int n) {
-    int64_t bit = first_bit(r, t, at);
-    for (int64_t b = bit; b < bit + n; b++) r->written[b >> 3] |= (uint8_t)(1 << (b & 7));
+    int64_t bit = first_bit(r, t, at), end = bit + n;
+    for (; bit < end; bit = (bit | 7) + 1) r->written[bit >> 3] |= bits_from(bit, end - bit);
 }
 
 /* ---- Who else ---------------------------------------------------------------------------------------------------- */
-static uint64_t since(const exec_context *x, const exec_root *r) {
+static inline uint64_t since(const exec_context *x, const exec_root *r) {
     return r->kind == ROOT_SHARED ? x->block_epoch : x->launch_epoch;
 }
 
@@ -68,23 +76,42 @@ static bool against_write(exec_context *x, const exec_inst *i, const exec_root *
     return race(x, i, r, t, at, does, "writes", c->w, other, false), true;
 }
 
-static bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
-    uint64_t from = since(x, r), mine = x->epoch << CELL_R_SHIFT | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
+/* Notes a read where nothing has to be looked at closer: the cell's latest write is of this block, before the last barrier
+ * (or thread t's own), and its latest read of this block or of no block of the launch. */
+static inline bool plain_read(const exec_context *x, exec_cell *c, int t, bool whole, uint64_t mine) {
+    uint64_t w = c->w >> CELL_W_SHIFT, e = c->r >> CELL_R_SHIFT;
+    if (w < x->block_epoch || (c->w & CELL_FLAG) || (w == x->epoch && ((int)(c->w & 1023) != t || whole))) return false;
+    if (e < x->block_epoch && e >= x->launch_epoch) return false;
+    uint64_t flags = e < x->block_epoch ? 0 : c->r & CELL_OTHER;
+    if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r ^ mine) & 1023)) flags |= CELL_FLAG;
+    c->r = mine | flags;
+    return true;
+}
+
+static bool read_cell(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, bool whole, uint64_t mine) {
+    exec_cell *c = &r->cells[g];
+    uint64_t from = since(x, r);
+    if (c->w >> CELL_W_SHIFT >= from) {
+        if (against_write(x, i, r, c, t, g * r->granule, whole, "reads")) return false;
+    } else if (r->kind == ROOT_SHARED) {
+        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
+        return false;
+    }
+    uint64_t e = c->r >> CELL_R_SHIFT, flags = 0;
+    if (e >= from) {
+        flags = e < x->block_epoch ? CELL_OTHER : c->r & CELL_OTHER;
+        if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r & 1023) != (uint64_t)t)) flags |= CELL_FLAG;
+    }
+    c->r = mine | flags;
+    return true;
+}
+
+static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+    uint64_t mine = x->epoch << CELL_R_SHIFT | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
     if (whole) mine |= CELL_FLAG;
-    for (int64_t g = at / r->granule; g <= (at + n - 1) / r->granule; g++) {
-        exec_cell *c = &r->cells[g];
-        if (c->w >> CELL_W_SHIFT >= from) {
-            if (against_write(x, i, r, c, t, g * r->granule, whole, "reads")) return false;
-        } else if (r->kind == ROOT_SHARED) {
-            exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
-            return false;
-        }
-        uint64_t e = c->r >> CELL_R_SHIFT, flags = 0;
-        if (e >= from) {
-            flags = e < x->block_epoch ? CELL_OTHER : c->r & CELL_OTHER;
-            if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r & 1023) != (uint64_t)t)) flags |= CELL_FLAG;
-        }
-        c->r = mine | flags;
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
+        if (plain_read(x, &r->cells[g], t, whole, mine)) continue;
+        if (!read_cell(x, i, r, t, g, whole, mine)) return false;
     }
     return true;
 }
@@ -92,7 +119,7 @@ static bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, 
 static bool write_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag) {
     uint64_t from = since(x, r);
     uint64_t mine = x->epoch << CELL_W_SHIFT | flag | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
-    for (int64_t g = at / r->granule; g <= (at + n - 1) / r->granule; g++) {
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
         exec_cell *c = &r->cells[g];
         if (against_write(x, i, r, c, t, g * r->granule, false, "writes")) return false;
         uint64_t e = c->r >> CELL_R_SHIFT;
@@ -107,7 +134,7 @@ static bool write_cells(exec_context *x, const exec_inst *i, const exec_root *r,
 }
 
 /* ---- One access -------------------------------------------------------------------------------------------------- */
-char *exec_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+static inline char *read_at(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
     if (!exec_bounds(x, i, r, t, at, n)) return NULL;
     if (r->cells && !read_cells(x, i, r, t, at, n, whole)) return NULL;
     if (r->written && !all_written(r, t, at, n)) {
@@ -115,6 +142,10 @@ char *exec_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, 
         return NULL;
     }
     return address(x, r, t, at);
+}
+
+char *exec_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+    return read_at(x, i, r, t, at, n, whole);
 }
 
 static char *write_as(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag) {
@@ -138,7 +169,7 @@ char *exec_write_in_flight(exec_context *x, const exec_inst *i, const exec_root 
 
 void exec_landed(exec_context *x, const exec_root *r, int t, int op, int64_t at, int n) {
     uint64_t mine = x->epoch << CELL_W_SHIFT | (uint64_t)(op & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
-    for (int64_t g = at / r->granule; g <= (at + n - 1) / r->granule; g++) r->cells[g].w = mine;
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) r->cells[g].w = mine;
 }
 
 /* ---- Ops --------------------------------------------------------------------------------------------------------- */
@@ -183,24 +214,50 @@ static bool store_one(exec_context *x, const access *a, int t, int64_t pointer, 
 }
 
 /* Which lanes of thread t are on: all, none, or some. */
-static int lanes_on(const char *mask, int lanes) {
+static inline int lanes_on(const char *mask, int lanes) {
     if (!mask) return lanes;
     int n = 0;
     for (int l = 0; l < lanes; l++) n += mask[l] != 0;
     return n;
 }
 
-static bool aligned(exec_context *x, const access *a, int t, int64_t at) {
+static inline bool aligned(exec_context *x, const access *a, int t, int64_t at) {
     return exec_aligned(x, a->i, a->r, t, at, a->i->align ? a->i->align : a->size);
 }
 
-static void load_thread(exec_context *x, const access *a, int t, const char *mask, const char *other, char *d) {
+static inline void copy_lanes(char *d, const char *s, int n) {
+    if (n == 16) memcpy(d, s, 16);
+    else if (n == 4) memcpy(d, s, 4);
+    else if (n == 8) memcpy(d, s, 8);
+    else memcpy(d, s, (size_t)n);
+}
+
+/* All threads of a range read what lies side by side in memory that nothing writes: checked and copied at once. False when
+ * that is not so, or a check fails; nothing has happened then. */
+static bool load_together(exec_context *x, const access *a) {
+    const exec_inst *i = a->i;
+    int lo = x->mask.lo, n = x->mask.n, bytes = a->lanes * a->size;
+    if (i->n_in > 2 || a->r->kind != ROOT_GLOBAL || a->r->cells || !a->size || a->t == FRIT_bool || i->out->uniform ||
+        n != x->mask.hi - lo || !i->in[0]->uniform || i->in[1]->uniform)
+        return false;
+    const int64_t *index = (const int64_t *)(const void *)i->in[1]->p + lo;
+    for (int t = 1; t < n; t++)
+        if (index[t] - index[0] != (int64_t)t * a->lanes) return false;
+    int64_t at = byte_of(a, exec_i64(i->in[0], 0), index[0]);
+    int align = i->align ? i->align : a->size;
+    if (at < 0 || at + (int64_t)n * bytes > a->r->bytes || (uintptr_t)(a->r->base + at) % (uintptr_t)align || bytes % align) return false;
+    if (a->r->written && !all_written(a->r, 0, at, (int64_t)n * bytes)) return false;
+    memcpy(i->out->p + (int64_t)lo * bytes, a->r->base + at, (size_t)n * (size_t)bytes);
+    return true;
+}
+
+static inline void load_thread(exec_context *x, const access *a, int t, const char *mask, const char *other, char *d) {
     int64_t pointer = exec_i64(a->i->in[0], t), index = exec_i64(a->i->in[1], t), at = byte_of(a, pointer, index);
     int size = a->size ? a->size : 1, n = lanes_on(mask, a->lanes);
     if (n && !aligned(x, a, t, at)) return;
     if (n == a->lanes && a->size && a->t != FRIT_bool) {
-        const char *p = exec_read(x, a->i, a->r, t, at, a->lanes * size, a->whole);
-        if (p) memcpy(d, p, (size_t)(a->lanes * size));
+        const char *p = read_at(x, a->i, a->r, t, at, a->lanes * size, a->whole);
+        if (p) copy_lanes(d, p, a->lanes * size);
         return;
     }
     for (int l = 0; l < a->lanes; l++) {
@@ -214,6 +271,7 @@ static void load_thread(exec_context *x, const access *a, int t, const char *mas
 void exec_load(exec_context *x, const exec_inst *i) {
     access a = access_of(x, i, i->out);
     a.whole = i->out->uniform && x->mask.n > 1;
+    if (load_together(x, &a)) return;
     EACH_THREAD(x, t) {
         load_thread(x, &a, t, i->n_in > 2 ? exec_of(i->in[2], t) : NULL, i->n_in > 3 ? exec_of(i->in[3], t) : NULL,
                     i->out->p + (i->out->uniform ? 0 : (int64_t)t * i->out->bytes));

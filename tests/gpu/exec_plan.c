@@ -416,6 +416,7 @@ static void finish_roots(planner *p) {
     exec_kernel *k = p->k;
     k->n_roots = p->roots.len;
     k->roots = p->roots.data;
+    for (int i = 0; i < k->n_roots; i++) exec_set_granule(&k->roots[i], k->roots[i].granule);
     if (k->shared_root < 0) return;
     exec_root *r = &k->roots[k->shared_root];
     r->base = k->shared;

@@ -47,7 +47,7 @@ static int64_t share_cells(exec_kernel *k, int64_t used, exec_cell *pool) {
             }
         for (int j = 0; pool && j < k->n_roots; j++)
             if (k->roots[j].kind == ROOT_GLOBAL && overlap(r, &k->roots[j])) {
-                k->roots[j].granule = granule;
+                exec_set_granule(&k->roots[j], granule);
                 k->roots[j].cells = pool + used + (k->roots[j].base - lo) / granule;
             }
         used += (hi - lo) / (pool ? granule : 1) + 2;
