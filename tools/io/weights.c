@@ -96,7 +96,9 @@ static bool add_file(weights *w, const char *prefix, const char *path, io_error 
     w->sources = grown;
     source *s = &w->sources[w->n_sources];
     *s = (source){.path = strdup(path), .stamp = file_stamp(path)};
-    if (!s->path || !safetensors_open(&s->data, path, e)) {
+    if (!s->path)
+        return io_fail(e, "out of memory");
+    if (!safetensors_open(&s->data, path, e)) {
         free(s->path);
         return false;
     }
