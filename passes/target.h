@@ -2,17 +2,9 @@
  * its name. */
 #ifndef FRIT_PASSES_TARGET_H
 #define FRIT_PASSES_TARGET_H
+#include "ir/atom.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-/* Families of instructions beyond plain arithmetic that schedules and the lowering choose by. */
-typedef enum frit_atoms {
-    FRIT_ATOM_COPY_ASYNC = 1 << 0, /* copies to shared memory that a thread need not wait for, 16 bytes each */
-    FRIT_ATOM_MMA_16816 = 1 << 1,  /* warp products 16x8x16 of f16, bf16, 16x8x8 of tf32, 16x8x32 of i8 (mma.sync) */
-    FRIT_ATOM_WGMMA = 1 << 2,      /* products of four warps from shared memory, and bulk tensor copies with barriers */
-    FRIT_ATOM_MFMA = 1 << 3,       /* wave64 matrix products (CDNA) */
-    FRIT_ATOM_WMMA = 1 << 4,       /* wave32 matrix products (RDNA) */
-} frit_atoms;
 
 typedef struct frit_target_limits {
     int vector_bytes;     /* native vector register, e.g. 32 for AVX2 */

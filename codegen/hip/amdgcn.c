@@ -1,5 +1,6 @@
 #include "amdgcn.h"
 #include "codegen/llvm/printer_internal.h"
+#include <string.h>
 
 static LLVMTypeRef i32(printer *p) { return int_type(p, 32, 1); }
 static LLVMValueRef k32(printer *p, int64_t v) { return const_int(i32(p), v); }
@@ -57,7 +58,61 @@ static LLVMValueRef shuffle(printer *p, LLVMValueRef x, LLVMValueRef lane) {
     return call(p, "llvm.amdgcn.ds.bpermute", 2, (LLVMValueRef[]){at, x});
 }
 
-static bool no_atom(printer *p, const ir_op *op, const char *name) { return false; }
+/* ------------ matrix products: an operand is passed as a vector of halves, of 16-bit integers (bf16), or of whole words */
+typedef enum operand_form { HALVES, SHORTS, WORDS, FLOAT } operand_form;
+typedef enum tail_form { MFMA, WMMA, WMMA_INT } tail_form;
+
+typedef struct product_info {
+    const char *name, *intrinsic;
+    operand_form form; /* of A and B */
+    tail_form tail;    /* what else the intrinsic takes */
+} product_info;
+
+static const product_info products[] = {
+    {"mfma_16x16x16_f16", "llvm.amdgcn.mfma.f32.16x16x16f16", HALVES, MFMA},
+    {"mfma_16x16x16_bf16", "llvm.amdgcn.mfma.f32.16x16x16bf16.1k", SHORTS, MFMA},
+    {"mfma_16x16x4_f32", "llvm.amdgcn.mfma.f32.16x16x4f32", FLOAT, MFMA},
+    {"mfma_16x16x16_i8", "llvm.amdgcn.mfma.i32.16x16x16i8", WORDS, MFMA},
+    {"mfma_16x16x32_i8", "llvm.amdgcn.mfma.i32.16x16x32.i8", WORDS, MFMA},
+    {"wmma_16x16x16_f16", "llvm.amdgcn.wmma.f32.16x16x16.f16", HALVES, WMMA},
+    {"wmma_16x16x16_bf16", "llvm.amdgcn.wmma.f32.16x16x16.bf16", SHORTS, WMMA},
+    {"wmma_16x16x16_i8", "llvm.amdgcn.wmma.i32.16x16x16.iu8", WORDS, WMMA_INT},
+    {"wmma4_16x16x16_f16", "llvm.amdgcn.wmma.f32.16x16x16.f16", HALVES, WMMA},
+    {"wmma4_16x16x16_bf16", "llvm.amdgcn.wmma.f32.16x16x16.bf16", SHORTS, WMMA},
+    {"wmma4_16x16x16_i8", "llvm.amdgcn.wmma.i32.16x16x16.iu8", WORDS, WMMA_INT},
+};
+
+static const product_info *find_product(const char *name) {
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++)
+        if (!strcmp(products[i].name, name)) return &products[i];
+    return NULL;
+}
+
+/* Operand i in the form that the intrinsic takes: for MFMA, bytes come as one integer; for WMMA, as a vector of words. */
+static LLVMValueRef shaped(printer *p, const ir_op *op, int i, const product_info *f) {
+    LLVMValueRef x = operand_of(p, op, i);
+    unsigned lanes = (unsigned)lanes_of(ir_operand(op, i));
+    if (f->form == FLOAT || f->form == SHORTS) return x;
+    if (f->form == HALVES) return LLVMBuildBitCast(p->b, x, float_type(p, 16, (int)lanes), "");
+    LLVMTypeRef t = f->tail == MFMA ? int_type(p, lanes * 8, 1) : int_type(p, 32, (int)lanes / 4);
+    return LLVMBuildBitCast(p->b, x, t, "");
+}
+
+static LLVMValueRef multiply(printer *p, const ir_op *op, const product_info *f) {
+    LLVMValueRef a = shaped(p, op, 0, f), b = shaped(p, op, 1, f), c = operand_of(p, op, 2);
+    LLVMValueRef zero = k32(p, 0), yes = const_int(int_type(p, 1, 1), 1), no = const_int(int_type(p, 1, 1), 0);
+    LLVMTypeRef types[] = {LLVMTypeOf(c), LLVMTypeOf(a)};
+    if (f->tail == MFMA) return call(p, f->intrinsic, 6, (LLVMValueRef[]){a, b, c, zero, zero, zero});
+    if (f->tail == WMMA) return shim_intrinsic(p->b, p->module, f->intrinsic, 2, types, 3, (LLVMValueRef[]){a, b, c});
+    return shim_intrinsic(p->b, p->module, f->intrinsic, 2, types, 6, (LLVMValueRef[]){yes, a, yes, b, c, no});
+}
+
+/* What a processor lacks of these, LLVM says when it selects instructions. */
+static bool atom(printer *p, const ir_op *op, const char *name) {
+    const product_info *f = find_product(name);
+    if (f) p->values[ir_result(op, 0)->id] = multiply(p, op, f);
+    return f;
+}
 
 #define OPS(w)                                                                                                         \
     {.spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 5},                                                    \
@@ -67,5 +122,5 @@ static bool no_atom(printer *p, const ir_op *op, const char *name) { return fals
      .block_count = block_count,                                                                                       \
      .barrier = barrier,                                                                                               \
      .shuffle = shuffle,                                                                                               \
-     .atom = no_atom}
+     .atom = atom}
 const printer_block_ops amdgcn_wave32 = OPS(32), amdgcn_wave64 = OPS(64);

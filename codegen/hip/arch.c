@@ -3,13 +3,15 @@
 #include "hip_internal.h"
 #include <string.h>
 
+enum { CDNA2 = FRIT_ATOM_MFMA | FRIT_ATOM_MFMA_I8_16, CDNA3 = FRIT_ATOM_MFMA | FRIT_ATOM_MFMA_I8_32 };
+
 static const hip_arch archs[] = {
     {"gfx908", NULL, 0, 64, 64, 256, 0, 19},
-    {"gfx90a", NULL, 0, 64, 64, 512, 0, 15},
-    {"gfx942", NULL, 0, 64, 64, 512, 0, 30},
-    {"gfx950", "gfx942", 0x4f, 64, 160, 512, 0, 20},
-    {"gfx1100", NULL, 0, 32, 64, 256, 0, 64},
-    {"gfx1201", NULL, 0, 32, 64, 256, 0, 75},
+    {"gfx90a", NULL, 0, 64, 64, 512, CDNA2, 15},
+    {"gfx942", NULL, 0, 64, 64, 512, CDNA3, 30},
+    {"gfx950", "gfx942", 0x4f, 64, 160, 512, CDNA3, 20},
+    {"gfx1100", NULL, 0, 32, 64, 256, FRIT_ATOM_WMMA, 64},
+    {"gfx1201", NULL, 0, 32, 64, 256, FRIT_ATOM_WMMA_RDNA4, 75},
 };
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 

@@ -217,6 +217,39 @@ static void test_atoms(void **state) {
     }
 }
 
+/* Every matrix product of ir/products.def on a target that has it. */
+static ir_func *build_product(jit *j, const ir_product *p) {
+    ir_builder b;
+    ir_func *f = block_func(j, p->name, 4, (frit_dtype[]){p->in, p->in, p->acc, p->acc}, &b);
+    ir_value *v[3], *t = id(&b, IR_thread_id);
+    for (int o = 0; o < 3; o++) v[o] = jit_load(&b, f->body->args[o], t, ir_product_elements(p, o), NULL, NULL);
+    ir_type c = v[2]->type;
+    ir_op *op = ir_build(&b, IR_atom, 3, v, 1, &c);
+    ir_set_string(j->m, op, IR_ATTR_name, p->name);
+    jit_store(&b, f->body->args[3], t, ir_result(op, 0), NULL);
+    return finish(f, &b);
+}
+
+static void test_products(void **state) {
+    static const struct {
+        const char *target, *word;
+    } makers[] = {{"cuda:sm_80", "mma.sync"},   {"hip:gfx90a", "v_mfma_"},  {"hip:gfx942", "v_mfma_"},
+                  {"hip:gfx950", "v_mfma_"},    {"hip:gfx1100", "v_wmma_"}, {"hip:gfx1201", "v_wmma_"}};
+    uint32_t seen = 0;
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+        jit j;
+        jit_open(&j, makers[i].target);
+        for (int k = 0; ir_product_at(k); k++) {
+            if (!(j.t->limits.atoms & ir_product_at(k)->family)) continue;
+            assert_int_equal(ir_product_at(k)->warp, j.t->limits.warp);
+            expect(text_of(&j, TARGET_ASM, build_product(&j, ir_product_at(k))), makers[i].word);
+            seen |= 1u << k;
+        }
+        jit_close(&j);
+    }
+    for (int k = 0; ir_product_at(k); k++) assert_true(seen >> k & 1);
+}
+
 /* ------------ blobs */
 static const code_blob *compile(jit *j, const char *string, int n, ir_func **f) {
     const char *error = NULL;
@@ -298,7 +331,7 @@ static void test_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings),    cmocka_unit_test(test_all_ops_and_dtypes), cmocka_unit_test(test_block_ops),
-        cmocka_unit_test(test_atoms),      cmocka_unit_test(test_ptx_blob),           cmocka_unit_test(test_cubin_blob),
+        cmocka_unit_test(test_atoms),      cmocka_unit_test(test_products),              cmocka_unit_test(test_ptx_blob),           cmocka_unit_test(test_cubin_blob),
         cmocka_unit_test(test_hsaco_blob), cmocka_unit_test(test_spills_are_seen),    cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,11 @@
-/* Host twins of the instructions in ir/atoms.def. Fragment layouts: PTX ISA, "Matrix fragments for mma.m16n8k16" and its
- * neighbours, "ldmatrix". A warp's operands are gathered into plain matrices, multiplied, and the result is spread. */
+/* Host twins of the instructions in ir/atoms.def. ldmatrix: PTX ISA, "ldmatrix". A warp's operands are gathered into plain
+ * matrices, multiplied, and the result is spread. */
 #include "exec_internal.h"
+#include "ir/atom.h"
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 32 }; /* of the warps that these instructions are for */
+enum { LANES = 32 }; /* of the warps that ldmatrix is for */
 
 struct exec_atom {
     const char *name;
@@ -20,24 +21,8 @@ static int32_t int_at(const exec_inst *i, int k, int t, int l) {
     return (int32_t)frit_load_int(i->in[k]->dtype, exec_of(i->in[k], t), l);
 }
 
-/* ---- Matrix products: D (16 x 8) = A (16 x depth) B (depth x 8) + C ------------------------------------------------------ */
-/* Row and column that element i of a fragment has in lane g * 4 + t. */
-typedef struct place {
-    int row, column;
-} place;
-static place c_place(int g, int t, int i) { return (place){g + 8 * (i / 2), 2 * t + i % 2}; }
-
-/* 16-bit elements, depth 16. */
-static place a16_place(int g, int t, int i) { return (place){g + 8 * (i / 2 % 2), 2 * t + i % 2 + 8 * (i / 4)}; }
-static place b16_place(int g, int t, int i) { return (place){2 * t + i % 2 + 8 * (i / 2), g}; }
-/* tf32, depth 8. */
-static place a32_place(int g, int t, int i) { return (place){g + 8 * (i % 2), t + 4 * (i / 2)}; }
-static place b32_place(int g, int t, int i) { return (place){t + 4 * i, g}; }
-/* 8-bit elements, depth 32. */
-static place a8_place(int g, int t, int i) { return (place){g + 8 * (i / 4 % 2), 4 * t + i % 4 + 16 * (i / 8)}; }
-static place b8_place(int g, int t, int i) { return (place){4 * t + i % 4 + 16 * (i / 4), g}; }
-
-typedef place (*layout)(int g, int t, int i);
+/* ---- Matrix products: places of elements are those of ir/products.def ---------------------------------------------------- */
+enum { SIDE = 32, MAX_LANES = 64, MAX_ELEMENTS = 16 };
 
 /* The upper 19 bits of an f32: sign, 8 bits of exponent, 10 of fraction. */
 static float as_tf32(float f) {
@@ -48,48 +33,64 @@ static float as_tf32(float f) {
     return f;
 }
 
-static void float_product(exec_context *x, const exec_inst *i, int first, int depth, layout a_at, layout b_at) {
-    float a[16][16], b[16][8];
-    bool tf32 = i->in[0]->dtype == FRIT_f32;
-    for (int lane = 0; lane < LANES; lane++) {
-        int g = lane / 4, t = lane % 4;
-        for (int e = 0; e < i->in[0]->lanes; e++) {
-            float v = float_at(i, 0, first + lane, e);
-            place p = a_at(g, t, e);
-            a[p.row][p.column] = tf32 ? as_tf32(v) : v;
-        }
-        for (int e = 0; e < i->in[1]->lanes; e++) {
-            float v = float_at(i, 1, first + lane, e);
-            place p = b_at(g, t, e);
-            b[p.row][p.column] = tf32 ? as_tf32(v) : v;
-        }
-    }
-    for (int lane = 0; lane < LANES; lane++)
-        for (int e = 0; e < 4; e++) {
-            place p = c_place(lane / 4, lane % 4, e);
-            float sum = float_at(i, 2, first + lane, e);
-            for (int k = 0; k < depth; k++) sum += a[p.row][k] * b[k][p.column]; /* f16, bf16, tf32: exact products */
-            memcpy(i->out->p + (first + lane) * i->out->bytes + 4 * e, &sum, 4);
+/* Places of operand o: those of a lane and of an element add up. */
+typedef struct places {
+    int row[MAX_LANES + MAX_ELEMENTS], column[MAX_LANES + MAX_ELEMENTS];
+    int lanes, elements;
+} places;
+
+static places places_of(const ir_product *p, int o) {
+    places v = {.lanes = p->warp, .elements = ir_product_elements(p, o)};
+    for (int l = 0; l < v.lanes; l++) ir_product_place(p, o, l, 0, &v.row[l], &v.column[l]);
+    for (int e = 0; e < v.elements; e++)
+        ir_product_place(p, o, 0, e, &v.row[MAX_LANES + e], &v.column[MAX_LANES + e]);
+    return v;
+}
+
+typedef union number {
+    float f;
+    int32_t i;
+} number;
+
+/* Operand o of the warp's threads as a matrix. Threads that hold the same element must agree. */
+static void gather(exec_context *x, const exec_inst *inst, int first, const ir_product *p, int o, number m[SIDE][SIDE]) {
+    places at = places_of(p, o);
+    bool is_float = frit_dtype_is_float(inst->in[o]->dtype), tf32 = strstr(p->name, "_tf32") && o < 2;
+    bool seen[SIDE][SIDE] = {{false}};
+    for (int l = 0; l < at.lanes; l++)
+        for (int e = 0; e < at.elements; e++) {
+            int row = at.row[l] + at.row[MAX_LANES + e], column = at.column[l] + at.column[MAX_LANES + e];
+            number v = {0};
+            if (is_float) v.f = float_at(inst, o, first + l, e);
+            else v.i = int_at(inst, o, first + l, e);
+            if (tf32) v.f = as_tf32(v.f);
+            if (seen[row][column] && memcmp(&v, &m[row][column], sizeof v))
+                exec_fail(x, inst, first + l, "holds another element than the thread that holds the same");
+            m[row][column] = v;
+            seen[row][column] = true;
         }
 }
 
-static void mma_16(exec_context *x, const exec_inst *i, int first) { float_product(x, i, first, 16, a16_place, b16_place); }
-static void mma_tf32(exec_context *x, const exec_inst *i, int first) { float_product(x, i, first, 8, a32_place, b32_place); }
-
-static void mma_i8(exec_context *x, const exec_inst *i, int first) {
-    int32_t a[16][32], b[32][8];
-    for (int lane = 0; lane < LANES; lane++) {
-        int g = lane / 4, t = lane % 4;
-        for (int e = 0; e < 16; e++) a[a8_place(g, t, e).row][a8_place(g, t, e).column] = int_at(i, 0, first + lane, e);
-        for (int e = 0; e < 8; e++) b[b8_place(g, t, e).row][b8_place(g, t, e).column] = int_at(i, 1, first + lane, e);
-    }
-    for (int lane = 0; lane < LANES; lane++)
-        for (int e = 0; e < 4; e++) {
-            place p = c_place(lane / 4, lane % 4, e);
-            uint32_t sum = (uint32_t)int_at(i, 2, first + lane, e);
-            for (int k = 0; k < 32; k++) sum += (uint32_t)(a[p.row][k] * b[k][p.column]);
-            memcpy(i->out->p + (first + lane) * i->out->bytes + 4 * e, &sum, 4);
+static void product(exec_context *x, const exec_inst *i, int first) {
+    const ir_product *p = ir_product_find(i->atom->name);
+    number a[SIDE][SIDE], b[SIDE][SIDE], c[SIDE][SIDE];
+    bool is_float = frit_dtype_is_float(i->in[0]->dtype);
+    gather(x, i, first, p, 0, a);
+    gather(x, i, first, p, 1, b);
+    gather(x, i, first, p, 2, c);
+    for (int row = 0; row < p->m; row++)
+        for (int column = 0; column < p->n; column++) {
+            number *sum = &c[row][column];
+            for (int k = 0; k < p->k; k++) { /* products of f16, bf16, tf32 are exact; f32's are fused */
+                if (is_float) sum->f = fmaf(a[row][k].f, b[k][column].f, sum->f);
+                else sum->i = (int32_t)((uint32_t)sum->i + (uint32_t)(a[row][k].i * b[k][column].i));
+            }
         }
+    places at = places_of(p, 2);
+    for (int l = 0; l < at.lanes; l++)
+        for (int e = 0; e < at.elements; e++)
+            memcpy(i->out->p + (first + l) * i->out->bytes + 4 * e,
+                   &c[at.row[l] + at.row[MAX_LANES + e]][at.column[l] + at.column[MAX_LANES + e]], 4);
 }
 
 /* ---- ldmatrix: four 8 x 8 matrices of 16-bit elements --------------------------------------------------------------------- */
@@ -118,10 +119,9 @@ static void ldmatrix_trans(exec_context *x, const exec_inst *i, int first) { loa
 
 /* ---- The table --------------------------------------------------------------------------------------------------- */
 static const exec_atom atoms[] = {
-    {"mma_m16n8k16_f16", 32, mma_16},
-    {"mma_m16n8k16_bf16", 32, mma_16},
-    {"mma_m16n8k8_tf32", 32, mma_tf32},
-    {"mma_m16n8k32_i8", 32, mma_i8},
+#define PRODUCT(name, family, warp, ...) {#name, warp, product},
+#include "ir/products.def"
+#undef PRODUCT
     {"ldmatrix_x4_f16", 32, ldmatrix},
     {"ldmatrix_x4_bf16", 32, ldmatrix},
     {"ldmatrix_x4_trans_f16", 32, ldmatrix_trans},
@@ -136,8 +136,8 @@ const exec_atom *exec_atom_find(const char *name) {
 
 void exec_atom_run(exec_context *x, const exec_inst *i) {
     int n = i->atom->threads;
-    if (x->k->warp != LANES) exec_fail(x, i, -1, "is for warps of %d threads", LANES);
-    if (x->failed || !exec_whole_groups(x, i, n, n == LANES ? "warp" : "warpgroup")) return;
+    if (x->k->warp != n) exec_fail(x, i, -1, "is for warps of %d threads", n);
+    if (x->failed || !exec_whole_groups(x, i, n, "warp")) return;
     for (int first = 0; first + n <= x->threads && !x->failed; first += n)
         if (first >= x->mask.lo && first < x->mask.hi && x->mask.on[first]) i->atom->run(x, i, first);
 }

@@ -1,0 +1,38 @@
+#include "atom.h"
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const ir_product products[] = {
+#define PRODUCT(name, family, warp, m, n, k, in, acc, a, b, c)                                                         \
+    {#name, FRIT_ATOM_##family, FRIT_##in, FRIT_##acc, warp, m, n, k, {a, b, c}},
+#include "products.def"
+#undef PRODUCT
+};
+enum { N_PRODUCTS = sizeof products / sizeof *products };
+
+const ir_product *ir_product_at(int i) { return i >= 0 && i < N_PRODUCTS ? &products[i] : NULL; }
+
+const ir_product *ir_product_find(const char *name) {
+    for (int i = 0; i < N_PRODUCTS; i++)
+        if (!strcmp(products[i].name, name)) return &products[i];
+    return NULL;
+}
+
+int ir_product_elements(const ir_product *p, int o) {
+    int n = 1;
+    for (const char *s = strchr(p->layout[o], '|') + 1; *s; s++)
+        if (*s == 'r' || *s == 'c') n *= 2;
+    return n;
+}
+
+void ir_product_place(const ir_product *p, int o, int lane, int i, int *row, int *column) {
+    int bits = lane;
+    *row = *column = 0;
+    for (const char *s = p->layout[o]; *s; s++) {
+        if (*s == '|') bits = i;
+        if (*s != 'r' && *s != 'c' && *s != '.') continue;
+        if (bits & 1 && *s != '.') *(*s == 'r' ? row : column) += atoi(s + 1);
+        bits >>= 1;
+    }
+}
