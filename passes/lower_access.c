@@ -246,6 +246,15 @@ void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
     while (lower_next(s, v->axes, s->count, p));
 }
 
+void lower_copy_async(lower *l, const lower_stage *s, const ir_op *op, ir_value *const *to, ir_value *inside, int lanes) {
+    int p[IR_MAX_RANK] = {0};
+    sym_t e = lower_point(l, s, flat_index(l, op), p, 0, NULL, NULL);
+    address a = make_address(l, buffer_of(op), e, lanes > 1, false);
+    ir_value *x[5] = {to[0], to[1], a.ptr, a.index, inside};
+    ir_op *copy = ir_build(lower_here(l), IR_copy_async, inside ? 5 : 4, x, 0, NULL);
+    ir_set_int(l->m, copy, IR_ATTR_lanes, lanes);
+}
+
 void lower_inrange(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
     const sym_t *map, *extent;
     int n = ir_get_syms(op, IR_ATTR_map, &map), p[IR_MAX_RANK] = {0}, i = 0;

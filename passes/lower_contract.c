@@ -3,7 +3,8 @@
  *
  * The block does tiles of m by n. The reduced positions k go by in chunks: the elements of both operands that a chunk
  * needs are evaluated once, each by one thread, and put into shared memory, where all threads read them; the elements of
- * the next chunk are under way meanwhile (two buffers, one barrier a chunk). Positions beyond an extent hold zeros. The
+ * the next chunks are under way meanwhile, in registers or, where the target copies asynchronously and the operand is plain
+ * memory, straight to shared memory (several buffers, one barrier a chunk). Positions beyond an extent hold zeros. The
  * sums then pass through shared memory to the epilogue, which runs as a stage of its own over the tile, so that its
  * accesses are shared out like any other stage's. Several axes on one side run as one, flattened. */
 #include "lower_contract.h"
@@ -97,7 +98,7 @@ static int64_t tile_bytes(lower_contract *p) {
         o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
         o->elements = (o->k_inner ? o->tile : p->chunk) * o->ld;
         o->at = bytes;
-        bytes += (2 * o->elements * size + 15) & ~INT64_C(15);
+        bytes += (p->buffers * o->elements * size + 15) & ~INT64_C(15);
     }
     for (int i = 0; i < 2; i++) p->result_ld[i] = p->side[i].tile + (int)(16 / sums);
     int64_t result = sums * (p->n_inner ? p->side[0].tile * p->result_ld[1] : p->side[1].tile * p->result_ld[0]);
@@ -113,6 +114,7 @@ static bool choose_tile(lower *l, lower_contract *p) {
     }
     while ((int64_t)p->side[0].tile * p->side[1].tile > MOST_SUMS * threads)
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
+    p->buffers = l->lim->atoms & FRIT_ATOM_COPY_ASYNC ? 3 : 2;
     while (tile_bytes(p) > l->lim->shared_bytes - l->merge_bytes) {
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
         if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
@@ -196,6 +198,7 @@ typedef struct copy {
     int lanes, n;         /* vectors this wide, so many of them a thread */
     sym_t row[64], col[64]; /* of each */
     bool some;            /* more threads than vectors */
+    const ir_op *plain;   /* the read that is all there is to the operand, and can be copied as it is; or NULL */
 } copy;
 
 static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
@@ -228,6 +231,16 @@ static void share_vectors(lower *l, lower_contract *p, copy *c) {
     }
 }
 
+static const ir_op *plain_read(lower *l, lower_contract *p, const copy *c) {
+    const ir_op *op = c->o->v->op;
+    int bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
+    const lower_axes *inner = c->o->k_inner ? &p->k : &c->o->axes;
+    if (!(l->lim->atoms & FRIT_ATOM_COPY_ASYNC) || op->code != IR_read || op->n_operands > 1 || bytes < 4) return NULL;
+    if (ir_has(op, IR_ATTR_checked) || l->ptrs[ir_operand(op, 0)->id]->type.space != IR_GLOBAL) return NULL;
+    bool steps = lower_unit_steps(l, p->op->blocks[0], c->o->wanted, p->first_id, inner->var[inner->n - 1]) == 1;
+    return c->lanes == 1 || steps ? op : NULL;
+}
+
 static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t side0) {
     copy c = {.o = o, .side0 = side0, .lanes = copy_lanes(l, p, o)};
     share_vectors(l, p, &c);
@@ -240,6 +253,7 @@ static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t
     s->border_axis = -1;
     s->vector = c.lanes > 1 ? o->k_inner : -1;
     for (int i = 0; i < 2; i++) s->tile[i] = s->threads[i] = s->count[i] = s->full[i] = 1;
+    c.plain = plain_read(l, p, &c);
     return c;
 }
 
@@ -281,8 +295,29 @@ static ir_value *load_vector(lower *l, lower_contract *p, copy *c, int i) {
     return ir_result(choice, 0);
 }
 
-/* The elements of the chunk at k0, into v. */
-static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, ir_value **v) {
+static sym_t staged_at(lower *l, const copy *c, sym_t buffer, int i) {
+    sym_ctx *sc = l->syms;
+    sym_t at = sym_add(sc, sym_muli(sc, c->row[i], c->o->ld), c->col[i]);
+    return sym_add(sc, sym_muli(sc, buffer, c->o->elements), at);
+}
+
+static void copy_vector(lower *l, lower_contract *p, copy *c, sym_t buffer, int i) {
+    sym_t x = c->o->k_inner ? c->row[i] : c->col[i], k = c->o->k_inner ? c->col[i] : c->row[i];
+    ir_op *spare = NULL;
+    int d;
+    if (c->some) {
+        ir_value *own = lower_inside(l, c->row[i], sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d);
+        if (own) spare = lower_if(l, own);
+    }
+    c->s->base[0] = x, c->s->base[1] = k;
+    l->lanes = c->lanes;
+    ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, c, buffer, i))};
+    lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, c->row[i]), c->lanes);
+    if (spare) lower_if_end(l, spare);
+}
+
+/* The elements of the chunk at k0: on their way to the buffer, or into v. */
+static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, sym_t buffer, ir_value **v) {
     sym_t *outer = arena_array(l->scratch, sym_t, IR_MAX_RANK);
     c->k0 = k0;
     c->s->n_outer = 0;
@@ -291,17 +326,19 @@ static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, ir_value 
     unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
     lower_find_axes(l, c->s, p->op->blocks[0]);
     if (c->lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, c->lanes));
-    for (int i = 0; i < c->n; i++) v[i] = load_vector(l, p, c, i);
+    for (int i = 0; i < c->n; i++) {
+        if (c->plain) copy_vector(l, p, c, buffer, i);
+        else v[i] = load_vector(l, p, c, i);
+    }
 }
 
-static void store_chunk(lower *l, lower_contract *p, copy *c, sym_t half, ir_value *const *v) {
+static void store_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer, ir_value *const *v) {
     sym_ctx *sc = l->syms;
     ir_value *some = NULL;
     int d, bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
-    for (int i = 0; i < c->n; i++) {
+    for (int i = 0; i < c->n && !c->plain; i++) {
         if (c->some) some = lower_inside(l, c->row[i], sym_const(sc, c->o->k_inner ? c->o->tile : p->chunk), &d);
-        sym_t at = sym_add(sc, sym_muli(sc, half, c->o->elements), sym_add(sc, sym_muli(sc, c->row[i], c->o->ld), c->col[i]));
-        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, at), v[i], some);
+        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, staged_at(l, c, buffer, i)), v[i], some);
         if (c->lanes > 1) ir_set_int(l->m, op, IR_ATTR_align, bytes);
     }
 }
@@ -315,30 +352,73 @@ static void add_zeros(lower *l, lower_contract *p) {
     if (p->mma) lower_mma_zero(l, p);
 }
 
+/* The copies of both operands. */
+typedef struct copies {
+    copy side[2];
+    bool any_plain;
+} copies;
+
+static int held(const copy *c) { return c->plain ? 0 : c->n; }
+
+/* Chunks this thread has started to copy are groups: one a chunk, be it empty. */
+static void close_group(lower *l, const copies *c) {
+    if (c->any_plain) ir_build(lower_here(l), IR_copy_commit, 0, NULL, 0, NULL);
+}
+
+static void wait_groups(lower *l, const copies *c, int pending) {
+    if (!c->any_plain) return;
+    ir_op *op = ir_build(lower_here(l), IR_copy_wait, 0, NULL, 0, NULL);
+    ir_set_int(l->m, op, IR_ATTR_pending, pending);
+}
+
+/* What passes through registers is loaded one chunk ahead, what is copied as far ahead as there are buffers. */
+static void load_ahead(lower *l, lower_contract *p, copies *c, sym_t k, bool plain, ir_value **v) {
+    sym_ctx *sc = l->syms;
+    sym_t chunk = sym_const(sc, p->chunk), buffer = sym_mod(sc, sym_floordiv(sc, k, chunk), sym_const(sc, p->buffers));
+    for (int i = 0; i < 2; i++) {
+        if ((c->side[i].plain != NULL) == plain) load_chunk(l, p, &c->side[i], k, buffer, v);
+        v += held(&c->side[i]);
+    }
+    if (plain) close_group(l, c);
+}
+
+static void start_tile(lower *l, lower_contract *p, copies *c, ir_value **ahead) {
+    sym_t zero = sym_const(l->syms, 0);
+    load_ahead(l, p, c, zero, false, ahead);
+    for (int i = 0; i < p->buffers - 1; i++) load_ahead(l, p, c, sym_addi(l->syms, zero, (int64_t)i * p->chunk), true, ahead);
+}
+
+static void do_chunk(lower *l, lower_contract *p, copies *c, sym_t k0, ir_value **ahead) {
+    sym_ctx *sc = l->syms;
+    sym_t buffer = sym_mod(sc, sym_floordiv(sc, k0, sym_const(sc, p->chunk)), sym_const(sc, p->buffers));
+    store_chunk(l, p, &c->side[0], buffer, ahead);
+    store_chunk(l, p, &c->side[1], buffer, ahead + held(&c->side[0]));
+    wait_groups(l, c, p->buffers - 2);
+    lower_barrier(l);
+    load_ahead(l, p, c, sym_addi(sc, k0, p->chunk), false, ahead);
+    load_ahead(l, p, c, sym_addi(sc, k0, (int64_t)(p->buffers - 1) * p->chunk), true, ahead);
+    if (p->mma) lower_mma_sum_chunk(l, p, buffer);
+    else lower_sum_chunk(l, p, buffer);
+}
+
 /* One tile of the result. carried: the sums, then the elements on their way. */
 static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     sym_ctx *c = l->syms;
-    copy x = make_copy(l, p, &p->side[0], m0), y = make_copy(l, p, &p->side[1], n0);
-    sym_t depth = total(l, &p->k), chunk = sym_const(c, p->chunk);
-    int n = p->n_sums + x.n + y.n;
+    copies both = {{make_copy(l, p, &p->side[0], m0), make_copy(l, p, &p->side[1], n0)}, false};
+    both.any_plain = both.side[0].plain || both.side[1].plain;
+    sym_t depth = total(l, &p->k);
+    int n = p->n_sums + held(&both.side[0]) + held(&both.side[1]);
     ir_value **carried = arena_array(l->scratch, ir_value *, n), **ahead = carried + p->n_sums;
     p->sums = carried;
     add_zeros(l, p);
-    load_chunk(l, p, &x, sym_const(c, 0), ahead);
-    load_chunk(l, p, &y, sym_const(c, 0), ahead + x.n);
+    start_tile(l, p, &both, ahead);
     ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), n, carried);
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
     lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
-    sym_t half = sym_mod(c, sym_floordiv(c, k0, chunk), sym_const(c, 2));
-    store_chunk(l, p, &x, half, ahead);
-    store_chunk(l, p, &y, half, ahead + x.n);
-    lower_barrier(l);
-    load_chunk(l, p, &x, sym_addi(c, k0, p->chunk), ahead);
-    load_chunk(l, p, &y, sym_addi(c, k0, p->chunk), ahead + x.n);
-    if (p->mma) lower_mma_sum_chunk(l, p, half);
-    else lower_sum_chunk(l, p, half);
+    do_chunk(l, p, &both, k0, ahead);
     lower_for_end(l, loop, n, carried);
+    wait_groups(l, &both, 0);
     lower_barrier(l);
     if (p->mma) lower_mma_store(l, p);
     else lower_store_sums(l, p);

@@ -16,7 +16,7 @@ typedef struct lower_operand {
     int tile;          /* positions along them that are done at a time */
     bool k_inner;      /* staged as [tile][chunk], else as [chunk][tile] */
     int ld;            /* elements from row to row of that */
-    int64_t at, elements; /* bytes from the start of the contraction's memory; elements of one buffer of two */
+    int64_t at, elements; /* bytes from the start of the contraction's memory; elements of one buffer */
     ir_value *ptr;
 } lower_operand;
 
@@ -26,6 +26,7 @@ typedef struct lower_contract {
     lower_axes outer, k; /* one after another; reduced */
     frit_dtype sum;
     int chunk;           /* reduced positions staged at a time */
+    int buffers;         /* chunks that there is room for */
     int first_id;        /* of the values of block 0 */
     lower_place place;
     bool n_inner;        /* the sums pass to the epilogue as [m][n], else as [n][m] */
@@ -38,9 +39,9 @@ typedef struct lower_contract {
     bool mma;            /* by matrix instructions: threads counts warps */
 } lower_contract;
 
-/* lower_sums.c: which sums a thread has; adds the chunk in buffer `half` (0 or 1) to them; puts them into `result`. */
+/* lower_sums.c: which sums a thread has; adds the chunk in the buffer of that number to them; puts them into `result`. */
 void lower_share_sums(lower *l, lower_contract *p);
-void lower_sum_chunk(lower *l, lower_contract *p, sym_t half);
+void lower_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_store_sums(lower *l, lower_contract *p);
 /* Where the sum of a row and a column of the tile is in `result`. */
 sym_t lower_result_at(lower *l, const lower_contract *p, sym_t row, sym_t col);
@@ -50,6 +51,6 @@ sym_t lower_result_at(lower *l, const lower_contract *p, sym_t row, sym_t col);
 bool lower_mma_plan(lower *l, lower_contract *p);
 bool lower_mma_share(lower *l, lower_contract *p);
 void lower_mma_zero(lower *l, lower_contract *p);
-void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t half);
+void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_mma_store(lower *l, lower_contract *p);
 #endif

@@ -208,6 +208,9 @@ void lower_body(lower *l, lower_stage *s, const ir_block *b);
 /* lower_access.c */
 void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
 void lower_write(lower *l, lower_stage *s, const ir_op *op);
+/* Starts the copy of `lanes` elements that the read `op` reads at s's base to to[0] at index to[1]; zeros where inside
+ * (may be NULL) is false. */
+void lower_copy_async(lower *l, const lower_stage *s, const ir_op *op, ir_value *const *to, ir_value *inside, int lanes);
 void lower_inrange(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
 bool lower_write_is_ordered(const lower_stage *s, const ir_op *op);
 bool lower_may_repeat(const lower_stage *s);

@@ -80,22 +80,22 @@ static ir_value *atom(lower *l, const char *name, int n, ir_value *const *x, ir_
     return v;
 }
 
-static sym_t staged_at(lower *l, const lower_operand *o, sym_t half, sym_t x, sym_t k) {
+static sym_t staged_at(lower *l, const lower_operand *o, sym_t buffer, sym_t x, sym_t k) {
     sym_ctx *c = l->syms;
     sym_t row = o->k_inner ? x : k, col = o->k_inner ? k : x;
-    return sym_add(c, sym_muli(c, half, o->elements), sym_add(c, sym_muli(c, row, o->ld), col));
+    return sym_add(c, sym_muli(c, buffer, o->elements), sym_add(c, sym_muli(c, row, o->ld), col));
 }
 
 /* Four 8x8 matrices: 16 positions along the side by 16 reduced ones. Of A the second matrix is further along the side, of B
  * further along the reduced axis. */
-static ir_value *load_halves(lower *l, const lower_contract *p, int side, sym_t half, sym_t x, int k) {
+static ir_value *load_halves(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t x, int k) {
     sym_ctx *c = l->syms;
     const lower_operand *o = &p->side[side];
     sym_t in = lower_coordinate(l, 0, 3), first = lower_coordinate(l, 3, 1), second = lower_coordinate(l, 4, 1);
     sym_t along_x = sym_muli(c, side ? second : first, 8), along_k = sym_muli(c, side ? first : second, 8);
     sym_t *rows = o->k_inner ? &along_x : &along_k;
     *rows = sym_add(c, *rows, in);
-    sym_t at = staged_at(l, o, half, sym_add(c, x, along_x), sym_addi(c, along_k, k));
+    sym_t at = staged_at(l, o, buffer, sym_add(c, x, along_x), sym_addi(c, along_k, k));
     const shape *s = shape_of(o->t);
     ir_value *v[2] = {o->ptr, lower_index(l, at)};
     return atom(l, o->k_inner ? s->load : s->load_trans, 2, v, ir_vector(o->t, 8));
@@ -114,13 +114,13 @@ static ir_value *offsets(lower *l, int n, const int64_t *v) {
 }
 
 /* f32: single elements, 8 further along the side and 4 along the reduced axis. */
-static ir_value *load_words(lower *l, const lower_contract *p, int side, sym_t half, sym_t x, int k) {
+static ir_value *load_words(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t x, int k) {
     sym_ctx *c = l->syms;
     const lower_operand *o = &p->side[side];
     int64_t far_x = o->k_inner ? 8 * (int64_t)o->ld : 8, far_k = o->k_inner ? 4 : 4 * (int64_t)o->ld;
     int64_t a[4] = {0, far_x, far_k, far_x + far_k}, b[2] = {0, far_k};
     int n = side ? 2 : 4;
-    sym_t at = staged_at(l, o, half, sym_add(c, x, lower_coordinate(l, 2, 3)), sym_addi(c, lower_coordinate(l, 0, 2), k));
+    sym_t at = staged_at(l, o, buffer, sym_add(c, x, lower_coordinate(l, 2, 3)), sym_addi(c, lower_coordinate(l, 0, 2), k));
     ir_type t = ir_vector(FRIT_i64, n);
     ir_value *v[2] = {lower_splat(l, lower_index(l, at), n, lower_depth(l, at)), offsets(l, n, side ? b : a)};
     return lower_load(l, l->depth, o->ptr, lower_build(l, l->depth, IR_add, 2, v, t), ir_vector(FRIT_f32, n), NULL, NULL);
@@ -156,17 +156,17 @@ typedef struct fragments {
     ir_value *hi[16], *lo[16];
 } fragments;
 
-static void load_side(lower *l, const lower_contract *p, int side, sym_t half, int k, fragments *f) {
+static void load_side(lower *l, const lower_contract *p, int side, sym_t buffer, int k, fragments *f) {
     f->n = parts(p, side);
     for (int i = 0; i < f->n; i++) {
         if (is_split(p)) {
-            ir_value *x = load_words(l, p, side, half, part_at(l, p, side, i), k);
+            ir_value *x = load_words(l, p, side, buffer, part_at(l, p, side, i), k);
             f->hi[i] = upper_part(l, x);
             f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
         } else if (!side) {
-            f->hi[i] = load_halves(l, p, side, half, part_at(l, p, side, i), k);
+            f->hi[i] = load_halves(l, p, side, buffer, part_at(l, p, side, i), k);
         } else if (i % 2 == 0) { /* two columns of parts at once */
-            ir_value *x = load_halves(l, p, side, half, part_at(l, p, side, i), k);
+            ir_value *x = load_halves(l, p, side, buffer, part_at(l, p, side, i), k);
             f->hi[i] = half_of(l, x, 0);
             f->hi[i + 1] = half_of(l, x, 1);
         }
@@ -177,12 +177,12 @@ static void multiply(lower *l, const char *name, ir_value *x, ir_value *y, ir_va
     *sum = atom(l, name, 3, (ir_value *[]){x, y, *sum}, (*sum)->type);
 }
 
-void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t half) {
+void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
     const shape *s = shape_of(p->side[0].t);
     fragments a, b;
     for (int k = 0; k < p->chunk; k += s->step) {
-        load_side(l, p, 0, half, k, &a);
-        load_side(l, p, 1, half, k, &b);
+        load_side(l, p, 0, buffer, k, &a);
+        load_side(l, p, 1, buffer, k, &b);
         for (int i = 0; i < a.n; i++)
             for (int j = 0; j < b.n; j++) {
                 ir_value **sum = &p->sums[i * b.n + j], **small = sum + a.n * b.n;

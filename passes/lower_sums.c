@@ -40,9 +40,9 @@ static sym_t row_of(lower *l, const lower_contract *p, int side, int i) {
     return sym_addi(l->syms, first, (int64_t)(i / v) * v * p->threads[side] + i % v);
 }
 
-static ir_value *load_staged(lower *l, const lower_operand *o, sym_t half, sym_t at, int lanes) {
+static ir_value *load_staged(lower *l, const lower_operand *o, sym_t buffer, sym_t at, int lanes) {
     sym_ctx *c = l->syms;
-    ir_value *index = lower_index(l, sym_add(c, sym_muli(c, half, o->elements), at));
+    ir_value *index = lower_index(l, sym_add(c, sym_muli(c, buffer, o->elements), at));
     ir_value *v = lower_load(l, l->depth, o->ptr, index, ir_vector(o->t, lanes), NULL, NULL);
     if (lanes > 1) ir_set_int(l->m, v->op, IR_ATTR_align, lanes * (int)frit_dtype_bits(o->t) / 8);
     return v;
@@ -56,18 +56,18 @@ static ir_value *lane_of(lower *l, ir_value *x, int i) {
 }
 
 /* x[i * n_k + k]: row i at reduced position k of the step. */
-static void load_rows(lower *l, const lower_contract *p, int side, sym_t half, sym_t k, int n_k, ir_value **x) {
+static void load_rows(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t k, int n_k, ir_value **x) {
     sym_ctx *c = l->syms;
     const lower_operand *o = &p->side[side];
     int n = p->n_each[side], v = o->k_inner ? n_k : together(p, side);
     for (int i = 0; i < n && o->k_inner; i++) {
-        ir_value *row = load_staged(l, o, half, sym_add(c, sym_muli(c, row_of(l, p, side, i), o->ld), k), n_k);
+        ir_value *row = load_staged(l, o, buffer, sym_add(c, sym_muli(c, row_of(l, p, side, i), o->ld), k), n_k);
         for (int j = 0; j < n_k; j++) x[i * n_k + j] = lane_of(l, row, j);
     }
     for (int j = 0; j < n_k && !o->k_inner; j++)
         for (int i = 0; i < n; i += v) {
             sym_t at = sym_add(c, sym_muli(c, sym_addi(c, k, j), o->ld), row_of(l, p, side, i));
-            ir_value *rows = load_staged(l, o, half, at, v);
+            ir_value *rows = load_staged(l, o, buffer, at, v);
             for (int q = 0; q < v; q++) x[(i + q) * n_k + j] = lane_of(l, rows, q);
         }
 }
@@ -80,7 +80,7 @@ static ir_value *multiply_add(lower *l, ir_value *x, ir_value *y, ir_value *sum)
     return lower_build(l, l->depth, IR_add, 2, (ir_value *[]){sum, v[0]}, sum->type);
 }
 
-void lower_sum_chunk(lower *l, lower_contract *p, sym_t half) {
+void lower_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
     sym_ctx *c = l->syms;
     int step = vector_of(p->sum) < 4 ? vector_of(p->sum) : 4;
     ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_int(l, FRIT_i64, p->chunk), lower_int(l, FRIT_i64, step),
@@ -89,8 +89,8 @@ void lower_sum_chunk(lower *l, lower_contract *p, sym_t half) {
     sym_var_bound(c, k, NULL, NULL, step);
     lower_bind(l, k, loop->blocks[0]->args[0], l->depth);
     ir_value **x = arena_array(l->scratch, ir_value *, p->n_each[0] * step), **y = arena_array(l->scratch, ir_value *, p->n_each[1] * step);
-    load_rows(l, p, 0, half, k, step, x);
-    load_rows(l, p, 1, half, k, step, y);
+    load_rows(l, p, 0, buffer, k, step, x);
+    load_rows(l, p, 1, buffer, k, step, y);
     for (int j = 0; j < step; j++)
         for (int m = 0; m < p->n_each[0]; m++)
             for (int n = 0; n < p->n_each[1]; n++) {
