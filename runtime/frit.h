@@ -271,7 +271,11 @@ FRIT_API frit_status frit_session_output_shape(const frit_session *s, int i, int
 FRIT_API frit_status frit_session_dim(const frit_session *s, const char *name, int64_t *value, frit_error *err);
 /* Inputs and outputs in the package's order, outputs of the shapes that frit_session_output_shape gives. An output may
  * share memory with an input (it is then written last, by a copy) but not with another output. After a failure the
- * contents of outputs and states are unspecified. Extents that depend on data are written back to outputs[i].shape. */
+ * contents of outputs and states are unspecified. Extents that depend on data are written back to outputs[i].shape.
+ *
+ * On a GPU the run is queued on the session's stream, and it returns before it is done unless an output is on the host:
+ * inputs on the device must have their values in the order of that stream (or have been waited for), outputs have theirs
+ * after frit_session_wait. Tensors may be on the device or the host; dense ones on the device are used in place. */
 FRIT_API frit_status frit_session_run(frit_session *s, const DLTensor *inputs, int n_inputs, DLTensor *outputs,
                                       int n_outputs, frit_error *err);
 /* Waits for the work that runs have queued on the device; its failures are reported here. A CPU run has none left. */

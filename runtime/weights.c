@@ -157,6 +157,7 @@ static frit_status copy_in(frit_weights *w, rt_param *q, const DLTensor *t, frit
     q->owned = true;
     uint32_t was = w->dev->driver->begin(w->dev);
     frit_status s = rt_put(w->dev, w->queue, &w->dev->mem, q->data, t, err);
+    if (s == FRIT_OK) s = w->dev->driver->wait(w->dev, w->queue, err); /* the host may change its tensor now */
     w->dev->driver->end(w->dev, was);
     return s;
 }
