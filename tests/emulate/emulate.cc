@@ -286,18 +286,22 @@ static shadow *shadow_of(uintptr_t a) {
 
 static bool is_private(uintptr_t a) { return a >= (uintptr_t)m.stacks && a < (uintptr_t)m.stacks + (uintptr_t)STACK * MOST_THREADS; }
 
+[[noreturn]] static void race(const void *p, const char *does, int other, const char *has) {
+    long long at = (const unsigned char *)p - shared;
+    char who[32] = "several threads have", what[160];
+    if (other >= 0) snprintf(who, sizeof who, "thread %d has", other);
+    snprintf(what, sizeof what, "a race: %s what %s %s, at %s", does, who, has,
+             at >= 0 && at < EMULATE_MOST_SHARED ? "byte %lld of the block's memory" : "an address in global memory");
+    fail(what, at, 0);
+}
+
 static void touch(const void *p, int n, bool write) {
     if (!m.stacks || is_private((uintptr_t)p)) return;
     for (int i = 0; i < n; i++) {
         shadow *s = shadow_of((uintptr_t)p + (uintptr_t)i);
         if (!s) continue;
-        if (s->write_epoch == m.epoch && s->writer != m.current)
-            fail(write ? "a race: writes what thread %lld has written (offset %lld of the block's memory)"
-                       : "a race: reads what thread %lld has written (offset %lld of the block's memory)",
-                 s->writer, (long long)((const unsigned char *)p - shared));
-        if (write && s->read_epoch == m.epoch && s->reader != m.current)
-            fail("a race: writes what thread %lld has read (offset %lld of the block's memory)", s->reader,
-                 (long long)((const unsigned char *)p - shared));
+        if (s->write_epoch == m.epoch && s->writer != m.current) race(p, write ? "writes" : "reads", s->writer, "written");
+        if (write && s->read_epoch == m.epoch && s->reader != m.current) race(p, "writes", s->reader, "read");
         if (write) s->write_epoch = m.epoch, s->writer = m.current;
         else s->reader = s->read_epoch == m.epoch && s->reader != m.current ? -1 : m.current, s->read_epoch = m.epoch;
     }

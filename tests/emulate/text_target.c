@@ -41,6 +41,20 @@ static const char *entry_text(arena *a, const ir_func *f) {
                         name, f->threads, (long long)f->shared, f->name, name, args);
 }
 
+/* The text without its nth barrier, for tests that want to see it missed. */
+static const char *without_barrier(arena *a, const char *s, int n, const char **error) {
+    static const char barrier[] = "__syncthreads();";
+    const char *at = s;
+    for (int i = 0; i < n; i++) {
+        at = strstr(i ? at + 1 : at, barrier);
+        if (!at) {
+            *error = arena_printf(a, "the text has only %d barriers", i);
+            return NULL;
+        }
+    }
+    return arena_printf(a, "%.*s;%s", (int)(at - s), s, at + sizeof barrier - 1);
+}
+
 static const char *source_text(const text_target *t, arena *a, int n, ir_func *const *kernels, const char **error) {
     cprint_dialect d = dialect_of(t->inner);
     const char *s = cprint_module(a, d, n, kernels, error);
@@ -49,7 +63,8 @@ static const char *source_text(const text_target *t, arena *a, int n, ir_func *c
         return arena_printf(a, "#ifdef __cplusplus\n#define FRIT_KERNEL extern \"C\"\n#endif\n%s", s);
     const char *all = arena_printf(a, "#include \"emulate.h\"\n%s", s);
     for (int i = 0; i < n; i++) all = arena_printf(a, "%s%s", all, entry_text(a, kernels[i]));
-    return all;
+    const char *drop = getenv("TEXT_DROP_BARRIER");
+    return drop ? without_barrier(a, all, atoi(drop), error) : all;
 }
 
 static bool write_file(const char *path, const char *s) {

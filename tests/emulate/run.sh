@@ -1,0 +1,103 @@
+#!/bin/sh
+# run.sh WHAT: kernels as text, by the compilers that are here; 77 and a reason where one is missing.
+#   c       C by tcc, gcc, g++ and clang, run through the runtime and compared with the interpreter
+#   cuda    CUDA text on the host, in several orders of threads, copies early and late
+#   races   the same, watched for races; every barrier of a kernel is missed when it is left out
+#   bounds  the same under AddressSanitizer and UBSan
+#   nvrtc   NVRTC compiles it for several processors
+#   hip     clang compiles HIP text for several processors
+set -e
+here=$(dirname "$0")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bin=$FRIT_BUILD/tests/emulate
+sizes="B=5 N=37 K=20 S=6 T=9 E=8"
+
+skip() {
+    echo "skipped: $1"
+    exit 77
+}
+need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+tensor() { "$FRIT_BIN/frit" compile "$here/$1.frit" --emit tensor -o "$work/$1.fir"; }
+run() { # PROGRAM: expects `ok`
+    "$bin/run_fir_text" -g "$work/$1.fir" $sizes | tee "$work/out"
+    grep -q ': ok,' "$work/out"
+}
+first_of() { # the first of these commands that there is
+    for c in "$@"; do
+        command -v "$c" >/dev/null && echo "$c" && return
+    done
+    return 0
+}
+emulation() { # builds what emulates, for clang or clang with options
+    clang=$(first_of clang-19 clang-22 clang-21 clang-20 clang)
+    [ -n "$clang" ] || skip "clang is not installed"
+    "$clang" -O2 -fPIC -c "$here/emulate.cc" -o "$work/emulate.o"
+    export TEXT_TARGET=cuda:sm_80 TEXT_MORE="$work/emulate.o" TEXT_CC="$clang -O1 -ffp-contract=off -I$here"
+}
+
+case $1 in
+c)
+    tensor known
+    for cc in tcc "gcc -O2" "g++ -O2" "clang-19 -O2"; do
+        command -v "${cc%% *}" >/dev/null || { echo "no ${cc%% *} here"; continue; }
+        echo "$cc"
+        TEXT_CC="$cc" run known
+    done
+    need tcc
+    TEXT_CC=tcc "$bin/matrix_text" -f casts
+    TEXT_CC=tcc "$bin/matrix_text" -f elementwise
+    ;;
+cuda)
+    emulation
+    tensor known
+    EMULATE_COPIES=late EMULATE_ORDER=2 run known
+    tensor small
+    EMULATE_COPIES=early EMULATE_ORDER=1 run small
+    ;;
+races)
+    emulation
+    export TEXT_CC="$TEXT_CC -fsanitize=thread"
+    tensor small
+    sizes="B=37 N=37 K=20" # several tasks to a block
+    run small
+    n=1
+    while :; do
+        TEXT_DROP_BARRIER=$n "$bin/run_fir_text" -g "$work/small.fir" $sizes >"$work/out" 2>&1 || :
+        grep -q 'has only .* barriers' "$work/out" && break
+        grep -o 'a race.*' "$work/out" || { echo "barrier $n is not missed"; cat "$work/out"; exit 1; }
+        n=$((n + 1))
+    done
+    [ "$n" -gt 3 ]
+    ;;
+bounds)
+    emulation
+    asan=$("$clang" -print-file-name=libclang_rt.asan-x86_64.so)
+    [ -f "$asan" ] || skip "clang has no shared AddressSanitizer"
+    export TEXT_CC="$TEXT_CC -fsanitize=address,undefined -fno-sanitize-recover=all -shared-libasan"
+    tensor small
+    LD_PRELOAD=$asan ASAN_OPTIONS=detect_leaks=0 run small
+    ;;
+nvrtc)
+    for sm in sm_80 sm_75 sm_90a; do
+        "$FRIT_BIN/frit" compile "$here/$([ $sm = sm_80 ] && echo known || echo small).frit" -t cuda:$sm+nvrtc -o "$work/k.fpk" 2>"$work/log" || {
+            grep -q 'libnvrtc' "$work/log" && skip "libnvrtc is not here"
+            cat "$work/log"
+            exit 1
+        }
+        echo "$sm: $(wc -c <"$work/k.fpk") bytes"
+    done
+    ;;
+hip)
+    clang=$(first_of clang-22 clang-19)
+    [ -n "$clang" ] || skip "neither clang-22 nor clang-19 is installed"
+    for gfx in gfx90a gfx942 gfx950 gfx1100 gfx1201; do
+        [ "$gfx $clang" = "gfx950 clang-19" ] && continue
+        "$FRIT_BIN/frit" compile "$here/$([ $gfx = gfx942 ] && echo known || echo small).frit" -t hip:$gfx --emit hip -o "$work/k.hip"
+        "$clang" -x hip --offload-device-only --no-gpu-bundle-output --offload-arch=$gfx -nogpuinc -nogpulib -Wall -Werror -O2 -S \
+            "$work/k.hip" -o "$work/k.s"
+        echo "$gfx: $(grep -c 'amdhsa_kernel ' "$work/k.s") kernels"
+    done
+    ;;
+*) exit 2 ;;
+esac
