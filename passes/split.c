@@ -6,9 +6,10 @@
 #include <string.h>
 
 enum {
-    FEW_RESULTS = 32,        /* of a reduction; there are tasks enough with more */
+    FEW_RESULTS = 8,         /* of a reduction; there are tasks enough with more */
     FEW_PRODUCTS = 2048,     /* of a contraction: a few tasks at most */
-    LONG = 1 << 15,          /* terms a result */
+    LONG = 1 << 18,          /* terms of a reduction's result: a row that is shorter stays in one kernel with its readers */
+    LONG_PRODUCT = 1 << 15,  /* terms of a contraction's result */
     PART = 1 << 12,          /* terms a part, about */
     MOST_PARTS = 512,
     TRAFFIC = 8              /* terms a partial result must stand for at least */
@@ -112,7 +113,7 @@ static ir_value *split_contract(rewriter *r, ir_op *op) {
     }
     if (!frit_dtype_is_float((frit_dtype)t.dtype) || n_summed < 1 || t.rank + 1 > IR_MAX_RANK) return NULL;
     if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1 || results > FEW_PRODUCTS) return NULL;
-    if (!sym_is_const(ir_operand(op, 0)->type.dims[summed[0][0]], &n) || n < LONG) return NULL;
+    if (!sym_is_const(ir_operand(op, 0)->type.dims[summed[0][0]], &n) || n < LONG_PRODUCT) return NULL;
     int64_t parts = parts_of(n), zero = 0;
     if (parts * results > n / TRAFFIC) parts = n / TRAFFIC / results;
     if (parts < 2) return NULL;
