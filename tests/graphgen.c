@@ -618,14 +618,14 @@ static ir_value *one_op(gen *g, ir_opcode code) {
     return info->n_operands == 2 ? ir_binary(&g->b, code, in[0], in[1]) : ir_fma(&g->b, in[0], in[1], in[2]);
 }
 
-/* Every seed has one op or maker of its own, whose value is a result, so that many seeds meet all of them. */
-static void add_feature(gen *g) {
+/* Every seed has a few ops or makers of its own, whose values are results, so that many seeds meet all of them. */
+static bool add_feature(gen *g, uint64_t number) {
     const int n_makers = (int)(sizeof makers / sizeof *makers);
     ir_opcode codes[IR_OPCODE_COUNT];
     int n_codes = 0;
     for (int c = 1; c < IR_OPCODE_COUNT; c++)
         if (gen_defined((ir_opcode)c, ir_scalar(FRIT_f32)) || gen_defined((ir_opcode)c, ir_scalar(FRIT_i32))) codes[n_codes++] = (ir_opcode)c;
-    int n = n_codes + n_makers + gen_n_broad_makers, k = (int)(g->o->seed % (uint64_t)n);
+    int n = n_codes + n_makers + gen_n_broad_makers, k = (int)(number % (uint64_t)n);
     ir_value *v = NULL;
     for (int tries = 0; !v && tries < 20; tries++) {
         if (k < n_codes) v = one_op(g, codes[k]);
@@ -633,13 +633,14 @@ static void add_feature(gen *g) {
         if (v && !gen_fits(g, v->type.rank, v->type.dims)) v = NULL;
     }
     if (v) gen_keep(g, v);
+    return v;
 }
 
-static void add_return(gen *g, ir_func *f) {
-    ir_value *out[4];
-    int n = 1 + gen_below(g, 4);
-    out[0] = g->pool.data[g->pool.len - 1];
-    for (int i = 1; i < n; i++) out[i] = gen_any(g);
+/* Results are the last values of the pool, at least `wanted` of them, and any others. */
+static void add_return(gen *g, ir_func *f, int wanted) {
+    ir_value *out[GEN_FEATURES + 4];
+    int n = wanted + gen_below(g, 4);
+    for (int i = 0; i < n; i++) out[i] = i < wanted ? g->pool.data[g->pool.len - 1 - i] : gen_any(g);
     f->n_results = n;
     ir_build(&g->b, IR_return, n, out, 0, NULL);
 }
@@ -665,8 +666,9 @@ ir_module *graphgen_module(const graphgen_options *o) {
         ir_value *v = draw(&g);
         if (v && gen_fits(&g, v->type.rank, v->type.dims)) gen_keep(&g, v);
     }
-    if (o->broad) add_feature(&g);
-    add_return(&g, f);
+    int wanted = 0;
+    for (int i = 0; o->broad && i < GEN_FEATURES; i++) wanted += add_feature(&g, o->seed * GEN_FEATURES + (uint64_t)i);
+    add_return(&g, f, wanted ? wanted : 1);
     return g.m;
 }
 

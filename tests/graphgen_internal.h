@@ -3,7 +3,7 @@
 #define FRIT_TESTS_GRAPHGEN_INTERNAL_H
 #include "graphgen.h"
 
-enum { GEN_SYMBOLS = 4, GEN_HOST_INTS = 2, GEN_RANK = 5 };
+enum { GEN_SYMBOLS = 4, GEN_HOST_INTS = 2, GEN_RANK = 5, GEN_FEATURES = 3 };
 
 typedef struct gen {
     uint64_t state;

@@ -1,7 +1,7 @@
-/* random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR] [--first]: random tensor modules compiled,
+/* random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR] [--minutes N] [--first]: random tensor modules compiled,
  * run for a few bindings of their dims and compared with the interpreter. A failure (a wrong element, a kernel without a
  * schedule, a crash, a hang) is shrunk and written to DIR/seed-N.fir. Prints how often each op and each kind of kernel was
- * met. Exits with 1 when something failed; --first: at once, without shrinking.
+ * met. Exits with 1 when something failed; --first: at once, without shrinking. --minutes: no graphs are begun after so many.
  *
  * The graphs run in a child process: a crash costs one graph. The child reports through shared memory. */
 #include "table.h"
@@ -55,7 +55,7 @@ static bool trial(campaign *c, const ir_module *m) {
     roundtrip_options o = {.fusion = c->fusion, .seed = c->seed, .n_dims = n, .dim_names = names, .dim_values = values,
                            .n_rows = ROWS, .guard = c->seed % 2, .threads = c->threads, .max_ops = 40000, .stored = true,
                            .inspect = c->quiet ? NULL : inspect, .inspect_ctx = c, .target = c->target,
-                           .device = (int)(c->seed % 1000003)};
+                           .device = c->target ? (int)(c->seed % 1000003) : 0};
     arena *a = arena_new();
     const char *text = ir_print(a, m);
     roundtrip_result r = roundtrip_text(text, strlen(text), &o);
@@ -176,7 +176,7 @@ static void run_batch(campaign *c, uint64_t first, int n) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR] [--first]\n");
+    fprintf(stderr, "usage: random_graphs COUNT FIRST_SEED [--mode full|op|none] [--threads N] [--ops N] [--out DIR] [--minutes N] [--first]\n");
     return 2;
 }
 
@@ -186,12 +186,14 @@ int main(int argc, char **argv) {
     int count = atoi(argv[1]), failed = 0;
     uint64_t first = strtoull(argv[2], NULL, 0);
     if (!first) first = (uint64_t)time(NULL) / 86400 * 1000000;
+    time_t last = 0;
     bool at_once = !strcmp(argv[argc - 1], "--first");
     for (int i = 3; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--mode")) c.mode = argv[i + 1];
         else if (!strcmp(argv[i], "--threads")) c.threads = atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--ops") && atoi(argv[i + 1]) > 0) c.n_ops = atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--target")) c.target = argv[i + 1];
+        else if (!strcmp(argv[i], "--minutes")) last = time(NULL) + 60 * atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--out")) c.out = argv[i + 1];
         else return usage();
     }
@@ -202,6 +204,8 @@ int main(int argc, char **argv) {
     c.err = fileno(err);
     printf("%d graphs from seed %llu, %s fusion\n", count, (unsigned long long)first, c.mode);
     for (int i = 0; i < count;) {
+        if (last && time(NULL) >= last) count = i;
+        if (i == count) break;
         int n = count - i < GRAPHS_A_CHILD ? count - i : GRAPHS_A_CHILD;
         run_batch(&c, first + (uint64_t)i, n);
         i += c.s->done;
