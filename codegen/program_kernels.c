@@ -1,4 +1,5 @@
 #include "program_kernels.h"
+#include "passes/describe.h"
 #include "passes/expand_math.h"
 #include "passes/lower_tile.h"
 #include "passes/schedule.h"
@@ -193,6 +194,7 @@ static bool make_record(kernel_set *s, const ir_op *op, const writer *w, const c
     double t1 = now_ms();
     lower_info info;
     r.k.thread = lower_tile(&s->threads, r.k.tile, &s->target->limits, &info);
+    r.k.thread->doc = describe_kernel(s->arena, r.k.tile);
     expand_math(r.k.thread);
     s->schedule_ms += t1 - t0;
     s->lower_ms += now_ms() - t1;

@@ -89,6 +89,9 @@ static void open_arguments(cprinter *p) {
 static const char *header(cprinter *p) {
     text t = {.a = p->a};
     text_printf(&t, "/* %s\n", p->f->name);
+    if (p->d->blocks)
+        text_printf(&t, " * blocks of %d threads, %lld bytes of shared memory\n", p->f->threads, (long long)p->f->shared);
+    text_put(&t, " *\n");
     for (const char *s = p->f->doc ? p->f->doc : ""; *s;) {
         size_t n = strcspn(s, "\n");
         text_printf(&t, " *%s%.*s\n", n ? " " : "", (int)n, s);
@@ -138,13 +141,12 @@ static const char *parameter(cprinter *p, int i) {
 }
 
 static void print_block_kernel(cprinter *p, text *module) {
-    const char *parameters = "";
-    for (int i = 0; i < p->f->body->n_args; i++)
-        parameters = arena_printf(p->a, "%s%s%s", parameters, i ? ", " : "", parameter(p, i));
+    text parameters = {.a = p->a};
+    for (int i = 0; i < p->f->body->n_args; i++) text_printf(&parameters, "%s\n        %s", i ? "," : "", parameter(p, i));
     c_block(p, p->f->body);
     text_printf(module, "\n%sextern \"C\" ", header(p));
     text_printf(module, p->d->bounds, p->f->threads);
-    text_printf(module, " %s(%s) {\n", cprint_kernel_name(p->a, p->f), parameters);
+    text_printf(module, " %s(%s) {\n", cprint_kernel_name(p->a, p->f), parameters.s);
     if (p->uses_shared) text_printf(module, "    %s\n", p->d->shared);
     text_printf(module, "%s%s}\n", p->locals.s, p->out.s);
 }
