@@ -244,6 +244,27 @@ static void block_store(printer *p, const ir_op *op, frit_dtype t, int lanes, LL
     store_masked(p, op, &m, as_bits(p, t, lanes, to_memory(p, t, lanes, x)));
 }
 
+/* One address per lane, no mask: lanes by themselves, so that what their addresses share is found. */
+static LLVMValueRef lane_place(printer *p, const ir_op *op, LLVMValueRef index, int lanes, int i) {
+    return address(p, op, element_of(p, index, lanes, i));
+}
+
+static LLVMValueRef block_load_lanes(printer *p, const ir_op *op, frit_dtype t, int lanes, LLVMValueRef index) {
+    LLVMTypeRef e = mem_type(p, t, 1);
+    LLVMValueRef v = LLVMGetPoison(mem_type(p, t, lanes));
+    for (int i = 0; i < lanes; i++) {
+        LLVMValueRef x = plain_load(p, op, e, lane_place(p, op, index, lanes, i), alignment(op, t));
+        v = with_element(p, v, lanes, i, x);
+    }
+    return from_memory(p, t, v);
+}
+
+static void block_store_lanes(printer *p, const ir_op *op, frit_dtype t, int lanes, LLVMValueRef index, LLVMValueRef x) {
+    x = to_memory(p, t, lanes, x);
+    for (int i = 0; i < lanes; i++)
+        plain_store(p, op, element_of(p, x, lanes, i), lane_place(p, op, index, lanes, i), alignment(op, t));
+}
+
 /* ------------ consecutive elements */
 LLVMValueRef print_load(printer *p, const ir_op *op) {
     frit_dtype t = pointee(op);
@@ -296,6 +317,7 @@ LLVMValueRef print_load_lanes(printer *p, const ir_op *op) {
     LLVMValueRef other = op->n_operands > 3 ? operand_of(p, op, 3) : mask ? LLVMConstNull(reg_type(p, t, lanes)) : NULL;
     if (is_nibble(t)) return load_nibbles(p, op, (lane_index){.vector = index, .lanes = lanes}, mask, other);
     if (p->block && mask) return block_load(p, op, t, lanes, address(p, op, index), mask, other);
+    if (p->block) return block_load_lanes(p, op, t, lanes, index);
     LLVMValueRef at = as_vector(p, address(p, op, index));
     LLVMTypeRef type = at_least_vector(mem_type(p, t, lanes));
     other = other ? as_vector(p, to_memory(p, t, lanes, other)) : LLVMGetPoison(type);
@@ -314,6 +336,10 @@ void print_store_lanes(printer *p, const ir_op *op) {
     }
     if (p->block && mask) {
         block_store(p, op, t, lanes, address(p, op, index), mask, x);
+        return;
+    }
+    if (p->block) {
+        block_store_lanes(p, op, t, lanes, index, x);
         return;
     }
     LLVMValueRef at = as_vector(p, address(p, op, index));
