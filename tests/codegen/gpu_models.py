@@ -183,15 +183,16 @@ def main():
                 failures, changes = failures + f, changes + c
                 new = {k: v for k, v in new.items() if k[:2] != (target, model)}
                 new |= {(target, model, k): v for k, v in rows.items()}
-    for line in changes:
-        print("changed:", line)
+                for line in c:
+                    print("changed:", line, flush=True)
+                if o.bless:
+                    write_baseline(new)
     for line in failures:
         print("FAILED:", line)
     for line in missing:
         print("skipped:", line)
     print(f"{done} kernels, {len(changes)} changed, {len(failures)} failures")
     if o.bless:
-        write_baseline(new)
         return 1 if any(": spills" not in f for f in failures) else 0
     if failures or (o.strict and changes):
         return 1
