@@ -202,7 +202,8 @@ static bool schedule_variant(sched *s, const ir_op *kernel, int n, const sym_t *
 static bool schedule_forms(sched *s, const ir_op *kernel) {
     sym_ctx *c = s->m->syms;
     sym_t dims[VARIANT_MAX_DIMS];
-    int n = variant_dims(kernel, c, dims);
+    /* A block's matrix instructions take a tile of rows at once, and one row is bound by memory in any form. */
+    int n = s->lim->threads ? 0 : variant_dims(kernel, c, dims);
     if (!n) return schedule_form(s, kernel);
     sym_t guard = variant_guard(c, n, dims);
     s->guard = guard;
