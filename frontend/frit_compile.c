@@ -209,6 +209,28 @@ frit_status frit_compile(frit_module *m, const frit_compile_options *options, fr
     return s;
 }
 
+frit_status frit_compile_source(frit_compiler *c, const char *name, const char *text, const frit_compile_options *options,
+                                frit_package **out, frit_error *err) {
+    frit_module_options lazy = {.struct_size = sizeof lazy, .lazy = true};
+    frit_compiler *own = NULL;
+    frit_module *m = NULL;
+    frit_compiled *p = NULL;
+    if (!name || !text || !out)
+        return api_fail(err, FRIT_USAGE, "frit_compile_source: a name, a text and out are wanted");
+    *out = NULL;
+    frit_status s = c ? FRIT_OK : frit_compiler_create(NULL, &own, err);
+    if (s == FRIT_OK)
+        s = frit_module_parse(c ? c : own, FRIT_SOURCE_FRIT, name, text, strlen(text), &lazy, &m, err);
+    if (s == FRIT_OK)
+        s = frit_compile(m, options, &p, err);
+    if (s == FRIT_OK)
+        s = frit_compiled_open(p, out, err);
+    frit_compiled_release(p);
+    frit_module_release(m);
+    frit_compiler_release(own);
+    return s;
+}
+
 /* ---- Weights ----------------------------------------------------------------------------------------------------- */
 frit_status frit_compiler_load_weights(frit_compiler *c, frit_weights *w, const char *key, frit_error *err) {
     if (!c || !w || !key)

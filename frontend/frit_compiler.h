@@ -87,11 +87,12 @@ typedef struct frit_module_options {
 
 /* A model that has been read and (unless lazy) found right. It does not change: it may be compiled often, for several targets. */
 typedef struct frit_module frit_module;
-/* `text` (size bytes, copied) called `name` in diagnostics; imports are read from the folder of that name. */
+/* `text` (size bytes, copied) called `name` in diagnostics; imports are read from the folder of that name. `options` may be
+ * NULL. The module keeps the compiler alive. FRIT_BAD_MODEL: the text is wrong, or has no such entry; FRIT_USAGE. */
 FRIT_API frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *name, const char *text,
                                        size_t size, const frit_module_options *options, frit_module **out,
                                        frit_error *err);
-/* The same from a file; one whose name ends in .fir holds tensor IR. */
+/* The same from a file; one whose name ends in .fir holds tensor IR. FRIT_IO besides. */
 FRIT_API frit_status frit_module_open(frit_compiler *c, const char *path, const frit_module_options *options,
                                       frit_module **out, frit_error *err);
 FRIT_API frit_module *frit_module_retain(frit_module *m);
@@ -170,9 +171,14 @@ FRIT_API void frit_compiled_release(frit_compiled *p);
 FRIT_API const void *frit_compiled_bytes(const frit_compiled *p, size_t *size);
 /* Whether it came from the cache. */
 FRIT_API bool frit_compiled_from_cache(const frit_compiled *p);
-/* Writes a .fpk: under a temporary name, then renamed, so that no reader sees half of it. */
+/* Writes a .fpk: under a temporary name, then renamed, so that no reader sees half of it. FRIT_IO: the old file, if there
+ * was one, is as it was. */
 FRIT_API frit_status frit_compiled_write(const frit_compiled *p, const char *path, frit_error *err);
-/* Opens it as a package that keeps p alive. */
+/* All of it in one call: from text of the language to a package, from the cache if it is there. `c` may be NULL: a compiler
+ * with default options for this call. Statuses of frit_module_parse, frit_compile and frit_package_open_memory. */
+FRIT_API frit_status frit_compile_source(frit_compiler *c, const char *name, const char *text,
+                                         const frit_compile_options *options, frit_package **out, frit_error *err);
+/* Opens it as a package that keeps p alive. Statuses as frit_package_open_memory's. */
 FRIT_API frit_status frit_compiled_open(frit_compiled *p, frit_package **out, frit_error *err);
 
 /* ---- Weights ----------------------------------------------------------------------------------------------------- */

@@ -119,20 +119,20 @@ FRIT_API const char *frit_device_name(const frit_device *d);
 /* ---- Package ----------------------------------------------------------------------------------------------------- */
 /* A compiled model: code for some targets, sizes and schedules, perhaps weights. Never changes. */
 typedef struct frit_package frit_package;
-/* Maps the file; its bytes are read when needed. The file must not be truncated while the package is open. */
+/* Maps the file; its bytes are read when needed. The file must not be truncated while the package is open. FRIT_IO;
+ * FRIT_BAD_PACKAGE: it is no package, or damaged; FRIT_VERSION_MISMATCH; FRIT_NO_MEMORY. */
 FRIT_API frit_status frit_package_open(const char *path, frit_package **out, frit_error *err);
 /* The same from memory, which must stay unchanged until the package is gone: `done(ctx)` (may be NULL) is called then.
  * Any alignment works; memory aligned to 64 bytes is used in place, other memory is copied. `dir` is the folder of
- * weights kept beside the package (NULL: the current one). */
+ * weights kept beside the package (NULL: the current one). On failure done is not called. */
 FRIT_API frit_status frit_package_open_memory(const void *bytes, size_t size, const char *dir, void (*done)(void *ctx),
                                               void *ctx, frit_package **out, frit_error *err);
 FRIT_API frit_package *frit_package_retain(frit_package *p);
 FRIT_API void frit_package_release(frit_package *p);
 /* Reads every byte, files beside included, and compares all checksums, those of large weights too (open and load leave
- * these out). */
+ * these out). FRIT_BAD_PACKAGE, FRIT_IO. */
 FRIT_API frit_status frit_package_verify(const frit_package *p, frit_error *err);
 
-/* What a package says about itself. */
 /* One of a package's targets. */
 typedef struct frit_target_info {
     size_t struct_size; /* set by the caller */
@@ -140,13 +140,13 @@ typedef struct frit_target_info {
     int n_kernels;
     size_t code_bytes;
 } frit_target_info;
-/* What the package has for target i of its info. */
+/* What the package has for target i of its info. FRIT_USAGE: there is no such target. */
 FRIT_API frit_status frit_package_target(const frit_package *p, int i, frit_target_info *out, frit_error *err);
 /* How well a device runs target i: 0 for not at all, and then `why` (may be NULL) receives the reason; else the larger
  * the better: frit_weights_create takes the best. */
 FRIT_API int frit_package_fits(const frit_package *p, int i, const frit_device *d, frit_error *why);
 
-/* Where the value of a param is. */
+/* What a package says about itself: places of params, roles of dims, tensors, and all of it. */
 typedef enum frit_param_place {
     FRIT_PARAM_NONE,   /* must be bound with frit_weights_bind */
     FRIT_PARAM_INSIDE, /* in the package */
@@ -196,8 +196,8 @@ typedef struct frit_weights_options {
     const char *target; /* one of the package's targets; NULL: the best that this machine runs */
 } frit_weights_options;
 
-/* `options` may be NULL. FRIT_UNSUPPORTED: no variant of the package runs on the device; the message says what it lacks.
- * FRIT_NOT_FOUND, FRIT_NO_MEMORY, FRIT_DEVICE_FAILED as everywhere. Retains both. */
+/* `options` may be NULL. Retains both. FRIT_UNSUPPORTED: no variant of the package runs on the device; the message says
+ * what it lacks. FRIT_NO_MEMORY; FRIT_DEVICE_FAILED: the device does not take the code. */
 FRIT_API frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weights_options *options,
                                          frit_weights **out, frit_error *err);
 FRIT_API frit_weights *frit_weights_retain(frit_weights *w);
@@ -209,12 +209,16 @@ enum frit_bind_flags {
     FRIT_BORROW = 1 /* dense data on the device is used in place and must stay until the weights are gone */
 };
 /* Gives the param called `name` its value; dtype and dims must fit. Binding again replaces it. Not after load. Params
- * that the package holds inside or beside need no binding, but may be overridden. */
+ * that the package holds inside or beside need no binding, but may be overridden. `flags`: frit_bind_flags; borrowed data
+ * that cannot be used in place is copied all the same. FRIT_NOT_FOUND: the model has no such param; FRIT_SHAPE;
+ * FRIT_USAGE: after load; FRIT_NO_MEMORY. */
 FRIT_API frit_status frit_weights_bind(frit_weights *w, const char *name, const DLTensor *t, int flags,
                                        frit_error *err);
-/* Fixes a dim by name before params are bound, where their shapes do not tell it. */
+/* Fixes a dim by name before params are bound, where their shapes do not tell it. FRIT_NOT_FOUND: no such dim. */
 FRIT_API frit_status frit_weights_set_dim(frit_weights *w, const char *name, int64_t value, frit_error *err);
-/* Checks that every param has a value and runs the load program. frit_session_create calls it when it has not been. */
+/* Checks that every param has a value and runs the load program. frit_session_create calls it when it has not been; call
+ * it first where several threads create sessions. Loaded weights are left alone. FRIT_USAGE: a param has no value;
+ * FRIT_SHAPE: params contradict one another; FRIT_IO: weights beside the package; FRIT_NO_MEMORY; FRIT_DEVICE_FAILED. */
 FRIT_API frit_status frit_weights_load(frit_weights *w, frit_error *err);
 /* Bytes that frit_weights_save gives: 0 before load, and for packages whose params are used as they are. */
 FRIT_API size_t frit_weights_saved_size(const frit_weights *w);
@@ -229,9 +233,9 @@ FRIT_API frit_status frit_weights_save(frit_weights *w, bool (*write)(void *ctx,
  * values is the caller's to know. */
 FRIT_API frit_status frit_weights_restore(frit_weights *w, const void *bytes, size_t size, void (*done)(void *ctx),
                                           void *ctx, frit_error *err);
-/* The package they are of; not retained. */
+/* The package they are of, without a reference of its own: it lives as long as the weights. */
 FRIT_API frit_package *frit_weights_package(const frit_weights *w);
-/* The target that was chosen. */
+/* The target that was chosen; text that lives as long as the package. */
 FRIT_API const char *frit_weights_target(const frit_weights *w);
 
 /* ---- Session ----------------------------------------------------------------------------------------------------- */
@@ -253,8 +257,8 @@ typedef struct frit_session_options {
                    * session. NULL: a new one */
 } frit_session_options;
 
-/* Loads the weights when they are not loaded yet. `options` may be NULL. FRIT_NOT_FOUND: a dim that the model has not;
- * FRIT_SHAPE: one that the params contradict. Retains the weights. */
+/* Loads the weights when they are not loaded yet, with load's statuses. `options` may be NULL. Retains the weights.
+ * FRIT_NOT_FOUND: a dim that the model has not; FRIT_SHAPE: one that the params contradict; FRIT_NO_MEMORY. */
 FRIT_API frit_status frit_session_create(frit_weights *w, const frit_session_options *options, frit_session **out,
                                          frit_error *err);
 FRIT_API frit_session *frit_session_retain(frit_session *s);
@@ -262,28 +266,31 @@ FRIT_API void frit_session_release(frit_session *s);
 
 /* Plans and allocates for inputs of these shapes and strides, so that runs with equal ones allocate nothing, take no
  * lock and make no system call but to wake sleeping workers. `data` may be NULL except for host integers. States are
- * allocated and initialised at the first prepare. A run of shapes that were not prepared prepares them first. */
+ * allocated and initialised at the first prepare. A run of shapes that were not prepared prepares them first. FRIT_SHAPE,
+ * FRIT_USAGE: what is wrong with which input; FRIT_NO_MEMORY. */
 FRIT_API frit_status frit_session_prepare(frit_session *s, const DLTensor *inputs, int n_inputs, frit_error *err);
 /* Shape of output i for the shapes last prepared or run; dims has room for its rank. For an extent that depends on data
- * this is the bound. */
+ * this is the bound. FRIT_USAGE before the first prepare or run, and for an output that is not there. */
 FRIT_API frit_status frit_session_output_shape(const frit_session *s, int i, int64_t *dims, frit_error *err);
-/* Value of a dim for the shapes last prepared or run. */
+/* Value of a dim for the shapes last prepared or run. FRIT_NOT_FOUND; FRIT_USAGE: it has none yet. */
 FRIT_API frit_status frit_session_dim(const frit_session *s, const char *name, int64_t *value, frit_error *err);
 /* Inputs and outputs in the package's order, outputs of the shapes that frit_session_output_shape gives. An output may
  * share memory with an input (it is then written last, by a copy) but not with another output. After a failure the
  * contents of outputs and states are unspecified. Extents that depend on data are written back to outputs[i].shape.
+ * Statuses as prepare's; FRIT_DEVICE_FAILED names the kernel, and `file` and `line` of the error the model's source.
  *
- * On a GPU the run is queued on the session's stream, and it returns before it is done unless an output is on the host:
- * inputs on the device must have their values in the order of that stream (or have been waited for), outputs have theirs
- * after frit_session_wait. Tensors may be on the device or the host; dense ones on the device are used in place. */
+ * On a CPU the results are there when it returns. On a GPU the run is queued on the session's stream, and it returns before
+ * it is done unless an output is on the host: inputs on the device must have their values in the order of that stream (or
+ * have been waited for), outputs have theirs after frit_session_wait. Tensors may be on the device or the host; dense ones
+ * on the device are used in place. */
 FRIT_API frit_status frit_session_run(frit_session *s, const DLTensor *inputs, int n_inputs, DLTensor *outputs,
                                       int n_outputs, frit_error *err);
 /* Waits for the work that runs have queued on the device; its failures are reported here. A CPU run has none left. */
 FRIT_API frit_status frit_session_wait(frit_session *s, frit_error *err);
 /* A view of the state called `name`, which may be read and written between runs. The shape array belongs to the
- * session. FRIT_USAGE before the state's dims are known (see prepare). */
+ * session. FRIT_USAGE before the state's dims are known (see prepare); FRIT_NOT_FOUND. */
 FRIT_API frit_status frit_session_state(frit_session *s, const char *name, DLTensor *out, frit_error *err);
-/* All states back to their first values. */
+/* All states back to their first values, as the next run would find them in a new session. */
 FRIT_API frit_status frit_session_reset(frit_session *s, frit_error *err);
 /* The seed of later runs. */
 FRIT_API void frit_session_seed(frit_session *s, uint64_t seed);

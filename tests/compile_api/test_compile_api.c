@@ -197,6 +197,23 @@ static void test_cache_and_write(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+static void test_source(void **state) {
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    frit_package *p;
+    frit_error err;
+    assert_int_equal(frit_compile_source(c, "twice", twice, NULL, &p, &err), FRIT_OK);
+    assert_string_equal(frit_package_get_info(p)->entry, "twice");
+    frit_package_release(p);
+    setenv("FRIT_CACHE", "off", 1);
+    assert_int_equal(frit_compile_source(NULL, "twice", twice, NULL, &p, &err), FRIT_OK);
+    frit_package_release(p);
+    assert_int_equal(frit_compile_source(NULL, "t", "model t(x: f32[N]) { return y }", NULL, &p, &err), FRIT_BAD_MODEL);
+    assert_null(p);
+    assert_int_equal(err.line, 1);
+    assert_int_equal(frit_compile_source(c, NULL, twice, NULL, &p, &err), FRIT_USAGE);
+    frit_compiler_release(c);
+}
+
 /* ---- Threads ---- */
 typedef struct {
     pthread_mutex_t lock;
@@ -282,7 +299,7 @@ static void test_background_queue(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_background_queue),
+        cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
     };
