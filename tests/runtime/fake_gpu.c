@@ -5,7 +5,8 @@
  *
  * A module's image is a shared object. A kernel `name` in it is a function `name(void **params, unsigned blocks, unsigned
  * threads, unsigned shared)`, with `const unsigned name_args[2]` beside it: how many buffers and how many integers it
- * takes. Text images pass for PTX: their kernels are found as ".entry NAME(" and do nothing. */
+ * takes. Text images pass for PTX: their kernels are found as ".entry NAME(" and do nothing. Other text is given to the
+ * command in FAKE_GPU_TEXT, which makes such a shared object of it (its kernels are called NAME_launch). */
 #include "fake_gpu.h"
 #include <dlfcn.h>
 #include <elf.h>
@@ -580,12 +581,29 @@ static void *open_object(const void *image) {
     return library;
 }
 
+/* The shared object that FAKE_GPU_TEXT makes of the text; NULL when there is no such command or it fails. */
+static void *open_text(const char *image) {
+    const char *maker = getenv("FAKE_GPU_TEXT");
+    char dir[] = "/tmp/fake-gpu-XXXXXX", in[64], out[64], command[600];
+    if (!maker || strstr(image, ".version ") || !mkdtemp(dir)) return NULL;
+    snprintf(in, sizeof in, "%s/k.cu", dir);
+    snprintf(out, sizeof out, "%s/k.so", dir);
+    snprintf(command, sizeof command, "%s %s %s", maker, in, out);
+    FILE *f = fopen(in, "w");
+    bool made = f && fputs(image, f) >= 0;
+    if (f && fclose(f)) made = false;
+    void *library = made && system(command) == 0 ? dlopen(out, RTLD_NOW | RTLD_LOCAL) : NULL;
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    (void)!system(command);
+    return library;
+}
+
 int fake_module_load(void **module, const void *image, unsigned n, int *options, void **values) {
     ENTER;
     if (device_now() < 0) return leave(BAD_CONTEXT);
     bool object_file = !memcmp(image, ELFMAG, SELFMAG);
-    void *library = object_file ? open_object(image) : NULL;
-    bool right = object_file ? library != NULL : strstr(image, ".version") && !strstr(image, "syntax error");
+    void *library = object_file ? open_object(image) : open_text(image);
+    bool right = object_file || library ? library != NULL : strstr(image, ".version") && !strstr(image, "syntax error");
     if (!object_file) state->jitted++;
     if (!right) {
         for (unsigned i = 0; i + 1 < n; i++)
@@ -595,7 +613,7 @@ int fake_module_load(void **module, const void *image, unsigned n, int *options,
     }
     object *m = make(MODULE);
     m->library = library;
-    m->text = object_file ? NULL : strdup(image);
+    m->text = library ? NULL : strdup(image);
     *module = m;
     return leave(0);
 }
@@ -618,10 +636,12 @@ static bool find_text(function *f, const char *text, const char *name) {
     return end != NULL;
 }
 static bool find_code(function *f, void *library, const char *name) {
-    char args[256];
+    char args[256], launch[256];
     snprintf(args, sizeof args, "%s_args", name);
+    snprintf(launch, sizeof launch, "%s_launch", name);
     const unsigned *n = dlsym(library, args);
-    void *at = dlsym(library, name);
+    void *at = dlsym(library, launch);
+    if (!at) at = dlsym(library, name);
     memcpy(&f->run, &at, sizeof at);
     if (n) f->buffers = n[0], f->ints = n[1];
     return at && n;

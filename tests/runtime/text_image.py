@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""text_image.py IN OUT: CUDA C text, as a shared object whose kernels the stand-in of the driver's library launches
+(fake_gpu.c): the text is compiled for this machine under the emulation of the dialect (tests/emulate), and each kernel gets a
+NAME_launch(params, blocks, threads, shared) beside it that runs its blocks one after the other."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+EMULATE = pathlib.Path(__file__).resolve().parents[1] / "emulate"
+KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(([^)]*)\) {')
+
+
+def launcher(name, parameters):
+    """Buffers are pointers, then come integers, then the scratch and the number of tasks."""
+    pointer = ["*" in p for p in parameters]
+    n_ptr = pointer[:-2].count(True)
+    args = [f"as_pointer(*(void **)params[{i}])" if is_ptr else f"*(long long *)params[{i}]" for i, is_ptr in enumerate(pointer)]
+    return f"""
+extern "C" const unsigned {name}_args[2] = {{{n_ptr}, {len(parameters) - 2 - n_ptr}}};
+extern "C" void {name}_launch(void **params, unsigned blocks, unsigned threads, unsigned bytes) {{
+    for (unsigned b = 0; b < blocks; b++)
+        emulate((int)threads, bytes, b, "{name}", [=] {{ gridDim.x = blocks; {name}({", ".join(args)}); }});
+}}
+"""
+
+
+def main():
+    source, out = map(pathlib.Path, sys.argv[1:3])
+    text = source.read_text()
+    kernels = [(m[1], m[2].split(",")) for m in KERNEL.finditer(text)]
+    if not kernels:
+        sys.exit(f"{source}: no kernel in the text")
+    whole = out.with_suffix(".cc")
+    whole.write_text('#include "emulate.h"\n' + text + "".join(launcher(*k) for k in kernels))
+    compiler = os.environ.get("FRIT_CLANG", "clang")
+    sys.exit(subprocess.run([compiler, "-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-w", f"-I{EMULATE}",
+                             f"-I{EMULATE.parents[1]}", str(whole), str(EMULATE / "emulate.cc"), "-lm", "-lpthread", "-ldl", "-o",
+                             str(out)]).returncode)
+
+
+if __name__ == "__main__":
+    main()
