@@ -55,8 +55,25 @@ bool plan_needs_buffer(const nest *n);
 /* The element of n at coords is `combined`: stores it and what q computes from it where readers look for them. */
 bool plan_finish(plan *p, const nest *n, const nest *q, const sym_t *coords, ir_value *combined);
 
+/* Ends block 0 of a stage: term is combined over its reduced variables. */
+void plan_yield_terms(sched *s, ir_op *stage, ir_value *term, ir_combine combine);
+/* Block 1 of a reduction's stage, which receives the combined value as t. */
+bool plan_epilogue(plan *p, ir_op *stage, const nest *n, const nest *q, const sym_t *coords, ir_type t);
+static inline bool plan_any_uses(const sym_t *v, int n, sym_t var) {
+    for (int i = 0; i < n; i++)
+        if (sym_uses(v[i], var)) return true;
+    return false;
+}
+
 /* Where diagnostics point, and whether coordinates may leave their tensors, for stages of n (and q). */
 void plan_look_at(plan *p, const nest *n, const nest *q);
+
+/* schedule_cuts.c */
+void plan_choose_cuts(plan *p);
+void plan_choose_chunks(plan *p);
+
+/* schedule_contract.c: the stages of contraction n, with q in its epilogue. */
+bool plan_contract_stage(plan *p, const nest *n, const nest *q);
 
 /* schedule_stream.c: n is a state of the stream. */
 bool plan_is_state(const plan *p, const nest *n);

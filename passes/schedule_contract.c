@@ -1,0 +1,199 @@
+/* The stage of a contraction: which operand runs along lanes, whether it is copied into panels first. */
+#include "schedule_plan.h"
+#include <string.h>
+
+typedef struct contraction {
+    const nest *n, *q;
+    stage_vars sv;
+    sym_t coords[IR_MAX_RANK], red[IR_MAX_RANK], at[2][IR_MAX_RANK];
+    int side[SCHED_MAX_VARS]; /* of each parallel variable: see contract_side */
+    int m, nv;                /* positions in sv of the variables tiled for reuse and along lanes; -1 for none */
+    int rhs;                  /* the operand that varies along nv */
+} contraction;
+
+static void contraction_coords(plan *p, contraction *k) {
+    for (int i = 0; i < 2; i++) access_reduced(&p->s->e.x, k->n->v->op, i, k->coords, k->red, k->at[i]);
+}
+
+/* Address step of operand i's memory along var when the operand is read directly; 1 is contiguous, -1 unknown. */
+static int64_t operand_step(plan *p, contraction *k, int i, sym_t var) {
+    ir_value *v = ir_operand(k->n->v->op, i);
+    sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK], coef, rest;
+    sym_ctx *c = p->s->m->syms;
+    memcpy(coords, k->at[i], v->type.rank * sizeof *coords);
+    while (region_inside(p->r, v) && !region_nest_of(p->r, v)) {
+        if (v->op->n_operands < 1 || !access_is_pointwise(v->op)) return -1;
+        access_operand(&p->s->e.x, v->op, 0, coords, at);
+        v = ir_operand(v->op, 0);
+        memcpy(coords, at, sizeof coords);
+    }
+    sym_t addr = sym_const(c, 0);
+    for (int d = 0; d < v->type.rank; d++) addr = sym_add(c, sym_mul(c, addr, v->type.dims[d]), coords[d]);
+    int64_t step;
+    return sym_linear(c, addr, var, &coef, &rest) && sym_is_const(coef, &step) ? step : -1;
+}
+
+/* The widest variable of each side; the side whose variable is written with unit stride gets the lanes. */
+static void choose_roles(plan *p, contraction *k) {
+    int best[2] = {-1, -1};
+    for (int i = 0; i < k->sv.n_par; i++) {
+        int side = plan_any_uses(k->at[0], ir_operand(k->n->v->op, 0)->type.rank, k->sv.var[i]) |
+                   plan_any_uses(k->at[1], ir_operand(k->n->v->op, 1)->type.rank, k->sv.var[i]) << 1;
+        k->side[i] = side;
+        if (side != 1 && side != 2) continue;
+        int *b = &best[side - 1];
+        if (*b < 0 || sym_hint(k->sv.extent[i]) >= sym_hint(k->sv.extent[*b])) *b = i;
+    }
+    const nest *w = k->q ? k->q : k->n;
+    sym_t out[IR_MAX_RANK], coef, rest;
+    plan_coords(p, w, out);
+    bool left_unit = best[0] >= 0 && w->rank && sym_linear(p->s->m->syms, out[w->rank - 1], k->sv.var[best[0]], &coef, &rest) &&
+                     sym_is(coef, 1);
+    bool swap = left_unit || best[1] < 0;
+    k->rhs = swap ? 0 : 1;
+    k->nv = best[k->rhs];
+    k->m = best[1 - k->rhs];
+}
+
+/* Copies the operand that varies along lanes into panels [.., n / 16, reduced.., 16] and replaces its variable by two. */
+static ir_value *pack_panels(plan *p, contraction *k) {
+    sched *s = p->s;
+    sym_ctx *c = s->m->syms;
+    sym_t n = k->sv.var[k->nv], extent = k->sv.extent[k->nv], panel = sym_const(c, SCHEDULE_PANEL);
+    sym_t panels = sym_ceildiv(c, extent, panel), n0 = sym_index(c, "n", panels), n1 = sym_index(c, "l", panel);
+    bool even = sym_mul(c, sym_floordiv(c, extent, panel), panel) == extent;
+    s->e.split_var = n;
+    s->e.split_expr = sym_add(c, sym_mul(c, n0, panel), n1);
+    s->e.split_lane = even ? NULL : n1;
+    s->e.split_extent = extent;
+    /* loops and dims of the copy */
+    stage_vars sv = {0};
+    sym_t dims[IR_MAX_RANK], index[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < k->sv.n && rank < IR_MAX_RANK - 2; i++) {
+        bool own = i < k->sv.n_par && i != k->nv && (k->side[i] >> k->rhs & 1);
+        if (!own && i != k->nv && i < k->sv.n_par) continue;
+        sym_t var = i == k->nv ? n0 : k->sv.var[i], e = i == k->nv ? panels : k->sv.extent[i];
+        sched_add_var(&sv, var, e);
+        index[rank] = var;
+        int64_t lo, hi; /* the buffer is sized by the largest extent that any task meets */
+        sym_range(c, e, &lo, &hi);
+        dims[rank++] = sym_is_const(e, NULL) || hi == INT64_MAX ? e : sym_const(c, hi);
+    }
+    sched_add_var(&sv, n1, panel);
+    sv.n_par = sv.n;
+    index[rank] = n1;
+    dims[rank++] = panel;
+    ir_value *v = ir_operand(k->n->v->op, k->rhs);
+    ir_value *buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)v->type.dtype), rank, dims);
+    ir_op *stage = sched_stage(s, p->block, &sv);
+    ir_value *x = emit_element(&s->e, v, k->at[k->rhs]);
+    if (!x) return NULL;
+    emit_write(&s->e, buffer, x, rank, index);
+    sched_choose_tile(s, stage, NULL);
+    /* the contraction's stage runs over n0, n1 in the place of n */
+    stage_vars out = {0};
+    for (int i = 0; i < k->sv.n; i++) {
+        if (i == k->nv) sched_add_var(&out, n0, panels), sched_add_var(&out, n1, panel);
+        else sched_add_var(&out, k->sv.var[i], k->sv.extent[i]);
+    }
+    out.n_par = k->sv.n_par + 1;
+    if (k->m > k->nv) k->m++;
+    k->sv = out;
+    return buffer;
+}
+
+/* The packed operand's element in the contraction's own variables. */
+static ir_value *read_panels(plan *p, contraction *k, ir_value *buffer, const contraction *before) {
+    sym_t index[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < before->sv.n; i++) {
+        bool own = i < before->sv.n_par && i != before->nv && (before->side[i] >> k->rhs & 1);
+        if (!own && i != before->nv && i < before->sv.n_par) continue;
+        index[rank++] = i == before->nv ? k->sv.var[before->nv] : before->sv.var[i];
+    }
+    index[rank++] = k->sv.var[before->nv + 1];
+    return emit_read(&p->s->e, buffer, rank, index, 0);
+}
+
+/* Operand i is read through a view or pad that runs past its tensor: every access would be tested. */
+static bool runs_outside(plan *p, contraction *k, int i) {
+    sym_ctx *c = p->s->m->syms;
+    ir_value *v = ir_operand(k->n->v->op, i);
+    sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK];
+    memcpy(coords, k->at[i], v->type.rank * sizeof *coords);
+    while (region_inside(p->r, v) && !region_nest_of(p->r, v) && v->op->n_operands > 0 && access_is_pointwise(v->op)) {
+        const ir_op *op = v->op;
+        access_operand(&p->s->e.x, op, 0, coords, at);
+        v = ir_operand(op, 0);
+        for (int d = 0; d < v->type.rank; d++)
+            if ((op->code == IR_view || op->code == IR_pad) &&
+                !(sym_prove_ge0(c, at[d]) && sym_prove_lt(c, at[d], v->type.dims[d])))
+                return true;
+        memcpy(coords, at, sizeof coords);
+    }
+    return false;
+}
+
+static bool wants_panels(plan *p, contraction *k) {
+    enum { ROWS_WORTH_A_COPY = 24 };
+    if (k->nv < 0 || p->s->lim->threads) return false; /* a block shares operands its own way */
+    int64_t rows = k->m < 0 ? 1 : sym_hint(k->sv.extent[k->m]), depth = 1;
+    for (int i = k->sv.n_par; i < k->sv.n; i++) depth *= sym_hint(k->sv.extent[i]);
+    sym_t n = k->sv.var[k->nv];
+    if (sym_hint(k->sv.extent[k->nv]) < 8 || rows < 4) return false;
+    if (rows >= ROWS_WORTH_A_COPY && runs_outside(p, k, k->rhs)) return true;
+    if (operand_step(p, k, k->rhs, n) == 1 && k->sv.n > k->sv.n_par) {
+        int64_t step = operand_step(p, k, k->rhs, k->sv.var[k->sv.n - 1]); /* along the innermost reduced axis */
+        if (step >= 0 && step <= SCHEDULE_PANEL) return false;                 /* it is in panels */
+    }
+    if (operand_step(p, k, k->rhs, n) == 1)
+        return rows >= 12 && depth * sym_hint(k->sv.extent[k->nv]) * 4 > p->s->lim->l1_bytes / 2;
+    return true;
+}
+
+/* The parallel variable to keep several positions of in registers: one along which the operand in lanes does not move;
+ * with a single row, one of that operand's own, so that enough sums are under way to hide the latency of an addition. */
+static sym_t reuse_variable(const contraction *k) {
+    if (k->m >= 0 && !sym_is(k->sv.extent[k->m], 1)) return k->sv.var[k->m];
+    int best = -1;
+    for (int i = 0; i < k->sv.n_par; i++) {
+        if (i == k->nv || sym_is(k->sv.extent[i], 1) || sym_is(k->sv.extent[i], SCHEDULE_PANEL)) continue;
+        if (best < 0 || sym_hint(k->sv.extent[i]) > sym_hint(k->sv.extent[best])) best = i;
+    }
+    return best < 0 ? NULL : k->sv.var[best];
+}
+
+bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
+    sched *s = p->s;
+    contraction k = {.n = n, .q = q, .sv = plan_loops(p, n, q)};
+    plan_coords(p, n, k.coords);
+    for (int i = 0; i < n->n_red; i++) k.red[i] = plan_on_cuts(p, n->red[i].expr);
+    contraction_coords(p, &k);
+    choose_roles(p, &k);
+    contraction before = k;
+    ir_value *panels = NULL;
+    if (wants_panels(p, &k) && !(panels = pack_panels(p, &k))) return false;
+    ir_op *stage = sched_stage(s, p->block, &k.sv);
+    frit_dtype acc = emit_compute_dtype((frit_dtype)ir_operand(n->v->op, 0)->type.dtype);
+    frit_dtype out = emit_compute_dtype((frit_dtype)n->v->type.dtype);
+    if (frit_dtype_bits(out) > frit_dtype_bits(acc)) acc = out;
+    ir_value *x[2];
+    for (int i = 0; i < 2; i++) {
+        x[i] = panels && i == k.rhs ? read_panels(p, &k, panels, &before)
+                                    : emit_element(&s->e, ir_operand(n->v->op, i), k.at[i]);
+        if (!x[i]) return false;
+        x[i] = ir_cast(&s->e.b, x[i], acc);
+    }
+    ir_value *term = ir_binary(&s->e.b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
+    bool ok;
+    if (k.sv.n == k.sv.n_par) ok = plan_finish(p, n, q, k.coords, term);
+    else {
+        plan_yield_terms(s, stage, term, acc == FRIT_bool ? IR_ANY : IR_SUM);
+        ok = plan_epilogue(p, stage, n, q, k.coords, ir_scalar(acc));
+    }
+    if (!ok) return false;
+    sched_choose_tile(s, stage, reuse_variable(&k));
+    s->e.split_var = s->e.split_expr = s->e.split_lane = NULL;
+    return !s->why;
+}
