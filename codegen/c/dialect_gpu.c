@@ -53,7 +53,7 @@ const dialect dialect_cuda = {.preamble = cuda_preamble,
 static const char hip_preamble[] =
     "#pragma clang fp contract(off)\n"
     "\n" TYPES
-    "#define HELPER static inline __attribute__((device, always_inline))\n"
+    "#define HELPER static inline __attribute__((device, always_inline, unused))\n"
     "#define INFINITY __builtin_inff()\n"
     "#define fma __builtin_fma\n"
     "#define fmaf __builtin_fmaf\n"

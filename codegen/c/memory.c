@@ -3,8 +3,7 @@
 
 static frit_dtype pointee(const ir_op *op) { return (frit_dtype)ir_operand(op, 0)->type.dtype; }
 
-/* p + i, or p alone. */
-static expr address(cprinter *p, expr ptr, expr index) {
+expr c_element_address(cprinter *p, expr ptr, expr index) {
     return index.s[0] == '0' && !index.s[1] ? ptr : c_binary(p, "+", ptr, index);
 }
 
@@ -107,7 +106,7 @@ expr c_load_of(cprinter *p, const ir_op *op) {
     if (c_helper_new(p, a.name)) define_load(p, &a);
     expr x[4];
     int n = 0;
-    x[n++] = has_index(&a) ? ptr : address(p, ptr, index);
+    x[n++] = has_index(&a) ? ptr : c_element_address(p, ptr, index);
     if (has_index(&a)) x[n++] = index;
     if (masked) {
         x[n++] = c_operand_of(p, op, 2);
@@ -144,7 +143,7 @@ void c_store(cprinter *p, const ir_op *op) {
     if (c_helper_new(p, a.name)) define_store(p, &a);
     expr v[4];
     int n = 0;
-    v[n++] = has_index(&a) ? ptr : address(p, ptr, index);
+    v[n++] = has_index(&a) ? ptr : c_element_address(p, ptr, index);
     if (has_index(&a)) v[n++] = index;
     v[n++] = x;
     if (masked) v[n++] = c_operand_of(p, op, 3);
@@ -183,7 +182,7 @@ void c_pointer(cprinter *p, const ir_op *op) {
     expr x = c_operand_of(p, op, 0);
     if (op->code == IR_ptradd) {
         expr i = c_operand_of(p, op, 1);
-        x = address(p, x, c_is_nibble(t) ? c_binary(p, "/", i, c_primary("2")) : i);
+        x = c_element_address(p, x, c_is_nibble(t) ? c_binary(p, "/", i, c_primary("2")) : i);
     } else {
         x = (expr){arena_printf(p->a, "(%s%s *)%s", const_of(p, v), c_memory_type(p, t), c_tight(p, x, PREC_UNARY)), PREC_UNARY};
     }

@@ -122,6 +122,7 @@ expr c_splat_of(cprinter *p, ir_type t, expr x);
 expr c_lanes_op(cprinter *p, const ir_op *op); /* splat, ramp, extract, reduce_lanes, constant */
 
 /* ---- memory.c */
+expr c_element_address(cprinter *p, expr ptr, expr index); /* ptr + index */
 expr c_load_of(cprinter *p, const ir_op *op);
 void c_store(cprinter *p, const ir_op *op);
 void c_pointer(cprinter *p, const ir_op *op);
@@ -133,6 +134,11 @@ void c_while(cprinter *p, const ir_op *op);
 
 /* ---- block.c: threads of a block */
 bool c_block_op(cprinter *p, const ir_op *op);
+
+/* ---- atoms.c */
+void c_atom(cprinter *p, const ir_op *op);
+/* A helper that the emulation has its own form of. */
+void c_define_instruction(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- facts.c */
 /* Fills in p->facts, p->scale, p->roots and p->written. */
