@@ -1,5 +1,6 @@
 /* The C API: from a module to a package, from the cache or by compiling, here or in the background. */
 #include "cache_weights.h"
+#include "codegen/package.h"
 #include "compiler.h"
 #include "frit_compiler_internal.h"
 #include <errno.h>
@@ -41,6 +42,30 @@ const void *frit_compiled_bytes(const frit_compiled *p, size_t *size) {
 }
 
 bool frit_compiled_from_cache(const frit_compiled *p) { return p->cached; }
+
+frit_status frit_compiled_join(const frit_compiled *const *each, int n, frit_compiled **out, frit_error *err) {
+    const char *why = NULL;
+    package_bytes all;
+    if (!each || n < 1 || !out)
+        return api_fail(err, FRIT_USAGE, "frit_compiled_join: packages and out are wanted");
+    frit_compiled *p = calloc(1, sizeof *p);
+    if (!p)
+        return api_fail(err, FRIT_NO_MEMORY, "out of memory");
+    p->refs = 1;
+    p->arena = arena_new();
+    package_bytes *from = arena_array(p->arena, package_bytes, n);
+    for (int i = 0; i < n; i++)
+        from[i] = (package_bytes){each[i]->bytes, each[i]->size};
+    if (!package_merge(p->arena, n, from, &all, &why)) {
+        frit_status s = api_fail(err, FRIT_USAGE, "frit_compiled_join: %s", why);
+        frit_compiled_release(p);
+        return s;
+    }
+    p->bytes = all.data;
+    p->size = (size_t)all.n;
+    *out = p;
+    return FRIT_OK;
+}
 
 static void release(void *p) { frit_compiled_release(p); }
 

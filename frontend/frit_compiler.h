@@ -165,6 +165,9 @@ FRIT_API frit_status frit_compile(frit_module *m, const frit_compile_options *op
 FRIT_API frit_status frit_compile_background(frit_module *m, const frit_compile_options *options,
                                              void (*done)(void *ctx, frit_compiled *result, const frit_error *err),
                                              void *ctx, frit_error *err);
+/* One package for several targets, from packages that were compiled of one module, each for another target. FRIT_USAGE: they
+ * are not. */
+FRIT_API frit_status frit_compiled_join(const frit_compiled *const *each, int n, frit_compiled **out, frit_error *err);
 FRIT_API frit_compiled *frit_compiled_retain(frit_compiled *p);
 FRIT_API void frit_compiled_release(frit_compiled *p);
 /* The package's bytes, aligned to 64, for as long as p lives. */

@@ -161,6 +161,30 @@ static void test_builder_mistakes(void **state) {
     frit_compiler_release(c);
 }
 
+static void test_join(void **state) {
+    static const char *const targets[3] = {"cpu", "cpu:aarch64", "null"};
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    frit_module *m;
+    frit_compiled *each[3], *all, *other;
+    frit_error err;
+    assert_int_equal(parse(c, twice, &m, &err), FRIT_OK);
+    for (int i = 0; i < 3; i++) {
+        frit_compile_options o = {.struct_size = sizeof o, .target = targets[i]};
+        assert_int_equal(frit_compile(m, &o, &each[i], &err), FRIT_OK);
+    }
+    assert_int_equal(frit_compiled_join((const frit_compiled *const *)each, 3, &all, &err), FRIT_OK);
+    each[1] = (frit_compiled_release(each[1]), frit_compiled_retain(each[0]));
+    assert_int_equal(frit_compiled_join((const frit_compiled *const *)each, 2, &other, &err), FRIT_USAGE);
+    assert_non_null(strstr(err.message, "twice"));
+    assert_int_equal(frit_compiled_join(NULL, 0, &other, &err), FRIT_USAGE);
+    for (int i = 0; i < 3; i++) frit_compiled_release(each[i]);
+    float x[4] = {1, 2, 3, 4}, y[4] = {0};
+    run(all, x, y);
+    assert_true(y[0] == 2 && y[3] == 8);
+    frit_module_release(m);
+    frit_compiler_release(c);
+}
+
 static void test_cache_and_write(void **state) {
     char folder[] = "/tmp/frit-api-XXXXXX", file[64], command[80];
     assert_non_null(mkdtemp(folder));
@@ -299,7 +323,7 @@ static void test_background_queue(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source),
+        cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source), cmocka_unit_test(test_join),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
     };
