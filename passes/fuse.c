@@ -6,6 +6,7 @@
 #include "fuse.h"
 #include "region.h"
 #include "schedule_internal.h"
+#include "stream.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,6 +233,24 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     return price * (again - 1) * (double)bytes_of(f, t);
 }
 
+/* Memory for the values that pass between the nests of a task. */
+static double task_bytes(fuser *f, region *r) {
+    const stream *of = stream_find(r, f->sizes.chunk);
+    double bytes = 0;
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        if (n->output || n->n_readers <= (n->into >= 0)) continue;
+        double elements = (double)f->sizes.chain_rows;
+        for (int d = 0; d < n->rank; d++)
+            for (int k = 0; k < n->dim[d].n_vars; k++) {
+                bool streamed = of && stream_var(of, n->dim[d].vars[k]) >= 0;
+                elements *= (double)(streamed ? f->sizes.chunk : sym_hint(n->dim[d].extents[k]));
+            }
+        bytes += elements * frit_dtype_bits((frit_dtype)n->v->type.dtype) / 8;
+    }
+    return bytes;
+}
+
 /* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Sets *why. */
 static double cost_of(fuser *f, io *k, const char **why) {
     VEC(ir_value *) roots = {0};
@@ -276,9 +295,12 @@ static double cost_of(fuser *f, io *k, const char **why) {
     }
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
     if (contracts) tasks = tasks / (chain ? (double)f->sizes.chain_rows : 1);
-    if (contracts && chain && tasks < 4 && flops > 2e6) {
+    if (contracts && chain && tasks < (double)f->sizes.least_tasks && flops > 2e6) {
         cost = -1;
         *why = "one kernel would have too few independent tasks";
+    } else if (contracts && chain && f->o->limits->threads && task_bytes(f, r) > (double)f->o->limits->shared_bytes) {
+        cost = -1;
+        *why = "what one task keeps would not fit a block's shared memory";
     }
     region_release(r);
     arena_free(trial);

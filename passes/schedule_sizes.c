@@ -9,7 +9,8 @@ static schedule_sizes sizes_of_core(void) {
                             .cols = 128,
                             .packing_rows = 240,
                             .chain_rows = 24,
-                            .chunk = 256};
+                            .chunk = 256,
+                            .least_tasks = 4};
 }
 
 /* A thread has 8 x 4 to 8 x 8 results of a contraction in its registers; the machine has a few blocks' room in each of a
@@ -25,7 +26,8 @@ static schedule_sizes sizes_of_block(int64_t threads) {
                             .packing_rows = side,
                             .chain_rows = 64,
                             .chunk = 64,
-                            .tasks = 256};
+                            .tasks = 256,
+                            .least_tasks = 32};
 }
 
 schedule_sizes schedule_sizes_of(const frit_target_limits *lim) {
