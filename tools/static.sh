@@ -25,18 +25,25 @@ rm -f "$out.log"
 tests="tests/compile/matrix tests/random/random_graphs tests/models/generate tests/gpu_device/launch"
 # shellcheck disable=SC2086
 ninja -C "$out" frit frit_rt_shared $tests
-rm -rf "$out/frit" "$out/frit.tar.xz"
+rm -rf "$out/frit" "$out/shared" "$out/frit.tar.xz"
 mkdir -p "$out/frit/tests" "$out/frit/docs"
 strip --strip-all -o "$out/frit/frit" "$out/tools/frit"
 strip --strip-unneeded -o "$out/frit/libfrit_rt.so" "$(ls -1 "$out"/runtime/libfrit_rt.so* | head -1)"
 for program in $tests; do strip --strip-all -o "$out/frit/$(basename $program)" "$out/$program"; done
 cp -r tests/gpu_device tests/models "$out/frit/tests/"
 cp -r docs/examples "$out/frit/docs/"
+contents=frit
+if [ -d ../shared/data/stories260K ]; then # what tests/models/test_stories.py reads, where it looks for it
+    mkdir -p "$out/shared/data"
+    cp -r ../shared/data/stories260K "$out/shared/data/"
+    contents="frit shared"
+fi
 # Libraries besides the C library's that could not be linked in travel along.
 ldd "$out/frit/frit" | awk '$3 ~ /^\// { print $1, $3 }' | while read -r name path; do
     case $name in libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*) ;; *) cp -L "$path" "$out/frit/$name" ;; esac
 done
-tar -C "$out" -cf - frit | xz -T0 --lzma2=preset=6,dict=192MiB > "$out/frit.tar.xz"
+# shellcheck disable=SC2086
+tar -C "$out" -cf - $contents | xz -T0 --lzma2=preset=6,dict=192MiB > "$out/frit.tar.xz"
 xz -6 -T0 -k -f "$out/frit/frit" && mv "$out/frit/frit.xz" "$out/frit.xz"
 echo "needs:"
 ldd "$out/frit/frit" | sed 's/(0x.*//'

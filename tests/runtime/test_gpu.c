@@ -187,6 +187,51 @@ static void test_graphs(void **state) {
     end(g);
 }
 
+/* Once a shape has run, runs on tensors of the device take no memory of the host's or the device's, recorded or not. */
+static void *none(void *ctx, size_t size, size_t align) {
+    return *(bool *)ctx ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
+}
+static void release(void *ctx, void *p, size_t size) {
+    (void)ctx, (void)size;
+    free(p);
+}
+
+static void test_steady(void **state) {
+    (void)state;
+    for (int chain = 0; chain < 2; chain++) {
+        fake_gpu *g = begin();
+        bool refuse = false;
+        frit_allocator mem = {&refuse, none, release};
+        model m = chain ? model_chain() : model_add();
+        uint64_t n_bytes;
+        const void *bytes = model_bytes(&m, &n_bytes);
+        rig r = {0};
+        frit_device_options o = {.struct_size = sizeof o, .allocator = &mem};
+        assert_ok(frit_package_open_memory(bytes, n_bytes, NULL, NULL, NULL, &r.package, err));
+        assert_ok(frit_device_open(model_device(), &o, &r.device, err));
+        assert_ok(frit_weights_create(r.package, r.device, NULL, &r.weights, err));
+        assert_ok(frit_session_create(r.weights, NULL, &r.session, err));
+        float *p = g->alloc(0, 3 * sizeof *p * N);
+        int64_t n = N;
+        DLTensor in[2] = {on_device(p, 0, &n), on_device(p + N, 0, &n)}, out = on_device(p + 2 * N, 0, &n);
+        for (int i = 0; i < 2 * N; i++) p[i] = (float)i;
+        for (int i = 0; i < 2; i++) assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
+        long live = g->live, calls = g->calls;
+        refuse = true;
+        for (int i = 0; i < 10; i++) assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
+        assert_int_equal(g->live, live);
+        /* A run is made current, submitted, and that is all: three calls of the library, four in HIP. */
+        assert_int_equal(g->calls - calls, is_hip() ? 40 : 30);
+        refuse = false;
+        assert_ok(frit_session_wait(r.session, err));
+        for (int i = 0; i < N; i++) assert_true(p[2 * N + i] == (float)(2 * i + N));
+        g->free(p);
+        rig_close(&r);
+        model_free(&m);
+        end(g);
+    }
+}
+
 /* ---- Everything -------------------------------------------------------------------------------------------------- */
 /* From device to the results of three runs of model_everything. */
 static frit_status whole_life(const void *bytes, uint64_t n_bytes, frit_error *err) {
@@ -536,7 +581,7 @@ int main(void) {
     const struct CMUnitTest without[] = {cmocka_unit_test(test_as_it_is)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),   cmocka_unit_test(test_wrong_memory),    cmocka_unit_test(test_tensor_copy),
-        cmocka_unit_test(test_graphs),   cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_graphs),   cmocka_unit_test(test_steady),          cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),
         cmocka_unit_test(test_variants), cmocka_unit_test(test_several_devices), cmocka_unit_test(test_stream),
         cmocka_unit_test(test_log),      cmocka_unit_test(test_modules_shared),  cmocka_unit_test(test_limits),
         cmocka_unit_test(test_no_device),
