@@ -226,6 +226,7 @@ void plan_choose_chunks(plan *p) {
     chunking *k = &p->chunks;
     stream *of = stream_find(p->r, p->s->sizes.chunk);
     if (!of) return;
+    if (sym_min(c, of->extent, sym_const(c, p->s->sizes.chunk)) == of->extent) return; /* one chunk is all of it */
     stream_bound(p->r, of);
     *k = (chunking){.size = p->s->sizes.chunk};
     k->of = of;

@@ -7,11 +7,12 @@
 """
 import json
 import pathlib
+import shutil
 import struct
 import sys
 import tempfile
 
-from harness import EXAMPLES, FRIT, Case, Tensor, compilers, run
+from harness import EXAMPLES, FRIT, ROOT, Case, Tensor, compilers, run
 
 random = Tensor.random
 TARGETS = ("cpu:x86-64-v3", "c")
@@ -246,7 +247,28 @@ def several_targets(folder):
         assert {"digits.h", "digits.c", "digits.weights", "digits.cmake", "digits.pc"} <= got, f"{part} holds {got}"
 
 
-CHECKS = [sizes, same_files, several_targets]
+def interface(folder):
+    """What the interface promises beside plain runs, with address and undefined-behaviour checks where there are any."""
+    place = folder / "all"
+    for target in TARGETS:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        objects, defines = [], []
+        for make in (digits, counter, pick, steps):
+            name, case = make(folder / make.__name__)
+            shutil.copytree(case.export(target), place, dirs_exist_ok=True)
+            defines += [f"-D{name.upper()}_MALLOC=get", f"-D{name.upper()}_FREE=give"]
+            objects += [f"{name}_kernels.o"] if (place / f"{name}_kernels.o").exists() else []
+        sources = ["digits.c", "counter.c", "pick.c", "steps.c", "main.c"]
+        shutil.copy(ROOT / "tests/export/interface.c", place / "main.c")
+        (place / "hooks.h").write_text("#include <stddef.h>\nvoid *get(size_t n);\nvoid give(void *p);\n")
+        gcc = compilers("gcc", "clang")
+        use = gcc[0] + ["-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if gcc else ["tcc"]
+        run(*use, "-Wall", "-include", "hooks.h", *defines, *sources, *objects, "-o", "program", "-lm", "-lpthread", cwd=place)
+        run("./program", cwd=place)
+
+
+CHECKS = [sizes, same_files, several_targets, interface]
 
 
 def pairs(cases, everything):
