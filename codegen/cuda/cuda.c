@@ -32,7 +32,10 @@ static void set_machine(arena *a, cuda_target *t) {
     bool old = machine_llvm_version() < 22 && t->arch->old_llvm;
     const cuda_arch *as = old ? cuda_arch_find(t->arch->old_llvm, strlen(t->arch->old_llvm)) : t->arch;
     t->machine = (gpu_machine){
-        .spec = {.triple = "nvptx64-nvidia-cuda", .cpu = as->llvm, .features = arena_printf(a, "+ptx%d", as->ptx)},
+        .spec = {.triple = "nvptx64-nvidia-cuda",
+                 .cpu = as->llvm,
+                 .features = arena_printf(a, "+ptx%d", as->ptx),
+                 .assembled = true},
         .ops = as->atoms & FRIT_ATOM_MMA_16816 ? &nvvm_sm_80 : &nvvm_sm_75,
         .convention = 71, /* ptx_kernel */
         .declare = nvvm_declare,

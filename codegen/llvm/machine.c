@@ -13,8 +13,9 @@
 
 /* Vectors are explicit and loops are printed rotated, so little is left to find: registers for locals, common
  * subexpressions, invariant code. */
-static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
-                               "loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
+#define CLEAN "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg"
+static const char pipeline[] = "function(sroa," CLEAN ",loop-mssa(licm)," CLEAN ")",
+                  assembled_pipeline[] = "function(sroa," CLEAN "," CLEAN ")";
 
 typedef enum { RUNNING, DONE, FATAL } job_state;
 
@@ -133,7 +134,7 @@ static bool take_message(job *j, bool failed, char *message) {
 
 static bool optimize(job *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
     LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef e = LLVMRunPasses(m, pipeline, tm, o);
+    LLVMErrorRef e = LLVMRunPasses(m, j->spec->assembled ? assembled_pipeline : pipeline, tm, o);
     LLVMDisposePassBuilderOptions(o);
     if (!e) return true;
     char *text = LLVMGetErrorMessage(e);

@@ -7,6 +7,8 @@
 typedef struct machine_spec {
     const char *triple, *cpu, *features; /* as LLVM names them; features "+a,-b" */
     int vector_bits;                     /* the widest registers to use; 0 leaves it to LLVM */
+    bool assembled;                      /* what is emitted is optimised once more: invariant code stays in its loops,
+                                          * where it takes no registers around them */
     bool tiny;                           /* code and data within 1 MB of each other (aarch64) */
 } machine_spec;
 
