@@ -76,7 +76,7 @@ class Cli(unittest.TestCase):
                       ["run", DIGITS, "--seed"], ["run", DIGITS, "--seed", "x"], ["run", DIGITS, "-D", "B"],
                       ["run", DIGITS, "-D", "B=1..4"], ["compile", DIGITS, "--emit", "soup"], ["cache", "burn"],
                       ["fmt"], ["explain", "no_such_thing"], ["inspect", "a.txt"], ["run", DIGITS, "-i", "x"],
-                      ["reduce", "a.fir"], ["run", DIGITS, "--check=3"], ["run", DIGITS, "--seed", "1", "--seed", "2"]):
+                      ["reduce", "a.fir"], ["run", "a.onnx"], ["tune", DIGITS], ["import", "a.onnx"], ["run", DIGITS, "--check=3"], ["run", DIGITS, "--seed", "1", "--seed", "2"]):
             out, err = self.frit(*words, status=2)
             self.assertEqual(out, "", words)
             self.assertRegex(err, r"^frit", words)

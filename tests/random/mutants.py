@@ -113,6 +113,9 @@ def main():
     options.add_argument("--seed", default="1")
     options.add_argument("-k", default="")
     o = options.parse_args()
+    if not (o.build / "build.ninja").exists() or not all((o.build / p).exists() for p in PROGRAMS):
+        print("skipped: no finished build of Ninja's")
+        return 77
     mutants = [m for m in read_mutants() if o.k in m["file"] + " " + m["what"]]
     if o.n:
         mutants = random.Random(o.seed).sample(mutants, min(o.n, len(mutants)))

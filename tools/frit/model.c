@@ -238,6 +238,14 @@ static void finish_module(cli *c, model *m) {
         m->bounds[i] = model_index_bound(c, m, i);
 }
 
+/* Formats that other tools write and this version does not read. */
+static bool is_foreign(cli *c, const char *path) {
+    if (!ends_with(path, ".onnx"))
+        return false;
+    cli_usage(c, "'%s': this version of frit reads no ONNX yet; MODEL is a .frit or .fir file, or a package (.fpk)", path);
+    return true;
+}
+
 static bool read_precision(cli *c, model *m) {
     const char *name = option_text(&c->o, OPT_precision, "f32");
     if (!precision_from_name(name, &m->precision))
@@ -252,7 +260,7 @@ bool model_read(cli *c, const char *path, model *m, int *status) {
                                        : ends_with(path, ".fir") ? MODEL_FIR
                                                                  : MODEL_FRIT};
     *status = EXIT_USAGE;
-    if (!parse_defines(c, m) || !read_precision(c, m))
+    if (is_foreign(c, path) || !parse_defines(c, m) || !read_precision(c, m))
         return false;
     *status = EXIT_MODEL;
     if (!open_weights(c, m))

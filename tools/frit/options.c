@@ -70,7 +70,7 @@ static const char *unknown_option(arena *a, cli_command c, const char *text) {
 }
 
 static const char *unknown_command(arena *a, const char *text) {
-    static const char *const later[] = {"tune", "import", "export"};
+    static const char *const later[] = {"tune", "import"};
     const char *names[CMD_COUNT];
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (!strcmp(text, later[i]))
