@@ -61,7 +61,8 @@ static void fused_reductions(matrix *m) {
 }
 
 static void constant_extents(matrix *m) {
-    static const char *const dims[] = {"7, 0", "0, 7", "1, 1", "3, 8", "16, 100", "5, 33", "2, 2"};
+    static const char *const dims[] = {"7, 0", "0, 7", "1, 1", "3, 8", "16, 100", "5, 33", "2, 2",
+                                       "1, 20", "3, 40" /* three vectors of 8, of 16 */};
     for (int i = 0; i < (int)(sizeof dims / sizeof *dims); i++) {
         char args[64], row[16], column[16];
         sscanf(dims[i], "%15[0-9], %15[0-9]", row, column);
@@ -71,6 +72,8 @@ static void constant_extents(matrix *m) {
         matrix_out(m, "$ = reduce(%%x) {axes = [0], combine = max} : f32[%s]", column);
         matrix_out(m, "$ = reduce(%%x) {axes = [1], combine = argmin} : i64[%s]", row);
         matrix_out(m, "$ = reduce(%%h) {axes = [0, 1], combine = sum} : f16[]");
+        matrix_out(m, "$ = reduce(%%x) {axes = [0, 1], combine = sum} : f32[]");
+        matrix_out(m, "$ = reduce(%%x) {axes = [0, 1], combine = argmax} : i64[]");
         matrix_out(m, "$ = scan(%%x) {axis = 1, combine = sum, exclusive = 0, reverse = 1} : f32[%s]", dims[i]);
         matrix_out(m, "$s, $ = sort(%%x) {axis = 0, descending = 0} : f32[%s], i64[%s]", dims[i], dims[i]);
         matrix_end(m);
