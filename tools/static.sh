@@ -19,8 +19,8 @@ command -v ccache > /dev/null && set -- "$@" -DCMAKE_C_COMPILER_LAUNCHER=ccache
 [ -z "$(archive zstd)" ] || set -- "$@" -DFRIT_SYSTEM_zstd="$(archive zstd)"
 # shellcheck disable=SC2016
 cmake -S . -B "$out" -G Ninja "$@" -DFRIT_STDCXX=-l:libstdc++.a -DCMAKE_C_FLAGS="-ffunction-sections -fdata-sections" \
-    -DCMAKE_EXE_LINKER_FLAGS='-fuse-ld=lld -Wl,--gc-sections,--icf=all -static-libgcc -Wl,-rpath,$ORIGIN' \
-    -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON > "$out.log" 2>&1 || { cat "$out.log"; exit 1; }
+    -DCMAKE_EXE_LINKER_FLAGS='-fuse-ld=lld -Wl,--gc-sections,--icf=all -static-libgcc' \
+    -DCMAKE_INSTALL_RPATH='$ORIGIN' -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON > "$out.log" 2>&1 || { cat "$out.log"; exit 1; }
 rm -f "$out.log"
 tests="tests/compile/matrix tests/random/random_graphs tests/models/generate tests/gpu_device/launch"
 # shellcheck disable=SC2086
