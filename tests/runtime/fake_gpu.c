@@ -190,8 +190,9 @@ static void destroy(object *o) {
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 static block *new_block(int device, size_t bytes) {
+    char *raw = bytes < (size_t)1 << 40 ? aligned_alloc(GUARD, (bytes + 2 * GUARD + GUARD - 1) / GUARD * GUARD) : NULL;
+    if (!raw) return NULL;
     block *b = calloc(1, sizeof *b);
-    char *raw = aligned_alloc(GUARD, (bytes + 2 * GUARD + GUARD - 1) / GUARD * GUARD);
     memset(raw, 0xcb, GUARD);
     memset(raw + GUARD, 0xff, bytes); /* NaN to who reads it */
     memset(raw + GUARD + bytes, 0xcb, GUARD);
@@ -424,8 +425,9 @@ int fake_alloc(void **p, size_t bytes) {
     ENTER;
     if (device_now() < 0) return leave(BAD_CONTEXT);
     if (!bytes) return misuse("an allocation of no bytes"), leave(BAD_VALUE);
-    *p = new_block(device_now(), bytes)->data;
-    return leave(0);
+    block *b = new_block(device_now(), bytes);
+    if (b) *p = b->data;
+    return leave(b ? 0 : NO_MEMORY);
 }
 int fake_free(void *p) {
     ENTER_RELEASE;
@@ -439,8 +441,9 @@ int fake_alloc_async(void **p, size_t bytes, void *stream) {
     int error = check(STREAM, stream, "alloc_async");
     if (error) return leave(error);
     if (!state->pools || !bytes) return misuse("alloc_async without pools or of nothing"), leave(BAD_VALUE);
-    *p = new_block(device_now(), bytes)->data;
-    return leave(0);
+    block *b = new_block(device_now(), bytes);
+    if (b) *p = b->data;
+    return leave(b ? 0 : NO_MEMORY);
 }
 int fake_free_async(void *p, void *stream) {
     ENTER_RELEASE;
@@ -454,8 +457,9 @@ int fake_host_alloc(void **p, size_t bytes, unsigned flags) {
     ENTER;
     (void)flags;
     if (device_now() < 0) return leave(BAD_CONTEXT);
-    *p = new_block(-1, bytes)->data;
-    return leave(0);
+    block *b = new_block(-1, bytes);
+    if (b) *p = b->data;
+    return leave(b ? 0 : NO_MEMORY);
 }
 int fake_host_free(void *p) {
     ENTER_RELEASE;
