@@ -233,6 +233,49 @@ class Compiler(_CompilerObject):
         return Module(_make(_frit().frit_module_open, self._handle, os.fsencode(path), None), self)
 
 
+class Builder(_CompilerObject):
+    """A model by calls: values are numbers, as in the C API. The first mistake is reported by finish."""
+
+    def __init__(self, compiler, name):
+        super().__init__(_make(_frit().frit_builder_create, compiler._handle, name.encode()))
+        self._compiler = compiler
+
+    def _value(self, function, *arguments):
+        function = getattr(_frit(), function)
+        function.restype = c_int
+        return function(self._handle, *(a.encode() if isinstance(a, str) else a for a in arguments))
+
+    def input(self, name, type):
+        return self._value("frit_builder_input", name, type)
+
+    def param(self, name, type):
+        return self._value("frit_builder_param", name, type)
+
+    def state(self, name, type, init="0"):
+        return self._value("frit_builder_state", name, type, init)
+
+    def where(self, condition):
+        _frit().frit_builder_where(self._handle, condition.encode())
+
+    def call(self, fn, *args, named=None):
+        """fn: a function's name or an operator; named: further arguments as text, "axis = -1"."""
+        return self._value("frit_builder_call", fn, (c_int * len(args))(*args), len(args), named)
+
+    def expression(self, text, *args):
+        """text: an expression of the language, in which $0, $1... stand for args."""
+        return self._value("frit_builder_expression", text, (c_int * len(args))(*args), len(args))
+
+    def update(self, state, value, subscript=None, *args):
+        _frit().frit_builder_update(self._handle, state, subscript.encode() if subscript else None, (c_int * len(args))(*args),
+                                    len(args), value)
+
+    def output(self, value, name=None, type=None):
+        _frit().frit_builder_output(self._handle, value, name.encode() if name else None, type.encode() if type else None)
+
+    def finish(self):
+        return Module(_make(_frit().frit_builder_finish, self._handle), self._compiler)
+
+
 class Module(_CompilerObject):
     def __init__(self, handle, compiler):
         super().__init__(handle)

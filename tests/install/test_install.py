@@ -123,7 +123,9 @@ class Install(unittest.TestCase):
     def test_python(self):
         env = {**self.env, "PYTHONPATH": str(self.prefix / "share/frit/python")}
         env.pop("FRIT_LIBRARY_PATH", None)
-        self.assertIn(JIT, run("python3", EXAMPLES / "jit.py", env=env))
+        out = run("python3", EXAMPLES / "jit.py", env=env)
+        self.assertIn(JIT, out)
+        self.assertIn("the same by calls: True", out)
 
     def test_luajit(self):
         self.need("luajit")
