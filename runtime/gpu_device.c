@@ -74,7 +74,8 @@ static frit_status load(const gpu_dialect *x, gpu_api *api, frit_error *err) {
     *api = (gpu_api){0};
     char why[200] = "";
     for (int i = 0; x->libraries[i] && !api->library; i++) {
-        api->library = dlopen(x->libraries[i], RTLD_NOW | RTLD_LOCAL);
+        /* These libraries start threads of their own: once there, they stay. */
+        api->library = dlopen(x->libraries[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
         if (!api->library && !why[0]) snprintf(why, sizeof why, "%s", dlerror());
     }
     if (!api->library) return rt_fail(err, FRIT_UNAVAILABLE, "no %s device: %s (%s)", x->kind, x->advice, why);

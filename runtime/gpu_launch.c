@@ -188,7 +188,8 @@ void gpu_unload(frit_device *d, rt_module *m) {
 int gpu_fits(const frit_device *d, const fpk_variant *v, const rt_image *image, char *why) {
     (void)v;
     const gpu_device *g = gpu_of(d);
-    bool text = image->n_kernels && is_text(image->code + image->kernels[0].code_offset, image->kernels[0].code_size);
+    if (!image->n_kernels) return 1;
+    bool text = is_text(image->code + image->kernels[0].code_offset, image->kernels[0].code_size);
     return g->dialect->fits(g, image->target, text, why);
 }
 
