@@ -43,7 +43,7 @@ ldd "$out/frit/frit" | awk '$3 ~ /^\// { print $1, $3 }' | while read -r name pa
     case $name in libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*) ;; *) cp -L "$path" "$out/frit/$name" ;; esac
 done
 # shellcheck disable=SC2086
-tar -C "$out" -cf - $contents | xz -T0 --lzma2=preset=6,dict=192MiB > "$out/frit.tar.xz"
+tar -C "$out" -cf - $contents | xz -6 -T0 > "$out/frit.tar.xz"
 xz -6 -T0 -k -f "$out/frit/frit" && mv "$out/frit/frit.xz" "$out/frit.xz"
 echo "needs:"
 ldd "$out/frit/frit" | sed 's/(0x.*//'
