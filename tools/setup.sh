@@ -45,7 +45,7 @@ choose() {
     version=$(llvm_version)
     [ -z "$version" ] || packages="$packages llvm-$version-dev"
     if [ "${1-}" = --tests ] && [ -n "$version" ]; then
-        packages="$packages llvm-$version-tools g++ pkg-config luajit tcc clang-$version"
+        packages="$packages llvm-$version-tools g++ pkg-config luajit tcc clang-$version lld-$version"
     fi
 }
 

@@ -1,4 +1,5 @@
 #include "nvrtc.h"
+#include "codegen/target.h"
 #include "toolkit.h"
 #include <dlfcn.h>
 #include <string.h>
@@ -77,7 +78,7 @@ bool nvrtc_compile(arena *a, const char *source, const char *arch, bool cubin, n
     nvrtc n;
     nvrtc_program *p = NULL;
     if (!open_library(a, &n)) {
-        *error = "libnvrtc.so is not here: it comes with the CUDA toolkit, or as the Python package nvidia-cuda-nvrtc";
+        *error = "libnvrtc " TARGET_MISSING ": it comes with the CUDA toolkit, or as the Python package nvidia-cuda-nvrtc";
         return false;
     }
     if (n.CreateProgram(&p, source, "kernels.cu", 0, NULL, NULL)) {
