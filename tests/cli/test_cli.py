@@ -290,6 +290,7 @@ class Cli(unittest.TestCase):
         self.assertIn("exp(", small)
         self.assertLess(len(small), len((self.folder / "d.fir").read_text()) // 2)
         self.frit("check", "d.reduced.fir")
+        self.assertNotIn("param", small)  # what nothing reads any more has gone
         self.frit("reduce", "d.fir", "--test", "false", status=2)
 
     def test_devices_and_cache(self):

@@ -45,6 +45,9 @@ static void fused_reductions(matrix *m) {
     matrix_out(m, "$s = reduce(%%x) {axes = [1], combine = sum} : f32[M]\n$m = reduce(%%x) {axes = [0], combine = max} : f32[N]\n"
                   "$b = broadcast($s) {axes = [0]} : f32[M, N]\n$c = broadcast($m) {axes = [1]} : f32[M, N]\n$ = add($b, $c) : f32[M, N]");
     matrix_out(m, "$s = reduce(%%x) {axes = [1], combine = sum} : f32[M]\n$ = reduce($s) {axes = [0], combine = max} : f32[]");
+    matrix_out(m, "$p = mul(%%x, %%y) : f32[M, N]\n$ = reduce($p) {axes = [1], combine = max} : f32[M]");
+    matrix_out(m, "$p = mul(%%x, %%y) : f32[M, N]\n$ = reduce($p) {axes = [1], combine = prod} : f32[M]");
+    matrix_out(m, "$p = mul(%%x, %%y) : f32[M, N]\n$ = reduce($p) {axes = [0], combine = sum} : f32[N]");
     matrix_out(m, "$c = cast(%%i) : i32[M, N]\n$ = reduce($c) {axes = [1], combine = sum} : i32[M]");
     matrix_out(m, "$c = cast(%%g) : f32[M, N]\n$s = reduce($c) {axes = [1], combine = sum} : f32[M]\n$ = cast($s) : bf16[M]");
     matrix_out(m, "$ = reduce(%%i) {axes = [1], combine = sum} : i32[M]");

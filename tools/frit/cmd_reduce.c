@@ -42,9 +42,49 @@ static void remove_dead(ir_block *b) {
     }
 }
 
+static bool names_path(const ir_block *b, const char *path) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (ir_has(op, IR_ATTR_path) && !strcmp(ir_get_string(op, IR_ATTR_path), path))
+            return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (names_path(op->blocks[i], path))
+                return true;
+    }
+    return false;
+}
+
+static void remove_params(ir_module *m) {
+    int n = 0;
+    for (int i = 0; i < m->globals.len; i++) {
+        bool used = m->globals.data[i]->is_state;
+        for (const ir_func *f = m->funcs; f && !used; f = f->next)
+            used = names_path(f->body, m->globals.data[i]->path);
+        if (used)
+            m->globals.data[n++] = m->globals.data[i];
+    }
+    m->globals.len = n;
+}
+
 static void tidy(ir_module *m) {
     for (ir_func *f = m->funcs; f; f = f->next)
         remove_dead(f->body);
+    remove_params(m);
+}
+
+/* Input i of the program's first func goes when nothing reads it and it gives no host integer. */
+static bool drop_input(ir_module *m, int i) {
+    ir_func *f = m->funcs;
+    ir_block *b = f->body;
+    if (b->args[i]->uses || (f->arg_syms && f->arg_syms[i]))
+        return false;
+    for (int k = i; k + 1 < b->n_args; k++) {
+        b->args[k] = b->args[k + 1];
+        b->args[k]->index = k;
+        if (f->arg_syms)
+            f->arg_syms[k] = f->arg_syms[k + 1];
+    }
+    b->n_args--;
+    return true;
 }
 
 /* The n-th op of the module in program order, nested ones included; NULL past the end. */
@@ -89,7 +129,7 @@ static bool drop_result(ir_module *m, ir_op *ret, int i) {
     return true;
 }
 
-/* Way 0 .. operands-1: an operand instead of result 0; then: a constant; then: the op goes (effects). */
+/* Way 0 .. operands-1: an operand instead of result 0; then: a constant; then: a new input. An op without results goes. */
 static bool simplify(ir_module *m, ir_op *op, int way) {
     if (op->code == IR_return)
         return drop_result(m, op, way);
@@ -109,6 +149,8 @@ static bool simplify(ir_module *m, ir_op *op, int way) {
         bool real = frit_dtype_is_float((frit_dtype)op->results[0].type.dtype);
         with = real ? ir_splat(&b, op->results[0].type, 1) : ir_splat_int(&b, op->results[0].type, 1);
     }
+    else if (way == op->n_operands + 1 && op->parent == m->funcs->body && op->results[0].type.kind == IR_TENSOR)
+        with = ir_block_add_arg(m, op->parent, op->results[0].type, "in");
     if (!with || !ir_type_equal(with->type, op->results[0].type))
         return false;
     ir_replace_uses(&op->results[0], with);
@@ -126,6 +168,33 @@ static bool command_succeeds(reducer *r, const char *text) {
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Whether the changed program m, tidied, is smaller, sound, and still succeeds; it is then the best. */
+static bool keeps(reducer *r, arena *a, ir_module *m) {
+    tidy(m);
+    const char *text = ir_print(a, m);
+    if (ir_verify(a, m, NULL) || strlen(text) >= strlen(r->best) || !command_succeeds(r, text))
+        return false;
+    free(r->best);
+    r->best = strdup(text);
+    r->kept++;
+    return true;
+}
+
+/* Input i of the best program: 1 dropped, 0 not, -1 no such input. */
+static int attempt_input(reducer *r, int i) {
+    diag *d = diag_new();
+    arena *a = arena_new();
+    ir_module *m = parse(r->c, r->best, d);
+    int result = m && i < m->funcs->body->n_args ? 0 : -1;
+    if (result == 0 && drop_input(m, i) && keeps(r, a, m))
+        result = 1;
+    if (m)
+        ir_module_free(m);
+    arena_free(a);
+    diag_free(d);
+    return result;
+}
+
 /* Step (n, way) applied to the best program: 1 kept, 0 not, -1 no such op. */
 static int attempt(reducer *r, int n, int way, bool *possible) {
     diag *d = diag_new();
@@ -133,17 +202,9 @@ static int attempt(reducer *r, int n, int way, bool *possible) {
     ir_module *m = parse(r->c, r->best, d);
     ir_op *op = m ? nth_op(m, n) : NULL;
     int result = op ? 0 : -1;
-    *possible = op && way <= op->n_operands;
-    if (op && simplify(m, op, way)) {
-        tidy(m);
-        const char *text = ir_print(a, m);
-        if (!ir_verify(a, m, NULL) && strlen(text) < strlen(r->best) && command_succeeds(r, text)) {
-            free(r->best);
-            r->best = strdup(text);
-            r->kept++;
-            result = 1;
-        }
-    }
+    *possible = op && way <= op->n_operands + 1;
+    if (op && simplify(m, op, way) && keeps(r, a, m))
+        result = 1;
     if (m)
         ir_module_free(m);
     arena_free(a);
@@ -166,6 +227,8 @@ static void reduce(reducer *r) {
                 n--; /* what stands there now */
             }
         }
+        for (int i = 0, got; (got = attempt_input(r, i)) >= 0; i += !got)
+            smaller |= got > 0;
     }
 }
 
