@@ -177,6 +177,8 @@ static bool is_exact(ir_opcode op, frit_dtype in, int n, const scalar *a, const 
 
 /* A result that is infinite or NaN is certain when it is the same for operands anywhere within their bounds. */
 static double corner_err(ir_opcode op, int n, const scalar *a, const double *ea, double y) {
+    /* the power of a negative number is NaN but for the whole exponents in between */
+    if (op == IR_pow && ea[1] > 0 && floor(a[1].f + 4 * ea[1]) >= ceil(a[1].f - 4 * ea[1])) return INFINITY;
     for (int corner = 0; corner < 1 << n && int_err(n, ea) > 0; corner++) {
         scalar b[3], r;
         for (int i = 0; i < n; i++) b[i].f = ea[i] > 0 ? a[i].f + (corner >> i & 1 ? 4 : -4) * ea[i] : a[i].f;
