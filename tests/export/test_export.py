@@ -6,11 +6,14 @@
     test_export.py NAME...         these cases
 """
 import json
+import os
 import pathlib
+import re
 import shutil
 import struct
 import sys
 import tempfile
+import zipfile
 
 from harness import EXAMPLES, FRIT, ROOT, Case, Tensor, compilers, run
 
@@ -268,7 +271,65 @@ def interface(folder):
         run("./program", cwd=place)
 
 
+def aarch64(folder):
+    """Cross-built and run by QEMU: cpu:aarch64 as the package for it does by the runtime alone, c as on this machine."""
+    gcc, qemu = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if not gcc or not qemu:
+        print("aarch64: skipped: gcc-aarch64-linux-gnu and qemu-user are not both installed")
+        return
+    folder.mkdir(parents=True)
+    runner = folder / "run_package"
+    run(gcc, "-O1", "-w", "-std=gnu17", "-D_GNU_SOURCE", '-DFRIT_VERSION="0"', f"-I{ROOT}", "-static", *sorted((ROOT / "runtime").glob("*.c")),
+        ROOT / "tests/export/run_package.c", "-o", runner, "-lpthread", "-ldl", "-lm")
+    for make in (digits, resnet50, minilm):
+        name, case = make(folder / make.__name__)
+        case.steps = ({},)
+        dims = case.dims({}) if callable(case.dims) else case.dims
+        case.dims = dims
+        package = case.folder / "model.fpk"
+        run(FRIT, "compile", "-q", case.model, "-t", "cpu:aarch64", *case.weight_options, *case.options, "-o", package)
+        arguments = []
+        for n, v in case.inputs.items():
+            (case.folder / f"raw-{n}").write_bytes(v.data)
+            arguments.append(f"{n}={case.folder / f'raw-{n}'}:{','.join(map(str, v.dims))}")
+        arguments.append("->")
+        for n, (dtype, shape) in case.outputs.items():
+            shape = shape({}) if callable(shape) else shape
+            arguments.append(f"{n}={case.folder / f'arm-{n}'}:{','.join(map(str, shape))}")
+        run(qemu, runner, package, *arguments)
+        want = {n: (case.folder / f"arm-{n}").read_bytes() for n in case.outputs}
+        for target, expected in (("cpu:aarch64", want), ("c", case.expected("c")[0])):
+            optimise = ["-O0"] if target == "c" else []
+            got = case.build_and_run(case.export(target), name, ["aarch64-linux-gnu-gcc", "-static", *optimise], target, [qemu])[0]
+            for n in case.outputs:
+                assert got[n] == expected[n], f"{name} for {target} on aarch64: {n} differs"
+            print(f"aarch64: {name} for {target}")
+
+
+def real_minilm(folder):
+    """The published MiniLM, where its weights have been fetched (tests/models): a batch for both targets."""
+    weights = pathlib.Path(os.environ.get("FRIT_BUILD", ".")) / "minilm"
+    if not weights.is_dir():
+        print("real_minilm: skipped: the weights are not there (tests/models/minilm_fetch.py)")
+        return
+    with zipfile.ZipFile(ROOT / "tests/models/minilm_0_in.npz") as z:
+        arrays = {n[:-4]: z.read(n) for n in z.namelist()}
+    inputs = {}
+    for n in ("ids", "mask"):
+        head = 10 + struct.unpack("<H", arrays[n][8:10])[0]
+        shape = eval(re.search(rb"'shape': (\([^)]*\))", arrays[n][:head])[1])
+        inputs[n] = Tensor("i64", shape, arrays[n][head:])
+    b, s = inputs["ids"].dims
+    case = Case(folder, EXAMPLES / "minilm.frit", inputs, {"embedding": ("f32", (b, 384))}, [b, s], None)
+    case.weights, case.weight_options = {}, ["-w", weights]
+    for target, compiler in zip(TARGETS, (["gcc"], ["clang", "-O2"])):
+        if shutil.which(compiler[0]):
+            case.compare("minilm", target, [compiler])
+            print(f"real_minilm: {target} with {compiler[0]}")
+
+
 CHECKS = [sizes, same_files, several_targets, interface]
+SWEEP = [aarch64, real_minilm]
 
 
 def pairs(cases, everything):
@@ -305,7 +366,7 @@ def main(arguments):
             name, case = make(pathlib.Path(folder) / make.__name__)
             attempt(f"{make.__name__} for {target} with {', '.join(c[0] for c in use)}",
                     lambda: case.compare(name, target, use))
-        for check in CHECKS:
+        for check in CHECKS + (SWEEP if everything or chosen else []):
             if not chosen or check.__name__ in chosen:
                 attempt(check.__name__, lambda: check(pathlib.Path(folder) / check.__name__))
     print(f"{passed} passed, {failed} failed")
