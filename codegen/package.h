@@ -36,7 +36,8 @@ int package_output(package *p, const char *name, frit_dtype t, int rank, const s
 int package_param(package *p, const char *path, frit_dtype t, int rank, const sym_t *dims);
 int package_state(package *p, const char *path, frit_dtype t, int rank, const sym_t *dims);
 /* Keeps the param's value in the package (dense, row-major, in the param's dtype; not copied until package_finish), or
- * says where it lies beside it: `file` is relative to the package's folder, `data` what is there (for its digest). With neither, the host binds it. */
+ * says where it lies beside it: `file` is relative to the package's folder, `data` what is there (for its digest). With
+ * neither, the host binds it. */
 void package_param_inside(package *p, int param, const void *data, uint64_t bytes);
 void package_param_beside(package *p, int param, const char *file, uint64_t offset, const void *data, uint64_t bytes);
 /* op: "==", "!=", "<" or "<=" as in ir_check. Checked when dims are bound. file may be NULL. */
@@ -78,10 +79,10 @@ typedef struct package_kernel {
     const sym_t *ints;
     sym_t tasks, scratch; /* scratch: bytes a worker; no loop counters */
     sym_t bytes, flops;
-    int threads;      /* of a block, and its bytes of shared memory, where blocks of threads do the tasks; else 0 */
+    int threads; /* of a block, and its bytes of shared memory, where blocks of threads do the tasks; else 0 */
     int64_t shared;
     const char *entry; /* its name in its module, with threads; else NULL */
-    const char *file; /* source of the op it stems from, or NULL */
+    const char *file;  /* source of the op it stems from, or NULL */
     uint32_t line;
 } package_kernel;
 int package_add_kernel(package *p, const package_kernel *k);

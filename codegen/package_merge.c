@@ -1,5 +1,5 @@
-/* One package from several of the same model, each with variants of its own: tables are translated record by record, and
- * what is equal is stored once. */
+/* One package from several of the same model, each with variants of its own: tables are translated record by record,
+ * and what is equal is stored once. */
 #include "package_internal.h"
 #include <string.h>
 
@@ -136,14 +136,16 @@ static bool same_model(const source *a, const source *b) {
         return false;
     const fpk_tensor *s = table(a, FPK_TENSORS), *t = table(b, FPK_TENSORS);
     for (uint32_t i = 0; i < count(a, FPK_TENSORS); i++)
-        if (strcmp(text(a, s[i].name), text(b, t[i].name)) || strcmp(text(a, s[i].type), text(b, t[i].type))) return false;
+        if (strcmp(text(a, s[i].name), text(b, t[i].name)) || strcmp(text(a, s[i].type), text(b, t[i].type)))
+            return false;
     return true;
 }
 
 /* ---- Variants ---------------------------------------------------------------------------------------------------- */
 static void take_buffer(package *p, source *s, fpk_buffer b) {
     if (b.kind == FPK_BUF_CONST) {
-        int64_t bytes = ((const fpk_step *)table(s, FPK_STEPS))[((const fpk_expr *)table(s, FPK_EXPRS))[b.size].first].value;
+        int64_t bytes =
+            ((const fpk_step *)table(s, FPK_STEPS))[((const fpk_expr *)table(s, FPK_EXPRS))[b.size].first].value;
         b.offset = package_data(p, (const uint8_t *)table(s, FPK_DATA) + b.offset, (uint64_t)bytes);
     }
     b.size = take_expr(p, s, b.size);
@@ -233,9 +235,12 @@ bool package_merge(arena *a, int n, const package_bytes *from, package_bytes *ou
     p->a = a, p->schedule = -1;
     bytes_append(a, &p->strings, "", 1, 1);
     for (int i = 0; i < n; i++) {
-        if (!find_sections(&s[i], from[i].data, from[i].n)) package_wrong(p, "what is to be joined is no package");
-        else if (i && !same_model(&s[0], &s[i])) package_wrong(p, "the packages are not of one model");
-        else if (!p->why) take(p, &s[i], i == 0);
+        if (!find_sections(&s[i], from[i].data, from[i].n))
+            package_wrong(p, "what is to be joined is no package");
+        else if (i && !same_model(&s[0], &s[i]))
+            package_wrong(p, "the packages are not of one model");
+        else if (!p->why)
+            take(p, &s[i], i == 0);
     }
     if (!p->why) out->data = package_write(p, &out->n);
     if (why) *why = p->why;

@@ -98,8 +98,7 @@ static void cpu_close(frit_device *d) { pool_free(&d->mem, d->own); }
 static int cpu_fits(const frit_device *d, const fpk_variant *v, const rt_image *image, char *why) {
     (void)d;
     uint64_t missing = v->features & ~rt_cpu_features();
-    if ((v->arch == FPK_ARCH_ANY || v->arch == rt_cpu_arch()) && !missing)
-        return 1 + __builtin_popcountll(v->features);
+    if ((v->arch == FPK_ARCH_ANY || v->arch == rt_cpu_arch()) && !missing) return 1 + __builtin_popcountll(v->features);
     const char *name = rt_cpu_feature_name(v->arch, missing ? __builtin_ctzll(missing) : -1);
     snprintf(why, 160, "%s needs %s", image->target,
              v->arch != rt_cpu_arch() ? "another architecture"

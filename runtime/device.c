@@ -33,7 +33,9 @@ frit_status frit_device_open(const char *target, const frit_device_options *opti
                              frit_error *err) {
     if (!target || !out) return rt_fail(err, FRIT_USAGE, "frit_device_open: target and out must not be NULL");
     frit_device_options o = {0};
-    if (!rt_take_options(&o, sizeof o, options)) return rt_fail(err, FRIT_USAGE, "frit_device_open: set struct_size, and nothing that this version does not know");
+    if (!rt_take_options(&o, sizeof o, options))
+        return rt_fail(err, FRIT_USAGE,
+                       "frit_device_open: set struct_size, and nothing that this version does not know");
     if (o.allocator && (!o.allocator->alloc || !o.allocator->free))
         return rt_fail(err, FRIT_USAGE, "frit_device_open: an allocator needs `alloc` and `free`");
     const rt_driver *drv = find_driver(target, err);

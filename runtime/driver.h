@@ -1,5 +1,5 @@
-/* What a kind of device offers. One driver per kind, listed in drivers.c: cpu_driver.c; the drivers of GPUs fill the same
- * table from the functions that they find with dlopen. */
+/* What a kind of device offers. One driver per kind, listed in drivers.c: cpu_driver.c; the drivers of GPUs fill the
+ * same table from the functions that they find with dlopen. */
 #ifndef FRIT_RUNTIME_DRIVER_H
 #define FRIT_RUNTIME_DRIVER_H
 #include "frit.h"
@@ -24,7 +24,7 @@ struct frit_device {
 
 /* The code of a variant as the package has it. */
 typedef struct rt_image {
-    const char *target;         /* the variant's string */
+    const char *target; /* the variant's string */
     const fpk_kernel *kernels;
     uint32_t n_kernels;
     const char *strings;
@@ -35,8 +35,8 @@ typedef struct rt_image {
 typedef struct rt_launch {
     const rt_module *module;
     const fpk_kernel *record;
-    uint32_t kernel;   /* index within the variant */
-    void *const *args; /* device addresses */
+    uint32_t kernel;      /* index within the variant */
+    void *const *args;    /* device addresses */
     const int64_t *sizes; /* bytes from each argument to the end of its buffer */
     const int64_t *ints;
     int64_t tasks;
@@ -47,8 +47,8 @@ typedef struct rt_launch {
     int64_t scratch_bytes; /* that the kernel uses of a worker's; at most stride */
 } rt_launch;
 
-/* Functions fill *err (may be NULL). What takes a queue is called between begin and end, but for queue_open, queue_close,
- * alloc, free and forget, which may be called from anywhere. */
+/* Functions fill *err (may be NULL). What takes a queue is called between begin and end, but for queue_open,
+ * queue_close, alloc, free and forget, which may be called from anywhere. */
 struct rt_driver {
     const char *kind; /* the target string up to ':' */
     const char *also; /* another kind whose code it runs, or NULL */
@@ -63,8 +63,9 @@ struct rt_driver {
     /* stream: the host's own, which stays the host's, or NULL for a new one. */
     frit_status (*queue_open)(frit_device *d, void *stream, rt_queue **out, frit_error *err);
     void (*queue_close)(frit_device *d, rt_queue *q);
-    /* Device memory for work on the queue, 64-byte aligned (4096 for large); NULL when there is none. mem: host allocator
-     * to take it from where the device's memory is the host's. free may wait until the queue has done what uses it. */
+    /* Device memory for work on the queue, 64-byte aligned (4096 for large); NULL when there is none. mem: host
+     * allocator to take it from where the device's memory is the host's. free may wait until the queue has done what
+     * uses it. */
     void *(*alloc)(frit_device *d, rt_queue *q, const frit_allocator *mem, int64_t bytes);
     void (*free)(frit_device *d, rt_queue *q, const frit_allocator *mem, void *p, int64_t bytes);
     /* FRIT_UNSUPPORTED when another variant may do. */

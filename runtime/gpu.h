@@ -62,7 +62,7 @@ struct rt_queue {
     void **params;
     uint32_t n_params;
     void *marks[RT_MARKS];
-    char *staging; /* GPU_SLOTS pieces of pinned memory */
+    char *staging;           /* GPU_SLOTS pieces of pinned memory */
     void *staged[GPU_SLOTS]; /* reached when the device has read a piece */
     bool busy[GPU_SLOTS];
     int turn;
@@ -103,10 +103,12 @@ frit_status gpu_replay(frit_device *d, rt_queue *q, rt_graph *g, frit_error *err
 void gpu_forget(frit_device *d, rt_graph *g);
 
 #define GPU_DRIVER(name, count_fn, open_fn)                                                                            \
-    {.kind = name, .count = count_fn, .open = open_fn, .close = gpu_close, .fits = gpu_fits,                           \
-     .queue_open = gpu_queue_open, .queue_close = gpu_queue_close, .alloc = gpu_alloc, .free = gpu_free,               \
-     .load = gpu_load, .unload = gpu_unload, .begin = gpu_begin, .end = gpu_end, .launch = gpu_launch,                 \
-     .copy = gpu_copy, .fill = gpu_fill, .read = gpu_read, .write = gpu_write, .wait = gpu_wait, .mark = gpu_mark,     \
-     .between = gpu_between, .record = gpu_record, .recorded = gpu_recorded, .replay = gpu_replay,                     \
-     .forget = gpu_forget}
+    {                                                                                                                  \
+        .kind = name, .count = count_fn, .open = open_fn, .close = gpu_close, .fits = gpu_fits,                        \
+        .queue_open = gpu_queue_open, .queue_close = gpu_queue_close, .alloc = gpu_alloc, .free = gpu_free,            \
+        .load = gpu_load, .unload = gpu_unload, .begin = gpu_begin, .end = gpu_end, .launch = gpu_launch,              \
+        .copy = gpu_copy, .fill = gpu_fill, .read = gpu_read, .write = gpu_write, .wait = gpu_wait, .mark = gpu_mark,  \
+        .between = gpu_between, .record = gpu_record, .recorded = gpu_recorded, .replay = gpu_replay,                  \
+        .forget = gpu_forget                                                                                           \
+    }
 #endif

@@ -17,8 +17,17 @@ static const struct {
 
 /* ---- Failures ---------------------------------------------------------------------------------------------------- */
 /* Error numbers that the two interfaces share. */
-enum { OUT_OF_MEMORY = 2, STUB = 34, NO_DEVICE = 100, INVALID_IMAGE = 200, NO_BINARY = 209, INVALID_PTX = 218, NO_JIT = 221,
-       NEWER_PTX = 222, JIT_DISABLED = 223 };
+enum {
+    OUT_OF_MEMORY = 2,
+    STUB = 34,
+    NO_DEVICE = 100,
+    INVALID_IMAGE = 200,
+    NO_BINARY = 209,
+    INVALID_PTX = 218,
+    NO_JIT = 221,
+    NEWER_PTX = 222,
+    JIT_DISABLED = 223
+};
 
 static frit_status status_of(int code) {
     switch (code) {
@@ -42,7 +51,8 @@ static void describe(const gpu_api *api, int code, const char **name, const char
     if (api->error_string_of) *text = api->error_string_of(code);
     bool stub = code == STUB && !*text;
     if (!*name) *name = stub ? "CUDA_ERROR_STUB_LIBRARY" : "error";
-    if (!*text) *text = stub ? "this is the toolkit's stub of the driver's library" : "the driver does not say what it is";
+    if (!*text)
+        *text = stub ? "this is the toolkit's stub of the driver's library" : "the driver does not say what it is";
 }
 
 frit_status gpu_check(const gpu_device *g, gpu_fn fn, int code, frit_error *err) {
@@ -136,8 +146,8 @@ static frit_status look_at(gpu_device *g, frit_device *d, frit_error *err) {
     x->version(version, g->version, sizeof g->version);
     GPU_TRY(g, err, device_attribute, &processors, x->multiprocessors, g->device);
     GPU_TRY(g, err, device_attribute, &g->shared, x->shared, g->device);
-    g->pools = g->api.alloc_async && g->api.free_async &&
-               g->api.device_attribute(&pools, x->pools, g->device) == 0 && pools;
+    g->pools =
+        g->api.alloc_async && g->api.free_async && g->api.device_attribute(&pools, x->pools, g->device) == 0 && pools;
     x->architecture(g);
     /* Scratch is for so many blocks: each of a multiprocessor's four schedulers has one to run. */
     d->workers = 4 * (processors > 0 ? processors : 1);

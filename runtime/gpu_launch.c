@@ -126,8 +126,7 @@ static frit_status check_limits(const gpu_device *g, const fpk_kernel *k, void *
 static frit_status load_kernel(frit_device *d, const rt_image *image, const fpk_kernel *k, const function *before,
                                function *f, frit_error *err) {
     gpu_device *g = gpu_of(d);
-    if (!k->threads)
-        return rt_fail(err, FRIT_BAD_PACKAGE, "the kernel is not one for blocks of threads");
+    if (!k->threads) return rt_fail(err, FRIT_BAD_PACKAGE, "the kernel is not one for blocks of threads");
     bool same = before && k->code_offset == (k - 1)->code_offset && k->code_size == (k - 1)->code_size;
     if (same)
         f->image = before->image;

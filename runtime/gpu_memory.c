@@ -2,7 +2,8 @@
 #include "gpu.h"
 #include <string.h>
 
-/* Copies between host and device go through pinned pieces of this size: the device reads one while the next is filled. */
+/* Copies between host and device go through pinned pieces of this size: the device reads one while the next is filled.
+ */
 enum { SLOT = 1 << 20 };
 enum { STREAM_NON_BLOCKING = 1, EVENT_NO_TIMING = 2 };
 
@@ -13,8 +14,8 @@ frit_status gpu_queue_open(frit_device *d, void *stream, rt_queue **out, frit_er
     if (!q) return rt_no_memory(err);
     q->stream = stream, q->lent = stream != NULL;
     uint32_t was = gpu_begin(d);
-    frit_status s = stream ? FRIT_OK
-                           : gpu_check(g, GPU_stream_create, g->api.stream_create(&q->stream, STREAM_NON_BLOCKING), err);
+    frit_status s =
+        stream ? FRIT_OK : gpu_check(g, GPU_stream_create, g->api.stream_create(&q->stream, STREAM_NON_BLOCKING), err);
     gpu_end(d, was);
     if (s != FRIT_OK) return rt_free(&d->mem, q, 1, sizeof *q), s;
     *out = q;
@@ -113,7 +114,8 @@ frit_status gpu_fill(frit_device *d, rt_queue *q, void *dst, int64_t bytes, int 
     if (width == 4 && n) GPU_TRY(g, err, fill32, dst, (unsigned)pattern, n, q->stream);
     if (width == 8 && n) TRY(fill64(g, q, dst, bytes - (int64_t)rest, pattern, err));
     for (size_t i = 0; i < rest; i++)
-        GPU_TRY(g, err, fill8, (char *)dst + bytes - (int64_t)rest + i, (unsigned char)(pattern >> 8 * i), 1, q->stream);
+        GPU_TRY(g, err, fill8, (char *)dst + bytes - (int64_t)rest + i, (unsigned char)(pattern >> 8 * i), 1,
+                q->stream);
     return FRIT_OK;
 }
 
@@ -123,7 +125,8 @@ static bool staging(gpu_device *g, rt_queue *q) {
     void *p;
     if (q->staging) return true;
     for (int i = 0; i < GPU_SLOTS; i++)
-        if (!q->staged[i] && g->api.event_create(&q->staged[i], EVENT_NO_TIMING) != 0) return q->staged[i] = NULL, false;
+        if (!q->staged[i] && g->api.event_create(&q->staged[i], EVENT_NO_TIMING) != 0)
+            return q->staged[i] = NULL, false;
     if (g->api.host_alloc(&p, (size_t)SLOT * GPU_SLOTS, 0) != 0) return false;
     q->staging = p;
     return true;

@@ -6,9 +6,7 @@
 static const char *const libraries[] = {"libamdhip64.so", "libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5",
                                         NULL};
 
-static void version(int v, char *text, size_t n) {
-    snprintf(text, n, "HIP %d.%d", v / 10000000, v / 100000 % 100);
-}
+static void version(int v, char *text, size_t n) { snprintf(text, n, "HIP %d.%d", v / 10000000, v / 100000 % 100); }
 
 /* The name ("gfx942:sramecc+:xnack-") is a field of a struct whose layout changes between releases; nothing else in it
  * begins with gfx. */
@@ -35,7 +33,8 @@ static const gpu_dialect hip = {
     .kind = "hip",
     .column = GPU_HIP,
     .libraries = libraries,
-    .advice = "install ROCm (libamdhip64.so, the package libamdhip64-5 or rocm-hip-runtime) on a machine with an AMD GPU",
+    .advice =
+        "install ROCm (libamdhip64.so, the package libamdhip64-5 or rocm-hip-runtime) on a machine with an AMD GPU",
     .type = kDLROCM,
     .multiprocessors = 63,
     .shared = 74,

@@ -30,8 +30,8 @@ static inline frit_status rt_no_memory(frit_error *err) { return rt_fail(err, FR
 /* ---- Package (reader.c, check_schedule.c, info.c) ---------------------------------------------------------------- */
 /* What an expression needs, found at open. */
 typedef struct rt_expr_facts {
-    uint64_t mask; /* bit (symbol % 64) of every symbol in it */
-    uint32_t bare; /* the symbol, when it is nothing but one */
+    uint64_t mask;        /* bit (symbol % 64) of every symbol in it */
+    uint32_t bare;        /* the symbol, when it is nothing but one */
     bool counter, device; /* uses a symbol of role LOOP, DEVICE */
 } rt_expr_facts;
 
@@ -59,7 +59,7 @@ struct frit_package {
     const uint32_t *words;
     uint32_t n_symbols, n_steps, n_exprs, n_lists, n_tensors, n_checks, n_variants, n_buffers, n_kernels, n_schedules,
         n_words;
-    rt_expr_facts *facts;      /* per expression */
+    rt_expr_facts *facts; /* per expression */
     frit_package_info public;
     frit_tensor_info *tensor_info; /* what public refers to */
     frit_dim_info *dim_info;
@@ -73,8 +73,8 @@ const fpk_tensor *rt_tensor(const frit_package *p, int kind, uint32_t i);
 uint32_t rt_n_tensors(const frit_package *p, int kind);
 /* Checksums of weights larger than this are left to frit_package_verify. */
 #define RT_CHECK_BELOW ((uint64_t)16 << 20)
-/* (beside.c) Maps the data of a param that lies in a file beside the package: *map of *map_size bytes is the caller's to
- * unmap (NULL for no bytes), *data lies in it. `check`: compares the digest. */
+/* (beside.c) Maps the data of a param that lies in a file beside the package: *map of *map_size bytes is the caller's
+ * to unmap (NULL for no bytes), *data lies in it. `check`: compares the digest. */
 frit_status rt_map_beside(const frit_package *p, const fpk_tensor *t, bool check, void **map, size_t *map_size,
                           const char **data, frit_error *err);
 /* Structure of every schedule of a variant: operands in range, nesting, lengths. */
@@ -96,7 +96,7 @@ typedef struct rt_plan {
     int64_t *offsets; /* per buffer of the variant; -1: not a temp of this schedule */
     int64_t *syms;    /* the symbols that it was made for */
     uint32_t schedule;
-    uint64_t used;    /* for the least recently used to go first; 0: empty */
+    uint64_t used; /* for the least recently used to go first; 0: empty */
 } rt_plan;
 #define RT_PLANS 8
 
@@ -142,7 +142,7 @@ typedef struct rt_frame {
     rt_life *lives; /* working memory of the planner */
     uint32_t *root, *order;
     int64_t *placed;
-    uint64_t plan_mask; /* symbols that sizes of temps and scratch depend on */
+    uint64_t plan_mask;             /* symbols that sizes of temps and scratch depend on */
     rt_plan plans[RT_PLANS], *plan; /* plan: the one that `base` shows */
     uint64_t clock;
     bool swaps; /* schedules move temps, so `base` has to be restored for every run */
@@ -153,7 +153,7 @@ typedef struct rt_frame {
     uint32_t last; /* kernel that was launched last */
     bool profiling;
     frit_kernel_profile *profile; /* per kernel */
-    uint32_t *timed; /* kernels whose times lie between marks 2 i and 2 i + 1 of the queue */
+    uint32_t *timed;              /* kernels whose times lie between marks 2 i and 2 i + 1 of the queue */
     uint32_t n_timed;
     rt_replay replays[RT_REPLAYS];
     bool recordable; /* the main schedule can be recorded, by this driver, and is worth it */
@@ -210,7 +210,8 @@ void rt_describe(const frit_package *p, const fpk_tensor *t, const int64_t *syms
 frit_status rt_exec(rt_frame *f, uint32_t s, frit_error *err);
 /* Adds the times between marks to the profile; waits for the queue. */
 frit_status rt_profile_flush(rt_frame *f, frit_error *err);
-/* (replay.c) The main schedule; recorded at the second run with equal values where the driver can, and then replayed. */
+/* (replay.c) The main schedule; recorded at the second run with equal values where the driver can, and then replayed.
+ */
 frit_status rt_exec_main(rt_frame *f, frit_error *err);
 void rt_forget_replays(rt_frame *f);
 
@@ -239,13 +240,13 @@ bool rt_on_device(const frit_device *d, DLDevice where);
 
 /* ---- Objects ----------------------------------------------------------------------------------------------------- */
 typedef struct rt_param {
-    DLTensor view;  /* what was bound; ndim < 0: nothing. Its shape is `shape` */
+    DLTensor view; /* what was bound; ndim < 0: nothing. Its shape is `shape` */
     int64_t shape[FPK_MAX_RANK];
-    char *data;     /* dense, in the device's memory; NULL: no value yet */
+    char *data; /* dense, in the device's memory; NULL: no value yet */
     int64_t bytes;
-    void *map;      /* of a file beside */
+    void *map; /* of a file beside */
     size_t map_size;
-    bool owned;     /* data is the device's memory, ours to free */
+    bool owned; /* data is the device's memory, ours to free */
 } rt_param;
 
 struct frit_weights {
@@ -260,9 +261,9 @@ struct frit_weights {
     uint8_t *known;
     rt_param *params;
     DLTensor *views; /* their shapes, for binding */
-    char **packed; /* address of each packed buffer of the variant, and of constants where they are copied */
+    char **packed;   /* address of each packed buffer of the variant, and of constants where they are copied */
     int64_t *packed_size;
-    bool packed_lent;                /* packed lies in the bytes that restore was given */
+    bool packed_lent; /* packed lies in the bytes that restore was given */
     void (*packed_done)(void *ctx);
     void *packed_ctx;
 };

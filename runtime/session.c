@@ -29,7 +29,8 @@ static const frit_package *package_of(const frit_session *s) { return s->weights
 static void drop_states(frit_session *s) {
     for (uint32_t i = 0; s->states && i < package_of(s)->info->n_states; i++) {
         rt_state *t = &s->states[i];
-        if (t->data) s->weights->dev->driver->free(s->weights->dev, s->queue, &s->mem, t->data, t->bytes ? t->bytes : 1);
+        if (t->data)
+            s->weights->dev->driver->free(s->weights->dev, s->queue, &s->mem, t->data, t->bytes ? t->bytes : 1);
         t->data = NULL;
     }
     s->have_states = false;
@@ -116,7 +117,8 @@ frit_status frit_session_create(frit_weights *w, const frit_session_options *opt
     if (!w || !out) return rt_fail(err, FRIT_USAGE, "frit_session_create: weights and out must not be NULL");
     frit_session_options o = {0};
     if (!rt_take_options(&o, sizeof o, options))
-        return rt_fail(err, FRIT_USAGE, "frit_session_create: set struct_size, and nothing that this version does not know");
+        return rt_fail(err, FRIT_USAGE,
+                       "frit_session_create: set struct_size, and nothing that this version does not know");
     if (o.n_dims < 0 || (o.n_dims && !o.dims)) return rt_fail(err, FRIT_USAGE, "frit_session_create: dims is NULL");
     if (o.allocator && (!o.allocator->alloc || !o.allocator->free))
         return rt_fail(err, FRIT_USAGE, "frit_session_create: an allocator needs `alloc` and `free`");
@@ -341,8 +343,7 @@ static frit_status show_tensors(frit_session *s, const DLTensor *inputs, const D
                                 frit_error *err) {
     uint32_t n = package_of(s)->info->n_inputs;
     for (uint32_t i = 0; i < n; i++)
-        if (s->offset[i] >= 0)
-            TRY(rt_put(s->weights->dev, s->queue, &s->mem, tail + s->offset[i], &inputs[i], err));
+        if (s->offset[i] >= 0) TRY(rt_put(s->weights->dev, s->queue, &s->mem, tail + s->offset[i], &inputs[i], err));
     for (uint32_t b = 0; b < s->frame.variant->n_buffers; b++) {
         const fpk_buffer *buf = &s->frame.buffers[b];
         if (buf->kind > FPK_BUF_OUTPUT) continue;

@@ -90,7 +90,8 @@ static bool same_shape(const DLTensor *a, const DLTensor *b) {
 
 static frit_status check_side(const frit_device *d, const DLTensor *t, frit_error *err) {
     int64_t lo, hi;
-    if (t->ndim < 0 || t->ndim > FPK_MAX_RANK || (t->ndim && !t->shape) || rt_elements(t) < 0 || !rt_extent(t, &lo, &hi))
+    if (t->ndim < 0 || t->ndim > FPK_MAX_RANK || (t->ndim && !t->shape) || rt_elements(t) < 0 ||
+        !rt_extent(t, &lo, &hi))
         return rt_fail(err, FRIT_USAGE, "frit_tensor_copy: a tensor's shape is not one");
     if (frit_dtype_from_dl(t->dtype) == FRIT_DTYPE_COUNT || (t->dtype.bits < 8 && !rt_is_dense(t)))
         return rt_fail(err, FRIT_USAGE, "frit_tensor_copy: a tensor has a dtype that frit does not have or move");
@@ -99,7 +100,8 @@ static frit_status check_side(const frit_device *d, const DLTensor *t, frit_erro
     return FRIT_OK;
 }
 
-static frit_status copy_tensors(frit_device *d, rt_queue *q, const DLTensor *dst, const DLTensor *src, frit_error *err) {
+static frit_status copy_tensors(frit_device *d, rt_queue *q, const DLTensor *dst, const DLTensor *src,
+                                frit_error *err) {
     if (rt_on_device(d, dst->device) && rt_is_dense(dst)) return rt_put(d, q, &d->mem, rt_data(dst), src, err);
     if (rt_on_device(d, src->device) && rt_is_dense(src)) return rt_get(d, q, &d->mem, dst, rt_data(src), err);
     int64_t bytes = dense_bytes(src), n = bytes ? bytes : 1;
@@ -112,8 +114,7 @@ static frit_status copy_tensors(frit_device *d, rt_queue *q, const DLTensor *dst
 }
 
 frit_status frit_tensor_copy(frit_device *d, const DLTensor *dst, const DLTensor *src, frit_error *err) {
-    if (!d || !dst || !src)
-        return rt_fail(err, FRIT_USAGE, "frit_tensor_copy: device, dst and src must not be NULL");
+    if (!d || !dst || !src) return rt_fail(err, FRIT_USAGE, "frit_tensor_copy: device, dst and src must not be NULL");
     TRY(check_side(d, dst, err));
     TRY(check_side(d, src, err));
     if (!same_shape(dst, src)) return rt_fail(err, FRIT_SHAPE, "frit_tensor_copy: shapes or sizes of elements differ");

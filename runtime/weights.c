@@ -26,8 +26,7 @@ int frit_package_fits(const frit_package *p, int i, const frit_device *d, frit_e
     char text[160] = "";
     if (!p || !d || i < 0 || (uint32_t)i >= p->n_variants) return 0;
     int n = fit(p, d, &p->variants[i], NULL, text);
-    if (!n)
-        rt_fail(why, FRIT_UNSUPPORTED, "%s", text[0] ? text : "it is for another kind of device");
+    if (!n) rt_fail(why, FRIT_UNSUPPORTED, "%s", text[0] ? text : "it is for another kind of device");
     return n;
 }
 
@@ -122,7 +121,8 @@ frit_status frit_weights_create(frit_package *p, frit_device *d, const frit_weig
         return rt_fail(err, FRIT_USAGE, "frit_weights_create: package, device and out must not be NULL");
     frit_weights_options o = {0};
     if (!rt_take_options(&o, sizeof o, options))
-        return rt_fail(err, FRIT_USAGE, "frit_weights_create: set struct_size, and nothing that this version does not know");
+        return rt_fail(err, FRIT_USAGE,
+                       "frit_weights_create: set struct_size, and nothing that this version does not know");
     const fpk_variant *v = NULL;
     int fits = INT_MAX;
     TRY(choose(p, d, o.target, &fits, 0, &v, err));
@@ -187,8 +187,7 @@ frit_status frit_weights_bind(frit_weights *w, const char *name, const DLTensor 
     if (q.bytes < 0) return rt_fail(err, FRIT_SHAPE, "param '%s' is too large", name);
     if (t->ndim) memcpy(q.shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
     frit_status s = FRIT_OK;
-    bool usable = rt_is_dense(t) && rt_on_device(w->dev, t->device) &&
-                  (uintptr_t)rt_data(t) % param_align(w, i) == 0;
+    bool usable = rt_is_dense(t) && rt_on_device(w->dev, t->device) && (uintptr_t)rt_data(t) % param_align(w, i) == 0;
     if ((flags & FRIT_BORROW) && usable && q.bytes)
         q.data = rt_data(t);
     else

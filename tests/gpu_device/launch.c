@@ -1,5 +1,6 @@
-/* launch PACKAGE PTX [DEVICE]: what a session's run of one kernel costs the caller over a bare launch of the same kernel by
- * the driver, and of a run that is replayed. The package is models/tiny.frit: one buffer in, one out. Interleaved, medians of nine. */
+/* launch PACKAGE PTX [DEVICE]: what a session's run of one kernel costs the caller over a bare launch of the same
+ * kernel by the driver, and of a run that is replayed. The package is models/tiny.frit: one buffer in, one out.
+ * Interleaved, medians of nine. */
 #include "runtime/frit.h"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -10,9 +11,12 @@
 enum { RUNS = 20000, TURNS = 9, N = 8 };
 
 typedef struct driver {
-    int (*init)(unsigned), (*get)(int *, int), (*retain)(void **, int), (*push)(void *), (*stream_create)(void **, unsigned);
-    int (*wait)(void *), (*alloc)(void **, size_t), (*load)(void **, const void *, unsigned, int *, void **), (*function)(void **, void *, const char *);
-    int (*launch)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **);
+    int (*init)(unsigned), (*get)(int *, int), (*retain)(void **, int), (*push)(void *),
+        (*stream_create)(void **, unsigned);
+    int (*wait)(void *), (*alloc)(void **, size_t), (*load)(void **, const void *, unsigned, int *, void **),
+        (*function)(void **, void *, const char *);
+    int (*launch)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **,
+                  void **);
 } driver;
 
 static void need(bool ok, const char *what) {
@@ -80,7 +84,8 @@ static double bare_launches(const bare *b) {
     long long tasks = 1;
     void *params[] = {&x, &out, &scratch, &tasks};
     double start = now();
-    for (int i = 0; i < RUNS; i++) need(!b->d.launch(b->function, 1, 1, 1, 32, 1, 1, 0, b->stream, params, NULL), "cuLaunchKernel");
+    for (int i = 0; i < RUNS; i++)
+        need(!b->d.launch(b->function, 1, 1, 1, 32, 1, 1, 0, b->stream, params, NULL), "cuLaunchKernel");
     double end = now();
     need(!b->d.wait(b->stream), "cuStreamSynchronize");
     return (end - start) / RUNS;
@@ -116,7 +121,8 @@ int main(int argc, char **argv) {
              frit_weights_create(p, d, NULL, &w, &err) == FRIT_OK && frit_session_create(w, NULL, &s, &err) == FRIT_OK,
          err.message);
     int64_t n = N;
-    DLTensor in = frit_dense((char *)b.memory + 1024, FRIT_f32, 1, &n), out = frit_dense((char *)b.memory + 2048, FRIT_f32, 1, &n);
+    DLTensor in = frit_dense((char *)b.memory + 1024, FRIT_f32, 1, &n),
+             out = frit_dense((char *)b.memory + 2048, FRIT_f32, 1, &n);
     in.device = out.device = (DLDevice){kDLCUDA, index};
     double bare_time[TURNS], run_time[TURNS];
     bare_launches(&b), session_runs(s, &in, &out);

@@ -1,5 +1,5 @@
-/* The command that is killed while it writes a package leaves the old file or the new one, whole. (The library's writing and
- * the cache's: tests/compile_api/test_processes.c.) */
+/* The command that is killed while it writes a package leaves the old file or the new one, whole. (The library's
+ * writing and the cache's: tests/compile_api/test_processes.c.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,8 @@ static file with_weights(arena *a, int version) {
     package_target(p, "cpu", FPK_ARCH_ANY, 0);
     package_code(p, "code", 4, 1);
     package_main(p);
-    package_copy(p, package_at(package_output_buffer(p, 0)), package_at(package_param_buffer(p, 0)), sym_const(c, N * 4));
+    package_copy(p, package_at(package_output_buffer(p, 0)), package_at(package_param_buffer(p, 0)),
+                 sym_const(c, N * 4));
     file f = {0};
     const char *why = NULL;
     if (!package_finish(p, &f.bytes, &f.n, &why)) fail_msg("%s", why);
@@ -62,7 +63,8 @@ static bool check(const char *path, const file *versions) {
     io_error e;
     bool whole = false;
     if (access(path, F_OK) != 0) return false;
-    if (frit_package_open(path, &p, &err) != FRIT_OK || frit_package_verify(p, &err) != FRIT_OK) fail_msg("%s", err.message);
+    if (frit_package_open(path, &p, &err) != FRIT_OK || frit_package_verify(p, &err) != FRIT_OK)
+        fail_msg("%s", err.message);
     frit_package_release(p);
     io_file *f = io_file_open(path, &e);
     assert_non_null(f);

@@ -1,12 +1,13 @@
-/* A stand-in for libcuda.so.1 or libamdhip64.so (FAKE_HIP): every function of gpu.def, on the host. Device memory is host
- * memory with guards around it; streams are lists of work that is done when it is waited for (or at once); a context must
- * be current, handles must be live and belong to the device, ranges of memory must be allocated. Any call can be told to
- * fail.
+/* A stand-in for libcuda.so.1 or libamdhip64.so (FAKE_HIP): every function of gpu.def, on the host. Device memory is
+ * host memory with guards around it; streams are lists of work that is done when it is waited for (or at once); a
+ * context must be current, handles must be live and belong to the device, ranges of memory must be allocated. Any call
+ * can be told to fail.
  *
- * A module's image is a shared object. A kernel `name` in it is a function `name(void **params, unsigned blocks, unsigned
- * threads, unsigned shared)`, with `const unsigned name_args[2]` beside it: how many buffers and how many integers it
- * takes. Text images pass for PTX: their kernels are found as ".entry NAME(" and do nothing. Other text is given to the
- * command in FAKE_GPU_TEXT, which makes such a shared object of it (its kernels are called NAME_launch). */
+ * A module's image is a shared object. A kernel `name` in it is a function `name(void **params, unsigned blocks,
+ * unsigned threads, unsigned shared)`, with `const unsigned name_args[2]` beside it: how many buffers and how many
+ * integers it takes. Text images pass for PTX: their kernels are found as ".entry NAME(" and do nothing. Other text is
+ * given to the command in FAKE_GPU_TEXT, which makes such a shared object of it (its kernels are called NAME_launch).
+ */
 #include "fake_gpu.h"
 #include <dlfcn.h>
 #include <elf.h>
@@ -37,8 +38,18 @@
 #define NULL ((void *)0)
 
 enum { DEVICES = 2, GUARD = 256, MOST_ARGS = 64, FREE_SHARED = 48 << 10 };
-enum { BAD_VALUE = 1, NO_MEMORY = 2, NO_DEVICE = 100, BAD_IMAGE = 200, BAD_CONTEXT = 201, BAD_HANDLE = 400, NOT_FOUND = 500,
-       NOT_READY = 600, FAULT = 700, CAPTURE = 900 };
+enum {
+    BAD_VALUE = 1,
+    NO_MEMORY = 2,
+    NO_DEVICE = 100,
+    BAD_IMAGE = 200,
+    BAD_CONTEXT = 201,
+    BAD_HANDLE = 400,
+    NOT_FOUND = 500,
+    NOT_READY = 600,
+    FAULT = 700,
+    CAPTURE = 900
+};
 
 typedef enum { STREAM, EVENT, MODULE, GRAPH, EXEC, KINDS } kind;
 typedef struct op op;
@@ -46,13 +57,13 @@ typedef struct object {
     struct object *next;
     kind kind;
     int device;
-    op *first, **last; /* STREAM: queued work; GRAPH, EXEC: recorded work */
+    op *first, **last;        /* STREAM: queued work; GRAPH, EXEC: recorded work */
     struct object *recording; /* STREAM: the graph that work goes to */
-    bool broken;       /* GRAPH: something was asked of it that cannot be recorded */
-    bool done;         /* EVENT */
+    bool broken;              /* GRAPH: something was asked of it that cannot be recorded */
+    bool done;                /* EVENT */
     long when;
     struct object *stream; /* EVENT */
-    void *library;     /* MODULE */
+    void *library;         /* MODULE */
     char *text;
     struct function *functions;
 } object;
@@ -102,8 +113,14 @@ static void test_free(void *p);
 static void *test_stream(int device);
 static void test_stream_free(void *s);
 __attribute__((visibility("default"))) extern fake_gpu fake_gpu_control;
-fake_gpu fake_gpu_control = {.devices = DEVICES, .pools = true, .fail_at = -1, .fault_at = -1, .alloc = test_alloc,
-                             .free = test_free, .stream = test_stream, .stream_free = test_stream_free};
+fake_gpu fake_gpu_control = {.devices = DEVICES,
+                             .pools = true,
+                             .fail_at = -1,
+                             .fault_at = -1,
+                             .alloc = test_alloc,
+                             .free = test_free,
+                             .stream = test_stream,
+                             .stream_free = test_stream_free};
 static fake_gpu *const state = &fake_gpu_control;
 
 __attribute__((format(printf, 1, 2))) static void misuse(const char *fmt, ...) {
@@ -159,7 +176,8 @@ static bool live(kind k, const void *handle) {
 static int check(kind k, const void *handle, const char *what) {
     if (device_now() < 0) return BAD_CONTEXT;
     if (!live(k, handle)) return misuse("%s: the handle is not live", what), BAD_HANDLE;
-    if (((const object *)handle)->device != device_now()) return misuse("%s: the handle is another device's", what), BAD_HANDLE;
+    if (((const object *)handle)->device != device_now())
+        return misuse("%s: the handle is another device's", what), BAD_HANDLE;
     return faulted[device_now()] ? FAULT : 0;
 }
 
@@ -209,7 +227,8 @@ static block *block_of(const void *p, size_t bytes) {
 
 static void check_guards(const block *b) {
     for (int i = 1; i <= GUARD; i++)
-        if ((unsigned char)b->data[-i] != 0xcb || (i < GUARD && (unsigned char)b->data[b->bytes + (size_t)i - 1] != 0xcb)) {
+        if ((unsigned char)b->data[-i] != 0xcb ||
+            (i < GUARD && (unsigned char)b->data[b->bytes + (size_t)i - 1] != 0xcb)) {
             misuse("memory around an allocation of %zu bytes was written", b->bytes);
             return;
         }
@@ -250,7 +269,8 @@ static void run_launch(op *p, int device) {
     void *params[MOST_ARGS];
     for (unsigned i = 0; i < p->n_args; i++) params[i] = &p->args[i];
     for (unsigned i = 0; i < p->fn->buffers; i++)
-        if (p->args[i] && !block_of((void *)(uintptr_t)p->args[i], 0)) misuse("a kernel's buffer %u is not allocated", i);
+        if (p->args[i] && !block_of((void *)(uintptr_t)p->args[i], 0))
+            misuse("a kernel's buffer %u is not allocated", i);
     if (state->launches++ == state->fault_at) {
         faulted[device] = true;
         return;
@@ -307,7 +327,8 @@ static int submit(void *stream, const op *p, const char *what) {
     object *s = stream;
     if (error) return error;
     if (s->recording) {
-        bool can = p->what != OP_FREE && p->what != OP_EVENT && (p->what != OP_COPY || (p->from_device && p->to_device));
+        bool can =
+            p->what != OP_FREE && p->what != OP_EVENT && (p->what != OP_COPY || (p->from_device && p->to_device));
         if (!can) return s->recording->broken = true, misuse("%s while work is recorded", what), CAPTURE;
         append(s->recording, p);
         return 0;
@@ -431,8 +452,10 @@ int fake_alloc(void **p, size_t bytes) {
 }
 int fake_free(void *p) {
     ENTER_RELEASE;
-    if (device_now() >= 0) drain_device(device_now());
-    else if (state->fail_at < 0) misuse("memory is freed with no device current");
+    if (device_now() >= 0)
+        drain_device(device_now());
+    else if (state->fail_at < 0)
+        misuse("memory is freed with no device current");
     free_block(p, false);
     return leave(injected);
 }
@@ -476,13 +499,13 @@ static int host_copy(op p, void *stream, const void *host, const char *what) {
 }
 int fake_to_device(void *dst, const void *src, size_t bytes, void *stream) {
     ENTER;
-    return leave(host_copy((op){.what = OP_COPY, .dst = dst, .src = src, .bytes = bytes, .to_device = true}, stream, src,
-                           "to_device"));
+    return leave(host_copy((op){.what = OP_COPY, .dst = dst, .src = src, .bytes = bytes, .to_device = true}, stream,
+                           src, "to_device"));
 }
 int fake_to_host(void *dst, const void *src, size_t bytes, void *stream) {
     ENTER;
-    return leave(host_copy((op){.what = OP_COPY, .dst = dst, .src = src, .bytes = bytes, .from_device = true}, stream, dst,
-                           "to_host"));
+    return leave(host_copy((op){.what = OP_COPY, .dst = dst, .src = src, .bytes = bytes, .from_device = true}, stream,
+                           dst, "to_host"));
 }
 int fake_on_device(void *dst, const void *src, size_t bytes, void *stream) {
     ENTER;
@@ -672,7 +695,8 @@ int fake_function_attribute(int *v, int attribute, void *fn) {
 }
 int fake_function_set(void *fn, int attribute, int v) {
     ENTER;
-    if (attribute != 8 || v > 227 << 10) return misuse("function attribute %d set to %d", attribute, v), leave(BAD_VALUE);
+    if (attribute != 8 || v > 227 << 10)
+        return misuse("function attribute %d set to %d", attribute, v), leave(BAD_VALUE);
     ((function *)fn)->allowed_shared = (unsigned)v;
     return leave(0);
 }
@@ -687,7 +711,8 @@ int fake_launch(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, un
     unsigned most = PICK(f->allowed_shared, 64 << 10);
     if (!gx || gy != 1 || gz != 1 || !bx || bx > 1024 || by != 1 || bz != 1 || shared > most || extra ||
         p.n_args > MOST_ARGS)
-        return misuse("a launch of %u blocks of %u threads with %u bytes of shared memory", gx, bx, shared), leave(BAD_VALUE);
+        return misuse("a launch of %u blocks of %u threads with %u bytes of shared memory", gx, bx, shared),
+               leave(BAD_VALUE);
     for (unsigned i = 0; i < p.n_args; i++) memcpy(&p.args[i], params[i], sizeof p.args[i]);
     return leave(submit(stream, &p, "launch"));
 }
@@ -734,7 +759,8 @@ int fake_graph_launch(void *exec, void *stream) {
     ENTER;
     int error = check(EXEC, exec, "graph_launch");
     state->replays++;
-    for (op *p = error ? NULL : ((object *)exec)->first; p && !error; p = p->next) error = submit(stream, p, "graph_launch");
+    for (op *p = error ? NULL : ((object *)exec)->first; p && !error; p = p->next)
+        error = submit(stream, p, "graph_launch");
     return leave(error);
 }
 int fake_exec_destroy(void *exec) {

@@ -7,12 +7,12 @@
 
 typedef struct fake_gpu {
     /* Set by the test. */
-    int devices;      /* 0: none, as on a machine without */
-    bool pools;       /* streams order allocations */
-    bool lazy;        /* queued work is done at the latest moment, not at once */
-    long fail_at;     /* number of the call that fails, -1: none */
-    int fail_code;    /* with this error */
-    long fault_at;    /* number of the launch that breaks its device, -1: none */
+    int devices;   /* 0: none, as on a machine without */
+    bool pools;    /* streams order allocations */
+    bool lazy;     /* queued work is done at the latest moment, not at once */
+    long fail_at;  /* number of the call that fails, -1: none */
+    int fail_code; /* with this error */
+    long fault_at; /* number of the launch that breaks its device, -1: none */
     /* Seen. */
     long calls, launches, replays, recorded, jitted;
     long live;        /* objects and allocations that were not released */

@@ -13,8 +13,7 @@
         for (int i = 0; i < n_buffers; i++) buffers[i] = *(void **)params[i];                                          \
         for (int i = 0; i < n_ints; i++) ints[i] = *(int64_t *)params[n_buffers + i];                                  \
         for (int64_t b = 0; b < blocks; b++)                                                                           \
-            for (int64_t t = b; t < tasks; t += blocks)                                                                \
-                name(buffers, ints, scratch + b * scratch_bytes, t, t + 1);                                            \
+            for (int64_t t = b; t < tasks; t += blocks) name(buffers, ints, scratch + b * scratch_bytes, t, t + 1);    \
     }
 
 MODULE_KERNEL(blob_add, 3, 2, 0)

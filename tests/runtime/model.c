@@ -11,9 +11,15 @@ const char *model_device(void) {
 static const struct {
     void (*fn)(void *const *, const int64_t *, void *, int64_t, int64_t);
     const char *entry;
-} kernels[] = {{blob_add, "gpu_blob_add"},     {blob_square, "gpu_blob_square"},     {blob_row_sum, "gpu_blob_row_sum"},
-               {blob_accumulate, "gpu_blob_accumulate"}, {blob_iota, "gpu_blob_iota"}, {blob_count, "gpu_blob_count"},
-               {blob_rounding, "gpu_blob_rounding"}, {blob_compact, "gpu_blob_compact"}, {blob_mix, "gpu_blob_mix"}};
+} kernels[] = {{blob_add, "gpu_blob_add"},
+               {blob_square, "gpu_blob_square"},
+               {blob_row_sum, "gpu_blob_row_sum"},
+               {blob_accumulate, "gpu_blob_accumulate"},
+               {blob_iota, "gpu_blob_iota"},
+               {blob_count, "gpu_blob_count"},
+               {blob_rounding, "gpu_blob_rounding"},
+               {blob_compact, "gpu_blob_compact"},
+               {blob_mix, "gpu_blob_mix"}};
 
 model model_new(void) {
     arena *a = arena_new();

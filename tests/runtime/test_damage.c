@@ -81,8 +81,8 @@ static void test_same_bytes(void **state) {
 static void test_writer_mistakes(void **state) {
     (void)state;
     for (int mistake = 0; mistake < 5; mistake++) {
-        static const char *const words[] = {"no target", "inside a loop", "there is no buffer 77", "nothing gives i a value",
-                                            "no upper bound"};
+        static const char *const words[] = {"no target", "inside a loop", "there is no buffer 77",
+                                            "nothing gives i a value", "no upper bound"};
         model m = model_new();
         sym_t i = sym_var(m.c, "i", SYM_INT, NULL, NULL), one = sym_const(m.c, 1);
         const void *bytes;
@@ -289,7 +289,8 @@ static void test_several(void **state) {
     const fpk_section *one = (const fpk_section *)((const fpk_header *)model_bytes(&c, &alone) + 1);
     const fpk_section *all = (const fpk_section *)((const fpk_header *)x + 1);
     for (uint32_t i = 0; i < ((const fpk_header *)x)->n_sections; i++) {
-        static const fpk_section_kind shared[] = {FPK_INFO, FPK_SYMBOLS, FPK_STEPS, FPK_EXPRS, FPK_TENSORS, FPK_CHECKS, FPK_DATA, FPK_WEIGHTS};
+        static const fpk_section_kind shared[] = {FPK_INFO,    FPK_SYMBOLS, FPK_STEPS, FPK_EXPRS,
+                                                  FPK_TENSORS, FPK_CHECKS,  FPK_DATA,  FPK_WEIGHTS};
         for (size_t k = 0; k < sizeof shared / sizeof *shared; k++)
             if (all[i].kind == shared[k]) assert_int_equal(all[i].size, one[i].size);
     }
@@ -323,9 +324,14 @@ int main(void) {
         cmocka_unit_test_prestate(test_flips, several),
         cmocka_unit_test_prestate(test_truncation, several),
         cmocka_unit_test_prestate(test_bad_fields, several),
-        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_writer_mistakes),
-        cmocka_unit_test(test_flips),       cmocka_unit_test(test_truncation), cmocka_unit_test(test_version),
-        cmocka_unit_test(test_bad_fields),  cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_no_memory_to_open),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_writer_mistakes),
+        cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_bad_fields),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory_to_open),
         cmocka_unit_test(test_steady_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,8 +262,8 @@ static frit_status whole_life(const void *bytes, uint64_t n_bytes, frit_error *e
     return st;
 }
 
-/* Every call of the library fails once: a status with a reason each time (or the driver gets by without), and nothing is
- * left behind. */
+/* Every call of the library fails once: a status with a reason each time (or the driver gets by without), and nothing
+ * is left behind. */
 static void test_failures(void **state) {
     (void)state;
     model m = model_everything();
@@ -281,7 +281,8 @@ static void test_failures(void **state) {
             frit_error err = {0};
             frit_status st = whole_life(bytes, n, &err);
             refused += st != FRIT_OK;
-            if (st != FRIT_OK && (!err.message[0] || err.status != st)) fail_msg("call %ld (%s): no reason", i, g->last_call);
+            if (st != FRIT_OK && (!err.message[0] || err.status != st))
+                fail_msg("call %ld (%s): no reason", i, g->last_call);
             if (g->live || g->misuse[0]) fail_msg("call %ld: %ld left, %s; %s", i, g->live, g->misuse, err.message);
         }
         assert_true(refused > calls / 4); /* those that switch devices and release things are survived */
@@ -305,7 +306,8 @@ static void test_fault(void **state) {
     assert_ok(frit_session_run(r.session, in, 2, &out, 1, err));
     frit_error e = {0};
     assert_int_equal(frit_session_wait(r.session, &e), FRIT_DEVICE_FAILED);
-    if (!strstr(e.message, "kernel kernel") || !strstr(e.message, "FAKE_ILLEGAL_ADDRESS") || !strstr(e.message, "driver for"))
+    if (!strstr(e.message, "kernel kernel") || !strstr(e.message, "FAKE_ILLEGAL_ADDRESS") ||
+        !strstr(e.message, "driver for"))
         fail_msg("%s", e.message);
     assert_string_equal(e.file, "test.frit");
     assert_int_equal(e.line, 7);
@@ -340,8 +342,8 @@ static void *work(void *u) {
         for (int i = 0; i < N; i++) x[i] = (float)(turn * (i + 1));
         DLTensor from = frit_dense(x, FRIT_f32, 1, &n), in[2] = {on_device(p, k->device, &n), from};
         DLTensor out = on_device(p + N, k->device, &n);
-        ok = frit_tensor_copy(d, &in[0], &from, &err) == FRIT_OK && frit_session_run(s, in, 2, &out, 1, &err) == FRIT_OK &&
-             frit_session_wait(s, &err) == FRIT_OK;
+        ok = frit_tensor_copy(d, &in[0], &from, &err) == FRIT_OK &&
+             frit_session_run(s, in, 2, &out, 1, &err) == FRIT_OK && frit_session_wait(s, &err) == FRIT_OK;
         for (int i = 0; ok && i < N; i++) ok = p[N + i] == 2 * x[i];
     }
     if (!ok) k->wrong = err.message[0] ? strdup(err.message) : "wrong results";
@@ -405,8 +407,9 @@ static void test_stream(void **state) {
 }
 
 /* ---- Variants ---------------------------------------------------------------------------------------------------- */
-static const char ptx[] = "// made by a test\n.version 8.5\n.target sm_75\n.visible .entry gpu_blob_add(\n.param .u64 a,\n"
-                          ".param .u64 b, .param .u64 c, .param .u64 d, .param .u64 e, .param .u64 f, .param .u64 g\n)\n{}\n";
+static const char ptx[] =
+    "// made by a test\n.version 8.5\n.target sm_75\n.visible .entry gpu_blob_add(\n.param .u64 a,\n"
+    ".param .u64 b, .param .u64 c, .param .u64 d, .param .u64 e, .param .u64 f, .param .u64 g\n)\n{}\n";
 static const char bad_ptx[] = ".version 8.5\nsyntax error\n";
 
 typedef struct choice {
@@ -417,14 +420,19 @@ typedef struct choice {
 static void choose(const choice *c) {
     fake_gpu *g = begin();
     model m = model_new();
-    char code[64] = "\x7f" "ELF: never loaded where it does not fit";
+    char code[64] = "\x7f"
+                    "ELF: never loaded where it does not fit";
     model_add_tensors(&m);
     for (int i = 0; i < 4 && c->targets[i]; i++) {
         const char *t = c->targets[i];
-        if (*t == '.') model_target_for(&m, t + 1, ptx, sizeof ptx);
-        else if (*t == '!') model_target_for(&m, t + 1, bad_ptx, sizeof bad_ptx);
-        else if (c->best && !strcmp(t, c->best)) model_target(&m);
-        else model_target_for(&m, t, code, sizeof code);
+        if (*t == '.')
+            model_target_for(&m, t + 1, ptx, sizeof ptx);
+        else if (*t == '!')
+            model_target_for(&m, t + 1, bad_ptx, sizeof bad_ptx);
+        else if (c->best && !strcmp(t, c->best))
+            model_target(&m);
+        else
+            model_target_for(&m, t, code, sizeof code);
         model_add_launch(&m);
     }
     uint64_t n;
@@ -453,17 +461,16 @@ static void choose(const choice *c) {
 static void test_variants(void **state) {
     (void)state;
     static const choice cuda[] = {
-        {{"cpu:x86-64-v3", "cuda:sm_80", "cuda:sm_90"}, "cuda:sm_90"},   /* another family's code does not run */
-        {{".cuda:sm_75", ".cuda:sm_80", "cuda:sm_86"}, "cuda:sm_80"},    /* the newest that the driver can finish */
-        {{".cuda:sm_90", "cuda:sm_90", ".cuda:sm_80"}, "cuda:sm_90"},    /* machine code before text */
+        {{"cpu:x86-64-v3", "cuda:sm_80", "cuda:sm_90"}, "cuda:sm_90"}, /* another family's code does not run */
+        {{".cuda:sm_75", ".cuda:sm_80", "cuda:sm_86"}, "cuda:sm_80"},  /* the newest that the driver can finish */
+        {{".cuda:sm_90", "cuda:sm_90", ".cuda:sm_80"}, "cuda:sm_90"},  /* machine code before text */
         {{".cuda:sm_90", ".cuda:sm_90a", ".cuda:sm_100"}, "cuda:sm_90a"},
         {{".cuda:sm_100", "cuda:sm_80"}, NULL},
         {{"!cuda:sm_90", ".cuda:sm_80"}, "cuda:sm_80"}, /* what the driver refuses is passed over */
         {{"!cuda:sm_90", "!cuda:sm_80"}, NULL},
         {{"cpu", "hip:gfx942"}, NULL}};
-    static const choice hip[] = {{{"hip:gfx90a", "hip:gfx942"}, "hip:gfx942"},
-                                 {{"hip:gfx90a", "hip:gfx9"}, NULL},
-                                 {{".hip:gfx942"}, NULL}};
+    static const choice hip[] = {
+        {{"hip:gfx90a", "hip:gfx942"}, "hip:gfx942"}, {{"hip:gfx90a", "hip:gfx9"}, NULL}, {{".hip:gfx942"}, NULL}};
     if (is_hip())
         for (size_t i = 0; i < sizeof hip / sizeof *hip; i++) choose(&hip[i]);
     else
@@ -520,8 +527,13 @@ static frit_status load_with(uint32_t threads, uint32_t shared, frit_error *err)
     model m = model_new();
     model_add_tensors(&m);
     model_target(&m);
-    package_kernel k = {.name = "wide", .n_inputs = 2, .n_outputs = 1, .threads = (int)threads, .shared = shared,
-                        .entry = "gpu_blob_add", .code_size = m.code_bytes};
+    package_kernel k = {.name = "wide",
+                        .n_inputs = 2,
+                        .n_outputs = 1,
+                        .threads = (int)threads,
+                        .shared = shared,
+                        .entry = "gpu_blob_add",
+                        .code_size = m.code_bytes};
     package_add_kernel(m.p, &k);
     package_main(m.p);
     uint64_t n;
@@ -580,11 +592,11 @@ static void test_as_it_is(void **state) {
 int main(void) {
     const struct CMUnitTest without[] = {cmocka_unit_test(test_as_it_is)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),   cmocka_unit_test(test_wrong_memory),    cmocka_unit_test(test_tensor_copy),
-        cmocka_unit_test(test_graphs),   cmocka_unit_test(test_steady),          cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),
-        cmocka_unit_test(test_variants), cmocka_unit_test(test_several_devices), cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_log),      cmocka_unit_test(test_modules_shared),  cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_no_device),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_wrong_memory), cmocka_unit_test(test_tensor_copy),
+        cmocka_unit_test(test_graphs), cmocka_unit_test(test_steady),       cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_fault),  cmocka_unit_test(test_variants),     cmocka_unit_test(test_several_devices),
+        cmocka_unit_test(test_stream), cmocka_unit_test(test_log),          cmocka_unit_test(test_modules_shared),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_no_device),
     };
     if (!strcmp(model_device(), "cpu")) return cmocka_run_group_tests(without, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
