@@ -39,23 +39,23 @@ def stories(folder):
         return None
     weights = folder / "stories.safetensors"
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights).split()
-    at = [["-i", "tokens=" + str([[1, 403, 407, 261, 378, 432, 282, 315, 277, 400, 9][:n]]), "-i", f"pos={pos}"]
-          for n, pos in [(1, 0), (1, 5), (2, 0), (3, 4), (11, 0), (1, 77)]]
+    at = [["-i", "tokens=" + str([[1] + [7 * i % 500 + 3 for i in range(1, n)]]), "-i", f"pos={pos}"]
+          for n, pos in [(70, 3), (1, 300), (33, 0), (11, 9), (1, 5), (3, 4), (2, 0), (1, 0)]]
     return ["-w", weights, *geometry], at
 
 
 def minilm(_):
     if not (MINILM / "model.safetensors").is_file():
         return None
-    return ["-w", MINILM], [["-w", MINILM, "-i", MODELS / f"minilm_{i}_in.npz"] for i in (0, 1)]
+    return ["-w", MINILM], [["-w", MINILM, "-i", MODELS / f"minilm_{i}_in.npz"] for i in (1, 0)]
 
 
 def digits(_):
-    return [], [[*dims(B=b), "--seed", seed] for b in (1, 2, 3, 8, 37, 300) for seed in (1, 2, 3, 4)]
+    return [], [[*dims(B=b), "--seed", seed] for b in (300, 37, 8, 3, 2, 1) for seed in (1, 2, 3, 4)]
 
 
 def mlp(_):
-    return [], [[*dims(B=b), "--seed", seed] for b in (1, 2, 5, 33) for seed in (1, 2)]
+    return [], [[*dims(B=b), "--seed", seed] for b in (33, 5, 2, 1) for seed in (1, 2)]
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
