@@ -21,8 +21,8 @@ typedef enum matrix_flags {
 typedef struct matrix {
     const char *filter;   /* runs only groups whose name contains it; NULL: all */
     const char *keep;     /* folder for the texts of failures, or NULL */
-    const char *target;   /* roundtrip_options.target and .device */
-    int device;
+    const char *target;   /* roundtrip_options.target */
+    int device;           /* of the first program; the next ones count on */
     bool verbose;
     bool compile_only;    /* in mode full; runs nothing */
     int every, from;      /* only programs from, from + every, ...; 0: all */
