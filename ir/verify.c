@@ -173,6 +173,7 @@ static uint64_t optional_attrs(ir_opcode code) {
                    KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed);
     if (code == IR_read || code == IR_write || code == IR_inrange) set |= KEY(idx);
     if (code == IR_write) set |= KEY(combine) | KEY(within);
+    if (code == IR_shared) set |= KEY(size);
     return set;
 }
 

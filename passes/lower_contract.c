@@ -510,8 +510,11 @@ static lower_contract *plan_of(const lower *l, const ir_op *op) {
 }
 
 static void prepare(lower *l, lower_contract *p) {
-    for (int i = 0; i < 2; i++) p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + p->side[i].at);
-    p->result = lower_shared(l, p->sum, p->place.at);
+    for (int i = 0; i < 2; i++) {
+        int64_t at = p->side[i].at, end = i ? p->place.bytes : p->side[1].at;
+        p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + at, end - at);
+    }
+    p->result = lower_shared(l, p->sum, p->place.at, p->place.bytes);
     if (!p->mma) lower_share_sums(l, p);
 }
 

@@ -271,7 +271,7 @@ typedef struct lower_place {
 } lower_place;
 /* Takes `bytes` of shared memory at the lowest address that is free through p's life; false when there is none. */
 bool lower_place_shared(lower *l, lower_place *p, int64_t bytes);
-ir_value *lower_shared(lower *l, frit_dtype t, int64_t at);
+ir_value *lower_shared(lower *l, frit_dtype t, int64_t at, int64_t bytes);
 /* Also adds the grid's need to l->scratch_used, and keeps l->shared_bytes. */
 void lower_place_allocs(lower *l, const ir_block *grid);
 ir_value *lower_placed_pointer(lower *l, const ir_value *buffer);

@@ -96,16 +96,22 @@ void lower_place_allocs(lower *l, const ir_block *grid) {
     }
 }
 
-ir_value *lower_shared(lower *l, frit_dtype t, int64_t at) {
+ir_value *lower_shared(lower *l, frit_dtype t, int64_t at, int64_t bytes) {
     ir_value *v = lower_build(l, 0, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
+    sym_t elements = sym_const(l->syms, bytes * 8 / (int64_t)frit_dtype_bits(t));
     ir_set_int(l->m, v->op, IR_ATTR_offset, at);
+    ir_set_syms(l->m, v->op, IR_ATTR_size, 1, &elements);
     return v;
 }
 
 ir_value *lower_placed_pointer(lower *l, const ir_value *buffer) {
     const lower_place *p = &l->place[buffer->id];
     frit_dtype t = (frit_dtype)buffer->type.dtype;
-    if (p->shared) return lower_shared(l, t, p->at);
+    if (p->shared) {
+        int64_t lo, hi;
+        sym_range(l->syms, bits_of(l, buffer), &lo, &hi);
+        return lower_shared(l, t, p->at, (hi + 7) / 8);
+    }
     ir_value *v[2] = {l->block_scratch, lower_index(l, p->offset)};
     ir_value *at = lower_build(l, 0, IR_ptradd, 2, v, l->block_scratch->type);
     return lower_build(l, 0, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));

@@ -60,13 +60,14 @@ typedef struct exec_cell {
 enum { CELL_FLAG = 1 << 26, CELL_OTHER = 1 << 27, CELL_OP_SHIFT = 10, CELL_W_SHIFT = 27, CELL_R_SHIFT = 28 };
 
 typedef enum exec_root_kind { ROOT_GLOBAL, ROOT_SHARED, ROOT_LOCAL } exec_root_kind;
-/* What pointers stem from: an argument, shared memory, or a thread's local. */
+/* What pointers stem from: an argument, a part of shared memory, or a thread's local. */
 typedef struct exec_root {
     exec_root_kind kind;
     int arg;         /* ROOT_GLOBAL: which argument */
     int granule;     /* bytes a cell stands for: the smallest element that is accessed through it, a power of two */
     int shift;       /* its logarithm */
     char *base;      /* ROOT_LOCAL: thread t's is at base + t * bytes */
+    int64_t start;   /* ROOT_SHARED: first byte within the block's */
     int64_t bytes;
     exec_cell *cells; /* NULL: not tracked (nothing writes it) */
     uint8_t *written; /* bits; NULL: all is */
@@ -96,7 +97,6 @@ struct exec_kernel {
     exec_value *values;      /* by ir value id */
     int n_roots;
     exec_root *roots;
-    int shared_root; /* -1: none */
     char *shared;
     exec_cell *pool; /* cells of global memory */
     int64_t pool_size;

@@ -135,6 +135,19 @@ static int local_root(planner *p, const ir_op *op) {
     return add_root(p, r);
 }
 
+/* A part of the block's shared memory; its cells are those of the whole. */
+static int shared_root(planner *p, const ir_op *op) {
+    exec_root r = {.kind = ROOT_SHARED, .may_write = true, .start = ir_get_int(op, IR_ATTR_offset, 0)};
+    const sym_t *size;
+    int64_t n, rest = p->k->f->shared - r.start;
+    r.bytes = rest;
+    if (ir_get_syms(op, IR_ATTR_size, &size) == 1 && sym_is_const(size[0], &n))
+        r.bytes = frit_dtype_bytes((frit_dtype)ir_result(op, 0)->type.dtype, n);
+    if (r.start % 16 || r.start < 0 || r.bytes > rest)
+        refuse(p, op, "shared memory at an offset that is no multiple of 16, or outside of what the block has");
+    return add_root(p, r);
+}
+
 static void narrow(planner *p, const ir_value *ptr, int bytes) {
     int root = value_of(p, ptr)->root;
     if (root >= 0 && p->roots.data[root].granule > bytes) p->roots.data[root].granule = bytes;
@@ -158,7 +171,7 @@ static void root_block(planner *p, const ir_block *b) {
                 for (int i = 0; i < op->n_results; i++) share_root(p, op, ir_result(op, i), ir_operand(op->blocks[arm]->last, i));
             }
         if (op->code == IR_local) value_of(p, ir_result(op, 0))->root = local_root(p, op);
-        if (op->code == IR_shared) value_of(p, ir_result(op, 0))->root = p->k->shared_root;
+        if (op->code == IR_shared) value_of(p, ir_result(op, 0))->root = shared_root(p, op);
         if (op->code == IR_ptradd || op->code == IR_ptrcast) share_root(p, op, ir_result(op, 0), ir_operand(op, 0));
         narrow_access(p, op);
     }
@@ -298,14 +311,10 @@ static void plan_detail(planner *p, const ir_op *op, exec_inst *i) {
     else if (!i->fn) refuse(p, op, "has no meaning in thread code");
 }
 
-/* The pointer of `local` and `shared`: an offset that never changes. */
+/* The pointer of `local` and `shared`: the start of their root. */
 static void plan_pointer(planner *p, const ir_op *op) {
     exec_value *v = value_of(p, ir_result(op, 0));
-    int64_t offset = op->code == IR_shared ? ir_get_int(op, IR_ATTR_offset, 0) : 0;
-    v->p = arena_alloc(p->k->a, 16);
-    memcpy(v->p, &offset, 8);
-    if (offset % 16 || offset < 0 || (op->code == IR_shared && offset > p->k->f->shared))
-        refuse(p, op, "shared memory at an offset that is no multiple of 16, or outside");
+    v->p = arena_alloc(p->k->a, 16); /* 0 */
 }
 
 static exec_value **values_of(planner *p, const ir_op *op, int skip, int *n) {
@@ -403,24 +412,29 @@ static void plan_arguments(planner *p) {
         v->p = arena_alloc(p->k->a, 16);
         if (v->is_ptr) v->root = add_root(p, (exec_root){.kind = ROOT_GLOBAL, .arg = i});
     }
-    if (p->k->f->shared > 0) {
-        p->k->shared_root = add_root(p, (exec_root){.kind = ROOT_SHARED, .may_write = true, .bytes = p->k->f->shared});
-        /* aligned as little as the rules promise: to 16 bytes */
+    if (p->k->f->shared > 0) { /* aligned as little as the rules promise: to 16 bytes */
         char *at = arena_alloc(p->k->a, (size_t)p->k->f->shared + 512);
         p->k->shared = at + (256 - (uintptr_t)at % 256) + 16;
     }
 }
 
-/* Cells of shared memory are the kernel's; those of arguments are lent for a launch. */
+/* Cells of shared memory are the kernel's, of the finest granule that any part needs; those of arguments are lent for a
+ * launch. */
 static void finish_roots(planner *p) {
     exec_kernel *k = p->k;
+    int granule = 16;
     k->n_roots = p->roots.len;
     k->roots = p->roots.data;
-    for (int i = 0; i < k->n_roots; i++) exec_set_granule(&k->roots[i], k->roots[i].granule);
-    if (k->shared_root < 0) return;
-    exec_root *r = &k->roots[k->shared_root];
-    r->base = k->shared;
-    r->cells = arena_array(k->a, exec_cell, r->bytes / r->granule + 1);
+    for (int i = 0; i < k->n_roots; i++)
+        if (k->roots[i].kind == ROOT_SHARED && k->roots[i].granule < granule) granule = k->roots[i].granule;
+    exec_cell *cells = arena_array(k->a, exec_cell, k->f->shared / granule + 1);
+    for (int i = 0; i < k->n_roots; i++) {
+        exec_root *r = &k->roots[i];
+        exec_set_granule(r, r->kind == ROOT_SHARED ? granule : r->granule);
+        if (r->kind != ROOT_SHARED) continue;
+        r->base = k->shared + r->start;
+        r->cells = cells + r->start / granule;
+    }
 }
 
 static const char *arguments_wrong(const ir_func *f) {
@@ -436,7 +450,7 @@ exec_kernel *exec_kernel_new(ir_func *f, int warp, const diag *d, const char **e
     if (wrong) return *error = arena_printf(f->module->arena, "kernel %s %s", f->name, wrong), NULL;
     arena *a = arena_new();
     exec_kernel *k = arena_new_of(a, exec_kernel);
-    *k = (exec_kernel){.a = a, .f = f, .d = d, .threads = f->threads, .warp = warp, .shared_root = -1, .epoch = 1};
+    *k = (exec_kernel){.a = a, .f = f, .d = d, .threads = f->threads, .warp = warp, .epoch = 1};
     k->values = arena_array(a, exec_value, f->module->n_values + 1);
     planner p = {.k = k, .changed = true};
     describe_block(&p, f->body);

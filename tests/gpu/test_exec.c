@@ -176,6 +176,17 @@ static void test_global_races(void **state) {
     breaks_with("%q = ptrcast(%scratch) : ptr f32\nstore(%q, %t, %f1)\n", "scratch memory", 2, false);
 }
 
+static void test_parts_of_shared(void **state) {
+    /* two parts that overlap are the same memory */
+    breaks("%p = shared() {size = [64], offset = 64} : ptr core f32\nstore(%s, %t, %f1)\n%v = load(%p, %t) : f32\n", "race: reads");
+    bench b;
+    open_bench(&b, "%p = shared() {size = [64], offset = 64} : ptr core f32\n%a = load(%x, %t) : f32\nstore(%p, %t, %a)\nbarrier()\n"
+                   "%c16 = constant() {value = 16} : i64\n%i = add(%t, %c16) : i64\n%v = load(%s, %i) : f32\nstore(%out, %t, %v)\n");
+    runs(&b);
+    assert_memory_equal(b.out, b.x, 256);
+    close_bench(&b);
+}
+
 static void test_barriers_order(void **state) {
     bench b; /* what a barrier separates is no race: shared and global, read after write and write after read */
     open_bench(&b, "%z = rem(%next, %c64) : i64\nstore(%s, %t, %f1)\nstore(%out, %t, %f1)\nbarrier()\n%v = load(%s, %z) : f32\n"
@@ -198,6 +209,7 @@ static void test_bounds(void **state) {
     breaks("%i = add(%t, %n) : i64\n%v = load(%x, %i) : f32\nstore(%s, %t, %v)\n", "accesses bytes 512");
     breaks("%i = sub(%t, %c1) : i64\n%v = load(%x, %i) : f32\nstore(%s, %t, %v)\n", "accesses bytes -4");
     breaks("%c256 = constant() {value = 256} : i64\nstore(%s, %c256, %f1)\n", "accesses bytes 1024");
+    breaks("%p = shared() {size = [32], offset = 64} : ptr core f32\nstore(%p, %t, %f1)\n", "accesses bytes 128");
     breaks("store(%x, %t, %f1)\n", "only reads");
     breaks("%c9 = constant() {value = 1152921504606846976} : i64\n%c16 = mul(%c9, %c64) : i64\n%i = sub(%c16, %c1) : i64\n"
            "%j = add(%i, %c9) : i64\n%v = load(%x, %j) : f32\nstore(%s, %t, %v)\n", "accesses bytes");
@@ -261,7 +273,7 @@ int main(void) {
         cmocka_unit_test(test_async),          cmocka_unit_test(test_shared_races), cmocka_unit_test(test_global_races),
         cmocka_unit_test(test_barriers_order), cmocka_unit_test(test_unwritten),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_alignment),      cmocka_unit_test(test_divergent_groups), cmocka_unit_test(test_async_rules),
-        cmocka_unit_test(test_endless),
+        cmocka_unit_test(test_parts_of_shared), cmocka_unit_test(test_endless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
