@@ -197,9 +197,22 @@ static emit_place *place_of(emit *e, const ir_value *v) {
     return NULL;
 }
 
+/* Where coordinates may be outside of v, v's place in an output that other tasks write pieces of must not be left, though
+ * nobody looks at what is read there. */
+static void keep_inside(emit *e, const emit_place *p, const sym_t *coords, sym_t *at) {
+    sym_ctx *c = e->x.m->syms;
+    bool shared = e->unsafe > 0 && !p->exact && p->buffer->type.space == IR_GLOBAL;
+    for (int d = 0; d < p->v->type.rank; d++) {
+        sym_t last = sym_addi(c, p->v->type.dims[d], -1);
+        bool inside = !shared || in_range(e, coords[d], p->v->type.dims[d]);
+        at[d] = inside ? coords[d] : sym_max(c, sym_const(c, 0), sym_min(c, coords[d], last));
+    }
+}
+
 static ir_value *read_place(emit *e, const emit_place *p, const sym_t *coords, double fill) {
-    sym_t map[IR_MAX_RANK];
-    for (int k = 0; k < p->rank; k++) map[k] = sym_subst(e->x.m->syms, p->index[k], p->v->type.rank, p->at, coords);
+    sym_t map[IR_MAX_RANK], at[IR_MAX_RANK];
+    keep_inside(e, p, coords, at);
+    for (int k = 0; k < p->rank; k++) map[k] = sym_subst(e->x.m->syms, p->index[k], p->v->type.rank, p->at, at);
     return emit_read(e, p->buffer, p->rank, map, fill);
 }
 

@@ -109,7 +109,7 @@ static bool run_program(const matrix *m, const matrix_text *t, int mode, char *m
         const char *names[MATRIX_MAX_DIMS];
         for (int i = 0; i < m->n_dims; i++) names[i] = m->names[i];
         roundtrip_options o = {.fusion = (compile_fusion)mode, .seed = 3, .extent = 5, .n_dims = m->n_dims, .dim_names = names,
-                               .dim_values = m->values, .n_rows = m->n_rows, .runs = m->runs, .guard = true, .target = m->target, .device = m->device + m->programs,
+                               .dim_values = m->values, .n_rows = m->n_rows, .runs = m->runs, .guard = true, .target = m->target, .device = m->target ? m->device + m->programs : 0,
                                .special = m->flags & MATRIX_SPECIAL, .compile_only = m->compile_only};
         alarm(120);
         roundtrip_result r = roundtrip_text(t->s, t->n, &o);
