@@ -275,6 +275,7 @@ static void run_launch(op *p, int device) {
         faulted[device] = true;
         return;
     }
+    state->last_blocks = p->blocks, state->last_threads = p->threads;
     if (p->fn->run) p->fn->run(params, p->blocks, p->threads, p->shared);
     for (const block *b = blocks; b; b = b->next) check_guards(b);
 }

@@ -152,6 +152,43 @@ static model model_chain(void) {
     return m;
 }
 
+/* ---- Launches ---------------------------------------------------------------------------------------------------- */
+/* A block for each task; with scratch, which is there for four blocks of each of the three multiprocessors, no more. */
+static void test_blocks(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    for (int scratch = 0; scratch < 2; scratch++) {
+        model m = model_new();
+        sym_t d[2] = {sym_var(m.c, "r", SYM_DIM, NULL, NULL), sym_var(m.c, "c", SYM_DIM, NULL, NULL)};
+        package_input(m.p, "x", FRIT_f32, 2, d, NULL);
+        package_output(m.p, "out", FRIT_f32, scratch ? 1 : 2, d);
+        model_target(&m);
+        sym_t four = sym_const(m.c, 4), all = sym_mul(m.c, d[0], d[1]);
+        int k = scratch ? model_kernel(&m, blob_row_sum, 1, 1, 1, &d[1], d[0], four)
+                        : model_kernel(&m, blob_square, 1, 1, 2, (sym_t[]){d[1], all}, d[0], NULL);
+        package_main(m.p);
+        package_launch(
+            m.p, k,
+            (package_ref[]){package_at(package_input_buffer(m.p, 0)), package_at(package_output_buffer(m.p, 0))});
+        rig r = rig_open(&m, 1);
+        for (int64_t rows = 0; rows < 40; rows += 13) {
+            int64_t shape[2] = {rows, 5};
+            float x[40 * 5], z[40 * 5];
+            for (int i = 0; i < 200; i++) x[i] = (float)i;
+            DLTensor in = frit_dense(x, FRIT_f32, 2, shape), out = frit_dense(z, FRIT_f32, scratch ? 1 : 2, shape);
+            g->last_blocks = 0;
+            assert_ok(frit_session_run(r.session, &in, 1, &out, 1, err));
+            assert_int_equal(g->last_blocks, scratch && rows > 12 ? 12 : rows);
+            if (rows) assert_int_equal(g->last_threads, 32);
+            for (int i = 0; i < rows; i++)
+                assert_true(scratch ? z[i] == (float)(25 * i + 10) : z[5 * i] == (float)(25 * i * i));
+        }
+        rig_close(&r);
+        model_free(&m);
+    }
+    end(g);
+}
+
 /* ---- Recorded runs ----------------------------------------------------------------------------------------------- */
 static void test_graphs(void **state) {
     (void)state;
@@ -592,11 +629,11 @@ static void test_as_it_is(void **state) {
 int main(void) {
     const struct CMUnitTest without[] = {cmocka_unit_test(test_as_it_is)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_wrong_memory), cmocka_unit_test(test_tensor_copy),
-        cmocka_unit_test(test_graphs), cmocka_unit_test(test_steady),       cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_fault),  cmocka_unit_test(test_variants),     cmocka_unit_test(test_several_devices),
-        cmocka_unit_test(test_stream), cmocka_unit_test(test_log),          cmocka_unit_test(test_modules_shared),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_no_device),
+        cmocka_unit_test(test_blocks),          cmocka_unit_test(test_memory), cmocka_unit_test(test_wrong_memory),
+        cmocka_unit_test(test_tensor_copy),     cmocka_unit_test(test_graphs), cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),  cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_several_devices), cmocka_unit_test(test_stream), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_modules_shared),  cmocka_unit_test(test_limits), cmocka_unit_test(test_no_device),
     };
     if (!strcmp(model_device(), "cpu")) return cmocka_run_group_tests(without, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
