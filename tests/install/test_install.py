@@ -112,6 +112,7 @@ class Install(unittest.TestCase):
 
     def test_headers(self):
         """Each alone, by old and new standards of both languages."""
+        self.need("g++")
         include = f"-I{self.prefix / 'include'}"
         for header in ("frit.h", "frit_compiler.h"):
             for language, standard in (("c", "c99"), ("c", "c17"), ("c++", "c++11"), ("c++", "c++20")):
