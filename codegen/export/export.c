@@ -155,8 +155,10 @@ static void common_statuses(exporter *x) {
     status_for(x, "ARGUMENT", "a pointer is NULL, tensors overlap, or a number makes no sense");
     status_for(x, "NO_MEMORY", "out of memory");
     status_for(x, "TOO_LARGE", "a size overflows 64 bits: the dims are too large");
-    status_for(x, "MACHINE", arena_printf(x->a, x->gpu ? "this device does not run code for %s" : "this processor lacks instructions of %s",
-                                          rt_string(x->p, x->v->target)));
+    status_for(x, "MACHINE",
+               arena_printf(x->a,
+                            x->gpu ? "this device does not run code for %s" : "this processor lacks instructions of %s",
+                            rt_string(x->p, x->v->target)));
     if (x->gpu) {
         status_for(x, "DRIVER", "the driver's library is not there, or too old");
         status_for(x, "NO_DEVICE", "there is no such device");
@@ -164,7 +166,8 @@ static void common_statuses(exporter *x) {
     }
     if (!x->weights_file.name) return;
     status_for(x, "FILE", "the file of weights cannot be opened");
-    status_for(x, "WEIGHTS", "these are not the weights that the code was made for, or they are not aligned to 8 bytes");
+    status_for(x, "WEIGHTS",
+               "these are not the weights that the code was made for, or they are not aligned to 8 bytes");
 }
 
 static bool any_packed(const exporter *x) {

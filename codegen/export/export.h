@@ -22,7 +22,7 @@ typedef struct export_param {
 } export_param;
 
 typedef struct export_options {
-    const char *name;   /* prefix of files and functions; NULL: the model's name */
+    const char *name; /* prefix of files and functions; NULL: the model's name */
     export_weights weights;
     /* The value of a param by its path; false when it has none. Not called for EXPORT_WEIGHTS_NONE. */
     bool (*param)(void *u, const char *path, export_param *out);

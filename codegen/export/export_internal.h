@@ -43,11 +43,26 @@ typedef enum level {
     LEVEL_WEIGHTS, /* the shapes of params */
     LEVEL_CONTEXT, /* the shapes of states: fixed when a context is made */
     LEVEL_RUN,     /* each run: shapes of inputs, host integers */
-    LEVEL_SEED, LEVEL_LOOP, LEVEL_DEVICE
+    LEVEL_SEED,
+    LEVEL_LOOP,
+    LEVEL_DEVICE
 } level;
 
-enum { HELP_ADD, HELP_SUB, HELP_MUL, HELP_FLOORDIV, HELP_CEILDIV, HELP_FLOORMOD, HELP_MIN, HELP_MAX, HELP_END, HELP_FILL,
-       HELP_DEVICE_COPY, HELP_DEVICE_FILL8, HELP_COUNT };
+enum {
+    HELP_ADD,
+    HELP_SUB,
+    HELP_MUL,
+    HELP_FLOORDIV,
+    HELP_CEILDIV,
+    HELP_FLOORMOD,
+    HELP_MIN,
+    HELP_MAX,
+    HELP_END,
+    HELP_FILL,
+    HELP_DEVICE_COPY,
+    HELP_DEVICE_FILL8,
+    HELP_COUNT
+};
 
 typedef struct code_status {
     const char *name, *meaning;
@@ -66,19 +81,19 @@ struct exporter {
     const fpk_buffer *buffers;
     const fpk_kernel *kernels;
     const char *name, *upper;
-    const char **symbol;   /* C name of each symbol of the package */
+    const char **symbol; /* C name of each symbol of the package */
     level *level;
-    const char **tensor;   /* C name of each tensor, in the package's order */
-    const char **kernel;   /* per kernel of the variant: the C function */
-    int *code;             /* per kernel of the variant: the program's kernel */
-    const char *kernel_text; /* kernels as C, or NULL: they are in an object */
-    const gpu_family *gpu; /* NULL: kernels run on the host */
+    const char **tensor;             /* C name of each tensor, in the package's order */
+    const char **kernel;             /* per kernel of the variant: the C function */
+    int *code;                       /* per kernel of the variant: the program's kernel */
+    const char *kernel_text;         /* kernels as C, or NULL: they are in an object */
+    const gpu_family *gpu;           /* NULL: kernels run on the host */
     uint32_t n_functions, n_modules; /* of a GPU */
-    bool has_params;       /* the caller sees a weights object */
-    bool has_load;         /* there is a weights object at all */
-    bool *helps;           /* helper functions in use */
-    bool *const_used;      /* per buffer: a constant that some schedule reads */
-    int64_t *known;        /* weights-level symbols as the given params have them */
+    bool has_params;                 /* the caller sees a weights object */
+    bool has_load;                   /* there is a weights object at all */
+    bool *helps;                     /* helper functions in use */
+    bool *const_used;                /* per buffer: a constant that some schedule reads */
+    int64_t *known;                  /* weights-level symbols as the given params have them */
     uint8_t *is_known;
     const export_param *params; /* as given; NULL with EXPORT_WEIGHTS_NONE */
     VEC(code_status) statuses;
@@ -104,13 +119,13 @@ bool schedule_empty(const exporter *x, uint32_t s);
 typedef struct layout layout;
 typedef struct scope {
     exporter *x;
-    layout *layout;   /* where formulas go that no counter changes; NULL inside a layout's own function */
+    layout *layout; /* where formulas go that no counter changes; NULL inside a layout's own function */
     text body;
     int indent;
-    bool *uses;       /* symbols */
-    bool *temps;      /* buffers: temps by their local names */
-    bool *tensors;    /* by their place in the package's order */
-    bool checked;     /* `bad` is in use */
+    bool *uses;                                     /* symbols */
+    bool *temps;                                    /* buffers: temps by their local names */
+    bool *tensors;                                  /* by their place in the package's order */
+    bool checked;                                   /* `bad` is in use */
     bool weights, memory, at, context, queue, flag; /* the names `weights`, `memory`, `plan`, `context`, `q`, `flag` */
 } scope;
 void scope_init(scope *s, exporter *x, layout *l);
@@ -130,17 +145,17 @@ void put_locals(text *t, scope *s, const char *weights);
 struct layout {
     exporter *x;
     uint32_t schedule;
-    const char *suffix;  /* "run", "load", "state_..." */
-    scope s;             /* the body of its function */
+    const char *suffix; /* "run", "load", "state_..." */
+    scope s;            /* the body of its function */
     text fields;
-    int *value;          /* per expression: number of its field + 1 */
+    int *value; /* per expression: number of its field + 1 */
     int n_values;
     uint32_t *root;
     rt_life *lives;
     uint32_t n_lives;
-    const char **at;     /* per buffer: C text of its offset in memory, NULL: not placed */
+    const char **at; /* per buffer: C text of its offset in memory, NULL: not placed */
     bool any_memory;
-    const char *ends;    /* declares the locals of its function */
+    const char *ends; /* declares the locals of its function */
 };
 void layout_init(layout *l, exporter *x, uint32_t schedule, const char *suffix);
 /* Field for expression e, in C. */
@@ -156,30 +171,30 @@ void put_device_bounds(text *t, scope *s, bool constant);
 void put_schedule(text *t, layout *l);
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
-void put_header(exporter *x, text *t);             /* header.c */
-void put_source(exporter *x, text *t);             /* source.c */
+void put_header(exporter *x, text *t); /* header.c */
+void put_source(exporter *x, text *t); /* source.c */
 /* Parameters of the run function after the first: dims, inputs, outputs. names_only: as arguments of a call. */
 void put_run_params(exporter *x, text *t, bool names_only, const char *sep);
 /* The symbols of one level, each after `sep`. */
 void put_level_params(exporter *x, text *t, level l, bool names_only, const char *sep);
 /* Returns from the function when a symbol of level `l` is out of bounds or a check that level `l` decides fails. */
-void put_checks(scope *s, level l);                /* checks.c */
+void put_checks(scope *s, level l);                            /* checks.c */
 const char *output_extent(const exporter *x, uint32_t symbol); /* parameter that receives a device symbol */
 bool in_outputs(const exporter *x, uint32_t symbol);
-void weights_prepare(exporter *x);                 /* weights.c: the file's header, known dims */
-void put_constants(exporter *x, text *t);          /* weights.c: arrays of constants, and of params kept inside */
+void weights_prepare(exporter *x);        /* weights.c: the file's header, known dims */
+void put_constants(exporter *x, text *t); /* weights.c: arrays of constants, and of params kept inside */
 void put_weights_struct(exporter *x, text *t);
 void put_weights_functions(exporter *x, text *t, layout *load);
 /* A relocatable ELF object with the variant's code and a hidden symbol per kernel (object.c). */
 void object_write(exporter *x, const char *file);
-void put_build_files(exporter *x, bool object);    /* build.c */
+void put_build_files(exporter *x, bool object); /* build.c */
 
 /* ---- GPUs (gpu.c, manifest.c) ------------------------------------------------------------------------------------ */
 /* Finds out whether the kernels are a GPU's, and under which driver; false after export_fail. */
 bool gpu_prepare(exporter *x);
 /* Names kernels and adds the modules' files. */
 bool gpu_name_kernels(exporter *x);
-uint32_t gpu_module(const exporter *x, uint32_t kernel);           /* number of the module of a kernel record */
+uint32_t gpu_module(const exporter *x, uint32_t kernel);   /* number of the module of a kernel record */
 const char *gpu_module_file(exporter *x, uint32_t kernel); /* "kernels/NAME_0.ptx" */
 void put_gpu_support(exporter *x, text *t);
 void put_gpu_launch(exporter *x, text *t);

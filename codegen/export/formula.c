@@ -1,5 +1,5 @@
-/* Formulas of a package as C expressions. Where the bounds of the symbols prove that nothing overflows, plain operators;
- * elsewhere calls of checked helpers that set `bad`. */
+/* Formulas of a package as C expressions. Where the bounds of the symbols prove that nothing overflows, plain
+ * operators; elsewhere calls of checked helpers that set `bad`. */
 #include "export_internal.h"
 #include <string.h>
 
@@ -21,9 +21,7 @@ static const char *wrap(renderer *r, const term *t, int least) {
     return t->prec < least ? arena_printf(r->x->a, "(%s)", t->text) : t->text;
 }
 
-static term constant(renderer *r, int64_t v) {
-    return (term){literal(r->x->a, v), v < 0 ? PREC_SUM : PREC_ATOM, v, v};
-}
+static term constant(renderer *r, int64_t v) { return (term){literal(r->x->a, v), v < 0 ? PREC_SUM : PREC_ATOM, v, v}; }
 
 static term symbol_term(renderer *r, uint32_t i) {
     const fpk_symbol *s = &r->x->p->symbols[i];
@@ -121,9 +119,12 @@ static term render(renderer *r, uint32_t e) {
     if (formula_const(r->x, e, &v)) return constant(r, v);
     const fpk_step *s = r->x->p->steps + r->x->p->exprs[e].first, *end = s + r->x->p->exprs[e].count;
     for (; s < end; s++) {
-        if (s->op == FPK_CONST) stack[n++] = constant(r, s->value);
-        else if (s->op == FPK_SYM) stack[n++] = symbol_term(r, s->sym);
-        else n--, stack[n - 1] = apply(r, s->op, &stack[n - 1], &stack[n]);
+        if (s->op == FPK_CONST)
+            stack[n++] = constant(r, s->value);
+        else if (s->op == FPK_SYM)
+            stack[n++] = symbol_term(r, s->sym);
+        else
+            n--, stack[n - 1] = apply(r, s->op, &stack[n - 1], &stack[n]);
     }
     return stack[0];
 }
@@ -157,8 +158,10 @@ const char *tensor_bytes(scope *s, int kind, uint32_t i) {
         term d = render(&r, x->p->lists[t->dims + k]);
         n = n.lo == 1 && n.hi == 1 ? d : d.lo == 1 && d.hi == 1 ? n : product(&r, &n, &d);
     }
-    if (bits < 8) n = ceiling(&r, &n, &size);
-    else if (bits > 8) n = product(&r, &n, &size);
+    if (bits < 8)
+        n = ceiling(&r, &n, &size);
+    else if (bits > 8)
+        n = product(&r, &n, &size);
     take(s, &r);
     return n.lo == n.hi ? literal(x->a, n.lo) : n.text;
 }

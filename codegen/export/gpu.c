@@ -7,10 +7,10 @@
 /* ---- Drivers ----------------------------------------------------------------------------------------------------- */
 struct gpu_family {
     const char *kind;
-    bool hip;               /* the column of gpu.def */
-    const char *libraries;  /* as C strings */
-    const char *machine;    /* ending of files of machine code */
-    int multiprocessors;    /* number of a device attribute */
+    bool hip;              /* the column of gpu.def */
+    const char *libraries; /* as C strings */
+    const char *machine;   /* ending of files of machine code */
+    int multiprocessors;   /* number of a device attribute */
 };
 static const gpu_family families[] = {
     {"cuda", false, "\"libcuda.so.1\", \"libcuda.so\"", "cubin", 16},
@@ -19,10 +19,11 @@ static const gpu_family families[] = {
 
 /* What generated code calls, by gpu.def's ids. */
 static const char *const called[] = {
-    "init", "device_get", "device_attribute", "context_retain", "context_release", "context_push", "context_pop",
-    "device_current", "device_use", "alloc", "free", "to_device", "to_host", "on_device", "fill8", "fill16", "fill32",
-    "stream_create", "stream_destroy", "stream_wait", "module_load", "module_unload", "function_get", "function_set",
-    "launch"};
+    "init",         "device_get",    "device_attribute", "context_retain", "context_release",
+    "context_push", "context_pop",   "device_current",   "device_use",     "alloc",
+    "free",         "to_device",     "to_host",          "on_device",      "fill8",
+    "fill16",       "fill32",        "stream_create",    "stream_destroy", "stream_wait",
+    "module_load",  "module_unload", "function_get",     "function_set",   "launch"};
 
 enum { NEED, MAY };
 static const struct {
@@ -129,14 +130,16 @@ static void put_modules(exporter *x, text *t) {
     }
     put(t, "static const uint64_t *const modules[] = {");
     for (uint32_t m = 0; m < done; m++) put(t, "%smodule%u", m ? ", " : "", m);
-    put(t, "};\nenum { MODULES = %u, KERNELS = %u };\nstatic const struct {\n    const char *entry;\n    int module;\n"
-           "    unsigned threads, shared; /* of a block */\n} kernels[] = {\n", done, x->n_functions);
+    put(t,
+        "};\nenum { MODULES = %u, KERNELS = %u };\nstatic const struct {\n    const char *entry;\n    int module;\n"
+        "    unsigned threads, shared; /* of a block */\n} kernels[] = {\n",
+        done, x->n_functions);
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
         bool first;
         function_of(x, k, &first);
         if (first)
-            put(t, "    {\"%s\", %u, %u, %u},\n", rt_string(x->p, x->kernels[k].entry), gpu_module(x, k), x->kernels[k].threads,
-                x->kernels[k].shared);
+            put(t, "    {\"%s\", %u, %u, %u},\n", rt_string(x->p, x->kernels[k].entry), gpu_module(x, k),
+                x->kernels[k].threads, x->kernels[k].shared);
     }
     put(t, "};\n\n");
 }
@@ -150,12 +153,15 @@ static void put_driver_struct(exporter *x, text *t) {
         if (is_called(functions[i].id) && functions[i].names[x->gpu->hip])
             put(t, "    %s (*%s)%s;\n", functions[i].result, functions[i].id, functions[i].params);
     put(t, "} driver;\n\n");
-    put(t, "static int find(void *library, const char *name, void *to) {\n"
-           "    void *at = dlsym(library, name);\n    memcpy(to, &at, sizeof at);\n    return at != NULL;\n}\n"
-           "static int open_driver(driver *d) {\n    static const char *const names[] = {%s};\n    size_t i;\n"
-           "    memset(d, 0, sizeof *d);\n"
-           "    for (i = 0; i < sizeof names / sizeof *names && !d->library; i++) d->library = dlopen(names[i], RTLD_NOW);\n"
-           "    if (!d->library) return 0;\n    return ", x->gpu->libraries);
+    put(t,
+        "static int find(void *library, const char *name, void *to) {\n"
+        "    void *at = dlsym(library, name);\n    memcpy(to, &at, sizeof at);\n    return at != NULL;\n}\n"
+        "static int open_driver(driver *d) {\n    static const char *const names[] = {%s};\n    size_t i;\n"
+        "    memset(d, 0, sizeof *d);\n"
+        "    for (i = 0; i < sizeof names / sizeof *names && !d->library; i++) d->library = dlopen(names[i], "
+        "RTLD_NOW);\n"
+        "    if (!d->library) return 0;\n    return ",
+        x->gpu->libraries);
     const char *sep = "";
     for (int i = 0; i < N_FUNCTIONS; i++) {
         if (!is_called(functions[i].id) || !functions[i].names[x->gpu->hip]) continue;
@@ -168,27 +174,35 @@ static void put_driver_struct(exporter *x, text *t) {
 }
 
 static void put_device_struct(exporter *x, text *t) {
-    put_template(t, x,
-                 "struct @_device {\n    driver api;\n    int device;\n    void *primary; /* the driver's context */\n"
-                 "    void *modules[MODULES], *kernels[KERNELS], *stream;\n    int workers; /* blocks that have scratch */\n"
-                 "    int error;   /* of the last call that failed */\n");
+    put_template(
+        t, x,
+        "struct @_device {\n    driver api;\n    int device;\n    void *primary; /* the driver's context */\n"
+        "    void *modules[MODULES], *kernels[KERNELS], *stream;\n    int workers; /* blocks that have scratch */\n"
+        "    int error;   /* of the last call that failed */\n");
     for (uint32_t b = 0; b < x->v->n_buffers; b++)
         if (x->const_used[b]) put(t, "    void *constant%u;\n", b);
-    put(t, "};\n\n/* Where work is queued. */\ntypedef struct queue {\n    %s_device *device;\n    void *stream;\n} queue;\n\n",
+    put(t,
+        "};\n\n/* Where work is queued. */\ntypedef struct queue {\n    %s_device *device;\n    void *stream;\n} "
+        "queue;\n\n",
         x->name);
 }
 
 static void put_current(exporter *x, text *t) {
     put(t, "/* Makes the device the calling thread's; leave_ gives back what was before. */\n");
     if (x->gpu->hip)
-        put_template(t, x, "static int enter_(@_device *d) {\n    int was = 0;\n"
-                           "    if (d->api.device_current(&was) || d->api.device_use(d->device)) return 0;\n    return was + 1;\n}\n"
-                           "static void leave_(@_device *d, int was) {\n    if (was) d->api.device_use(was - 1);\n}\n");
+        put_template(
+            t, x,
+            "static int enter_(@_device *d) {\n    int was = 0;\n"
+            "    if (d->api.device_current(&was) || d->api.device_use(d->device)) return 0;\n    return was + 1;\n}\n"
+            "static void leave_(@_device *d, int was) {\n    if (was) d->api.device_use(was - 1);\n}\n");
     else
-        put_template(t, x, "static int enter_(@_device *d) { return d->api.context_push(d->primary) == 0; }\n"
-                           "static void leave_(@_device *d, int was) {\n    void *context;\n"
-                           "    if (was) d->api.context_pop(&context);\n}\n");
-    put_template(t, x, "static int failed(@_device *d, int error) {\n    if (error) d->error = error;\n    return error != 0;\n}\n\n");
+        put_template(t, x,
+                     "static int enter_(@_device *d) { return d->api.context_push(d->primary) == 0; }\n"
+                     "static void leave_(@_device *d, int was) {\n    void *context;\n"
+                     "    if (was) d->api.context_pop(&context);\n}\n");
+    put_template(
+        t, x,
+        "static int failed(@_device *d, int error) {\n    if (error) d->error = error;\n    return error != 0;\n}\n\n");
 }
 
 /* Params and constants come from the host. */
@@ -211,24 +225,28 @@ static void put_moves(exporter *x, text *t) {
         "    int was;\n    if (!p) return;\n    was = enter_(d);\n    d->api.free(p);\n    leave_(d, was);\n}\n");
     if (puts_on_device(x))
         put_template(t, x,
-        "/* A copy of the host's memory; NULL on failure. */\n"
-        "static void *put_device(@_device *d, const void *host, int64_t bytes) {\n"
-        "    void *p = get_device(d, bytes);\n    int was, error = 0;\n    if (!p || !bytes) return p;\n    was = enter_(d);\n"
-        "    error = d->api.to_device(p, host, (size_t)bytes, d->stream);\n"
-        "    if (!error) error = d->api.stream_wait(d->stream);\n    leave_(d, was);\n"
-        "    if (!failed(d, error)) return p;\n    free_device(d, p);\n    return NULL;\n}\n");
-    put_template(t, x,
+                     "/* A copy of the host's memory; NULL on failure. */\n"
+                     "static void *put_device(@_device *d, const void *host, int64_t bytes) {\n"
+                     "    void *p = get_device(d, bytes);\n    int was, error = 0;\n    if (!p || !bytes) return p;\n  "
+                     "  was = enter_(d);\n"
+                     "    error = d->api.to_device(p, host, (size_t)bytes, d->stream);\n"
+                     "    if (!error) error = d->api.stream_wait(d->stream);\n    leave_(d, was);\n"
+                     "    if (!failed(d, error)) return p;\n    free_device(d, p);\n    return NULL;\n}\n");
+    put_template(
+        t, x,
         "static int read_(const queue *q, void *host, const void *src, size_t bytes) {\n"
         "    int error = q->device->api.to_host(host, src, bytes, q->stream);\n"
         "    if (!error) error = q->device->api.stream_wait(q->stream);\n    return failed(q->device, error);\n}\n");
     if (x->helps[HELP_DEVICE_COPY])
         put_template(t, x,
-        "static int copy_(const queue *q, void *dst, const void *src, int64_t bytes) {\n"
-        "    return bytes > 0 && failed(q->device, q->device->api.on_device(dst, src, (size_t)bytes, q->stream));\n}\n");
+                     "static int copy_(const queue *q, void *dst, const void *src, int64_t bytes) {\n"
+                     "    return bytes > 0 && failed(q->device, q->device->api.on_device(dst, src, (size_t)bytes, "
+                     "q->stream));\n}\n");
     if (x->helps[HELP_DEVICE_FILL8])
-        put_template(t, x,
-        "static int fill8_(const queue *q, void *dst, unsigned char v, int64_t bytes) {\n"
-        "    return bytes > 0 && failed(q->device, q->device->api.fill8(dst, v, (size_t)bytes, q->stream));\n}\n");
+        put_template(
+            t, x,
+            "static int fill8_(const queue *q, void *dst, unsigned char v, int64_t bytes) {\n"
+            "    return bytes > 0 && failed(q->device, q->device->api.fill8(dst, v, (size_t)bytes, q->stream));\n}\n");
     if (x->helps[HELP_FILL])
         put_template(
             t, x,
@@ -236,12 +254,15 @@ static void put_moves(exporter *x, text *t) {
             "static int fill_(const queue *q, void *dst, int64_t bytes, int width, uint64_t pattern) {\n"
             "    const driver *api = &q->device->api;\n    char *p = (char *)dst;\n    int64_t done;\n    int error;\n"
             "    if (bytes <= 0) return 0;\n"
-            "    if (width == 2) return failed(q->device, api->fill16(p, (unsigned short)pattern, (size_t)bytes / 2, q->stream));\n"
-            "    if (width == 4) return failed(q->device, api->fill32(p, (unsigned)pattern, (size_t)bytes / 4, q->stream));\n"
+            "    if (width == 2) return failed(q->device, api->fill16(p, (unsigned short)pattern, (size_t)bytes / 2, "
+            "q->stream));\n"
+            "    if (width == 4) return failed(q->device, api->fill32(p, (unsigned)pattern, (size_t)bytes / 4, "
+            "q->stream));\n"
             "    error = api->fill32(p, (unsigned)pattern, 1, q->stream);\n"
             "    if (!error) error = api->fill32(p + 4, (unsigned)(pattern >> 32), 1, q->stream);\n"
             "    for (done = 8; !error && done < bytes; done *= 2)\n"
-            "        error = api->on_device(p + done, p, (size_t)(bytes - done < done ? bytes - done : done), q->stream);\n"
+            "        error = api->on_device(p + done, p, (size_t)(bytes - done < done ? bytes - done : done), "
+            "q->stream);\n"
             "    return failed(q->device, error);\n}\n");
     put(t, "\n");
 }
@@ -252,11 +273,15 @@ void put_gpu_launch(exporter *x, text *t) {
         uint32_t n = x->kernels[k].n_inputs + x->kernels[k].n_outputs + x->kernels[k].n_ints + 2;
         if (n > most) most = n;
     }
-    put(t, "/* ---- Launching ---- */\n"
-           "/* A kernel takes its buffers, its integers, the scratch and the number of tasks. scratch_bytes: of each block. */\n"
-           "static int launch(const queue *q, int kernel, void **buffers, int n_buffers, const int64_t *ints, int n_ints,\n"
-           "                  char *scratch, int64_t scratch_bytes, int64_t tasks) {\n"
-           "    void *params[%u];\n    void *value = scratch;\n", most);
+    put(t,
+        "/* ---- Launching ---- */\n"
+        "/* A kernel takes its buffers, its integers, the scratch and the number of tasks. scratch_bytes: of each "
+        "block. */\n"
+        "static int launch(const queue *q, int kernel, void **buffers, int n_buffers, const int64_t *ints, int "
+        "n_ints,\n"
+        "                  char *scratch, int64_t scratch_bytes, int64_t tasks) {\n"
+        "    void *params[%u];\n    void *value = scratch;\n",
+        most);
     put(t, "    int64_t blocks = tasks, most = UINT32_MAX / kernels[kernel].threads;\n    int i, n = 0;\n"
            "    if (tasks <= 0) return 0;\n"
            "    if (most > INT32_MAX) most = INT32_MAX;\n"
@@ -266,7 +291,8 @@ void put_gpu_launch(exporter *x, text *t) {
            "    for (i = 0; i < n_ints; i++) params[n++] = (void *)&ints[i];\n"
            "    params[n++] = &value;\n    params[n++] = &tasks;\n"
            "    return failed(q->device, q->device->api.launch(q->device->kernels[kernel], (unsigned)blocks, 1, 1,\n"
-           "                                                   kernels[kernel].threads, 1, 1, kernels[kernel].shared, q->stream,\n"
+           "                                                   kernels[kernel].threads, 1, 1, kernels[kernel].shared, "
+           "q->stream,\n"
            "                                                   params, NULL));\n}\n\n");
 }
 
@@ -276,20 +302,25 @@ static void put_close(exporter *x, text *t) {
     for (uint32_t b = 0; b < x->v->n_buffers; b++)
         if (x->const_used[b]) put(t, "    if (device->stream) free_device(device, device->constant%u);\n", b);
     put(t, "    if (device->stream) {\n        was = enter_(device);\n"
-           "        for (i = 0; i < MODULES; i++)\n            if (device->modules[i]) device->api.module_unload(device->modules[i]);\n"
+           "        for (i = 0; i < MODULES; i++)\n            if (device->modules[i]) "
+           "device->api.module_unload(device->modules[i]);\n"
            "        device->api.stream_destroy(device->stream);\n        leave_(device, was);\n    }\n");
     if (!x->gpu->hip) put(t, "    if (device->primary) device->api.context_release(device->device);\n");
     put(t, "    if (device->api.library) dlclose(device->api.library);\n    free_memory(device);\n}\n\n");
 }
 
 static void put_load_modules(exporter *x, text *t) {
-    put_template(t, x, "static int load_modules(@_device *d) {\n    int i, error = 0;\n"
-                       "    for (i = 0; i < MODULES && !error; i++) error = d->api.module_load(&d->modules[i], modules[i], 0, NULL, NULL);\n"
-                       "    for (i = 0; i < KERNELS && !error; i++) {\n"
-                       "        error = d->api.function_get(&d->kernels[i], d->modules[kernels[i].module], kernels[i].entry);\n");
+    put_template(
+        t, x,
+        "static int load_modules(@_device *d) {\n    int i, error = 0;\n"
+        "    for (i = 0; i < MODULES && !error; i++) error = d->api.module_load(&d->modules[i], modules[i], 0, NULL, "
+        "NULL);\n"
+        "    for (i = 0; i < KERNELS && !error; i++) {\n"
+        "        error = d->api.function_get(&d->kernels[i], d->modules[kernels[i].module], kernels[i].entry);\n");
     if (!x->gpu->hip) /* attribute 8: the most dynamic shared memory; more than 48 KB has to be allowed */
-        put(t, "        if (!error && kernels[i].shared > 48 * 1024 && d->api.function_set) /* more has to be allowed */\n"
-               "            error = d->api.function_set(d->kernels[i], 8, (int)kernels[i].shared);\n");
+        put(t,
+            "        if (!error && kernels[i].shared > 48 * 1024 && d->api.function_set) /* more has to be allowed */\n"
+            "            error = d->api.function_set(d->kernels[i], 8, (int)kernels[i].shared);\n");
     put(t, "    }\n    return error;\n}\n");
 }
 
@@ -297,29 +328,35 @@ static void put_open(exporter *x, text *t) {
     put_template(t, x,
                  "static @_status open_device(@_device *d, int index) {\n    int was, error, processors = 1;\n"
                  "    if (!open_driver(&d->api)) return $_E_DRIVER;\n"
-                 "    if (failed(d, d->api.init(0)) || failed(d, d->api.device_get(&d->device, index))) return $_E_NO_DEVICE;\n");
+                 "    if (failed(d, d->api.init(0)) || failed(d, d->api.device_get(&d->device, index))) return "
+                 "$_E_NO_DEVICE;\n");
     if (!x->gpu->hip)
         put_template(t, x, "    if (failed(d, d->api.context_retain(&d->primary, d->device))) return $_E_NO_DEVICE;\n");
-    put(t, "    was = enter_(d);\n    error = d->api.device_attribute(&processors, %d, d->device); /* multiprocessors */\n",
+    put(t,
+        "    was = enter_(d);\n    error = d->api.device_attribute(&processors, %d, d->device); /* multiprocessors "
+        "*/\n",
         x->gpu->multiprocessors);
-    put_template(t, x, "    if (!error) error = d->api.stream_create(&d->stream, 1);\n    if (!error) error = load_modules(d);\n"
-                       "    leave_(d, was);\n    d->workers = 4 * processors;\n    if (failed(d, error)) return $_E_MACHINE;\n");
+    put_template(
+        t, x,
+        "    if (!error) error = d->api.stream_create(&d->stream, 1);\n    if (!error) error = load_modules(d);\n"
+        "    leave_(d, was);\n    d->workers = 4 * processors;\n    if (failed(d, error)) return $_E_MACHINE;\n");
     for (uint32_t b = 0; b < x->v->n_buffers; b++) {
         int64_t bytes;
         if (!x->const_used[b] || !formula_const(x, x->buffers[b].size, &bytes)) continue;
-        put(t, "    d->constant%u = put_device(d, constant%u, %lld);\n    if (!d->constant%u) return %s_E_NO_MEMORY;\n", b, b,
-            (long long)bytes, b, x->upper);
+        put(t, "    d->constant%u = put_device(d, constant%u, %lld);\n    if (!d->constant%u) return %s_E_NO_MEMORY;\n",
+            b, b, (long long)bytes, b, x->upper);
     }
-    put_template(t, x,
-                 "    return $_OK;\n}\n\n"
-                 "@_status @_device_open(int index, @_device **out) {\n    @_device *device;\n    @_status status;\n"
-                 "    if (!out) return $_E_ARGUMENT;\n    *out = NULL;\n"
-                 "    device = (@_device *)get_memory((int64_t)sizeof *device);\n    if (!device) return $_E_NO_MEMORY;\n"
-                 "    memset(device, 0, sizeof *device);\n    status = open_device(device, index);\n"
-                 "    if (status == $_OK) *out = device;\n    else @_device_close(device);\n    return status;\n}\n\n"
-                 "int @_device_error(const @_device *device) { return device ? device->error : 0; }\n\n"
-                 "void *@_alloc(@_device *device, int64_t bytes) { return device ? get_device(device, bytes) : NULL; }\n"
-                 "void @_free(@_device *device, void *memory) {\n    if (device) free_device(device, memory);\n}\n\n");
+    put_template(
+        t, x,
+        "    return $_OK;\n}\n\n"
+        "@_status @_device_open(int index, @_device **out) {\n    @_device *device;\n    @_status status;\n"
+        "    if (!out) return $_E_ARGUMENT;\n    *out = NULL;\n"
+        "    device = (@_device *)get_memory((int64_t)sizeof *device);\n    if (!device) return $_E_NO_MEMORY;\n"
+        "    memset(device, 0, sizeof *device);\n    status = open_device(device, index);\n"
+        "    if (status == $_OK) *out = device;\n    else @_device_close(device);\n    return status;\n}\n\n"
+        "int @_device_error(const @_device *device) { return device ? device->error : 0; }\n\n"
+        "void *@_alloc(@_device *device, int64_t bytes) { return device ? get_device(device, bytes) : NULL; }\n"
+        "void @_free(@_device *device, void *memory) {\n    if (device) free_device(device, memory);\n}\n\n");
 }
 
 /* Everything up to launches: modules, driver, device. */
@@ -343,16 +380,20 @@ void put_gpu_transfers(exporter *x, text *t) {
     put_template(
         t, x,
         "@_status @_upload(@_context *context, void *to, const void *host, int64_t bytes) {\n    int was, error;\n"
-        "    if (!context || bytes < 0 || (bytes && (!to || !host))) return $_E_ARGUMENT;\n    if (!bytes) return $_OK;\n"
+        "    if (!context || bytes < 0 || (bytes && (!to || !host))) return $_E_ARGUMENT;\n    if (!bytes) return "
+        "$_OK;\n"
         "    was = enter_(context->device);\n"
         "    error = context->device->api.to_device(to, host, (size_t)bytes, context->stream);\n"
-        "    if (!error) error = context->device->api.stream_wait(context->stream);\n    leave_(context->device, was);\n"
+        "    if (!error) error = context->device->api.stream_wait(context->stream);\n    leave_(context->device, "
+        "was);\n"
         "    return failed(context->device, error) ? $_E_DEVICE : $_OK;\n}\n\n"
         "@_status @_download(@_context *context, void *host, const void *from, int64_t bytes) {\n"
         "    queue q;\n    int was, error;\n"
-        "    if (!context || bytes < 0 || (bytes && (!host || !from))) return $_E_ARGUMENT;\n    if (!bytes) return $_OK;\n"
+        "    if (!context || bytes < 0 || (bytes && (!host || !from))) return $_E_ARGUMENT;\n    if (!bytes) return "
+        "$_OK;\n"
         "    q.device = context->device;\n    q.stream = context->stream;\n"
-        "    was = enter_(context->device);\n    error = read_(&q, host, from, (size_t)bytes);\n    leave_(context->device, was);\n"
+        "    was = enter_(context->device);\n    error = read_(&q, host, from, (size_t)bytes);\n    "
+        "leave_(context->device, was);\n"
         "    return error ? $_E_DEVICE : $_OK;\n}\n\n"
         "@_status @_wait(@_context *context) {\n    int was, error;\n    if (!context) return $_E_ARGUMENT;\n"
         "    was = enter_(context->device);\n    error = context->device->api.stream_wait(context->stream);\n"
@@ -364,7 +405,8 @@ void put_gpu_transfers(exporter *x, text *t) {
 void put_gpu_header(exporter *x, text *t) {
     put_template(t, x,
                  "/* ---- Devices ---- */\n"
-                 "/* A GPU with the model's kernels loaded. Any number of threads may use it; it outlives what is made on it. */\n"
+                 "/* A GPU with the model's kernels loaded. Any number of threads may use it; it outlives what is made "
+                 "on it. */\n"
                  "typedef struct @_device @_device;\n"
                  "/* Opens the driver's library and device `index`. */\n"
                  "@_status @_device_open(int index, @_device **out);\n"
@@ -377,7 +419,8 @@ void put_gpu_header(exporter *x, text *t) {
 
 void put_gpu_context_header(exporter *x, text *t) {
     put_template(t, x,
-                 "/* Runs are queued on the context's own stream, or on the caller's (a CUstream or hipStream_t; NULL: the own one "
+                 "/* Runs are queued on the context's own stream, or on the caller's (a CUstream or hipStream_t; NULL: "
+                 "the own one "
                  "again). */\n@_status @_set_stream(@_context *context, void *stream);\n"
                  "/* Waits for what is queued. */\n@_status @_wait(@_context *context);\n"
                  "/* Copies between host and device behind what is queued, and waits for them. */\n"

@@ -34,9 +34,12 @@ void put_run_params(exporter *x, text *t, bool names_only, const char *sep) {
     }
     for (uint32_t i = 0; i < f->n_inputs; i++) {
         const char *name = x->tensor[tensor_at(x, RT_INPUT, i)];
-        if (names_only) put(t, "%s%s", sep, name);
-        else if (host_int(x, i)) put(t, "%sint64_t %s", sep, name);
-        else put(t, "%sconst %s *%s", sep, tensor_type(x, RT_INPUT, i), name);
+        if (names_only)
+            put(t, "%s%s", sep, name);
+        else if (host_int(x, i))
+            put(t, "%sint64_t %s", sep, name);
+        else
+            put(t, "%sconst %s *%s", sep, tensor_type(x, RT_INPUT, i), name);
         sep = ", ";
     }
     for (uint32_t i = 0; i < f->n_outputs; i++) {
@@ -82,22 +85,25 @@ static void doc_run(exporter *x, text *t) {
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_RUN && x->p->symbols[i].role == FRIT_DIM_BOUND) doc_symbol(x, t, i, "dim");
     for (uint32_t i = 0; i < f->n_inputs; i++) {
-        if (host_int(x, i)) doc_symbol(x, t, rt_tensor(x->p, RT_INPUT, i)->symbol, "in   an integer");
-        else doc_tensor(x, t, RT_INPUT, i, "in   ");
+        if (host_int(x, i))
+            doc_symbol(x, t, rt_tensor(x->p, RT_INPUT, i)->symbol, "in   an integer");
+        else
+            doc_tensor(x, t, RT_INPUT, i, "in   ");
     }
     for (uint32_t i = 0; i < f->n_outputs; i++) doc_tensor(x, t, RT_OUTPUT, i, "out  ");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_DEVICE && in_outputs(x, i)) {
             const fpk_symbol *s = &x->p->symbols[i];
-            const char *upper = s->hi < INT64_MAX ? arena_printf(x->a, "%lld", (long long)s->hi) : "what the dims allow";
+            const char *upper =
+                s->hi < INT64_MAX ? arena_printf(x->a, "%lld", (long long)s->hi) : "what the dims allow";
             put(t, " *   %-12s out  the extent %s of this run, or NULL. Outputs need room for the greatest: %s\n",
                 output_extent(x, i), rt_string(x->p, s->name), upper);
         }
 }
 
 static void put_status_enum(exporter *x, text *t) {
-    put(t, "/* What a call returns. %s_status_text says it in words. */\ntypedef enum %s_status {\n    %s_OK = 0,\n", x->name,
-        x->name, x->upper);
+    put(t, "/* What a call returns. %s_status_text says it in words. */\ntypedef enum %s_status {\n    %s_OK = 0,\n",
+        x->name, x->name, x->upper);
     for (int i = 0; i < x->statuses.len; i++) {
         put(t, "    %s_E_%s%s /* %s */\n", x->upper, x->statuses.data[i].name, i + 1 < x->statuses.len ? "," : "",
             x->statuses.data[i].meaning);
@@ -109,43 +115,53 @@ static void put_status_enum(exporter *x, text *t) {
 /* A template with % where a device's is the first parameter. */
 static void put_on_device(exporter *x, text *t, const char *template) {
     text out = {.a = x->a};
-    for (; *template; template++) {
-        if (*template != '%') put_bytes(&out, template, 1);
-        else if (x->gpu) put(&out, "@_device *device, ");
+    for (; *template; template ++) {
+        if (*template != '%')
+            put_bytes(&out, template, 1);
+        else if (x->gpu)
+            put(&out, "@_device *device, ");
     }
     put_template(t, x, text_of(&out));
 }
 
 static void put_params(exporter *x, text *t) {
-    put_template(t, x, "/* ---- Weights ---- */\n/* Every param of the model: dense, row-major, little-endian, aligned to its "
-                       "elements. */\ntypedef struct @_params {\n");
+    put_template(
+        t, x,
+        "/* ---- Weights ---- */\n/* Every param of the model: dense, row-major, little-endian, aligned to its "
+        "elements. */\ntypedef struct @_params {\n");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_WEIGHTS) put(t, "    int64_t %s; /* dim */\n", x->symbol[i]);
     for (uint32_t i = 0; i < x->p->info->n_params; i++) {
         const fpk_tensor *f = rt_tensor(x->p, RT_PARAM, i);
-        put(t, "    const %s *%s; /* \"%s\": %s */\n", tensor_type(x, RT_PARAM, i), x->tensor[tensor_at(x, RT_PARAM, i)],
-            rt_string(x->p, f->name), rt_string(x->p, f->type));
+        put(t, "    const %s *%s; /* \"%s\": %s */\n", tensor_type(x, RT_PARAM, i),
+            x->tensor[tensor_at(x, RT_PARAM, i)], rt_string(x->p, f->name), rt_string(x->p, f->type));
     }
-    put_template(t, x, "} @_params;\n\n/* Params with what is computed from them once (packed, folded). Any number of contexts "
-                       "and threads may share it;\n * it must outlive the contexts. */\ntypedef struct @_weights "
-                       "@_weights;\n");
+    put_template(
+        t, x,
+        "} @_params;\n\n/* Params with what is computed from them once (packed, folded). Any number of contexts "
+        "and threads may share it;\n * it must outlive the contexts. */\ntypedef struct @_weights "
+        "@_weights;\n");
     if (x->weights_file.name)
-        put_on_device(x, t,
-                     "/* Reads @.weights, a safetensors file, from `path`. */\n"
-                     "@_status @_weights_open(%const char *path, @_weights **out);\n"
-                     "/* The same from memory with the file's contents, aligned to 8 bytes (a mapping, or an array in the "
-                     "program). It is\n * borrowed: it must outlive the weights. */\n"
-                     "@_status @_weights_from_memory(%const void *bytes, uint64_t size, @_weights **out);\n");
-    put_on_device(x, t, "/* From pointers. The struct is copied; what it points to is borrowed and must outlive the weights. */\n"
-                       "@_status @_weights_from_params(%const @_params *params, @_weights **out);\n"
-                       "/* NULL is allowed. */\nvoid @_weights_free(@_weights *weights);\n\n");
+        put_on_device(
+            x, t,
+            "/* Reads @.weights, a safetensors file, from `path`. */\n"
+            "@_status @_weights_open(%const char *path, @_weights **out);\n"
+            "/* The same from memory with the file's contents, aligned to 8 bytes (a mapping, or an array in the "
+            "program). It is\n * borrowed: it must outlive the weights. */\n"
+            "@_status @_weights_from_memory(%const void *bytes, uint64_t size, @_weights **out);\n");
+    put_on_device(
+        x, t,
+        "/* From pointers. The struct is copied; what it points to is borrowed and must outlive the weights. */\n"
+        "@_status @_weights_from_params(%const @_params *params, @_weights **out);\n"
+        "/* NULL is allowed. */\nvoid @_weights_free(@_weights *weights);\n\n");
 }
 
 /* ---- Contexts ---------------------------------------------------------------------------------------------------- */
 static void put_context(exporter *x, text *t) {
-    put_template(t, x,
-                 "/* ---- Running ---- */\n/* What one caller needs to run the model: working memory that grows with the "
-                 "shapes seen");
+    put_template(
+        t, x,
+        "/* ---- Running ---- */\n/* What one caller needs to run the model: working memory that grows with the "
+        "shapes seen");
     put(t, "%s. One thread\n * at a time may use a context; different contexts may run at the same time. */\n",
         has_states(x) ? ", and the states" : "");
     put_template(t, x, "typedef struct @_context @_context;\n");
@@ -159,27 +175,34 @@ static void put_context(exporter *x, text *t) {
     put_template(t, x, "@_context **out);\n/* NULL is allowed. */\nvoid @_destroy(@_context *context);\n");
     if (uses_seed(x))
         put_template(t, x, "/* The seed of later runs. */\nvoid @_set_seed(@_context *context, uint64_t seed);\n");
-    if (x->gpu) put_gpu_context_header(x, t);
-    else put_template(
-        t, x,
-        "/* Spreads the tasks of later runs over the caller's threads: parallel(user, n, fn, arg) calls fn(arg, i) once "
-        "for each i in\n * [0, n), n <= threads, from any threads, and returns when all have returned. Results do not "
-        "depend on it. The default,\n * (1, NULL, NULL), runs everything on the calling thread. */\n"
-        "typedef void (*@_parallel)(void *user, int n, void (*fn)(void *arg, int i), void *arg);\n"
-        "@_status @_set_threads(@_context *context, int threads, @_parallel parallel, void *user);\n");
-    put_template(t, x, "/* Gets the memory for runs of these dims: runs with the same ones then allocate nothing. */\n"
-                       "@_status @_prepare(@_context *context");
+    if (x->gpu)
+        put_gpu_context_header(x, t);
+    else
+        put_template(t, x,
+                     "/* Spreads the tasks of later runs over the caller's threads: parallel(user, n, fn, arg) calls "
+                     "fn(arg, i) once "
+                     "for each i in\n * [0, n), n <= threads, from any threads, and returns when all have returned. "
+                     "Results do not "
+                     "depend on it. The default,\n * (1, NULL, NULL), runs everything on the calling thread. */\n"
+                     "typedef void (*@_parallel)(void *user, int n, void (*fn)(void *arg, int i), void *arg);\n"
+                     "@_status @_set_threads(@_context *context, int threads, @_parallel parallel, void *user);\n");
+    put_template(t, x,
+                 "/* Gets the memory for runs of these dims: runs with the same ones then allocate nothing. */\n"
+                 "@_status @_prepare(@_context *context");
     put_level_params(x, t, LEVEL_RUN, false, ", ");
     put(t, ");\n\n");
 }
 
 static void put_states(exporter *x, text *t) {
     if (!has_states(x)) return;
-    put_template(t, x, "/* ---- States ---- */\n/* All states back to their first values. */\n"
-                       "@_status @_reset(@_context *context);\n");
+    put_template(t, x,
+                 "/* ---- States ---- */\n/* All states back to their first values. */\n"
+                 "@_status @_reset(@_context *context);\n");
     for (uint32_t i = 0; i < x->p->info->n_states; i++) {
         const fpk_tensor *f = rt_tensor(x->p, RT_STATE, i);
-        put(t, "/* \"%s\": %s. May be read and written between runs; the context owns it. */\n%s *%s_state_%s(%s_context *context);\n",
+        put(t,
+            "/* \"%s\": %s. May be read and written between runs; the context owns it. */\n%s *%s_state_%s(%s_context "
+            "*context);\n",
             rt_string(x->p, f->name), rt_string(x->p, f->type), tensor_type(x, RT_STATE, i), x->name,
             x->tensor[tensor_at(x, RT_STATE, i)], x->name);
     }
@@ -188,20 +211,25 @@ static void put_states(exporter *x, text *t) {
 
 static void put_run(exporter *x, text *t) {
     const char *doc = rt_string(x->p, x->p->info->doc);
-    put(t, x->gpu ? "/* Queues a run of the model. Tensors are in the device's memory. It waits only where data decide what runs next.\n"
+    put(t, x->gpu ? "/* Queues a run of the model. Tensors are in the device's memory. It waits only where data decide "
+                    "what runs next.\n"
                   : "/* Runs the model.\n");
     if (*doc) put(t, " *\n"), put_doc(t, doc, " * ");
     put(t, " *\n");
     doc_run(x, t);
-    put(t, " *\n * Tensors are dense and row-major; pointers are aligned to the element; an output may share memory with nothing "
-           "else.\n * After a failure the contents of outputs%s are not specified. */\n",
+    put(t,
+        " *\n * Tensors are dense and row-major; pointers are aligned to the element; an output may share memory with "
+        "nothing "
+        "else.\n * After a failure the contents of outputs%s are not specified. */\n",
         has_states(x) ? " and states" : "");
     put_template(t, x, "@_status @_run(@_context *context");
     put_run_params(x, t, false, ", ");
     put(t, ");\n");
     if (x->has_params || has_states(x) || x->gpu) return;
-    put_template(t, x, "/* The same in one call: makes a context, runs it, and destroys it. Any threads may call it at once. */\n"
-                       "@_status @(");
+    put_template(
+        t, x,
+        "/* The same in one call: makes a context, runs it, and destroys it. Any threads may call it at once. */\n"
+        "@_status @(");
     put_run_params(x, t, false, uses_seed(x) ? (put(t, "uint64_t seed"), ", ") : "");
     put(t, ");\n");
 }
@@ -209,9 +237,11 @@ static void put_run(exporter *x, text *t) {
 void put_header(exporter *x, text *t) {
     put(t, "/* %s.h: the model %s, compiled by %s for %s.\n", x->name, rt_string(x->p, x->p->info->entry),
         rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
-    put_template(t, x, " *\n * C99 or C++. Functions that can fail return a status; after a failure `*out` is NULL and nothing "
-                       "is allocated. Nothing\n * prints, aborts or keeps state of its own. */\n"
-                       "#ifndef $_H\n#define $_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+    put_template(
+        t, x,
+        " *\n * C99 or C++. Functions that can fail return a status; after a failure `*out` is NULL and nothing "
+        "is allocated. Nothing\n * prints, aborts or keeps state of its own. */\n"
+        "#ifndef $_H\n#define $_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     put_status_enum(x, t);
     if (x->gpu) put_gpu_header(x, t);
     if (x->has_params) put_params(x, t);

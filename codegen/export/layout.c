@@ -2,8 +2,8 @@
  * function that fills it.
  *
  * Places. The runtime's planner is run here, for likely dims. What is kept of its answer is the order from low to high
- * offsets: of two temporaries that live at the same time the upper one begins where the lower one ends, or higher. Those
- * rules give a valid layout for all dims (and the planner's own for the likely ones), and they are assignments:
+ * offsets: of two temporaries that live at the same time the upper one begins where the lower one ends, or higher.
+ * Those rules give a valid layout for all dims (and the planner's own for the likely ones), and they are assignments:
  *
  *     plan->t7 = max_(end5, end6);        end7 = end_(plan->t7, bytes of 7)
  *
@@ -19,8 +19,10 @@ static int64_t likely(const fpk_symbol *s) {
     int64_t v = LIKELY_DIM, m = s->multiple > 1 ? s->multiple : 1;
     if (v > s->hi) v = s->hi;
     if (v < s->lo) v = s->lo;
-    if (m <= v) v -= v % m;
-    else if (m <= s->hi) v = m;
+    if (m <= v)
+        v -= v % m;
+    else if (m <= s->hi)
+        v = m;
     return v;
 }
 
@@ -176,7 +178,8 @@ static const char *declare_ends(placer *p) {
     arena *a = p->l->x->a;
     for (uint32_t i = 0; i < p->n; i++)
         if (!p->constant[p->order[i]])
-            t = t ? arena_printf(a, "%s%send%u", t, i % 12 == 11 ? ",\n        " : ", ", p->l->lives[p->order[i]].buffer)
+            t = t ? arena_printf(a, "%s%send%u", t, i % 12 == 11 ? ",\n        " : ", ",
+                                 p->l->lives[p->order[i]].buffer)
                   : arena_printf(a, "    int64_t end%u", p->l->lives[p->order[i]].buffer);
     return t;
 }
@@ -192,8 +195,10 @@ static void put_scratch(layout *l) {
     for (uint32_t pc = 0; pc < s->count; pc += code[pc] >> 8) {
         if ((code[pc] & 0xff) != FPK_OP_LAUNCH) continue;
         uint32_t e = x->kernels[code[pc + 1]].scratch;
-        if (formula_const(x, e, &v)) most = v > most ? v : most;
-        else if (!seen[e]) seen[e] = true, vec_push(x->a, &open, e);
+        if (formula_const(x, e, &v))
+            most = v > most ? v : most;
+        else if (!seen[e])
+            seen[e] = true, vec_push(x->a, &open, e);
     }
     line(&l->s, "plan->scratch = %s;", literal(x->a, (most + 127) / 128 * 128));
     for (int i = 0; i < open.len; i++) {

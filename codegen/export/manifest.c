@@ -10,18 +10,21 @@ static void put_name(text *t, const char *s) {
 }
 
 static const char *formula_text(exporter *x, uint32_t e) {
-    static const char *const forms[FPK_STEP_OPS] = {[FPK_ADD] = "(%s + %s)",          [FPK_SUB] = "(%s - %s)",
-                                                    [FPK_MUL] = "%s * %s",            [FPK_FLOORDIV] = "floor(%s / %s)",
-                                                    [FPK_MOD] = "mod(%s, %s)",        [FPK_MIN] = "min(%s, %s)",
-                                                    [FPK_MAX] = "max(%s, %s)",        [FPK_CEILDIV] = "ceil(%s / %s)"};
+    static const char *const forms[FPK_STEP_OPS] = {
+        [FPK_ADD] = "(%s + %s)",           [FPK_SUB] = "(%s - %s)",        [FPK_MUL] = "%s * %s",
+        [FPK_FLOORDIV] = "floor(%s / %s)", [FPK_MOD] = "mod(%s, %s)",      [FPK_MIN] = "min(%s, %s)",
+        [FPK_MAX] = "max(%s, %s)",         [FPK_CEILDIV] = "ceil(%s / %s)"};
     const char *stack[FPK_MAX_STACK] = {"0"};
     int n = 0;
     const fpk_expr *f = &x->p->exprs[e];
     for (uint32_t i = f->first; i < f->first + f->count; i++) {
         const fpk_step *s = &x->p->steps[i];
-        if (s->op == FPK_CONST) stack[n++] = arena_printf(x->a, "%lld", (long long)s->value);
-        else if (s->op == FPK_SYM) stack[n++] = rt_string(x->p, x->p->symbols[s->sym].name);
-        else n--, stack[n - 1] = arena_printf(x->a, forms[s->op], stack[n - 1], stack[n]);
+        if (s->op == FPK_CONST)
+            stack[n++] = arena_printf(x->a, "%lld", (long long)s->value);
+        else if (s->op == FPK_SYM)
+            stack[n++] = rt_string(x->p, x->p->symbols[s->sym].name);
+        else
+            n--, stack[n - 1] = arena_printf(x->a, forms[s->op], stack[n - 1], stack[n]);
     }
     return stack[0];
 }
@@ -29,8 +32,10 @@ static const char *formula_text(exporter *x, uint32_t e) {
 /* A number where it is one, else a string. */
 static void put_formula(exporter *x, text *t, uint32_t e) {
     int64_t v;
-    if (formula_const(x, e, &v)) put(t, "%lld", (long long)v);
-    else put_name(t, formula_text(x, e));
+    if (formula_const(x, e, &v))
+        put(t, "%lld", (long long)v);
+    else
+        put_name(t, formula_text(x, e));
 }
 
 /* ---- Tables ------------------------------------------------------------------------------------------------------ */
@@ -63,7 +68,8 @@ static void put_tensor(exporter *x, text *t, int kind, uint32_t i) {
 }
 
 static void put_buffers(exporter *x, text *t) {
-    static const char *const roles[FPK_BUF_KINDS] = {"input", "output", "param", "state", "temporary", "constant", "packed"};
+    static const char *const roles[FPK_BUF_KINDS] = {"input",     "output",   "param", "state",
+                                                     "temporary", "constant", "packed"};
     put(t, "  \"buffers\": [");
     for (uint32_t b = 0; b < x->v->n_buffers; b++) {
         const fpk_buffer *f = &x->buffers[b];
@@ -207,7 +213,8 @@ void put_manifest(exporter *x) {
     put_name(&t, rt_string(x->p, x->p->info->entry));
     put(&t, ",\n  \"compiler\": \"%s\",\n  \"target\": \"%s\",\n", rt_string(x->p, x->p->info->compiler),
         rt_string(x->p, x->v->target));
-    put(&t, "  \"grid\": \"as many blocks as there are tasks, or fewer; with scratch, each block has so many bytes at scratch + "
+    put(&t, "  \"grid\": \"as many blocks as there are tasks, or fewer; with scratch, each block has so many bytes at "
+            "scratch + "
             "block * bytes\",\n");
     put_dims(x, &t);
     put_buffers(x, &t);

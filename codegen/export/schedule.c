@@ -19,7 +19,8 @@ static const char *base(scope *s, uint32_t b) {
     case FPK_BUF_INPUT: {
         const char *name = x->tensor[tensor_at(x, RT_INPUT, f->index)];
         uint32_t host = rt_tensor(x->p, RT_INPUT, f->index)->symbol;
-        if (host != FPK_NONE && x->gpu) export_fail(x, "the kernels read the integer '%s' as a tensor of the device", name);
+        if (host != FPK_NONE && x->gpu)
+            export_fail(x, "the kernels read the integer '%s' as a tensor of the device", name);
         s->tensors[tensor_at(x, RT_INPUT, f->index)] = true;
         if (host != FPK_NONE) s->uses[host] = true;
         return arena_printf(x->a, "(void *)%s%s", host != FPK_NONE ? "&" : "", name);
@@ -57,8 +58,10 @@ static const char *where(const exporter *x, const fpk_kernel *k) {
 
 /* "a, b, c" broken over lines. */
 static void add_item(text *t, const char *item, size_t *column) {
-    if (*column + strlen(item) > 96) put(t, ",\n            "), *column = 0;
-    else if (t->len) put(t, ", ");
+    if (*column + strlen(item) > 96)
+        put(t, ",\n            "), *column = 0;
+    else if (t->len)
+        put(t, ", ");
     put(t, "%s", item);
     *column += strlen(item) + 2;
 }
@@ -84,9 +87,9 @@ static void launch(scope *s, const uint32_t *w) {
         tasks = "tasks";
     }
     if (x->gpu)
-        line(s, "if (launch(q, %s, buffers, %u, %s, %u, memory + plan->total, %s, %s)) return %s_E_DEVICE;", x->kernel[w[1]],
-             k->n_inputs + k->n_outputs, k->n_ints ? "ints" : "NULL", k->n_ints, formula(s, k->scratch, false), tasks,
-             x->upper);
+        line(s, "if (launch(q, %s, buffers, %u, %s, %u, memory + plan->total, %s, %s)) return %s_E_DEVICE;",
+             x->kernel[w[1]], k->n_inputs + k->n_outputs, k->n_ints ? "ints" : "NULL", k->n_ints,
+             formula(s, k->scratch, false), tasks, x->upper);
     else
         line(s, "launch(%s, %s, buffers, %s, memory + plan->total, plan->scratch, %s);", who, x->kernel[w[1]],
              k->n_ints ? "ints" : "NULL", tasks);
@@ -104,7 +107,8 @@ static void copy(scope *s, const uint32_t *w) {
     s->x->helps[HELP_DEVICE_COPY] = true;
     if (strcmp(dst, src) && s->x->gpu)
         line(s, "if (copy_(q, %s, %s, %s)) return %s_E_DEVICE;", dst, src, formula(s, w[5], false), s->x->upper);
-    else if (strcmp(dst, src)) line(s, "memmove(%s, %s, (size_t)%s);", dst, src, formula(s, w[5], true));
+    else if (strcmp(dst, src))
+        line(s, "memmove(%s, %s, (size_t)%s);", dst, src, formula(s, w[5], true));
 }
 
 static void fill(scope *s, const uint32_t *w) {
@@ -114,10 +118,12 @@ static void fill(scope *s, const uint32_t *w) {
     if (s->x->gpu) {
         bool bytes = w[4] == 1 || pattern == 0;
         s->x->helps[bytes ? HELP_DEVICE_FILL8 : HELP_FILL] = true;
-        if (bytes) line(s, "if (fill8_(q, %s, %u, %s)) return %s_E_DEVICE;", dst, (unsigned)(pattern & 0xff),
-                        formula(s, w[3], false), s->x->upper);
-        else line(s, "if (fill_(q, %s, %s, %u, UINT64_C(0x%llx))) return %s_E_DEVICE;", dst, formula(s, w[3], false),
-                  (unsigned)w[4], (unsigned long long)pattern, s->x->upper);
+        if (bytes)
+            line(s, "if (fill8_(q, %s, %u, %s)) return %s_E_DEVICE;", dst, (unsigned)(pattern & 0xff),
+                 formula(s, w[3], false), s->x->upper);
+        else
+            line(s, "if (fill_(q, %s, %s, %u, UINT64_C(0x%llx))) return %s_E_DEVICE;", dst, formula(s, w[3], false),
+                 (unsigned)w[4], (unsigned long long)pattern, s->x->upper);
         return;
     }
     if (w[4] == 1 || pattern == 0) {
@@ -125,7 +131,8 @@ static void fill(scope *s, const uint32_t *w) {
         return;
     }
     s->x->helps[HELP_FILL] = true;
-    line(s, "fill_(%s, %s, %u, UINT64_C(0x%llx));", dst, formula(s, w[3], false), (unsigned)w[4], (unsigned long long)pattern);
+    line(s, "fill_(%s, %s, %u, UINT64_C(0x%llx));", dst, formula(s, w[3], false), (unsigned)w[4],
+         (unsigned long long)pattern);
 }
 
 static void swap(scope *s, const uint32_t *w) {
@@ -137,30 +144,37 @@ static void read_symbol(scope *s, const uint32_t *w) {
     exporter *x = s->x;
     const fpk_symbol *record = &x->p->symbols[w[1]];
     const char *name = x->symbol[w[1]];
-    const char *status = status_for(x, arena_printf(x->a, "DIM_%s", upper(x->a, name)),
-                                    arena_printf(x->a, "%s, which the run computed, is out of its bounds", rt_string(x->p, record->name)));
+    const char *status = status_for(
+        x, arena_printf(x->a, "DIM_%s", upper(x->a, name)),
+        arena_printf(x->a, "%s, which the run computed, is out of its bounds", rt_string(x->p, record->name)));
     s->uses[w[1]] = true;
     s->queue = true;
-    if (x->gpu) line(s, "if (read_(q, &%s, %s, sizeof %s)) return %s_E_DEVICE;", name, address(s, w + 2), name, x->upper);
-    else line(s, "memcpy(&%s, %s, sizeof %s);", name, address(s, w + 2), name);
+    if (x->gpu)
+        line(s, "if (read_(q, &%s, %s, sizeof %s)) return %s_E_DEVICE;", name, address(s, w + 2), name, x->upper);
+    else
+        line(s, "memcpy(&%s, %s, sizeof %s);", name, address(s, w + 2), name);
     const char *test = record->lo > INT64_MIN ? arena_printf(x->a, "%s < %s", name, literal(x->a, record->lo)) : NULL;
     if (record->hi < INT64_MAX)
         test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, literal(x->a, record->hi));
     if (record->upper != FPK_NONE)
-        test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name, formula(s, record->upper, true));
+        test = arena_printf(x->a, "%s%s%s > %s", test ? test : "", test ? " || " : "", name,
+                            formula(s, record->upper, true));
     if (test) line(s, "if (%s) return %s;", test, status);
 }
 
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
 static void open_test(scope *s, bool loop, const uint32_t *w) {
     const char *at = address(s, w + 1);
-    if (!s->x->gpu) line(s, "%s (*(const unsigned char *)(%s)) {", loop ? "while" : "if", at);
+    if (!s->x->gpu)
+        line(s, "%s (*(const unsigned char *)(%s)) {", loop ? "while" : "if", at);
     else {
         s->queue = s->flag = true;
         if (loop) line(s, "for (;;) {"), s->indent++;
         line(s, "if (read_(q, &flag, %s, 1)) return %s_E_DEVICE;", at, s->x->upper);
-        if (loop) line(s, "if (!flag) break;"), s->indent--;
-        else line(s, "if (flag) {");
+        if (loop)
+            line(s, "if (!flag) break;"), s->indent--;
+        else
+            line(s, "if (flag) {");
     }
     s->indent++;
 }
@@ -252,7 +266,8 @@ void put_schedule(text *t, layout *l) {
     put_device_bounds(&locals, &s, false);
     if (s.flag) put(&locals, "    unsigned char flag = 0;\n");
     put(t, "static %s_status %s_schedule(%s%s, const %s_plan *plan, char *memory", x->name, l->suffix,
-        x->gpu ? "const queue *q, " : "", load ? arena_printf(x->a, "const %s_weights *weights", x->name)
+        x->gpu ? "const queue *q, " : "",
+        load ? arena_printf(x->a, "const %s_weights *weights", x->name)
              : arena_printf(x->a, "const %s_context *context", x->name),
         l->suffix);
     if (run) put_run_params(x, t, false, ", ");

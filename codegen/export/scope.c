@@ -27,8 +27,10 @@ void put_locals(text *t, scope *s, const char *weights) {
         const char *name = x->symbol[i];
         if (!s->uses[i]) continue;
         if (x->level[i] == LEVEL_WEIGHTS) put(t, "    const int64_t %s = weights->params.%s;\n", name, name);
-        if (x->level[i] == LEVEL_CONTEXT) put(t, "    const int64_t %s = context->%s;\n", name, name), s->context = true;
-        if (x->level[i] == LEVEL_SEED) put(t, "    const int64_t %s = (int64_t)context->seed;\n", name), s->context = true;
+        if (x->level[i] == LEVEL_CONTEXT)
+            put(t, "    const int64_t %s = context->%s;\n", name, name), s->context = true;
+        if (x->level[i] == LEVEL_SEED)
+            put(t, "    const int64_t %s = (int64_t)context->seed;\n", name), s->context = true;
     }
     if (s->checked) put(t, "    int bad = 0;\n");
 }

@@ -5,12 +5,14 @@
 
 /* ---- Helpers of generated code ----------------------------------------------------------------------------------- */
 static const char *const help_text[HELP_COUNT] = {
-    [HELP_ADD] = "static int64_t add_(int64_t a, int64_t b, int *bad) {\n"
-                 "    if (b > 0 ? a > INT64_MAX - b : a < INT64_MIN - b) {\n        *bad = 1;\n        return 0;\n    }\n"
-                 "    return a + b;\n}\n",
-    [HELP_SUB] = "static int64_t sub_(int64_t a, int64_t b, int *bad) {\n"
-                 "    if (b < 0 ? a > INT64_MAX + b : a < INT64_MIN + b) {\n        *bad = 1;\n        return 0;\n    }\n"
-                 "    return a - b;\n}\n",
+    [HELP_ADD] =
+        "static int64_t add_(int64_t a, int64_t b, int *bad) {\n"
+        "    if (b > 0 ? a > INT64_MAX - b : a < INT64_MIN - b) {\n        *bad = 1;\n        return 0;\n    }\n"
+        "    return a + b;\n}\n",
+    [HELP_SUB] =
+        "static int64_t sub_(int64_t a, int64_t b, int *bad) {\n"
+        "    if (b < 0 ? a > INT64_MAX + b : a < INT64_MIN + b) {\n        *bad = 1;\n        return 0;\n    }\n"
+        "    return a - b;\n}\n",
     [HELP_MUL] = "static int64_t mul_(int64_t a, int64_t b, int *bad) {\n"
                  "    const int over = b == -1 ? a == INT64_MIN\n"
                  "                     : b > 0 ? a > INT64_MAX / b || a < INT64_MIN / b\n"
@@ -53,8 +55,8 @@ static void put_helpers(const exporter *x, text *t) {
 }
 
 static void put_preamble(const exporter *x, text *t) {
-    put(t, "/* %s.c: the host side of the model %s, compiled by %s for %s. */\n", x->name, rt_string(x->p, x->p->info->entry),
-        rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
+    put(t, "/* %s.c: the host side of the model %s, compiled by %s for %s. */\n", x->name,
+        rt_string(x->p, x->p->info->entry), rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
     put_template(t, x, "#include \"@.h\"\n#include <stdlib.h>\n#include <string.h>\n");
     if (x->gpu) put(t, "#include <dlfcn.h>\n");
     if (x->weights_file.name) put(t, "#include <stdio.h>\n");
@@ -95,8 +97,6 @@ static bool tested(const char *feature) {
     return false;
 }
 
-
-
 static void put_machine(const exporter *x, text *t) {
     const char *test = NULL;
     for (int i = 0; i < 64; i++) {
@@ -108,21 +108,27 @@ static void put_machine(const exporter *x, text *t) {
     put(t, "/* ---- Machine ---- */\n/* Whether this processor has the instructions that the kernels use. */\n"
            "static int machine_fits(void) {\n");
     if (test)
-        put(t, "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n    __builtin_cpu_init();\n"
-               "    return %s;\n#else\n    return 1;\n#endif\n}\n", test);
-    else put(t, "    return 1;\n}\n");
-    put(t, "/* The floating environment of the kernels: to nearest, denormals kept. leave_ gives back what was before. */\n"
+        put(t,
+            "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n    __builtin_cpu_init();\n"
+            "    return %s;\n#else\n    return 1;\n#endif\n}\n",
+            test);
+    else
+        put(t, "    return 1;\n}\n");
+    put(t, "/* The floating environment of the kernels: to nearest, denormals kept. leave_ gives back what was before. "
+           "*/\n"
            "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n"
            "static unsigned enter_(void) {\n    const unsigned saved = __builtin_ia32_stmxcsr();\n"
            "    if ((saved & 0xffc0u) != 0x1f80u) __builtin_ia32_ldmxcsr(0x1f80u);\n    return saved;\n}\n"
-           "static void leave_(unsigned saved) {\n    if (__builtin_ia32_stmxcsr() != saved) __builtin_ia32_ldmxcsr(saved);\n}\n"
+           "static void leave_(unsigned saved) {\n    if (__builtin_ia32_stmxcsr() != saved) "
+           "__builtin_ia32_ldmxcsr(saved);\n}\n"
            "#elif defined(__aarch64__) && defined(__GNUC__)\n"
            "static unsigned enter_(void) {\n    uint64_t saved;\n    const uint64_t zero = 0;\n"
            "    __asm__ volatile(\"mrs %%0, fpcr\" : \"=r\"(saved));\n"
            "    if (saved) __asm__ volatile(\"msr fpcr, %%0\" : : \"r\"(zero));\n    return (unsigned)saved;\n}\n"
            "static void leave_(unsigned saved) {\n    const uint64_t v = saved;\n"
            "    if (v) __asm__ volatile(\"msr fpcr, %%0\" : : \"r\"(v));\n}\n"
-           "#else\nstatic unsigned enter_(void) { return 0; }\nstatic void leave_(unsigned saved) { (void)saved; }\n#endif\n\n");
+           "#else\nstatic unsigned enter_(void) { return 0; }\nstatic void leave_(unsigned saved) { (void)saved; "
+           "}\n#endif\n\n");
 }
 
 /* ---- Contexts ---------------------------------------------------------------------------------------------------- */
@@ -130,9 +136,12 @@ static void put_context_struct(exporter *x, text *t) {
     put_template(t, x, "struct @_context {\n");
     if (x->has_load)
         put_template(t, x, x->has_params ? "    const @_weights *weights;\n" : "    @_weights *weights;\n");
-    put(t, "    run_plan plan;\n    int planned; /* `plan` holds */\n    char *memory;\n    int64_t size; /* of memory */\n");
-    if (x->gpu) put_template(t, x, "    @_device *device;\n    void *stream, *own; /* where runs are queued; made here */\n");
-    else put_template(t, x, "    int threads;\n    @_parallel parallel;\n    void *user;\n");
+    put(t, "    run_plan plan;\n    int planned; /* `plan` holds */\n    char *memory;\n    int64_t size; /* of memory "
+           "*/\n");
+    if (x->gpu)
+        put_template(t, x, "    @_device *device;\n    void *stream, *own; /* where runs are queued; made here */\n");
+    else
+        put_template(t, x, "    int threads;\n    @_parallel parallel;\n    void *user;\n");
     if (uses_seed(x)) put(t, "    uint64_t seed;\n");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_CONTEXT) put(t, "    int64_t %s;\n", x->symbol[i]);
@@ -147,9 +156,12 @@ static void put_launch(const exporter *x, text *t) {
     put_template(
         t, x,
         "/* ---- Launching ---- */\n"
-        "/* Runs tasks begin .. end-1. ints: values of the symbols that the kernel uses. scratch: its private memory. */\n"
-        "typedef void (*kernel_fn)(void *const *buffers, const int64_t *ints, void *scratch, int64_t begin, int64_t end);\n"
-        "typedef struct job {\n    kernel_fn kernel;\n    void *const *buffers;\n    const int64_t *ints;\n    char *scratch;\n"
+        "/* Runs tasks begin .. end-1. ints: values of the symbols that the kernel uses. scratch: its private memory. "
+        "*/\n"
+        "typedef void (*kernel_fn)(void *const *buffers, const int64_t *ints, void *scratch, int64_t begin, int64_t "
+        "end);\n"
+        "typedef struct job {\n    kernel_fn kernel;\n    void *const *buffers;\n    const int64_t *ints;\n    char "
+        "*scratch;\n"
         "    int64_t stride, tasks;\n    int parts;\n} job;\n\n"
         "/* Part i of the tasks: contiguous, sizes equal up to one. */\n"
         "static int64_t part_begin(const job *j, int i) {\n"
@@ -165,7 +177,8 @@ static void put_launch(const exporter *x, text *t) {
         "    if (tasks <= 0) return;\n"
         "    if (context && context->threads > 1 && tasks > 1) {\n"
         "        job j;\n"
-        "        j.kernel = kernel;\n        j.buffers = buffers;\n        j.ints = ints;\n        j.scratch = scratch;\n"
+        "        j.kernel = kernel;\n        j.buffers = buffers;\n        j.ints = ints;\n        j.scratch = "
+        "scratch;\n"
         "        j.stride = stride;\n        j.tasks = tasks;\n"
         "        j.parts = tasks < context->threads ? (int)tasks : context->threads;\n"
         "        context->parallel(context->user, j.parts, run_part, &j);\n"
@@ -175,19 +188,20 @@ static void put_launch(const exporter *x, text *t) {
 
 static void put_need_memory(const exporter *x, text *t) {
     if (x->gpu) {
-        put_template(t, x,
-                     "/* Makes context->memory at least `total` bytes and `scratch` for each block that may have it. */\n"
-                     "static @_status need_memory(@_context *context, int64_t total, int64_t scratch) {\n"
-                     "    int64_t need;\n    char *memory;\n"
-                     "    if (scratch > (INT64_MAX - total) / context->device->workers) return $_E_TOO_LARGE;\n"
-                     "    need = total + scratch * context->device->workers;\n"
-                     "    if (context->memory && need <= context->size) return $_OK;\n"
-                     "    memory = (char *)get_device(context->device, need);\n"
-                     "    if (!memory) return $_E_NO_MEMORY;\n"
-                     "    if (context->memory && @_wait(context) != $_OK) {\n        free_device(context->device, memory);\n"
-                     "        return $_E_DEVICE;\n    }\n"
-                     "    free_device(context->device, context->memory);\n"
-                     "    context->memory = memory;\n    context->size = need;\n    return $_OK;\n}\n\n");
+        put_template(
+            t, x,
+            "/* Makes context->memory at least `total` bytes and `scratch` for each block that may have it. */\n"
+            "static @_status need_memory(@_context *context, int64_t total, int64_t scratch) {\n"
+            "    int64_t need;\n    char *memory;\n"
+            "    if (scratch > (INT64_MAX - total) / context->device->workers) return $_E_TOO_LARGE;\n"
+            "    need = total + scratch * context->device->workers;\n"
+            "    if (context->memory && need <= context->size) return $_OK;\n"
+            "    memory = (char *)get_device(context->device, need);\n"
+            "    if (!memory) return $_E_NO_MEMORY;\n"
+            "    if (context->memory && @_wait(context) != $_OK) {\n        free_device(context->device, memory);\n"
+            "        return $_E_DEVICE;\n    }\n"
+            "    free_device(context->device, context->memory);\n"
+            "    context->memory = memory;\n    context->size = need;\n    return $_OK;\n}\n\n");
         return;
     }
     put_template(t, x,
@@ -208,8 +222,8 @@ static const char *state_name(const exporter *x, uint32_t i) { return x->tensor[
 
 static void put_init_call(exporter *x, text *t, uint32_t i) {
     const char *suffix = arena_printf(x->a, "init_%s", state_name(x, i));
-    put(t, "    {\n        %s_plan plan;\n        %s_status status = plan_%s(context, &plan);\n        %s saved;\n", suffix,
-        x->name, suffix, x->gpu ? "int" : "unsigned");
+    put(t, "    {\n        %s_plan plan;\n        %s_status status = plan_%s(context, &plan);\n        %s saved;\n",
+        suffix, x->name, suffix, x->gpu ? "int" : "unsigned");
     put(t, "        if (status == %s_OK) status = need_memory(context, plan.total, plan.scratch);\n", x->upper);
     put(t, "        if (status != %s_OK) return status;\n        saved = enter_(%s);\n", x->upper,
         x->gpu ? "context->device" : "");
@@ -220,22 +234,26 @@ static void put_init_call(exporter *x, text *t, uint32_t i) {
 
 static void put_states(exporter *x, text *t) {
     if (!has_states(x)) return;
-    put_template(t, x, x->gpu ? "@_status @_reset(@_context *context) {\n    queue q;\n    int was, error;\n"
-                                "    if (!context) return $_E_ARGUMENT;\n    q.device = context->device;\n"
-                                "    q.stream = context->stream;\n"
-                              : "@_status @_reset(@_context *context) {\n    if (!context) return $_E_ARGUMENT;\n");
+    put_template(t, x,
+                 x->gpu ? "@_status @_reset(@_context *context) {\n    queue q;\n    int was, error;\n"
+                          "    if (!context) return $_E_ARGUMENT;\n    q.device = context->device;\n"
+                          "    q.stream = context->stream;\n"
+                        : "@_status @_reset(@_context *context) {\n    if (!context) return $_E_ARGUMENT;\n");
     for (uint32_t i = 0; i < x->p->info->n_states; i++) {
         x->helps[HELP_DEVICE_FILL8] |= x->gpu != NULL;
         if (x->gpu)
-            put(t, "    was = enter_(q.device);\n    error = fill8_(&q, context->%s, 0, context->%s_bytes);\n"
-                   "    leave_(q.device, was);\n    if (error) return %s_E_DEVICE;\n", state_name(x, i), state_name(x, i), x->upper);
-        else put(t, "    memset(context->%s, 0, (size_t)context->%s_bytes);\n", state_name(x, i), state_name(x, i));
+            put(t,
+                "    was = enter_(q.device);\n    error = fill8_(&q, context->%s, 0, context->%s_bytes);\n"
+                "    leave_(q.device, was);\n    if (error) return %s_E_DEVICE;\n",
+                state_name(x, i), state_name(x, i), x->upper);
+        else
+            put(t, "    memset(context->%s, 0, (size_t)context->%s_bytes);\n", state_name(x, i), state_name(x, i));
         if (!schedule_empty(x, 2 + i)) put_init_call(x, t, i);
     }
     put_template(t, x, "    return $_OK;\n}\n\n");
     for (uint32_t i = 0; i < x->p->info->n_states; i++) {
-        put(t, "%s *%s_state_%s(%s_context *context) { return context ? context->%s : NULL; }\n", tensor_type(x, RT_STATE, i),
-            x->name, state_name(x, i), x->name, state_name(x, i));
+        put(t, "%s *%s_state_%s(%s_context *context) { return context ? context->%s : NULL; }\n",
+            tensor_type(x, RT_STATE, i), x->name, state_name(x, i), x->name, state_name(x, i));
     }
     put(t, "\n");
 }
@@ -252,8 +270,9 @@ static void put_make_context(exporter *x, text *t) {
         line(&s, "context->%s_bytes = %s;", name, tensor_bytes(&s, RT_STATE, i));
         if (s.checked) line(&s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
         s.checked |= was;
-        line(&s, x->gpu ? "context->%s = (%s *)get_device(context->device, context->%s_bytes);"
-                        : "context->%s = (%s *)get_memory(context->%s_bytes);",
+        line(&s,
+             x->gpu ? "context->%s = (%s *)get_device(context->device, context->%s_bytes);"
+                    : "context->%s = (%s *)get_memory(context->%s_bytes);",
              name, tensor_type(x, RT_STATE, i), name);
         line(&s, "if (!context->%s) return %s_E_NO_MEMORY;", name, x->upper);
     }
@@ -268,19 +287,23 @@ static void put_make_context(exporter *x, text *t) {
     if (x->has_load && !x->has_params) {
         put_template(t, x, "    inside_params(&params);\n    status = make_weights(");
         put_template(t, x, x->gpu ? "context->device, " : "");
-        put_template(t, x, "&params, NULL, &context->weights);\n"
-                           "    if (status != $_OK) return status;\n    {\n");
+        put_template(t, x,
+                     "&params, NULL, &context->weights);\n"
+                     "    if (status != $_OK) return status;\n    {\n");
         put(t, "%s", text_of(&body));
     }
     if (x->gpu)
-        put_template(t, x, "    {\n        const int was = enter_(context->device);\n"
-                           "        const int error = context->device->api.stream_create(&context->own, 1);\n"
-                           "        leave_(context->device, was);\n"
-                           "        if (failed(context->device, error)) return $_E_DEVICE;\n"
-                           "        context->stream = context->own;\n    }\n");
+        put_template(t, x,
+                     "    {\n        const int was = enter_(context->device);\n"
+                     "        const int error = context->device->api.stream_create(&context->own, 1);\n"
+                     "        leave_(context->device, was);\n"
+                     "        if (failed(context->device, error)) return $_E_DEVICE;\n"
+                     "        context->stream = context->own;\n    }\n");
     put(t, "%s%s", x->gpu ? "" : "    context->threads = 1;\n", text_of(&s.body));
-    if (has_states(x)) put_template(t, x, "    return @_reset(context);\n");
-    else put_template(t, x, "    return $_OK;\n");
+    if (has_states(x))
+        put_template(t, x, "    return @_reset(context);\n");
+    else
+        put_template(t, x, "    return $_OK;\n");
     put(t, x->has_load && !x->has_params ? "    }\n}\n\n" : "}\n\n");
 }
 
@@ -292,28 +315,35 @@ static void put_create(exporter *x, text *t) {
         if (x->level[i] == LEVEL_CONTEXT) put(t, "int64_t %s, ", x->symbol[i]);
     if (uses_seed(x)) put(t, "uint64_t seed, ");
     put_template(t, x, "@_context **out) {\n    @_context *context;\n    @_status status;\n");
-    put_template(t, x, x->has_params ? "    if (!weights || !out) return $_E_ARGUMENT;\n" : "    if (!out) return $_E_ARGUMENT;\n");
+    put_template(t, x,
+                 x->has_params ? "    if (!weights || !out) return $_E_ARGUMENT;\n"
+                               : "    if (!out) return $_E_ARGUMENT;\n");
     if (x->gpu) put_template(t, x, "    if (!device) return $_E_ARGUMENT;\n");
-    put_template(t, x, "    *out = NULL;\n"
-                       "    context = (@_context *)get_memory((int64_t)sizeof *context);\n"
-                       "    if (!context) return $_E_NO_MEMORY;\n"
-                       "    memset(context, 0, sizeof *context);\n");
+    put_template(t, x,
+                 "    *out = NULL;\n"
+                 "    context = (@_context *)get_memory((int64_t)sizeof *context);\n"
+                 "    if (!context) return $_E_NO_MEMORY;\n"
+                 "    memset(context, 0, sizeof *context);\n");
     if (x->gpu) put(t, "    context->device = device;\n");
     if (x->has_params) put(t, "    context->weights = weights;\n");
     if (uses_seed(x)) put(t, "    context->seed = seed;\n");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_CONTEXT) put(t, "    context->%s = %s;\n", x->symbol[i], x->symbol[i]);
-    put_template(t, x, "    status = make_context(context);\n"
-                       "    if (status == $_OK) *out = context;\n    else @_destroy(context);\n    return status;\n}\n\n");
+    put_template(t, x,
+                 "    status = make_context(context);\n"
+                 "    if (status == $_OK) *out = context;\n    else @_destroy(context);\n    return status;\n}\n\n");
 }
 
 static void put_destroy(exporter *x, text *t) {
     put_template(t, x, "void @_destroy(@_context *context) {\n    if (!context) return;\n");
-    if (x->gpu) put(t, "    if (context->own) {\n        const int was = enter_(context->device);\n"
-                       "        context->device->api.stream_wait(context->stream);\n"
-                       "        context->device->api.stream_destroy(context->own);\n        leave_(context->device, was);\n    }\n");
+    if (x->gpu)
+        put(t, "    if (context->own) {\n        const int was = enter_(context->device);\n"
+               "        context->device->api.stream_wait(context->stream);\n"
+               "        context->device->api.stream_destroy(context->own);\n        leave_(context->device, was);\n    "
+               "}\n");
     for (uint32_t i = 0; i < x->p->info->n_states; i++)
-        put(t, x->gpu ? "    free_device(context->device, context->%s);\n" : "    free_memory(context->%s);\n", state_name(x, i));
+        put(t, x->gpu ? "    free_device(context->device, context->%s);\n" : "    free_memory(context->%s);\n",
+            state_name(x, i));
     if (x->has_load && !x->has_params) put(t, "    weights_free(context->weights);\n");
     put(t, x->gpu ? "    free_device(context->device, context->memory);\n" : "    free_memory(context->memory);\n");
     put(t, "    free_memory(context);\n}\n\n");
@@ -321,14 +351,16 @@ static void put_destroy(exporter *x, text *t) {
 
 static void put_settings(exporter *x, text *t) {
     if (uses_seed(x))
-        put_template(t, x, "void @_set_seed(@_context *context, uint64_t seed) {\n    if (!context) return;\n"
-                           "    context->seed = seed;\n    context->planned = 0;\n}\n\n");
+        put_template(t, x,
+                     "void @_set_seed(@_context *context, uint64_t seed) {\n    if (!context) return;\n"
+                     "    context->seed = seed;\n    context->planned = 0;\n}\n\n");
     if (x->gpu) return;
-    put_template(t, x,
-                 "@_status @_set_threads(@_context *context, int threads, @_parallel parallel, void *user) {\n"
-                 "    if (!context || threads < 1 || threads > 4096 || (threads > 1 && !parallel)) return $_E_ARGUMENT;\n"
-                 "    context->threads = threads;\n    context->parallel = parallel;\n    context->user = user;\n"
-                 "    return $_OK;\n}\n\n");
+    put_template(
+        t, x,
+        "@_status @_set_threads(@_context *context, int threads, @_parallel parallel, void *user) {\n"
+        "    if (!context || threads < 1 || threads > 4096 || (threads > 1 && !parallel)) return $_E_ARGUMENT;\n"
+        "    context->threads = threads;\n    context->parallel = parallel;\n    context->user = user;\n"
+        "    return $_OK;\n}\n\n");
 }
 
 static void put_prepare(exporter *x, text *t) {
@@ -337,10 +369,13 @@ static void put_prepare(exporter *x, text *t) {
     put_template(t, x, ") {\n    if (!context) return $_E_ARGUMENT;\n    if (!context->planned");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_RUN) put(t, " || context->plan.%s != %s", x->symbol[i], x->symbol[i]);
-    put_template(t, x, ") {\n        @_status status;\n        context->planned = 0;\n        status = plan_run(context, &context->plan");
+    put_template(t, x,
+                 ") {\n        @_status status;\n        context->planned = 0;\n        status = plan_run(context, "
+                 "&context->plan");
     put_level_params(x, t, LEVEL_RUN, true, ", ");
-    put_template(t, x, ");\n        if (status != $_OK) return status;\n        context->planned = 1;\n    }\n"
-                       "    return need_memory(context, context->plan.total, context->plan.scratch);\n}\n\n");
+    put_template(t, x,
+                 ");\n        if (status != $_OK) return status;\n        context->planned = 1;\n    }\n"
+                 "    return need_memory(context, context->plan.total, context->plan.scratch);\n}\n\n");
 }
 
 /* ---- Run --------------------------------------------------------------------------------------------------------- */
@@ -349,12 +384,14 @@ static void put_span_check(text *t) {
            "typedef struct span {\n    const void *at;\n    int64_t bytes;\n} span;\n"
            "static int apart(const span *a, const span *b) {\n"
            "    const uintptr_t x = (uintptr_t)a->at, y = (uintptr_t)b->at;\n"
-           "    return a->bytes == 0 || b->bytes == 0 || x + (uintptr_t)a->bytes <= y || y + (uintptr_t)b->bytes <= x;\n}\n"
+           "    return a->bytes == 0 || b->bytes == 0 || x + (uintptr_t)a->bytes <= y || y + (uintptr_t)b->bytes <= "
+           "x;\n}\n"
            "/* Spans 0 .. n-1; those from `first` are written and must share memory with no other. */\n"
            "static int spans_fit(const span *s, int n, int first) {\n"
            "    int i, k;\n"
            "    for (i = 0; i < n; i++)\n        if (s[i].bytes < 0 || (s[i].bytes > 0 && !s[i].at)) return 0;\n"
-           "    for (i = first; i < n; i++)\n        for (k = 0; k < i; k++)\n            if (!apart(&s[i], &s[k])) return 0;\n"
+           "    for (i = first; i < n; i++)\n        for (k = 0; k < i; k++)\n            if (!apart(&s[i], &s[k])) "
+           "return 0;\n"
            "    return 1;\n}\n\n");
 }
 
@@ -374,8 +411,10 @@ static const char *number_spans(exporter *x, text *t) {
     text out = {.a = x->a};
     int n = 0;
     for (const char *s = text_of(t); *s; s++) {
-        if (*s == '@') put(&out, "%d", n++ / 2);
-        else put_bytes(&out, s, 1);
+        if (*s == '@')
+            put(&out, "%d", n++ / 2);
+        else
+            put_bytes(&out, s, 1);
     }
     return text_of(&out);
 }
@@ -410,7 +449,9 @@ static void put_run(exporter *x, text *t) {
     bool pointers = put_pointer_check(x, t);
     put_template(t, x, "@_status @_run(@_context *context");
     put_run_params(x, t, false, ", ");
-    put_template(t, x, x->gpu ? ") {\n    queue q;\n    @_status status;\n    int saved;\n" : ") {\n    @_status status;\n    unsigned saved;\n");
+    put_template(t, x,
+                 x->gpu ? ") {\n    queue q;\n    @_status status;\n    int saved;\n"
+                        : ") {\n    @_status status;\n    unsigned saved;\n");
     put_template(t, x, "    if (!context) return $_E_ARGUMENT;\n    status = @_prepare(context");
     put_level_params(x, t, LEVEL_RUN, true, ", ");
     put_template(t, x, ");\n");
@@ -420,8 +461,10 @@ static void put_run(exporter *x, text *t) {
         put(t, ");\n");
     }
     put_template(t, x, "    if (status != $_OK) return status;\n");
-    if (x->gpu) put(t, "    q.device = context->device;\n    q.stream = context->stream;\n    saved = enter_(q.device);\n");
-    else put(t, "    saved = enter_();\n");
+    if (x->gpu)
+        put(t, "    q.device = context->device;\n    q.stream = context->stream;\n    saved = enter_(q.device);\n");
+    else
+        put(t, "    saved = enter_();\n");
     put_template(t, x, x->gpu ? "    status = run_schedule(&q, context," : "    status = run_schedule(context,");
     put_template(t, x, " &context->plan, context->memory");
     put_run_params(x, t, true, ", ");
@@ -440,7 +483,8 @@ static void put_one_call(exporter *x, text *t) {
 }
 
 static void put_status_text(exporter *x, text *t) {
-    put_template(t, x, "const char *@_status_text(@_status status) {\n    switch (status) {\n    case $_OK: return \"done\";\n");
+    put_template(
+        t, x, "const char *@_status_text(@_status status) {\n    switch (status) {\n    case $_OK: return \"done\";\n");
     for (int i = 0; i < x->statuses.len; i++) {
         put(t, "    case %s_E_%s: return ", x->upper, x->statuses.data[i].name);
         put_string(t, x->statuses.data[i].meaning);
@@ -502,8 +546,10 @@ void put_source(exporter *x, text *t) {
     put_one_call(x, &interface);
 
     put_preamble(x, t);
-    if (x->kernel_text) put(t, "/* ---- Kernels ---- */\n#define FRIT_KERNEL static\n%s\n", x->kernel_text);
-    else if (!x->gpu) put_kernel_declarations(x, t);
+    if (x->kernel_text)
+        put(t, "/* ---- Kernels ---- */\n#define FRIT_KERNEL static\n%s\n", x->kernel_text);
+    else if (!x->gpu)
+        put_kernel_declarations(x, t);
     put_memory(x, t);
     if (!x->gpu) put_machine(x, t);
     put_helpers(x, t);

@@ -65,9 +65,12 @@ void put_string(text *t, const char *s) {
     put(t, "\"");
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\' || c == '?') put(t, "\\%c", c);
-        else if (c < 32 || c > 126) put(t, "\\%03o", c);
-        else put(t, "%c", c);
+        if (c == '"' || c == '\\' || c == '?')
+            put(t, "\\%c", c);
+        else if (c < 32 || c > 126)
+            put(t, "\\%03o", c);
+        else
+            put(t, "%c", c);
     }
     put(t, "\"");
 }
@@ -81,20 +84,147 @@ const char *literal(arena *a, int64_t v) {
 
 /* ---- Names ------------------------------------------------------------------------------------------------------- */
 /* Keywords of C and C++, what <stdint.h>, <stdlib.h> and <string.h> bring, and what generated functions call theirs. */
-static const char *const reserved[] = {
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char",
-    "class", "compl", "concept", "const", "consteval", "constexpr", "constinit", "const_cast", "continue", "co_await",
-    "co_return", "co_yield", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit",
-    "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace",
-    "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public",
-    "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "sizeof", "static",
-    "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local", "throw", "true", "try",
-    "typedef", "typeid", "typename", "typeof", "union", "unsigned", "using", "virtual", "void", "volatile", "wchar_t",
-    "while", "xor", "xor_eq", "linux", "unix", "main", "NULL", "INT64_MIN", "INT64_MAX", "INT64_C", "SIZE_MAX",
-    "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "size_t", "uintptr_t",
-    "malloc", "free", "memcpy", "memmove", "memset", "memcmp", "fopen", "fclose", "fread", "FILE", "abs", "div", "exit",
-    "abort", "context", "weights", "plan", "memory", "bad", "status", "buffers", "ints", "out", "saved", "seed", "tasks",
-    "launch", "errno", "stdin", "stdout", "stderr", "I"};
+static const char *const reserved[] = {"alignas",
+                                       "alignof",
+                                       "and",
+                                       "and_eq",
+                                       "asm",
+                                       "auto",
+                                       "bitand",
+                                       "bitor",
+                                       "bool",
+                                       "break",
+                                       "case",
+                                       "catch",
+                                       "char",
+                                       "class",
+                                       "compl",
+                                       "concept",
+                                       "const",
+                                       "consteval",
+                                       "constexpr",
+                                       "constinit",
+                                       "const_cast",
+                                       "continue",
+                                       "co_await",
+                                       "co_return",
+                                       "co_yield",
+                                       "decltype",
+                                       "default",
+                                       "delete",
+                                       "do",
+                                       "double",
+                                       "dynamic_cast",
+                                       "else",
+                                       "enum",
+                                       "explicit",
+                                       "export",
+                                       "extern",
+                                       "false",
+                                       "float",
+                                       "for",
+                                       "friend",
+                                       "goto",
+                                       "if",
+                                       "inline",
+                                       "int",
+                                       "long",
+                                       "mutable",
+                                       "namespace",
+                                       "new",
+                                       "noexcept",
+                                       "not",
+                                       "not_eq",
+                                       "nullptr",
+                                       "operator",
+                                       "or",
+                                       "or_eq",
+                                       "private",
+                                       "protected",
+                                       "public",
+                                       "register",
+                                       "reinterpret_cast",
+                                       "requires",
+                                       "restrict",
+                                       "return",
+                                       "short",
+                                       "signed",
+                                       "sizeof",
+                                       "static",
+                                       "static_assert",
+                                       "static_cast",
+                                       "struct",
+                                       "switch",
+                                       "template",
+                                       "this",
+                                       "thread_local",
+                                       "throw",
+                                       "true",
+                                       "try",
+                                       "typedef",
+                                       "typeid",
+                                       "typename",
+                                       "typeof",
+                                       "union",
+                                       "unsigned",
+                                       "using",
+                                       "virtual",
+                                       "void",
+                                       "volatile",
+                                       "wchar_t",
+                                       "while",
+                                       "xor",
+                                       "xor_eq",
+                                       "linux",
+                                       "unix",
+                                       "main",
+                                       "NULL",
+                                       "INT64_MIN",
+                                       "INT64_MAX",
+                                       "INT64_C",
+                                       "SIZE_MAX",
+                                       "int8_t",
+                                       "int16_t",
+                                       "int32_t",
+                                       "int64_t",
+                                       "uint8_t",
+                                       "uint16_t",
+                                       "uint32_t",
+                                       "uint64_t",
+                                       "size_t",
+                                       "uintptr_t",
+                                       "malloc",
+                                       "free",
+                                       "memcpy",
+                                       "memmove",
+                                       "memset",
+                                       "memcmp",
+                                       "fopen",
+                                       "fclose",
+                                       "fread",
+                                       "FILE",
+                                       "abs",
+                                       "div",
+                                       "exit",
+                                       "abort",
+                                       "context",
+                                       "weights",
+                                       "plan",
+                                       "memory",
+                                       "bad",
+                                       "status",
+                                       "buffers",
+                                       "ints",
+                                       "out",
+                                       "saved",
+                                       "seed",
+                                       "tasks",
+                                       "launch",
+                                       "errno",
+                                       "stdin",
+                                       "stdout",
+                                       "stderr",
+                                       "I"};
 
 static bool taken(const names *n, const char *s) {
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
@@ -110,8 +240,10 @@ static const char *plain(arena *a, const char *wanted) {
     for (; *wanted; wanted++) {
         bool word = isalnum((unsigned char)*wanted);
         if (to == s && !isalpha((unsigned char)*wanted)) *to++ = 'x';
-        if (word) *to++ = *wanted;
-        else if (to > s && to[-1] != '_') *to++ = '_';
+        if (word)
+            *to++ = *wanted;
+        else if (to > s && to[-1] != '_')
+            *to++ = '_';
     }
     while (to > s && to[-1] == '_') to--;
     if (to == s) *to++ = 'x';

@@ -13,9 +13,12 @@ static const char *stored_name(frit_dtype t) {
 static void put_json_string(text *t, const char *s) {
     put(t, "\"");
     for (; *s; s++) {
-        if (*s == '"' || *s == '\\') put(t, "\\%c", *s);
-        else if ((unsigned char)*s < 32) put(t, "\\u%04x", (unsigned)*s);
-        else put(t, "%c", *s);
+        if (*s == '"' || *s == '\\')
+            put(t, "\\%c", *s);
+        else if ((unsigned char)*s < 32)
+            put(t, "\\u%04x", (unsigned)*s);
+        else
+            put(t, "%c", *s);
     }
     put(t, "\"");
 }
@@ -24,8 +27,7 @@ static void put_entry(exporter *x, text *t, uint32_t i, uint64_t at) {
     const fpk_tensor *f = rt_tensor(x->p, RT_PARAM, i);
     const char *dtype = stored_name((frit_dtype)f->dtype);
     put_json_string(t, rt_string(x->p, f->name));
-    put(t, ":{\"dtype\":\"%s\",\"shape\":[",
-        dtype ? dtype : upper(x->a, frit_dtype_name((frit_dtype)f->dtype)));
+    put(t, ":{\"dtype\":\"%s\",\"shape\":[", dtype ? dtype : upper(x->a, frit_dtype_name((frit_dtype)f->dtype)));
     for (int k = 0; k < x->params[i].rank; k++) put(t, "%s%lld", k ? "," : "", (long long)x->params[i].dims[k]);
     put(t, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at, (unsigned long long)(at + x->params[i].bytes));
 }
@@ -59,7 +61,8 @@ static void make_file(exporter *x) {
     put_bytes(&whole, text_of(&header), header.len);
     for (uint32_t i = 0; i < n; i++) x->weights_offset[i] += whole.len;
     x->weights_bytes = at + whole.len;
-    x->weights_file = (export_weights_file){arena_printf(x->a, "%s.weights", x->name), text_of(&whole), whole.len, m, paths};
+    x->weights_file =
+        (export_weights_file){arena_printf(x->a, "%s.weights", x->name), text_of(&whole), whole.len, m, paths};
 }
 
 /* What the shapes of the params that were given say of symbols. */
@@ -67,8 +70,10 @@ static void bind_known(exporter *x) {
     uint32_t n = x->p->info->n_params;
     DLTensor *views = arena_array(x->a, DLTensor, n + 1);
     frit_error err;
-    for (uint32_t i = 0; i < n; i++) views[i] = (DLTensor){.ndim = x->params[i].rank, .shape = (int64_t *)x->params[i].dims};
-    if (rt_bind_shapes(x->p, RT_PARAM, views, x->known, x->is_known, &err) != FRIT_OK) export_fail(x, "%s", err.message);
+    for (uint32_t i = 0; i < n; i++)
+        views[i] = (DLTensor){.ndim = x->params[i].rank, .shape = (int64_t *)x->params[i].dims};
+    if (rt_bind_shapes(x->p, RT_PARAM, views, x->known, x->is_known, &err) != FRIT_OK)
+        export_fail(x, "%s", err.message);
 }
 
 void weights_prepare(exporter *x) {
@@ -100,7 +105,8 @@ static uint64_t hash(const void *bytes, uint64_t n) {
 void put_array(text *t, const char *name, const void *data, uint64_t bytes, unsigned size, bool aligned) {
     const uint8_t *b = data;
     uint64_t n = (bytes + size - 1) / size;
-    put(t, "static const uint%u_t %s[%llu]%s = {", size * 8, name, (unsigned long long)(n ? n : 1), aligned ? " ALIGNED_" : "");
+    put(t, "static const uint%u_t %s[%llu]%s = {", size * 8, name, (unsigned long long)(n ? n : 1),
+        aligned ? " ALIGNED_" : "");
     for (uint64_t i = 0; i < n; i++) {
         uint64_t v = 0;
         for (unsigned k = 0; k < size && i * size + k < bytes; k++) v |= (uint64_t)b[i * size + k] << 8 * k;
@@ -119,8 +125,8 @@ void put_constants(exporter *x, text *t) {
     }
     if (x->o->weights != EXPORT_WEIGHTS_INSIDE || !x->params) return;
     for (uint32_t i = 0; i < x->p->info->n_params; i++)
-        put_array(t, arena_printf(x->a, "param%u", i), x->params[i].data, x->params[i].bytes, (unsigned)element_bytes(x, i),
-                  true);
+        put_array(t, arena_printf(x->a, "param%u", i), x->params[i].data, x->params[i].bytes,
+                  (unsigned)element_bytes(x, i), true);
     put(t, "\n");
 }
 
@@ -147,8 +153,8 @@ void put_weights_struct(exporter *x, text *t) {
 static void put_packed(exporter *x, text *t, scope *s) {
     for (uint32_t b = 0; b < x->v->n_buffers; b++) {
         if (x->buffers[b].kind != FPK_BUF_PACKED) continue;
-        line(s, x->gpu ? "weights->packed%u = get_device(weights->device, %s);" : "weights->packed%u = get_memory(%s);", b,
-             formula(s, x->buffers[b].size, false));
+        line(s, x->gpu ? "weights->packed%u = get_device(weights->device, %s);" : "weights->packed%u = get_memory(%s);",
+             b, formula(s, x->buffers[b].size, false));
         line(s, "if (!weights->packed%u) return %s_E_NO_MEMORY;", b, x->upper);
     }
     (void)t;
@@ -163,7 +169,8 @@ static void put_load_call(exporter *x, scope *s) {
     line(s, "if (status != %s_OK) return status;", x->upper);
     if (x->gpu)
         line(s, "memory = (char *)get_device(weights->device, plan.total + plan.scratch * weights->device->workers);");
-    else line(s, "memory = (char *)get_memory(plan.total + plan.scratch);");
+    else
+        line(s, "memory = (char *)get_memory(plan.total + plan.scratch);");
     line(s, "if (!memory) return %s_E_NO_MEMORY;", x->upper);
     line(s, "{");
     if (x->gpu) {
@@ -194,8 +201,10 @@ static void put_finish(exporter *x, text *t) {
         const char *n = tensor_bytes(&s, RT_PARAM, i);
         const char *name = x->tensor[tensor_at(x, RT_PARAM, i)];
         if (!strcmp(n, "0")) continue;
-        if (strspn(n, "0123456789") == strlen(n)) line(&s, "if (!weights->params.%s) return %s_E_ARGUMENT;", name, x->upper);
-        else line(&s, "if (!weights->params.%s && (%s) != 0) return %s_E_ARGUMENT;", name, n, x->upper);
+        if (strspn(n, "0123456789") == strlen(n))
+            line(&s, "if (!weights->params.%s) return %s_E_ARGUMENT;", name, x->upper);
+        else
+            line(&s, "if (!weights->params.%s && (%s) != 0) return %s_E_ARGUMENT;", name, n, x->upper);
     }
     put_checks(&s, LEVEL_WEIGHTS);
     for (uint32_t i = 0; x->gpu && i < x->p->info->n_params; i++) {
@@ -216,11 +225,16 @@ static void put_finish(exporter *x, text *t) {
 }
 
 static void put_free(exporter *x, text *t) {
-    put_template(t, x, x->has_params ? "void @_weights_free(@_weights *weights) {\n" : "static void weights_free(@_weights *weights) {\n");
+    put_template(t, x,
+                 x->has_params ? "void @_weights_free(@_weights *weights) {\n"
+                               : "static void weights_free(@_weights *weights) {\n");
     put(t, "    if (!weights) return;\n");
     for (uint32_t b = 0; b < x->v->n_buffers; b++)
         if (x->buffers[b].kind == FPK_BUF_PACKED)
-            put(t, x->gpu ? "    free_device(weights->device, weights->packed%u);\n" : "    free_memory(weights->packed%u);\n", b);
+            put(t,
+                x->gpu ? "    free_device(weights->device, weights->packed%u);\n"
+                       : "    free_memory(weights->packed%u);\n",
+                b);
     for (uint32_t i = 0; x->gpu && i < x->p->info->n_params; i++)
         put(t, "    free_device(weights->device, weights->copies[%u]);\n", i);
     put(t, "    free_memory(weights->file);\n    free_memory(weights);\n}\n\n");
@@ -243,8 +257,10 @@ static void put_make(exporter *x, text *t) {
     put_template(t, x,
                  "    status = finish_weights(weights);\n"
                  "    if (status != $_OK) {\n");
-    put(t, "        %s(weights);\n        return status;\n    }\n%s    *out = weights;\n    return %s_OK;\n}\n\n", free_name,
-        x->gpu ? "    free_memory(weights->file); /* the device has copies */\n    weights->file = NULL;\n" : "", x->upper);
+    put(t, "        %s(weights);\n        return status;\n    }\n%s    *out = weights;\n    return %s_OK;\n}\n\n",
+        free_name,
+        x->gpu ? "    free_memory(weights->file); /* the device has copies */\n    weights->file = NULL;\n" : "",
+        x->upper);
 }
 
 static void put_known_dims(exporter *x, text *t) {
@@ -256,13 +272,15 @@ static void put_inside(exporter *x, text *t) {
     put_template(t, x, "static void inside_params(@_params *params) {\n    memset(params, 0, sizeof *params);\n");
     if (x->params) put_known_dims(x, t);
     for (uint32_t i = 0; x->params && i < x->p->info->n_params; i++)
-        put(t, "    params->%s = (const %s *)param%u;\n", x->tensor[tensor_at(x, RT_PARAM, i)], tensor_type(x, RT_PARAM, i), i);
+        put(t, "    params->%s = (const %s *)param%u;\n", x->tensor[tensor_at(x, RT_PARAM, i)],
+            tensor_type(x, RT_PARAM, i), i);
     put(t, "}\n\n");
 }
 
 static void put_file_functions(exporter *x, text *t) {
-    put_template(t, x, "/* The header says where each param lies; the code was made for one layout. */\n"
-                       "static @_status file_params(const char *bytes, uint64_t size, @_params *params) {\n");
+    put_template(t, x,
+                 "/* The header says where each param lies; the code was made for one layout. */\n"
+                 "static @_status file_params(const char *bytes, uint64_t size, @_params *params) {\n");
     put(t, "    uint64_t hash = UINT64_C(0xcbf29ce484222325);\n    uint64_t i;\n");
     put(t, "    if (size != UINT64_C(%llu) || ((uintptr_t)bytes & 7)) return %s_E_WEIGHTS;\n",
         (unsigned long long)x->weights_bytes, x->upper);
@@ -273,11 +291,11 @@ static void put_file_functions(exporter *x, text *t) {
     put(t, "    memset(params, 0, sizeof *params);\n");
     put_known_dims(x, t);
     for (uint32_t i = 0; i < x->p->info->n_params; i++)
-        put(t, "    params->%s = (const %s *)(const void *)(bytes + UINT64_C(%llu));\n", x->tensor[tensor_at(x, RT_PARAM, i)],
-            tensor_type(x, RT_PARAM, i), (unsigned long long)x->weights_offset[i]);
+        put(t, "    params->%s = (const %s *)(const void *)(bytes + UINT64_C(%llu));\n",
+            x->tensor[tensor_at(x, RT_PARAM, i)], tensor_type(x, RT_PARAM, i),
+            (unsigned long long)x->weights_offset[i]);
     put(t, "    return %s_OK;\n}\n\n", x->upper);
-    put_template(t, x,
-                 "@_status @_weights_from_memory(");
+    put_template(t, x, "@_status @_weights_from_memory(");
     put_template(t, x, x->gpu ? "@_device *device, " : "");
     put_template(t, x,
                  "const void *bytes, uint64_t size, @_weights **out) {\n"
@@ -293,7 +311,8 @@ static void put_file_functions(exporter *x, text *t) {
                  "&params, NULL, out) : status;\n}\n\n"
                  "@_status @_weights_open(");
     put_template(t, x, x->gpu ? "@_device *device, " : "");
-    put_template(t, x, "const char *path, @_weights **out) {\n"
+    put_template(t, x,
+                 "const char *path, @_weights **out) {\n"
                  "    @_params params;\n    @_status status;\n    FILE *file;\n    void *bytes;\n    size_t got;\n"
                  "    if (!path || !out) return $_E_ARGUMENT;\n");
     if (x->gpu) put_template(t, x, "    if (!device) return $_E_ARGUMENT;\n");
@@ -324,9 +343,11 @@ void put_weights_functions(exporter *x, text *t, layout *load) {
         return;
     }
     if (x->weights_file.name) put_file_functions(x, t);
-    put_template(t, x, x->gpu ? "@_status @_weights_from_params(@_device *device, const @_params *params, @_weights **out) {\n"
-                                "    if (!device) return $_E_ARGUMENT;\n"
-                              : "@_status @_weights_from_params(const @_params *params, @_weights **out) {\n");
+    put_template(t, x,
+                 x->gpu
+                     ? "@_status @_weights_from_params(@_device *device, const @_params *params, @_weights **out) {\n"
+                       "    if (!device) return $_E_ARGUMENT;\n"
+                     : "@_status @_weights_from_params(const @_params *params, @_weights **out) {\n");
     put_template(t, x, "    if (!params || !out) return $_E_ARGUMENT;\n    *out = NULL;\n    return make_weights(");
     put(t, "%sparams, NULL, out);\n}\n\n", x->gpu ? "device, " : "");
 }

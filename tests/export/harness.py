@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -122,7 +123,7 @@ class Case:
         run(*command)
         return folder
 
-    def program(self, name):
+    def program(self, name, folder):
         """A C99 and C++ program: reads in-STEP-NAME, writes out-STEP-NAME."""
         c = [f'#include "{name}.h"', "#include <stdio.h>", "#include <stdlib.h>", "",
              "static void *load(const char *path, size_t bytes) {",
@@ -138,6 +139,13 @@ class Case:
         create = []
         if self.weights is not None and self.where == "beside":
             c += [f"    {name}_weights *weights;", f'    check({name}_weights_open("{name}.weights", &weights));']
+            create.append("weights")
+        if self.weights is not None and self.where == "none":
+            header = (folder / f"{name}.h").read_text()
+            c += [f"    {name}_weights *weights;", f"    {name}_params params;"]
+            for kind, field, path in re.findall(r'^    const (\w+) \*(\w+); /\* "([^"]+)"', header, re.M):
+                c.append(f'    params.{field} = (const {kind} *)load("param-{path}", {len(self.weights[path].data)});')
+            c.append(f"    check({name}_weights_from_params(&params, &weights));")
             create.append("weights")
         create += [str(d) for d in self.state_dims]
         if self.seed is not None:
@@ -189,7 +197,7 @@ class Case:
         place = folder / ("build-" + compiler[0].replace("+", "x"))
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(folder, place, ignore=shutil.ignore_patterns("build-*"))
-        (place / "main.c").write_text(self.program(name))
+        (place / "main.c").write_text(self.program(name, folder))
         plus = compiler[0].endswith("++")
         tcc = compiler[0] == "tcc"
         flags = ["-Wall", "-Werror", "-std=c99"] if tcc else CFLAGS + ([] if plus else ["-std=c99", "-pedantic"])
@@ -202,6 +210,8 @@ class Case:
             for n, v in {**self.inputs, **step}.items():
                 if not isinstance(v, int):
                     (place / f"in-{i}-{n}").write_bytes(v.data)
+        for n, t in (self.weights or {}).items() if self.where == "none" else ():
+            (place / f"param-{n}").write_bytes(t.data)
         run(*emulator, "./program", cwd=place)
         return [{n: (place / f"out-{i}-{n}").read_bytes() for n in self.outputs} for i in range(len(self.steps))]
 

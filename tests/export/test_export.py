@@ -92,6 +92,12 @@ def mlp(folder):
                           {"probs": ("f32", (3, 10))}, [3], w)
 
 
+def mlp_pointers(folder):
+    name, case = mlp(folder)
+    case.where = "none"
+    return name, case
+
+
 def resnet_shapes(width):
     """ResNet-50 with `width` channels where the published one has 64."""
     def conv(prefix, bn, o, c, r):
@@ -205,7 +211,7 @@ def mixed(folder):
                          {"new": ("f16", (7,)), "delete": ("i32", (8,)), "this": ("f64", ())}, [3, 8])
 
 
-CASES = [digits, digits_inside, mlp, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
+CASES = [digits, digits_inside, mlp, mlp_pointers, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
 
 
 def sizes(folder):
@@ -248,6 +254,15 @@ def several_targets(folder):
     for part in ("c", "cpu-x86-64-v3"):
         got = {p.name for p in (out / part).iterdir()}
         assert {"digits.h", "digits.c", "digits.weights", "digits.cmake", "digits.pc"} <= got, f"{part} holds {got}"
+
+
+def open_params(folder):
+    """Params whose dims are not known, as no weights were given: fields of NAME_params."""
+    for target in TARGETS:
+        out = folder / target.replace(":", "-")
+        run(FRIT, "export", "-q", EXAMPLES / "mlp.frit", "-t", target, "-o", out)
+        assert "int64_t O; /* dim */" in (out / "digits.h").read_text()
+        run(*(compilers("tcc") or compilers("gcc"))[0], "-Wall", "-Werror", "-c", "digits.c", cwd=out)
 
 
 def interface(folder):
@@ -328,7 +343,7 @@ def real_minilm(folder):
             print(f"real_minilm: {target} with {compiler[0]}")
 
 
-CHECKS = [sizes, same_files, several_targets, interface]
+CHECKS = [sizes, same_files, several_targets, open_params, interface]
 SWEEP = [aarch64, real_minilm]
 
 
