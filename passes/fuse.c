@@ -251,10 +251,24 @@ static double task_bytes(fuser *f, region *r) {
     return bytes;
 }
 
+/* Extents that are long formulas of open sizes (the weights of a deep network are not given): index maps that combine
+ * several of them would grow out of hand. */
+static bool has_long_extents(const io *k) {
+    enum { MOST_TERMS = 8 };
+    for (int i = 0; i < k->ops.len; i++)
+        for (int j = 0; j < k->ops.data[i]->n_results; j++) {
+            ir_type t = ir_result(k->ops.data[i], j)->type;
+            for (int d = 0; d < t.rank; d++)
+                if (sym_n_terms(t.dims[d]) > MOST_TERMS) return true;
+        }
+    return false;
+}
+
 /* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Sets *why. */
 static double cost_of(fuser *f, io *k, const char **why) {
     VEC(ir_value *) roots = {0};
     double cost = LAUNCH_BYTES;
+    if (k->ops.len > 1 && has_long_extents(k)) return *why = "its extents are long formulas", -1;
     for (int i = 0; i < k->inputs.len; i++) cost += (double)bytes_of(f, k->inputs.data[i]->type);
     for (int i = 0; i < k->outputs.len; i++) {
         ir_value *v = k->outputs.data[i];
