@@ -100,6 +100,37 @@ static void check_lanes(verifier *v, const ir_op *op) {
     if (op->code == IR_reduce_lanes && combine > IR_ALL) verify_fail(v, 52, op, "can't combine lanes like this");
 }
 
+/* ---- Threads of a block (51, 52) ---- */
+
+static bool is_pointer(ir_type t, ir_space s) { return t.kind == IR_PTR && t.space == s; }
+
+static void check_shared(verifier *v, const ir_op *op) {
+    int64_t at = ir_get_int(op, IR_ATTR_offset, -1);
+    if (!is_pointer(verify_result(op, 0), IR_CORE)) verify_fail(v, 51, op, "the result is no pointer to shared memory");
+    if (at < 0 || at % 16) verify_fail(v, 51, op, "the offset is no multiple of 16");
+}
+
+static void check_copy(verifier *v, const ir_op *op) {
+    if (op->n_operands != 4 && op->n_operands != 5) {
+        verify_fail(v, 51, op, "has %d operands", op->n_operands);
+        return;
+    }
+    ir_type to = verify_type(op, 0), from = verify_type(op, 2);
+    int64_t bits = ir_get_int(op, IR_ATTR_lanes, 0) * (int64_t)frit_dtype_bits((frit_dtype)to.dtype);
+    if (!is_pointer(to, IR_CORE) || !is_pointer(from, IR_GLOBAL) || to.dtype != from.dtype)
+        verify_fail(v, 51, op, "does not copy from global to shared memory of one dtype");
+    if (!verify_is_lane(verify_type(op, 1), FRIT_i64) || !verify_is_lane(verify_type(op, 3), FRIT_i64))
+        verify_fail(v, 51, op, "an index is not i64");
+    if (bits != 32 && bits != 64 && bits != 128) verify_fail(v, 51, op, "copies neither 4 nor 8 nor 16 bytes");
+    if (op->n_operands == 5 && !verify_is_lane(verify_type(op, 4), FRIT_bool)) verify_fail(v, 51, op, "the condition is not bool");
+}
+
+static void check_shuffle(verifier *v, const ir_op *op) {
+    if (verify_type(op, 0).kind != IR_VECTOR || !ir_type_equal(verify_type(op, 0), verify_result(op, 0)))
+        verify_fail(v, 52, op, "operand and result differ");
+    if (!verify_is_lane(verify_type(op, 1), FRIT_i64)) verify_fail(v, 52, op, "the lane is not i64");
+}
+
 void verify_thread_op(verifier *v, const ir_op *op) {
     switch (op->code) {
     case IR_tfor: check_for(v, op); break;
@@ -116,6 +147,14 @@ void verify_thread_op(verifier *v, const ir_op *op) {
     case IR_ramp:
     case IR_extract:
     case IR_reduce_lanes: check_lanes(v, op); break;
+    case IR_thread_id:
+    case IR_block_id:
+    case IR_block_count:
+        if (!verify_is_lane(verify_result(op, 0), FRIT_i64)) verify_fail(v, 52, op, "the result is not i64");
+        break;
+    case IR_shared: check_shared(v, op); break;
+    case IR_copy_async: check_copy(v, op); break;
+    case IR_shuffle: check_shuffle(v, op); break;
     default: break;
     }
 }
