@@ -45,8 +45,9 @@ c)
         TEXT_CC="$cc" run known
     done
     need tcc
-    TEXT_CC=tcc "$bin/matrix_text" -f casts
-    TEXT_CC=tcc "$bin/matrix_text" -f elementwise
+    for group in casts "elementwise elementwise_f32" "elementwise elementwise_bf16" "elementwise elementwise_i8"; do
+        TEXT_CC=tcc "$bin/matrix_text" -f $group
+    done
     ;;
 cuda)
     emulation
