@@ -7,14 +7,17 @@
  * launch at hand, in one block and in as many as there may be, with early and late copies, and is caught by one of the
  * executor's checks or by results that differ from the kernel's own in a single bit. One that is not caught is "vacuous" when
  * on this data the changed value is never another than it was (a predicate that is never false): the run is the same, step
- * by step, and says nothing. Else it is "alive".
+ * by step, and says nothing. It is "redundant" when that is shown: a barrier without which no two accesses collide (the
+ * executor would tell), or a predicate of reads without which all reads are in bounds and of what has a value, while nonsense
+ * in place of what is got where it is false changes no result. Else it is "alive".
  *
  * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", and for each mutant that was tried, "caught",
- * "alive" or "vacuous", the kernel's hash, the mutant's number, line, what was done, the op. Mutants of ops that a launch does not come to
+ * "alive", "redundant" or "vacuous", the kernel's hash, the mutant's number, line, what was done, the op. Mutants of ops that a launch does not come to
  * are not tried on it; those that FILE says are caught are not tried again. The share tries those whose number is N modulo
  * M. A kernel is looked at in the first launches that differ in their integers. */
 #include "driver.h"
 #include "runtime/package.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +136,27 @@ static bool probe(ir_module *m, ir_op *op, kind k) {
     }
     ir_value *operands[] = {ptr, ir_splat_int(&b, ir_vector(FRIT_i64, 1), INT64_MIN / 64), differs, ir_splat(&b, t, 0)};
     ir_build(&b, IR_load, 4, operands, 1, &t);
+    return true;
+}
+
+static ir_value *nonsense(ir_builder *b, ir_type t) {
+    return frit_dtype_is_float((frit_dtype)t.dtype) ? ir_splat(b, t, NAN) : ir_splat_int(b, t, 0x55);
+}
+
+/* Puts nonsense where the predicate of a read is false. False when op is no such thing. */
+static bool poison(ir_module *m, ir_op *op, kind k) {
+    ir_builder b = ir_builder_before(m, op);
+    if (k == UNMASKED && (op->code == IR_load || op->code == IR_load_lanes) && op->n_operands > 3) {
+        ir_set_operand(op, 3, nonsense(&b, ir_result(op, 0)->type));
+        return true;
+    }
+    if (k != ALWAYS || !op->n_results) return false;
+    ir_op *yield = op->blocks[1]->last;
+    b = ir_builder_before(m, yield);
+    for (int i = 0; i < yield->n_operands; i++) {
+        if (ir_operand(yield, i)->type.kind != IR_VECTOR) return false;
+        ir_set_operand(yield, i, nonsense(&b, ir_operand(yield, i)->type));
+    }
     return true;
 }
 
@@ -304,8 +328,8 @@ static bool learn(trial *r, subject *s, char *message, size_t n) {
     return ok;
 }
 
-typedef enum verdict { CAUGHT, ALIVE, VACUOUS } verdict;
-static const char *const verdict_names[] = {"caught", "alive", "vacuous"};
+typedef enum verdict { CAUGHT, ALIVE, REDUNDANT, VACUOUS } verdict;
+static const char *const verdict_names[] = {"caught", "alive", "redundant", "vacuous"};
 
 /* Runs m in all variants: true when a check fails or results differ. */
 static bool fails(const trial *r, ir_module *m, const diag *d) {
@@ -323,8 +347,10 @@ static bool fails(const trial *r, ir_module *m, const diag *d) {
     return found;
 }
 
-/* Mutant `number`, or what shows that it is none here. */
-static bool try_one(const trial *r, int number, bool probing, char *what, size_t n) {
+typedef enum change { MUTANT, PROBE, POISON } change;
+
+/* Whether the kernel fails with the mutant `number`, or with what is to show something about it. */
+static bool try_one(const trial *r, int number, change c, char *what, size_t n) {
     diag *d;
     ir_module *m = parse(r->t, &d);
     kind k;
@@ -332,12 +358,20 @@ static bool try_one(const trial *r, int number, bool probing, char *what, size_t
     ir_op *op = find_mutant(m->funcs->body, &left, &k);
     diag_locate(d, op->span.file, op->span.begin, &line, &column);
     snprintf(what, n, "%s:%d %s: %.200s", diag_source_name(d, 1), line, kind_names[k], ir_print_op(m->arena, op));
-    bool found = true;
-    if (!probing) mutate(m, op, k);
-    if (!probing || probe(m, op, k)) found = fails(r, m, d);
+    bool changed = true, barrier = op->code == IR_barrier;
+    if (c == MUTANT) mutate(m, op, k);
+    else if (c == PROBE) changed = probe(m, op, k);
+    else changed = poison(m, op, k);
+    bool found = changed ? fails(r, m, d) : c == PROBE || !barrier;
     ir_module_free(m);
     diag_free(d);
     return found;
+}
+
+static verdict judge(const trial *r, int number, char *what, size_t n) {
+    if (try_one(r, number, MUTANT, what, n)) return CAUGHT;
+    if (!try_one(r, number, PROBE, what, n)) return VACUOUS;
+    return try_one(r, number, POISON, what, n) ? ALIVE : REDUNDANT;
 }
 
 static void record(const campaign *c, const subject *s, int number, verdict v, char *what) {
@@ -354,8 +388,8 @@ static void try_all(campaign *c, subject *s, trial *r) {
     else
         for (int i = 0; i < s->n; i++) {
             if (s->caught[i] || !s->reached[i] || (i * 7919 + (int)(s->hash % 9973)) % c->of != c->share) continue;
-            s->caught[i] = try_one(r, i, false, what, sizeof what);
-            verdict v = s->caught[i] ? CAUGHT : try_one(r, i, true, what, sizeof what) ? ALIVE : VACUOUS;
+            verdict v = judge(r, i, what, sizeof what);
+            s->caught[i] = v == CAUGHT;
             record(c, s, i, v, what);
         }
     put_back(r->t->launch, r->n_buffers, &r->before, r->t->most_blocks);

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Mutants of the test models' kernels on the executor: mutate.py [--share N/M] [--keep FILE] [MODEL]...
+"""Mutants of the test models' kernels on the executor: mutate.py [--share N/M] [--runs N] [--keep FILE] [MODEL]...
 
 Each model is compiled for a block of threads and run on a few shapes, so that guarded variants and ragged edges are
 reached; frit_mutate (mutate.c) tries the mutants of every kernel on each launch. A mutant counts as caught when one run
-catches it, and is left out where no run tells it from the kernel (an op that no run comes to, a predicate that is never
-false). Survivors are listed; fewer than 99 in a hundred caught is a failure. FRIT_BIN holds the frit with the
+catches it. Left out are those that no run tells from the kernel (an op that no run comes to, a predicate that is never
+false), and those that are shown to be redundant in every run (mutate.c says how), which are listed. Of the others, survivors
+are listed too; fewer than 99 in a hundred caught is a failure. --runs: the first N shapes of a model, for the last target
+only. FRIT_BIN holds the frit with the
 executor's device, FRIT_MUTATE names frit_mutate.
 """
 import os
@@ -61,7 +63,7 @@ def mlp(_):
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
 
 
-def campaign(names, share, file):
+def campaign(names, share, most, file):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for model in names:
@@ -70,16 +72,16 @@ def campaign(names, share, file):
                 print(f"{model}: skipped, its weights are not here")
                 continue
             options, runs = made
-            for target in TARGETS:
+            for target in TARGETS[-1:] if most else TARGETS:
                 package = folder / "model.fpk"
                 weights = ["--weights", "none"] if model == "minilm" else []
                 run(FRIT, "compile", EXAMPLES / f"{model}.frit", *options, *weights, "-t", target, "-o", package)
-                for arguments in runs:
+                for arguments in runs[:most]:
                     run(MUTATE, "run", package, "-q", *arguments, FRIT_MUTANTS=str(file), FRIT_MUTANTS_SHARE=share)
 
 
 def report(file):
-    kernels, alive, caught, vacuous = {}, {}, set(), set()
+    kernels, alive, redundant, caught, vacuous = {}, {}, {}, set(), set()
     for line in file.read_text().splitlines():
         status, kernel, number, rest = line.split(" ", 3)
         if status == "kernel":
@@ -89,29 +91,34 @@ def report(file):
         elif status == "vacuous":
             vacuous.add((kernel, number))
         else:
-            alive[kernel, number] = rest
+            (alive if status == "alive" else redundant)[kernel, number] = rest
     survivors = sorted(text for mutant, text in alive.items() if mutant not in caught)
     tried = len(caught) + len(survivors)
     for text in survivors:
         print("survived:", text)
-    same = len(vacuous - caught - set(alive))
-    print(f"{len(kernels)} kernels, {sum(kernels.values())} mutants, {same} with no effect on these data, {tried} with one: "
-          f"{len(caught)} caught, {len(survivors)} survived")
+    needless = sorted(text for mutant, text in redundant.items() if mutant not in caught and mutant not in alive)
+    for text in needless:
+        print("redundant:", text)
+    same = len(vacuous - caught - set(alive) - set(redundant))
+    print(f"{len(kernels)} kernels, {sum(kernels.values())} mutants, {same} with no effect on these data, {len(needless)} shown "
+          f"redundant, {tried} others: {len(caught)} caught, {len(survivors)} survived")
     return 0 if tried and len(caught) >= WANTED * tried else 1
 
 
 def main():
-    arguments, share, keep = sys.argv[1:], "0/1", None
+    arguments, share, most, keep = sys.argv[1:], "0/1", None, None
     while arguments and arguments[0].startswith("--"):
         option, value, *arguments = arguments
         if option == "--share" and re.fullmatch(r"\d+/\d+", value):
             share = value
+        elif option == "--runs" and value.isdigit():
+            most = int(value)
         elif option == "--keep":
             keep = pathlib.Path(value)
         else:
             raise SystemExit(__doc__)
     file = keep or pathlib.Path(tempfile.mkstemp(suffix=".mutants")[1])
-    campaign(arguments or list(ALL), share, file)
+    campaign(arguments or list(ALL), share, most, file)
     status = report(file)
     if not keep:
         file.unlink()
