@@ -136,16 +136,10 @@ static frit_status device_write(frit_device *d, rt_queue *q, void *dst, const vo
     return FRIT_OK;
 }
 
+/* Behind a length that the run computed nothing needs a value; where one is wanted, the host sees the nonsense that outputs
+ * are filled with. */
 static frit_status device_read(frit_device *d, rt_queue *q, void *host, const void *src, int64_t bytes, frit_error *err) {
-    (void)q;
-    const region *r = find(d, src);
-    bool whole = true;
-    for (int64_t i = 0; r && i < bytes; i++) { /* behind a length that the run computed nothing needs a value */
-        bool has = is_set(r, (const char *)src + i);
-        if (has && !whole)
-            return rt_fail(err, FRIT_DEVICE_FAILED, "the host reads byte %lld of device memory, which nothing has written", (long long)i - 1);
-        whole &= has;
-    }
+    (void)d, (void)q, (void)err;
     memcpy(host, src, (size_t)bytes);
     return FRIT_OK;
 }
