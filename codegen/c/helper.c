@@ -150,8 +150,9 @@ void c_vector_helper(cprinter *p, const char *name, ir_type result, int n, const
     const char *type = c_type_of(p, result);
     text args = {.a = p->a};
     for (int i = 0; i < n; i++) text_printf(&args, "%s%s %c", i ? ", " : "", c_type_of(p, types[i]), "xyzw"[i]);
-    c_helper_define(p, "%s %s %s(%s) {\n", p->d->inline_, type, name, args.s);
     bool two = gnu && p->d->gnu_vectors;
+    const char *class = p->d->gnu_vectors && !two ? "LANEWISE" : p->d->inline_;
+    c_helper_define(p, "%s %s %s(%s) {\n", class, type, name, args.s);
     if (two) c_helper_define(p, "#ifdef FRIT_VECTORS\n    return %s;\n#else\n", gnu);
     c_helper_define(p, "    %s r%s;\n    LANES(%d) %s = %s;\n    return r;\n", type,
                   p->d->gnu_vectors ? " = {0}" : "", result.lanes, c_lane_text(p, "r", "l", result.lanes), lane);

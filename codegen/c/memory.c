@@ -71,12 +71,16 @@ static const char *index_arg(cprinter *p, const access *a) {
     return a->lanes ? arena_printf(p->a, ", %s i", c_type_of(p, ir_vector(FRIT_i64, a->x.lanes))) : "";
 }
 
+static const char *storage(cprinter *p, const access *a) {
+    return p->d->gnu_vectors && (a->lanes || a->masked) ? "LANEWISE" : p->d->inline_;
+}
+
 static void define_load(cprinter *p, const access *a) {
     const char *type = c_type_of(p, a->x), *index = index_arg(p, a);
     const char *mask = a->masked ? arena_printf(p->a, ", %s mask, %s other", c_type_of(p, ir_vector(FRIT_bool, a->x.lanes)), type) : "";
     const char *lane = c_lane_text(p, "r", "l", a->x.lanes);
     expr x = load_one(p, a->t, c_primary("p"), lane_index(p, a));
-    c_helper_define(p, "%s %s %s(const %s *p%s%s) {\n", p->d->inline_, type, a->name, c_memory_type(p, a->t), index, mask);
+    c_helper_define(p, "%s %s %s(const %s *p%s%s) {\n", storage(p, a), type, a->name, c_memory_type(p, a->t), index, mask);
     if (a->aligned) {
         c_helper_define(p, "    return *(const %s *)p;\n}\n", type);
         return;
@@ -119,7 +123,7 @@ static void define_store(cprinter *p, const access *a) {
     const char *type = c_type_of(p, a->x), *index = index_arg(p, a);
     const char *mask = a->masked ? arena_printf(p->a, ", %s mask", c_type_of(p, ir_vector(FRIT_bool, a->x.lanes))) : "";
     const char *one = store_one(p, a->t, c_primary("p"), lane_index(p, a), c_lane_of(p, "x", a->x));
-    c_helper_define(p, "%s void %s(%s *p%s, %s x%s) {\n", p->d->inline_, a->name, c_memory_type(p, a->t), index, type, mask);
+    c_helper_define(p, "%s void %s(%s *p%s, %s x%s) {\n", storage(p, a), a->name, c_memory_type(p, a->t), index, type, mask);
     bool whole = !a->lanes && !a->masked && !c_is_nibble(a->t) && a->t != FRIT_bool;
     if (a->aligned) c_helper_define(p, "    *(%s *)p = x;\n", type);
     else if (whole && p->d->gnu_vectors) c_helper_define(p, "    memcpy(p, &x, sizeof x);\n");
