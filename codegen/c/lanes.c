@@ -9,13 +9,13 @@ expr c_splat_of(cprinter *p, ir_type t, expr x) {
     if (t.lanes <= 1) return x;
     frit_dtype d = (frit_dtype)t.dtype;
     const char *type = c_type_of(p, t), *name = arena_printf(p->a, "splat_%s", c_type_tag(p, d, t.lanes));
-    const char *lane = c_as_lane(p, c_primary("x"), d), *all = lane;
-    for (int i = 1; i < t.lanes; i++) all = arena_printf(p->a, "%s, %s", all, lane);
+    const char *lane = c_as_lane(p, c_primary("x"), d), *all = "e";
+    for (int i = 1; i < t.lanes; i++) all = arena_printf(p->a, "%s, e", all);
     bool vector = p->d->gnu_vectors && !(t.lanes & (t.lanes - 1));
     if (!c_helper_new(p, name)) return c_call(p, name, 1, &x);
     if (vector)
-        c_helper_define(p, "%s %s %s(%s x) {\n    %s r = {%s};\n    return r;\n}\n", p->d->inline_, type, name,
-                        c_scalar_type(p, d), type, all);
+        c_helper_define(p, "%s %s %s(%s x) {\n    const %s e = %s;\n    %s r = {%s};\n    return r;\n}\n", p->d->inline_, type,
+                        name, c_scalar_type(p, d), c_scalar_type(p, d == FRIT_bool ? FRIT_i8 : d), lane, type, all);
     else
         c_helper_define(p, "%s %s %s(%s x) {\n    %s r%s;\n    LANES(%d) %s = %s;\n    return r;\n}\n", p->d->inline_, type, name,
                       c_scalar_type(p, d), type, zero_init(p), t.lanes, c_lane_text(p, "r", "l", t.lanes),
