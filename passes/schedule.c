@@ -198,12 +198,28 @@ static bool schedule_variant(sched *s, const ir_op *kernel, int n, const sym_t *
     return ok;
 }
 
+static bool schedule_guarded(sched *s, const ir_op *kernel, sym_t guard, int64_t tasks) {
+    s->guard = guard;
+    s->sizes.tasks = tasks;
+    return schedule_form(s, kernel);
+}
+
+/* Tiles as large as they may be, and as small. One row needs no form of its own: a block's matrix instructions take a tile
+ * of rows at once, and one row is bound by memory in any form. */
+static bool schedule_block_forms(sched *s, const ir_op *kernel) {
+    sym_ctx *c = s->m->syms;
+    sym_t large = variant_large(kernel, c, s->sizes.packing_rows, s->sizes.cols, s->sizes.tasks / 2);
+    if (!large) return schedule_form(s, kernel);
+    return schedule_guarded(s, kernel, large, 0) &&
+           schedule_guarded(s, kernel, sym_sub(c, sym_const(c, 1), large), INT64_MAX);
+}
+
 /* The general form and, where one is worth having, a variant: see variant.h. */
 static bool schedule_forms(sched *s, const ir_op *kernel) {
     sym_ctx *c = s->m->syms;
     sym_t dims[VARIANT_MAX_DIMS];
-    /* A block's matrix instructions take a tile of rows at once, and one row is bound by memory in any form. */
-    int n = s->lim->threads ? 0 : variant_dims(kernel, c, dims);
+    if (s->lim->threads) return schedule_block_forms(s, kernel);
+    int n = variant_dims(kernel, c, dims);
     if (!n) return schedule_form(s, kernel);
     sym_t guard = variant_guard(c, n, dims);
     s->guard = guard;

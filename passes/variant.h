@@ -1,5 +1,6 @@
-/* Guarded variants: a kernel whose contractions have a row count that may be 1 (a decoder that takes one token at a time)
- * gets a second set of grids, made for exactly that. A guard is part of a grid's extents, 1 where it holds and else 0, so
+/* Guarded variants. On a core, a kernel whose contractions have a row count that may be 1 (a decoder that takes one token
+ * at a time) gets a second set of grids, made for exactly that. For blocks of threads, a contraction of open size gets one
+ * set with large tiles, for when there are enough of them to fill the machine, and one with small tiles. A guard is part of a grid's extents, 1 where it holds and else 0, so
  * that a launch runs the tasks of one set and none of the other. */
 #ifndef FRIT_PASSES_VARIANT_H
 #define FRIT_PASSES_VARIANT_H
@@ -10,6 +11,9 @@ enum { VARIANT_MAX_DIMS = 4 };
 /* The symbols (dims and host integers of which 1 is the least interesting value) that leave the kernel's last contraction
  * with a single row (or a few) when all of them are 1. Returns how many; 0: no variant is worth having. */
 int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims);
+/* Where the kernel has one contraction and its size is open: 1 when it fills at least `tasks` tiles of rows x cols, else 0.
+ * NULL: no variant is worth having. */
+sym_t variant_large(const ir_op *kernel, sym_ctx *c, int64_t rows, int64_t cols, int64_t tasks);
 /* 1 where all of dims are 1, else 0. */
 sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims);
 #endif
