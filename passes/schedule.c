@@ -43,11 +43,46 @@ ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
     return op->blocks[0];
 }
 
+static void note_index(void *u, sym_t var) {
+    if (sym_var_role(var) == SYM_INDEX) *(sym_t *)u = var;
+}
+
+/* An upper bound of e that no loop or task moves, NULL when none is found. */
+static sym_t most_of(sym_ctx *c, sym_t e, int depth) {
+    sym_t var = NULL, coef, rest, a, b;
+    int64_t k;
+    sym_each_var(e, note_index, &var);
+    if (!var) return e;
+    if (depth > 16) return NULL;
+    switch (sym_kind_of(e)) {
+    case SYM_MIN:
+        a = most_of(c, sym_arg(e, 0), depth + 1), b = most_of(c, sym_arg(e, 1), depth + 1);
+        return a && b ? sym_min(c, a, b) : a ? a : b;
+    case SYM_MAX:
+        a = most_of(c, sym_arg(e, 0), depth + 1), b = most_of(c, sym_arg(e, 1), depth + 1);
+        return a && b ? sym_max(c, a, b) : NULL;
+    case SYM_FLOORDIV:
+        if (!sym_is_const(sym_arg(e, 1), &k) || k <= 0) return NULL;
+        a = most_of(c, sym_arg(e, 0), depth + 1);
+        return a ? sym_floordiv(c, a, sym_arg(e, 1)) : NULL;
+    default: break;
+    }
+    if (!sym_linear(c, e, var, &coef, &rest) || !sym_is_const(coef, &k)) return NULL;
+    sym_t end = k > 0 ? sym_var_hi(var) : sym_var_lo(var);
+    return end && !sym_uses(end, var) ? most_of(c, sym_add(c, rest, sym_muli(c, end, k)), depth + 1) : NULL;
+}
+
 ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_t *dims) {
+    sym_t most[IR_MAX_RANK];
+    for (int d = 0; d < rank; d++)
+        if (!(most[d] = most_of(s->m->syms, dims[d], 0))) {
+            s->why = "the size of a task's buffer is not known before it runs";
+            return NULL;
+        }
     ir_builder b = ir_builder_at_end(s->m, in);
     for (b.before = in->first; b.before && b.before->code == IR_alloc;) b.before = b.before->next;
     b.span = s->span;
-    ir_type type = ir_buffer(s->m, t, IR_CORE, rank, dims);
+    ir_type type = ir_buffer(s->m, t, IR_CORE, rank, most);
     return ir_result(ir_build(&b, IR_alloc, 0, NULL, 1, &type), 0);
 }
 
@@ -228,6 +263,25 @@ static bool schedule_forms(sched *s, const ir_op *kernel) {
     return schedule_form(s, kernel);
 }
 
+/* All index maps, extents and sizes are numbers that 64 bits hold, as far as it can be told. */
+static bool is_indexable(sym_ctx *c, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        for (int i = 0; i < op->n_attrs; i++) {
+            const sym_t *v;
+            int n = ir_attr_table[op->attrs[i].key].kind == IR_ATTR_SYMS ? ir_get_syms(op, (ir_attr_key)op->attrs[i].key, &v) : 0;
+            for (int k = 0; k < n; k++)
+                if (sym_kind_of(v[k]) == SYM_INVALID) return false;
+        }
+        for (int i = 0; i < op->n_results; i++)
+            if (op->results[i].type.kind == IR_BUFFER &&
+                sym_kind_of(sym_prod(c, op->results[i].type.dims, op->results[i].type.rank)) == SYM_INVALID)
+                return false;
+        for (int k = 0; k < op->n_blocks; k++)
+            if (!is_indexable(c, op->blocks[k])) return false;
+    }
+    return true;
+}
+
 ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
                          const char **why) {
     sched s = {.m = m, .scratch = arena_new(), .lim = lim, .span = kernel->span};
@@ -243,6 +297,10 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
         ir_block_add_arg(m, s.f->body, as_buffer(m, r->type), r->name ? r->name : "out");
     }
     bool ok = schedule_forms(&s, kernel);
+    if (ok && !is_indexable(m->syms, s.f->body)) {
+        s.why = "its sizes and index maps are too long to compute";
+        ok = false;
+    }
     if (ok) {
         ir_builder b = ir_builder_at_end(m, s.f->body);
         ir_build(&b, IR_return, 0, NULL, 0, NULL);

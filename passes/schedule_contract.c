@@ -86,6 +86,7 @@ static ir_value *pack_panels(plan *p, contraction *k) {
     dims[rank++] = panel;
     ir_value *v = ir_operand(k->n->v->op, k->rhs);
     ir_value *buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)v->type.dtype), rank, dims);
+    if (!buffer) return NULL;
     ir_op *stage = sched_stage(s, p->block, &sv);
     ir_value *x = emit_element(&s->e, v, k->at[k->rhs]);
     if (!x) return NULL;

@@ -43,7 +43,8 @@ void sched_add_var(stage_vars *sv, sym_t var, sym_t extent);
 ir_op *sched_stage(sched *s, ir_block *in, const stage_vars *sv);
 /* A grid op at the end of the func; returns its block. */
 ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents);
-/* Task-private memory, made at the start of `in`: a stage that is already there may use it. */
+/* Task-private memory, made at the start of `in`: a stage that is already there may use it. Dims that a task's own
+ * variables move are replaced by their most; NULL with s->why when that is not known. */
 ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_t *dims);
 /* Sets the register tile and the vector axis of a finished stage from how its reads and writes move through memory.
  * m_var: a parallel variable to tile for reuse in registers (or NULL). */

@@ -81,6 +81,7 @@ ir_value *plan_buffer(plan *p, const nest *n) {
     place.at = at;
     place.index = index;
     place.buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)n->v->type.dtype), place.rank, dims);
+    if (!place.buffer) return NULL;
     vec_push(s->scratch, &s->e.places, place);
     return place.buffer;
 }

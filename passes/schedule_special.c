@@ -180,6 +180,7 @@ static bool scan(sched *s, const ir_op *op) {
     sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
     ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
     ir_value *place = arg ? sched_alloc(s, grid, FRIT_i64, sv.n, sv.extent) : NULL;
+    if (!state || (arg && !place)) return false;
     ir_op *start = sched_stage(s, grid, &sv);
     emit_write(&s->e, state, identity(&s->e.b, combine, held), sv.n, sv.var);
     sym_t first = reverse ? sym_addi(c, extent, -1) : sym_const(c, 0);
@@ -253,6 +254,7 @@ static bool sort(sched *s, const ir_op *op) {
     ir_block *grid = sched_grid(s, nibbles ? 0 : n, vars, exts);
     for (int d = 0; d < n && nibbles; d++) grid = loop_over(s, grid, vars[d], exts[d]);
     ir_value *key = sched_alloc(s, grid, emit_compute_dtype((frit_dtype)x->type.dtype), 1, &extent);
+    if (!key) return false;
     stage_vars load = {0};
     sched_add_var(&load, at[axis], extent);
     load.n_par = 1;
