@@ -106,7 +106,7 @@ static void write_output(plan *p, const nest *n, ir_value *x, const sym_t *coord
 }
 
 /* Whether some nest other than its own epilogue reads n from memory. */
-bool plan_needs_buffer(const nest *n) { return n->n_readers > (n->into >= 0) && !n->output; }
+static bool needs_buffer(const nest *n) { return n->n_readers > (n->into >= 0) && !n->output; }
 
 /* Stores the element x of n wherever readers look for it, and makes it known to later stages. */
 static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coords) {
@@ -117,7 +117,7 @@ static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coor
         write_output(p, n, x, coords);
         for (int k = 0; k < p->n_outputs; k++)
             if (p->outputs[k].v == n->v && n->n_readers) place_output(s, &p->outputs[k]);
-    } else if (plan_needs_buffer(n)) {
+    } else if (needs_buffer(n)) {
         ir_value *buffer = plan_buffer(p, n);
         if (!buffer) return;
         emit_place *place = &s->e.places.data[s->e.places.len - 1];

@@ -50,8 +50,6 @@ void plan_coords(plan *p, const nest *n, sym_t *out);
 stage_vars plan_loops(plan *p, const nest *n, const nest *q);
 /* The task-private buffer of n; made known as the place where n's elements are. */
 ir_value *plan_buffer(plan *p, const nest *n);
-/* Whether some nest other than its own epilogue reads n from memory. */
-bool plan_needs_buffer(const nest *n);
 /* The element of n at coords is `combined`: stores it and what q computes from it where readers look for them. */
 bool plan_finish(plan *p, const nest *n, const nest *q, const sym_t *coords, ir_value *combined);
 

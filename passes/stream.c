@@ -5,7 +5,6 @@ enum { MAX_DEPTH = 256, MAX_VARS = 256 };
 
 typedef struct finder {
     region *r;
-    sym_ctx *c;
     /* Variables of axes; those at which one nest reads along another's axis are one class. */
     int n_vars;
     sym_t var[MAX_VARS], extent[MAX_VARS];
@@ -395,7 +394,7 @@ static bool try_class(finder *f, int root) {
 stream *stream_find(region *r, int64_t most) {
     arena *a = r->x.scratch;
     finder *f = arena_new_of(a, finder);
-    f->r = r, f->c = r->x.m->syms;
+    f->r = r;
     find_classes(f);
     if (f->full) return NULL;
     f->s = arena_new_of(a, stream);
