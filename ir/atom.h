@@ -8,12 +8,13 @@
 typedef enum frit_atoms {
     FRIT_ATOM_COPY_ASYNC = 1 << 0, /* copies to shared memory that a thread need not wait for, 16 bytes each */
     FRIT_ATOM_MMA_16816 = 1 << 1,  /* warp products 16x8x16 of f16, bf16, 16x8x8 of tf32, 16x8x32 of i8 (mma.sync) */
-    FRIT_ATOM_WGMMA = 1 << 2,      /* products of four warps from shared memory, and bulk tensor copies with barriers */
+    FRIT_ATOM_WGMMA = 1 << 2,      /* products of four warps from shared memory */
     FRIT_ATOM_MFMA = 1 << 3,       /* wave64 matrix products of f16, bf16 and f32 (CDNA) */
     FRIT_ATOM_WMMA = 1 << 4,       /* wave32 matrix products (RDNA 3) */
     FRIT_ATOM_WMMA_RDNA4 = 1 << 5, /* wave32 matrix products (RDNA 4) */
     FRIT_ATOM_MFMA_I8_16 = 1 << 6, /* wave64 matrix products of i8, 16 deep (CDNA 2) */
     FRIT_ATOM_MFMA_I8_32 = 1 << 7, /* the same, 32 deep (CDNA 3) */
+    FRIT_ATOM_TMA = 1 << 8,        /* copies of boxes of tensors to shared memory, and mbarriers that wait for them */
 } frit_atoms;
 
 /* A matrix product, products.def. */

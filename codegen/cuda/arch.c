@@ -3,7 +3,7 @@
 #include "cuda_internal.h"
 #include <string.h>
 
-enum { SM80 = FRIT_ATOM_COPY_ASYNC | FRIT_ATOM_MMA_16816, SM90A = SM80 | FRIT_ATOM_WGMMA };
+enum { SM80 = FRIT_ATOM_COPY_ASYNC | FRIT_ATOM_MMA_16816, SM90A = SM80 | FRIT_ATOM_WGMMA | FRIT_ATOM_TMA };
 
 static const cuda_arch archs[] = {
     {"sm_75", "sm_75", NULL, 63, 64, 0, 25},
