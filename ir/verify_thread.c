@@ -100,6 +100,16 @@ static void check_lanes(verifier *v, const ir_op *op) {
     if (op->code == IR_reduce_lanes && combine > IR_ALL) verify_fail(v, 52, op, "can't combine lanes like this");
 }
 
+static int64_t whole_bytes(ir_type t) {
+    unsigned bits = t.kind == IR_VECTOR && t.dtype != FRIT_bool ? frit_dtype_bits((frit_dtype)t.dtype) : 0;
+    return bits / 8 * (int64_t)t.lanes;
+}
+
+static void check_reinterpret(verifier *v, const ir_op *op) {
+    int64_t bytes = whole_bytes(verify_type(op, 0));
+    if (!bytes || bytes != whole_bytes(verify_result(op, 0))) verify_fail(v, 52, op, "operand and result are not as many whole bytes");
+}
+
 /* ---- Threads of a block (51, 52) ---- */
 
 static bool is_pointer(ir_type t, ir_space s) { return t.kind == IR_PTR && t.space == s; }
@@ -147,6 +157,7 @@ void verify_thread_op(verifier *v, const ir_op *op) {
     case IR_ramp:
     case IR_extract:
     case IR_reduce_lanes: check_lanes(v, op); break;
+    case IR_reinterpret: check_reinterpret(v, op); break;
     case IR_thread_id:
     case IR_block_id:
     case IR_block_count:

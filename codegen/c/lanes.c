@@ -110,6 +110,18 @@ static expr reduce_of(cprinter *p, const ir_op *op, expr x) {
     return c_call(p, name, 1, &x);
 }
 
+static expr reinterpreted(cprinter *p, const ir_op *op, expr x) {
+    ir_type from = ir_operand(op, 0)->type, to = ir_result(op, 0)->type;
+    const char *name = arena_printf(p->a, "as_%s_%s", c_type_tag(p, (frit_dtype)to.dtype, to.lanes),
+                                    c_type_tag(p, (frit_dtype)from.dtype, from.lanes));
+    const char *in = c_type_of(p, from), *out = c_type_of(p, to);
+    if (from.lanes == 1 && to.lanes == 1) return c_bits_of(p, (frit_dtype)from.dtype, (frit_dtype)to.dtype, x);
+    if (c_helper_new(p, name))
+        c_helper_define(p, "%s %s %s(%s x) {\n    union { %s from; %s to; } u;\n    u.from = x;\n    return u.to;\n}\n", p->d->inline_,
+                        out, name, in, in, out);
+    return c_call(p, name, 1, &x);
+}
+
 /* A constant whose lanes differ is made lane by lane. */
 static expr constant_of(cprinter *p, const ir_op *op) {
     ir_type t = ir_result(op, 0)->type;
@@ -131,6 +143,7 @@ expr c_lanes_op(cprinter *p, const ir_op *op) {
     case IR_splat: return c_splat_of(p, t, c_operand_of(p, op, 0));
     case IR_ramp: return ramp_of(p, t, c_operand_of(p, op, 0));
     case IR_extract: return extract_of(p, op, c_operand_of(p, op, 0));
+    case IR_reinterpret: return reinterpreted(p, op, c_operand_of(p, op, 0));
     case IR_reduce_lanes: return reduce_of(p, op, c_operand_of(p, op, 0));
     default: return constant_of(p, op);
     }

@@ -48,7 +48,8 @@ static void print_op(cprinter *p, const ir_op *op) {
         return;
     }
     const ir_value *v = ir_result(op, 0);
-    bool lanes = op->code == IR_splat || op->code == IR_ramp || op->code == IR_extract || op->code == IR_reduce_lanes;
+    bool lanes = op->code == IR_splat || op->code == IR_ramp || op->code == IR_extract || op->code == IR_reduce_lanes ||
+                 op->code == IR_reinterpret;
     if (op->code == IR_load || op->code == IR_load_lanes) c_bind(p, v, c_load_of(p, op));
     else if (lanes || op->code == IR_constant) c_bind(p, v, c_lanes_op(p, op));
     else if (ir_op_flags(op) & IR_F_ELEMENTWISE) c_bind(p, v, c_elementwise(p, op));

@@ -69,6 +69,7 @@ static void print_op(printer *p, const ir_op *op) {
     case IR_ramp: v = print_ramp(p, op); break;
     case IR_extract: v = print_extract(p, op); break;
     case IR_reduce_lanes: v = print_reduce(p, op); break;
+    case IR_reinterpret: v = LLVMBuildBitCast(p->b, operand_of(p, op, 0), printer_type(p, ir_result(op, 0)->type), ""); break;
     case IR_constant: v = print_constant(p, op); break;
     case IR_thread_id:
     case IR_block_id:

@@ -296,7 +296,7 @@ static void test_reduce_lanes(void **state) {
     jit_close(&j);
 }
 
-/* Lane 2 of 1, 2, 3, ... as a scalar, and the bytes of a float through ptrcast. */
+/* Lane 2 of 1, 2, 3, ... as a scalar, and the bytes of a float through ptrcast; the same out of halves of words. */
 static void test_extract_ptrcast(void **state) {
     jit j;
     jit_open(&j, NULL);
@@ -308,11 +308,17 @@ static void test_extract_ptrcast(void **state) {
     ir_op *op = ir_build(&b, IR_extract, 1, &v, 1, &u32);
     ir_set_int(j.m, op, IR_ATTR_offset, 2);
     jit_store(&b, jit_buffer(f, 1), jit_i64(&b, 0), ir_result(op, 0), NULL);
+    ir_type i16 = ir_vector(FRIT_i16, 8), words = ir_vector(FRIT_u32, 1);
+    v = ir_result(ir_build(&b, IR_reinterpret, 1, &v, 1, &i16), 0);
+    op = ir_build(&b, IR_extract, 1, &v, 1, (ir_type[]){ir_vector(FRIT_i16, 2)});
+    ir_set_int(j.m, op, IR_ATTR_offset, 4);
+    v = ir_result(op, 0);
+    jit_store(&b, jit_buffer(f, 1), jit_i64(&b, 1), ir_result(ir_build(&b, IR_reinterpret, 1, &v, 1, &words), 0), NULL);
     jit_fn fn = compile_one(&j, f);
     float x[4] = {0, 0, -2.0f, 0};
-    uint32_t y = 0;
-    fn((void *[]){x, &y}, NULL, NULL, 0, 0);
-    assert_int_equal(y, 0xc0000000u);
+    uint32_t y[2] = {0};
+    fn((void *[]){x, y}, NULL, NULL, 0, 0);
+    for (int i = 0; i < 2; i++) assert_int_equal(y[i], 0xc0000000u);
     jit_close(&j);
 }
 

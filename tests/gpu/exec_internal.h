@@ -138,6 +138,7 @@ void exec_elementwise(exec_context *x, const exec_inst *i);
 void exec_splat(exec_context *x, const exec_inst *i);
 void exec_ramp(exec_context *x, const exec_inst *i);
 void exec_extract(exec_context *x, const exec_inst *i);
+void exec_reinterpret(exec_context *x, const exec_inst *i);
 void exec_reduce_lanes(exec_context *x, const exec_inst *i);
 void exec_shuffle(exec_context *x, const exec_inst *i);
 void exec_barrier(exec_context *x, const exec_inst *i);

@@ -92,6 +92,15 @@ void exec_extract(exec_context *x, const exec_inst *i) {
            v->uniform ? 0 : v->lanes);
 }
 
+/* A thread's lanes lie side by side: the same bytes. */
+void exec_reinterpret(exec_context *x, const exec_inst *i) {
+    const exec_value *o = i->out, *v = i->in[0];
+    int64_t threads = count_of(x, o) / o->lanes;
+    char *to = o->p + first_of(x, o) * o->size;
+    for (int64_t t = 0; t < (v->uniform ? threads : 1); t++)
+        memcpy(to + t * o->bytes, v->p + first_of(x, v) * v->size, (size_t)((v->uniform ? 1 : threads) * o->bytes));
+}
+
 void exec_ramp(exec_context *x, const exec_inst *i) {
     const exec_value *o = i->out, *v = i->in[0];
     frit_dtype t = register_form(o->dtype);

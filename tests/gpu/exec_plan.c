@@ -223,6 +223,7 @@ static const run_fn runs[IR_OPCODE_COUNT] = {
     [IR_tfor] = exec_for, [IR_tif] = exec_if, [IR_twhile] = exec_while, [IR_load] = exec_load, [IR_store] = exec_store,
     [IR_load_lanes] = exec_load_lanes, [IR_store_lanes] = exec_store_lanes, [IR_ptradd] = exec_ptradd,
     [IR_ptrcast] = exec_ptrcast, [IR_splat] = exec_splat, [IR_ramp] = exec_ramp, [IR_extract] = exec_extract,
+    [IR_reinterpret] = exec_reinterpret,
     [IR_reduce_lanes] = exec_reduce_lanes, [IR_thread_id] = exec_thread_id, [IR_block_id] = exec_block_id,
     [IR_block_count] = exec_block_count, [IR_barrier] = exec_barrier, [IR_shuffle] = exec_shuffle,
     [IR_copy_async] = exec_copy_async, [IR_copy_commit] = exec_copy_commit, [IR_copy_wait] = exec_copy_wait,

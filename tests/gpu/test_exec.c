@@ -126,6 +126,21 @@ static void test_shuffle_and_lanes(void **state) {
     close_bench(&b);
 }
 
+/* The exponent of x[t]'s f32 is in the upper half of its words; of a uniform value too. */
+static void test_reinterpret(void **state) {
+    bench b;
+    open_bench(&b, "%v = load(%x, %t) : f32x2\n%h = reinterpret(%v) : u16x4\n%e = extract(%h) {offset = 3} : u16\n"
+                   "%u = load(%x, %c1) : f32x2\n%g = reinterpret(%u) : u16x4\n%i = extract(%g) {offset = 1} : u16\n"
+                   "%a = cast(%e) : f32\n%c = cast(%i) : f32\n%r = sub(%a, %c) : f32\nstore(%out, %t, %r)\n");
+    runs(&b);
+    for (int i = 0; i < 64; i++) {
+        uint32_t bits;
+        memcpy(&bits, &b.x[i + 1], 4);
+        assert_true(b.out[i] == (float)(bits >> 16) - 16384);
+    }
+    close_bench(&b);
+}
+
 static void test_blocks(void **state) {
     for (uint64_t seed = 0; seed < 4; seed++) {
         bench b;
@@ -270,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange),       cmocka_unit_test(test_divergence),   cmocka_unit_test(test_while),
         cmocka_unit_test(test_crossed_values), cmocka_unit_test(test_shuffle_and_lanes), cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_reinterpret),
         cmocka_unit_test(test_async),          cmocka_unit_test(test_shared_races), cmocka_unit_test(test_global_races),
         cmocka_unit_test(test_barriers_order), cmocka_unit_test(test_unwritten),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_alignment),      cmocka_unit_test(test_divergent_groups), cmocka_unit_test(test_async_rules),

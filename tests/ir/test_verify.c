@@ -123,6 +123,7 @@ static const bad programs[] = {
     {52, THREAD("%r = splat(%v) : f32x8")},
     {52, THREAD("%r = ramp(%f) : f32x8")},
     {52, THREAD("%r = extract(%v) {offset = 8} : f32")},
+    {52, THREAD("%r = reinterpret(%v) : i16x8")},
     {52, THREAD("%r = reduce_lanes(%v) {combine = argmax} : f32")},
     {52, THREAD("%r = reduce_lanes(%v) {combine = sum} : f32x8")},
 };
