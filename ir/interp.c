@@ -56,10 +56,13 @@ void interp_free(interp *it) {
 
 const char *interp_message(const interp *it) { return it->message; }
 
+bool interp_extents_open(const interp *it) { return it->open_extents; }
+
 static void reset(interp *it) {
     it->status = INTERP_OK;
     it->message[0] = 0;
     it->ops = 0;
+    it->open_extents = false;
     for (int i = 0; i < it->n_symbols; i++)
         if (!it->symbols[i].preset) it->symbols[i].known = false;
 }

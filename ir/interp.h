@@ -11,9 +11,13 @@
  * (scalar_ulps), M the magnitude of its terms (for x + y: |x| + |y|, so that a kernel may associate a sum as it likes).
  * Through an op f(x, y), err = |df/dx| err(x) + |df/dy| err(y) + u k M. A written cast adds the unit of its dtype. A
  * kernel's y is right when |y - y64| <= 4 err + half a unit of y's dtype (running error analysis: Higham, Accuracy and
- * Stability of Numerical Algorithms, 2nd ed., section 3.3). err is infinite where nothing can be said: a discontinuous
- * op (comparison, floor, cast to integer, argmax, sort positions) whose input is within 4 err of its discontinuity, a
- * value too large for its dtype, or an integer computed from such a value. */
+ * Stability of Numerical Algorithms, 2nd ed., section 3.3).
+ *
+ * Where first order says too little, the operand's bound x +- 4 err(x) is an interval, and err is a quarter of how far f goes
+ * within it: near the end of a slope's meaning (sqrt at 0, sin of a value known to a turn or worse), over the steps of floor and
+ * sign, between the arms of a select whose condition is open. err is infinite where nothing can be said: an operand about which
+ * that holds already, an interval that leaves the domain of f or holds a pole, a value that may be too large for its dtype, and
+ * every integer or bool that is not certain (comparison, cast to integer, argmax, sort positions within 4 err of a step). */
 #ifndef FRIT_IR_INTERP_H
 #define FRIT_IR_INTERP_H
 #include "ir.h"
@@ -81,6 +85,9 @@ interp_status interp_run_kernel(interp *it, const ir_op *kernel, int n_inputs, c
 void interp_bind(interp *it, sym_t var, int64_t value);
 /* Value of a symbolic integer after a run; false when a symbol has none. */
 bool interp_value(interp *it, sym_t s, int64_t *out);
+/* After a wide run: whether it met an extent (compact's count) that hangs on an undecidable value, so that a correct kernel may
+ * find another one, and nothing can be said about any result. */
+bool interp_extents_open(const interp *it);
 
 /* How a kernel's output compares with the wide result. */
 typedef struct interp_comparison {

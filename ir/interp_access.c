@@ -141,6 +141,7 @@ bool op_compact(interp *it, const ir_op *op, node **in, node **out) {
     interp_set_symbol(it, counter[0], c.n);
     *(int64_t *)out[1]->store->data = c.n;
     out[0]->undecided = out[1]->undecided = c.doubt;
+    it->open_extents |= c.doubt;
     c = (compacting){.places = out[0]->store->data};
     return node_visit(it, in[0], compact_block, &c);
 }

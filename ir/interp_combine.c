@@ -43,7 +43,8 @@ static void combine_arg(combination *a, scalar x, double e) {
     double sign = a->how == IR_ARGMAX ? 1 : -1;
     bool is_float = frit_dtype_is_float(a->dtype), wins = a->n == 0 || beats(a, x);
     double loser = wins ? a->v.f : x.f, loser_e = wins ? a->e : e;
-    if (is_float && a->n > 0 && sign * loser + 4 * loser_e > a->rival) a->rival = sign * loser + 4 * loser_e;
+    double most = loser_e < INFINITY ? sign * loser + 4 * loser_e : INFINITY;
+    if (is_float && a->n > 0 && most > a->rival) a->rival = most;
     a->doubt |= e != 0;
     if (!wins) return;
     a->v = x;
@@ -69,7 +70,9 @@ void combine_step(combination *a, scalar x, double e) {
     case IR_SUM:
         scalar_eval(IR_add, a->held, a->held, two, &a->v);
         a->e += e;
-        if (a->wide && frit_dtype_is_float(a->dtype)) a->magnitude += fabs(x.f);
+        if (!a->wide || !frit_dtype_is_float(a->dtype)) break;
+        a->magnitude += fabs(x.f);
+        a->signed_zeros += x.f == 0 && signbit(x.f);
         break;
     case IR_PROD:
         scalar_eval(IR_mul, a->held, a->held, two, &a->v);
@@ -91,6 +94,7 @@ static double float_err(const combination *a) {
     double e = a->e;
     if (!isfinite(a->v.f)) return e != 0 ? INFINITY : 0;
     if (a->how == IR_SUM && a->n > 1) e += (double)a->n * interp_unit(a->dtype) * a->magnitude;
+    if (a->how == IR_SUM && a->n > 0 && a->signed_zeros == a->n) e += INTERP_ZERO_SIGN;
     bool overflow = a->dtype != FRIT_f64 && (a->magnitude > 0x1.fffffep127 || fabs(a->v.f) > 0x1.fffffep127);
     return isnan(e) || overflow ? INFINITY : e;
 }

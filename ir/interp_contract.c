@@ -134,7 +134,15 @@ static void set_err(const product *p, frit_dtype t, int64_t at, double value, do
     p->z->err[at] = interp_stored_err(p->it, p->stored, value, e);
 }
 
-/* magnitude: sum of |x y|. carried: sum of |x| err(y) + |y| err(x) + err(x) err(y). */
+/* Whether all products of a result are -0. */
+static bool all_signed_zeros(const product *p, int64_t x0, int64_t y0) {
+    const double *x = (const double *)p->x->data + x0, *y = (const double *)p->y->data + y0;
+    for (int64_t k = 0; k < p->k; k++)
+        if (x[k] * y[k * p->n] != 0 || !signbit(x[k] * y[k * p->n])) return false;
+    return true;
+}
+
+/* magnitude: sum of |x y|. carried: sum of |x| err(y) + |y| err(x) + 4 err(x) err(y). */
 static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0, int64_t z0, int rows, int columns) {
     const double *x = p->x->data, *y = p->y->data;
     double magnitude[ROWS][COLUMNS] = {{0}}, carried[ROWS][COLUMNS] = {{0}};
@@ -144,12 +152,13 @@ static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0
             double a = fabs(x[at]), e = p->xe ? p->xe[at] : 0;
             add_scaled(magnitude[i], a, y + line, columns);
             if (e != 0) add_scaled(carried[i], e, y + line, columns);
-            if (p->ye) add_scaled(carried[i], a + e, p->ye + line, columns);
+            if (p->ye) add_scaled(carried[i], a + 4 * e, p->ye + line, columns);
         }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
             int64_t at = z0 + i * p->n + j;
             set_err(p, t, at, ((const double *)p->z->data)[at], magnitude[i][j], carried[i][j]);
+            if (magnitude[i][j] == 0 && all_signed_zeros(p, x0 + i * p->k, y0 + j)) p->z->err[at] += INTERP_ZERO_SIGN;
         }
 }
 

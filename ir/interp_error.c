@@ -1,5 +1,5 @@
-/* How errors travel through elementwise ops in a wide run (interp.h says what err means). First order: the derivative
- * times the operand's err. */
+/* How errors travel through elementwise ops in a wide run (interp.h says what err means): the derivative times the operand's
+ * err, or what the function spans within the operand's bound where that is more. */
 #include "interp_internal.h"
 #include <math.h>
 
@@ -34,24 +34,28 @@ bool interp_too_close(double x, double ex, double y, double ey) {
     return room > 0 && !(fabs(x - y) > room);
 }
 
-/* A step function of x that is constant over [x - 4 ex, x + 4 ex] is certain there. */
-static double step_err(ir_opcode op, double x, double ex) {
-    if (ex == 0) return 0;
-    scalar lo = {.f = x - 4 * ex}, hi = {.f = x + 4 * ex}, flo, fhi;
-    if (!isfinite(lo.f) || !isfinite(hi.f)) return INFINITY;
-    scalar_eval(op, FRIT_f64, FRIT_f64, &lo, &flo);
-    scalar_eval(op, FRIT_f64, FRIT_f64, &hi, &fhi);
-    return flo.f == fhi.f ? 0 : INFINITY;
+/* How far f(x) may be from y = f(x0) for x within 4 e of x0 (the bound of an operand), f monotone; in the unit of errs. */
+static double span_err(ir_opcode op, double x, double e, double y) {
+    double far = 0;
+    for (int side = -4; side <= 4 && e > 0; side += 8) {
+        scalar a = {.f = x + side * e}, r;
+        scalar_eval(op, FRIT_f64, FRIT_f64, &a, &r);
+        if (!isfinite(r.f)) return INFINITY;
+        far = fmax(far, fabs(r.f - y));
+    }
+    return far / 4;
 }
 
-/* Division by floor and remainders: certain as long as the whole quotient is. */
+/* Division by floor and remainders: certain as long as the whole quotient is. What a remainder may be is known even then. */
 static double quotient_err(ir_opcode op, const scalar *a, const double *ea, double y, double u) {
     double x = a[0].f, d = a[1].f, q = x / d;
     if (ea[0] == 0 && ea[1] == 0 && (op == IR_mod || op == IR_rem)) return u * (fabs(x) + fabs(y));
     if (ea[0] == 0 && ea[1] == 0) return u * fabs(y);
-    double eq = (ea[0] + fabs(q) * ea[1]) / fabs(d) + u * fabs(q);
-    double step = step_err(op == IR_rem ? IR_trunc : IR_floor, q, eq);
-    if (op == IR_floordiv || step > 0) return step;
+    if (4 * ea[1] >= fabs(d)) return INFINITY;
+    double eq = (ea[0] + fabs(q) * ea[1]) / (fabs(d) - 4 * ea[1]) + u * fabs(q);
+    double step = span_err(op == IR_rem ? IR_trunc : IR_floor, q, eq, op == IR_rem ? trunc(q) : floor(q));
+    if (op == IR_floordiv) return step;
+    if (step > 0) return (fabs(d) + 4 * ea[1]) / 2;
     return ea[0] + fabs(trunc(q)) * ea[1] + u * (fabs(x) + fabs(y));
 }
 
@@ -85,15 +89,53 @@ static double slope(ir_opcode op, double x, double y) {
 
 static double times(double factor, double err) { return err == 0 ? 0 : fabs(factor) * err; }
 
+/* What the err of x leaves in y = f(x): the slope times it, but no less than f goes within the bound of x. */
+static double carried_err(ir_opcode op, double x, double e, double y) {
+    if (e == 0) return 0;
+    double first = fabs(slope(op, x, y)) * e, most = (1 + fabs(y)) / 4;
+    if (op == IR_sin || op == IR_cos) return fmin(first + 2 * e * e, most); /* |f| <= 1, |f''| <= 1 */
+    if (op == IR_tan && floor((x + 4 * e) / M_PI + 0.5) != floor((x - 4 * e) / M_PI + 0.5)) return INFINITY; /* a pole */
+    double span = span_err(op, x, e, y);
+    return isfinite(first) ? fmax(first, span) : span;
+}
+
+/* The same of two operands: a function that is monotone in each goes furthest at the corners of their bounds. */
+static double corners_err(ir_opcode op, const scalar *a, const double *ea, double y) {
+    double far = 0;
+    if (ea[0] == 0 && ea[1] == 0) return 0;
+    for (int corner = 0; corner < 4; corner++) {
+        scalar b[2] = {{.f = a[0].f + (corner & 1 ? 4 : -4) * ea[0]}, {.f = a[1].f + (corner & 2 ? 4 : -4) * ea[1]}}, r;
+        scalar_eval(op, FRIT_f64, FRIT_f64, b, &r);
+        if (!isfinite(r.f)) return INFINITY;
+        far = fmax(far, fabs(r.f - y));
+    }
+    return far / 4;
+}
+
+/* Where the angle jumps by a turn, it may be any. */
+static double atan2_err(const scalar *a, const double *ea, double y) {
+    if (ea[0] + ea[1] > 0 && fabs(a[0].f) <= 4 * ea[0] && a[1].f - 4 * ea[1] <= 0) return (M_PI + fabs(y)) / 4;
+    if (ea[1] > 0 && a[0].f == 0 && a[1].f - 4 * ea[1] <= 0) return (M_PI + fabs(y)) / 4;
+    return corners_err(IR_atan2, a, ea, y);
+}
+
+static double pow_err(const scalar *a, const double *ea, double y) {
+    double x = a[0].f, n = a[1].f;
+    if (ea[0] > 0 && fabs(x) <= 4 * ea[0]) return INFINITY;
+    if (ea[1] > 0 && x - 4 * ea[0] <= 0) return INFINITY; /* NaN but for whole exponents */
+    double first = times(n * y / x, ea[0]) + times(y * log(fabs(x)), ea[1]), corners = corners_err(IR_pow, a, ea, y);
+    return isfinite(first) ? fmax(first, corners) : corners;
+}
+
 /* err of a float result of an op on floats, before over- and underflow. */
 static double smooth_err(ir_opcode op, const scalar *a, const double *ea, double y, double u) {
     double x = a[0].f, ku = u * scalar_ulps(op);
     switch (op) {
     case IR_add:
     case IR_sub: return ea[0] + ea[1] + u * (fabs(x) + fabs(a[1].f));
-    case IR_mul: return times(a[1].f, ea[0]) + times(x, ea[1]) + ea[0] * ea[1] + u * fabs(y);
+    case IR_mul: return times(a[1].f, ea[0]) + times(x, ea[1]) + 4 * ea[0] * ea[1] + u * fabs(y);
     case IR_fma:
-        return times(a[1].f, ea[0]) + times(x, ea[1]) + ea[0] * ea[1] + ea[2] + u * (fabs(x * a[1].f) + fabs(a[2].f));
+        return times(a[1].f, ea[0]) + times(x, ea[1]) + 4 * ea[0] * ea[1] + ea[2] + u * (fabs(x * a[1].f) + fabs(a[2].f));
     case IR_div:
         if (ea[1] > 0 && 4 * ea[1] >= fabs(a[1].f)) return INFINITY;
         return (ea[0] + times(y, ea[1])) / (fabs(a[1].f) - 4 * ea[1]) + u * fabs(y);
@@ -105,21 +147,11 @@ static double smooth_err(ir_opcode op, const scalar *a, const double *ea, double
     case IR_floor:
     case IR_ceil:
     case IR_round:
-    case IR_trunc: return step_err(op, x, ea[0]);
-    case IR_sign: return ea[0] > 0 && fabs(x) <= 4 * ea[0] ? INFINITY : 0;
-    case IR_atan2: {
-        double r2 = x * x + a[1].f * a[1].f;
-        return ku * fabs(y) + (ea[0] + ea[1] == 0 ? 0 : (fabs(a[1].f) * ea[0] + fabs(x) * ea[1]) / r2);
-    }
-    case IR_pow: {
-        double dx = times(a[1].f * y / x, ea[0]), dy = times(y * log(fabs(x)), ea[1]);
-        return dx + dy + ku * fabs(y);
-    }
-    case IR_log:
-    case IR_log2: /* relative to 1: the result's own zero is not a point of high accuracy for every algorithm */
-        if (ea[0] > 0 && 4 * ea[0] >= fabs(x)) return INFINITY;
-        return times(slope(op, x, y), ea[0]) + ku * fabs(y);
-    default: return times(slope(op, x, y), ea[0]) + ku * fabs(y);
+    case IR_trunc:
+    case IR_sign: return span_err(op, x, ea[0], y);
+    case IR_atan2: return atan2_err(a, ea, y) + ku * fabs(y);
+    case IR_pow: return pow_err(a, ea, y) + ku * fabs(y);
+    default: return carried_err(op, x, ea[0], y) + ku * fabs(y);
     }
 }
 
@@ -131,9 +163,10 @@ static double cast_err(frit_dtype in, frit_dtype out, const scalar *a, const dou
         scalar lo = {.f = a[0].f - 4 * ea[0]}, hi = {.f = a[0].f + 4 * ea[0]}, flo, fhi;
         scalar_eval(IR_cast, FRIT_f64, out, &lo, &flo);
         scalar_eval(IR_cast, FRIT_f64, out, &hi, &fhi);
-        return isnan(ea[0]) || flo.i != fhi.i || (out == FRIT_bool && fabs(a[0].f) <= 4 * ea[0]) ? INFINITY : 0;
+        return flo.i != fhi.i || (out == FRIT_bool && fabs(a[0].f) <= 4 * ea[0]) ? INFINITY : 0;
     }
     double before = y->f, rounded = scalar_round(out, before);
+    if (isnan(before)) return ea[0];
     bool saturates = out == FRIT_f8e4m3 || out == FRIT_f8e5m2;
     if (isfinite(before) && fabs(rounded - before) > fabs(before) * interp_half_ulp(out) + interp_half_least(out)) {
         y->f = rounded;
@@ -145,7 +178,8 @@ static double cast_err(frit_dtype in, frit_dtype out, const scalar *a, const dou
 }
 
 double interp_stored_err(const interp *it, frit_dtype t, double v, double e) {
-    if (!it->stored || !frit_dtype_is_float(t) || frit_dtype_bits(t) > 16 || !isfinite(v)) return e;
+    if (!it->stored || !frit_dtype_is_float(t) || frit_dtype_bits(t) > 16 || isnan(v)) return e;
+    if (isinf(v)) return scalar_round(t, v) == v ? e : INFINITY; /* saturates where it is stored, and only there */
     double most = fabs(v) + 4 * e, half = interp_half_ulp(t), rounded = scalar_round(t, most);
     if (e == 0 && scalar_round(t, v) == v) return 0;
     if (!(fabs(rounded - most) <= most * half + interp_half_least(t))) return INFINITY; /* past the largest number */
@@ -156,7 +190,7 @@ static double select_err(bool is_float, const scalar *a, const double *ea) {
     double chosen = a[0].i ? ea[1] : ea[2];
     if (ea[0] == 0) return chosen;
     if (!is_float) return a[1].i == a[2].i ? fmax(ea[1], ea[2]) : INFINITY;
-    double gap = fabs(a[1].f - a[2].f) + fmax(ea[1], ea[2]);
+    double gap = fabs(a[1].f - a[2].f) / 4 + fmax(ea[1], ea[2]);
     return isnan(gap) ? INFINITY : gap;
 }
 
@@ -214,6 +248,8 @@ double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, 
     int n = ir_op_table[op].n_operands;
     bool from_float = frit_dtype_is_float(in), to_float = frit_dtype_is_float(out);
     if (op == IR_select) return select_err(to_float, a, ea);
+    for (int i = 0; i < n; i++)
+        if (!(ea[i] < INFINITY)) return INFINITY;
     if (op == IR_cast) return cast_err(in, out, a, ea, y);
     if (op == IR_bitcast) return int_err(1, ea);
     if (!from_float) return int_err(n, ea);
@@ -222,9 +258,9 @@ double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, 
     if (is_exact(op, in, n, a, ea, y->f)) return 0;
     double err = smooth_err(op, a, ea, y->f, interp_unit(in));
     if (ea[0] > 0 && isfinite(y->f) && leaves_domain(op, a[0].f, ea[0])) return INFINITY;
-    bool overflows = in != FRIT_f64 && isfinite(y->f) && fabs(y->f) > 0x1.fffffep127;
     bool exact_op = scalar_ulps(op) == 0 || op == IR_floor || op == IR_ceil || op == IR_round || op == IR_trunc;
     if (!exact_op) err += interp_half_least(in == FRIT_f64 ? FRIT_f64 : FRIT_f32);
     if (!isfinite(y->f)) return corner_err(op, n, a, ea, y->f);
+    bool overflows = in != FRIT_f64 && fabs(y->f) + 4 * err > 0x1.fffffep127;
     return overflows || isnan(err) ? INFINITY : err;
 }

@@ -103,8 +103,10 @@ bool op_iota(interp *it, const ir_op *op, node **in, node **out) {
     if (!interp_dims(it, t, shape) || !(out[0] = stretched(it, op, shape[axis], axis))) return false;
     for (int64_t i = 0; i < shape[axis]; i++) {
         scalar v = {.i = i};
-        scalar_eval(IR_cast, FRIT_i64, (frit_dtype)t.dtype, &v, &v);
+        frit_dtype d = (frit_dtype)t.dtype;
+        scalar_eval(IR_cast, FRIT_i64, interp_store_dtype(it, d), &v, &v);
         put(out[0], i, v);
+        if (out[0]->store->err && frit_dtype_is_float(d)) out[0]->store->err[i] = interp_stored_err(it, d, v.f, 0);
     }
     return true;
 }

@@ -130,13 +130,14 @@ static void store_element(plan *p, const nest *n, ir_value *x, const sym_t *coor
 /* The combined value x as an element of n. Four-bit values are combined as bytes: what is left of the byte's identity and
  * what wraps is seen to here. */
 static ir_value *settled(sched *s, const nest *n, ir_value *x) {
-    frit_dtype t = (frit_dtype)n->v->type.dtype, c = emit_compute_dtype(t);
-    x = ir_cast(&s->e.b, x, c);
-    if (frit_dtype_bits(t) >= 8) return x;
+    frit_dtype from = (frit_dtype)ir_operand(n->v->op, 0)->type.dtype, t = (frit_dtype)n->v->type.dtype;
     ir_combine how = (ir_combine)ir_get_int(n->v->op, IR_ATTR_combine, IR_SUM);
-    if (how == IR_MAX && t == FRIT_i4) x = ir_binary(&s->e.b, IR_max, x, ir_splat_int(&s->e.b, ir_scalar(c), -8));
-    if (how == IR_MIN) x = ir_binary(&s->e.b, IR_min, x, ir_splat_int(&s->e.b, ir_scalar(c), t == FRIT_i4 ? 7 : 15));
-    return ir_cast(&s->e.b, ir_cast(&s->e.b, x, t), c);
+    ir_type c = x->type;
+    if (how == IR_MAX && from == FRIT_i4) x = ir_binary(&s->e.b, IR_max, x, ir_splat_int(&s->e.b, c, -8));
+    if (how == IR_MIN && (from == FRIT_i4 || from == FRIT_u4))
+        x = ir_binary(&s->e.b, IR_min, x, ir_splat_int(&s->e.b, c, from == FRIT_i4 ? 7 : 15));
+    x = ir_cast(&s->e.b, x, emit_compute_dtype(t));
+    return frit_dtype_bits(t) >= 8 ? x : ir_cast(&s->e.b, ir_cast(&s->e.b, x, t), emit_compute_dtype(t));
 }
 
 /* The combined value, and what is computed from it on the spot. */
@@ -182,9 +183,11 @@ void plan_yield_terms(sched *s, ir_op *stage, ir_value *term, ir_combine combine
     ir_build(&s->e.b, IR_yield, 1, &term, 0, NULL);
 }
 
-/* Terms are combined in the wider of the operand's and the result's dtypes. */
+/* Terms are combined in the wider of the operand's and the result's dtypes; compared, in the operand's. */
 static frit_dtype accumulator(const ir_op *op) {
     frit_dtype from = emit_compute_dtype((frit_dtype)ir_operand(op, 0)->type.dtype);
+    ir_combine c = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
+    if (c == IR_MAX || c == IR_MIN) return from;
     frit_dtype to = emit_compute_dtype((frit_dtype)ir_result(op, 0)->type.dtype);
     bool same_kind = frit_dtype_is_float(from) == frit_dtype_is_float(to) && from != FRIT_bool && to != FRIT_bool;
     return same_kind && frit_dtype_bits(from) > frit_dtype_bits(to) ? from : to;

@@ -175,8 +175,8 @@ static bool scan(sched *s, const ir_op *op) {
     stage_vars sv = {0};
     ir_block *grid = grid_over(s, others, rest, &sv, 64);
     sv.n_par = sv.n;
-    bool arg = is_arg(combine);
-    frit_dtype held = (frit_dtype)(arg ? x : out)->type.dtype, acc = emit_compute_dtype(held);
+    bool arg = is_arg(combine), compares = arg || combine == IR_MAX || combine == IR_MIN;
+    frit_dtype held = (frit_dtype)(compares ? x : out)->type.dtype, acc = emit_compute_dtype(held);
     sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
     ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
     ir_value *place = arg ? sched_alloc(s, grid, FRIT_i64, sv.n, sv.extent) : NULL;

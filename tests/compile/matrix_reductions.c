@@ -63,6 +63,23 @@ static void fused_reductions(matrix *m) {
     matrix_end(m);
 }
 
+/* Results of other dtypes than the operand: the empty minimum is the operand's, and so is the order. */
+static void other_dtypes(matrix *m) {
+    matrix_begin(m, "reduce_other_dtype", 0, ROWS, DECLS, "%i: i32[M, N], %u: u32[M, N], %n: i4[M, N], %b: bool[M, N], %w: i64[M, N]");
+    for (int c = 2; c < 4; c++) {
+        matrix_out(m, "$ = reduce(%%i) {axes = [0], combine = %s} : i64[N]", numeric[c]);
+        matrix_out(m, "$ = reduce(%%i) {axes = [1], combine = %s} : u32[M]", numeric[c]);
+        matrix_out(m, "$o = cast(%%i) : u32[M, N]\n$ = reduce($o) {axes = [1], combine = %s} : i32[M]", numeric[c]);
+        matrix_out(m, "$ = reduce(%%u) {axes = [1], combine = %s} : i64[M]", numeric[c]);
+        matrix_out(m, "$ = reduce(%%n) {axes = [1], combine = %s} : i64[M]", numeric[c]);
+        matrix_out(m, "$ = reduce(%%w) {axes = [1], combine = %s} : i8[M]", numeric[c]);
+        matrix_out(m, "$ = reduce(%%b) {axes = [1], combine = %s} : i32[M]", numeric[c]);
+        matrix_out(m, "$ = scan(%%i) {axis = 1, combine = %s, exclusive = 1, reverse = 0} : i64[M, N]", numeric[c]);
+        matrix_out(m, "$ = scan(%%n) {axis = 1, combine = %s, exclusive = 1, reverse = 0} : i32[M, N]", numeric[c]);
+    }
+    matrix_end(m);
+}
+
 static void constant_extents(matrix *m) {
     static const char *const dims[] = {"7, 0", "0, 7", "1, 1", "3, 8", "16, 100", "5, 33", "2, 2",
                                        "1, 20", "3, 40" /* three vectors of 8, of 16 */};
@@ -197,6 +214,7 @@ void matrix_reductions(matrix *m) {
     reduce_dtype(m, FRIT_bf16, MATRIX_SPECIAL | MATRIX_FULL);
     reduce_dtype(m, FRIT_i32, MATRIX_SPECIAL | MATRIX_FULL);
     fused_reductions(m);
+    other_dtypes(m);
     constant_extents(m);
     scans(m);
     sorts(m);

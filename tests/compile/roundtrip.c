@@ -149,12 +149,24 @@ static void forgive_overflow(interp_tensor *got, const interp_tensor *want) {
     }
 }
 
+/* Extents that a correct kernel may find otherwise: nothing to compare. */
+static bool count_open(run *x) {
+    for (int i = 0; i < x->n_out; i++) {
+        x->r->elements += interp_elements(&x->want[i]);
+        x->r->undecidable += interp_elements(&x->want[i]);
+    }
+    return true;
+}
+
 static bool compare_all(run *x) {
     for (int i = 0; i < x->n_out; i++) {
+        if (memcmp(x->shape[MAX_IO + i], x->want[i].shape, (size_t)x->want[i].rank * sizeof(int64_t)))
+            return fail(x, "output %d has other extents", i);
         interp_tensor got = x->want[i];
         got.data = x->out[i].data, got.wide = false, got.err = NULL;
         if (x->o->stored) forgive_overflow(&got, &x->want[i]);
         interp_comparison c = interp_compare(&got, &x->want[i], 0, 0);
+        x->r->elements += c.n;
         x->r->undecidable += c.undecidable;
         if (c.ratio > x->r->worst) x->r->worst = c.ratio;
         if (!c.ok) x->r->output = i;
@@ -219,10 +231,7 @@ static bool one_run(run *x, frit_session *s) {
     if (frit_session_prepare(s, x->dl_in, x->n_in, &e)) return fail(x, "prepare: %s", e.message);
     make_outputs(x, s);
     bool ok = !frit_session_run(s, x->dl_in, x->n_in, x->dl_out, x->n_out, &e) || fail(x, "run: %s", e.message);
-    for (int i = 0; ok && i < x->n_out; i++)
-        if (memcmp(x->shape[MAX_IO + i], x->want[i].shape, (size_t)x->want[i].rank * sizeof(int64_t)))
-            ok = fail(x, "output %d has other extents", i);
-    ok = ok && compare_all(x);
+    ok = ok && (interp_extents_open(x->it) ? count_open(x) : compare_all(x));
     for (int i = 0; i < x->n_in; i++) area_free(x->in_area[i]);
     for (int i = 0; i < x->n_out; i++) {
         interp_tensor_free(&x->want[i]);

@@ -33,7 +33,7 @@ typedef struct roundtrip_result {
     int n_kernels, n_launches;
     int output;          /* the first that is wrong, or -1 */
     double worst;        /* largest difference over its bound */
-    int64_t undecidable;
+    int64_t elements, undecidable; /* of all runs' outputs; undecidable: nothing can be said about them */
     char message[1024];  /* why not ok */
 } roundtrip_result;
 

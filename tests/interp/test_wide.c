@@ -1,6 +1,7 @@
 /* The wide definition: bounds that right kernels meet and wrong ones do not, and what cannot be decided. */
 #include "support.h"
 #include <math.h>
+#include <stdio.h>
 
 enum { N = 64 };
 
@@ -116,6 +117,65 @@ static void test_undecidable(void **state) {
     free_both(&r);
 }
 
+/* f(g(x)) for one x; err of f's result, and what f gives. */
+static double err_of(const char *inner, const char *outer, float x, double *value) {
+    char text[400];
+    snprintf(text, sizeof text, "fir 1\nfunc tensor @f(%%x: f32[]) -> 1 {\n    %%a = %s(%%x) : f32[]\n    %%b = %s(%%a) : f32[]\n    return(%%b)\n}\n",
+             inner, outer);
+    interp_tensor in = SCALAR(FRIT_f32, &x);
+    both b = run_both(text, 1, &in);
+    double e = b.wide.err[0];
+    *value = interp_get_float(&b.wide, 0);
+    free_both(&b);
+    return e;
+}
+
+/* Where an operand's interval is wide, the bound is what the function spans within it. */
+static void test_spans(void **state) {
+    double y, e = err_of("exp", "sin", 20, &y); /* exp(20) is known to several turns: any value of sin, and no other */
+    assert_true(4 * e >= 1 && 4 * e <= 1.001 * (1 + fabs(y)));
+    e = err_of("exp", "floor", logf(3), &y); /* 2 or 3 */
+    assert_true((y == 2 || y == 3) && 4 * e == 1);
+    e = err_of("exp", "floor", 1, &y);
+    assert_true(y == 2 && e == 0);
+    e = err_of("exp", "tan", 20, &y); /* poles */
+    assert_true(isinf(e));
+    e = err_of("tanh", "acosh", 9.5f, &y); /* tanh may round to 1, where acosh is 0 */
+    assert_true(isnan(y) && isinf(e));
+    e = err_of("tanh", "acosh", 0.5f, &y); /* NaN whatever tanh's error */
+    assert_true(isnan(y) && e == 0);
+    e = err_of("exp", "sqrt", -100, &y);
+    assert_true(e > 0 && 4 * e < y); /* far from the end of the domain, in units of the bound */
+}
+
+/* A value that nothing can be said about says nothing of what is computed from it, be it NaN in f64 and in f32. */
+static void test_undecidable_stays(void **state) {
+    float x = 9.5f;
+    interp_tensor in = SCALAR(FRIT_f32, &x);
+    both b = run_both("fir 1\nfunc tensor @f(%x: f32[]) -> 1 {\n    %a = tanh(%x) : f32[]\n    %b = acosh(%a) : f32[]\n"
+                      "    %c = min(%b, %b) : f32[]\n    %d = atanh(%c) : f32[]\n    %e = cast(%d) : i32[]\n    return(%e)\n}\n", 1, &in);
+    assert_true(isinf(b.wide.err[0]));
+    free_both(&b);
+}
+
+/* A sum of nothing but -0 may be -0 or +0; one with a +0 is +0. */
+static void test_sign_of_zero(void **state) {
+    for (int contract = 0; contract < 2; contract++)
+        for (int mixed = 0; mixed < 2; mixed++) {
+            float x[2] = {-0.0f, mixed ? 0.0f : -0.0f}, ones[2] = {1, 1};
+            interp_tensor in[2] = {F32(x, 2), F32(ones, 2)};
+            both b = run_both(contract ? "fir 1\nfunc tensor @f(%x: f32[2], %y: f32[2]) -> 1 {\n"
+                                         "    %s = contract(%x, %y) {lhs_batch = [], rhs_batch = [], lhs_contract = [0], rhs_contract = [0]} : f32[]\n"
+                                         "    %o = constant() {value = 1} : f32[]\n    %r = div(%o, %s) : f32[]\n    return(%r)\n}\n"
+                                       : "fir 1\nfunc tensor @f(%x: f32[2], %y: f32[2]) -> 1 {\n"
+                                         "    %s = reduce(%x) {axes = [0], combine = sum} : f32[]\n"
+                                         "    %o = constant() {value = 1} : f32[]\n    %r = div(%o, %s) : f32[]\n    return(%r)\n}\n",
+                              2, in);
+            assert_true(isinf(b.wide.err[0]) == !mixed);
+            free_both(&b);
+        }
+}
+
 /* Exact arithmetic on whole numbers decides comparisons. */
 static void test_exact(void **state) {
     float x[3] = {1, 2, 3};
@@ -187,7 +247,8 @@ static void test_contract(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sum),   cmocka_unit_test(test_softmax), cmocka_unit_test(test_undecidable),
+        cmocka_unit_test(test_sum),   cmocka_unit_test(test_softmax), cmocka_unit_test(test_undecidable), cmocka_unit_test(test_undecidable_stays),
+        cmocka_unit_test(test_spans), cmocka_unit_test(test_sign_of_zero),
         cmocka_unit_test(test_exact), cmocka_unit_test(test_narrow),  cmocka_unit_test(test_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,7 @@ static bool trial(campaign *c, const ir_module *m) {
     const char *text = ir_print(a, m);
     roundtrip_result r = roundtrip_text(text, strlen(text), &o);
     arena_free(a);
-    if (!c->quiet) c->s->counts.skipped += r.skipped;
+    if (!c->quiet && r.ok) table_compared(&c->s->counts, &r);
     snprintf(c->s->message, sizeof c->s->message, "%s", r.message);
     return r.ok;
 }
@@ -186,6 +186,7 @@ int main(int argc, char **argv) {
     int count = atoi(argv[1]), failed = 0;
     uint64_t first = strtoull(argv[2], NULL, 0);
     if (!first) first = (uint64_t)time(NULL) / 86400 * 1000000;
+    uint64_t next = first;
     time_t last = 0;
     bool at_once = !strcmp(argv[argc - 1], "--first");
     for (int i = 3; i + 1 < argc; i += 2) {
@@ -203,14 +204,11 @@ int main(int argc, char **argv) {
     if (c.s == MAP_FAILED || !err) return 3;
     c.err = fileno(err);
     printf("%d graphs from seed %llu, %s fusion\n", count, (unsigned long long)first, c.mode);
-    for (int i = 0; i < count;) {
-        if (last && time(NULL) >= last) count = i;
-        if (i == count) break;
-        int n = count - i < GRAPHS_A_CHILD ? count - i : GRAPHS_A_CHILD;
-        run_batch(&c, first + (uint64_t)i, n);
-        i += c.s->done;
+    for (int64_t left; (left = count - c.s->counts.compared - failed) > 0 && (!last || time(NULL) < last);) {
+        run_batch(&c, next, left < GRAPHS_A_CHILD ? (int)left : GRAPHS_A_CHILD);
+        next += (uint64_t)c.s->done;
         if (!c.s->failed) continue;
-        c.seed = first + (uint64_t)i++;
+        c.seed = next++;
         failed++;
         if (at_once) {
             printf("seed %llu: %s\n", (unsigned long long)c.seed, c.s->message);
@@ -219,6 +217,7 @@ int main(int argc, char **argv) {
         report(&c);
     }
     table_print(&c.s->counts, stdout);
-    printf("%d graphs, %d failed, %lld ended early (too much work for the interpreter)\n", count, failed, (long long)c.s->counts.skipped);
+    printf("seeds %llu to %llu: %lld graphs compared, %d failed\n", (unsigned long long)first, (unsigned long long)next - 1,
+           (long long)c.s->counts.compared + failed, failed);
     return failed != 0;
 }

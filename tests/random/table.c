@@ -93,6 +93,17 @@ void table_count(table *t, const ir_module *source, const ir_module *fused, cons
     for (int i = 0; i < p->n_kernels; i++) count_kernel(t, &p->kernels[i]);
 }
 
+void table_compared(table *t, const roundtrip_result *r) {
+    bool empty = r->elements == 0, open = 2 * r->undecidable > r->elements;
+    if (r->skipped) t->skipped++;
+    else if (empty) t->empty++;
+    else if (open) t->open++;
+    else t->compared++;
+    if (r->skipped || empty || open) return;
+    t->elements += r->elements;
+    t->undecidable += r->undecidable;
+}
+
 void table_print(const table *t, FILE *f) {
     static const char *const kinds[TABLE_KINDS] = {
         "map", "reduce", "several reductions", "contract", "several contractions", "contract and reduce", "scatter", "scan", "sort",
@@ -111,4 +122,8 @@ void table_print(const table *t, FILE *f) {
     for (int i = 1; i < IR_OPCODE_COUNT; i++)
         if (ir_op_table[i].flags & IR_F_TENSOR && t->fused[i] < TABLE_OFTEN) fprintf(f, "%s %s", between, ir_op_table[i].name), between = ",";
     fprintf(f, "%s\n\n", *between ? "" : " nothing");
+    fprintf(f, "not counted: %lld ended early (too much work for the interpreter), %lld without elements, %lld mostly undecidable\n",
+            (long long)t->skipped, (long long)t->empty, (long long)t->open);
+    fprintf(f, "of %lld elements %lld are undecidable (%.2f%%)\n", (long long)t->elements, (long long)t->undecidable,
+            t->elements ? 100.0 * (double)t->undecidable / (double)t->elements : 0);
 }

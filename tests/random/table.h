@@ -2,6 +2,7 @@
 #ifndef FRIT_TESTS_RANDOM_TABLE_H
 #define FRIT_TESTS_RANDOM_TABLE_H
 #include "codegen/program.h"
+#include "tests/compile/roundtrip.h"
 #include <stdio.h>
 
 typedef enum table_kind {
@@ -29,10 +30,15 @@ typedef enum table_kind {
 enum { TABLE_OFTEN = 100 }; /* a campaign should meet everything so often */
 
 typedef struct table {
-    int64_t graphs, skipped, kernels, kinds[TABLE_KINDS];
+    int64_t compared; /* graphs at least half of whose elements the bound says something about */
+    int64_t skipped, empty, open; /* the others: ended early, without elements, mostly undecidable */
+    int64_t elements, undecidable; /* of compared graphs */
+    int64_t graphs, kernels, kinds[TABLE_KINDS];
     int64_t source[IR_OPCODE_COUNT], fused[IR_OPCODE_COUNT]; /* ops as written, and in kernels or beside them */
 } table;
 
 void table_count(table *t, const ir_module *source, const ir_module *fused, const program *p);
+/* A graph that ran without a fault. */
+void table_compared(table *t, const roundtrip_result *r);
 void table_print(const table *t, FILE *f);
 #endif
