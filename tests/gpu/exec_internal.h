@@ -42,6 +42,7 @@ struct exec_inst {
     uint8_t *masks[2]; /* of control that diverges */
     char *temp[4];     /* room for an operand each; [3]: for the results of control */
     const struct exec_atom *atom;
+    const struct exec_product *product; /* of an atom that is one */
 };
 
 /* Who takes part: threads lo .. hi - 1 for which on[t]. */
@@ -98,6 +99,7 @@ struct exec_kernel {
     int n_roots;
     exec_root *roots;
     char *shared;
+    struct exec_product *products;
     exec_cell *pool; /* cells of global memory */
     int64_t pool_size;
     uint64_t epoch;
@@ -175,6 +177,16 @@ void exec_copies_end(exec_context *x);
 typedef struct exec_atom exec_atom;
 const exec_atom *exec_atom_find(const char *name);
 void exec_atom_run(exec_context *x, const exec_inst *i);
+
+/* exec_products.c: what is worked out beforehand of the product of that name (of ir/products.def), and its run by the
+ * threads from `first` on. */
+typedef struct exec_product exec_product;
+const exec_product *exec_product_plan(exec_kernel *k, const char *name);
+void exec_product_run(exec_context *x, const exec_inst *i, int first);
+
+/* exec_plan.c: loops for this processor. */
+exec_loop_fn *exec_loop_for(ir_opcode op, frit_dtype in, frit_dtype out);
+bool exec_has_v3(void);
 
 static inline void exec_set_granule(exec_root *r, int granule) {
     r->granule = granule;

@@ -3,6 +3,7 @@
  * Uniformity is found by assuming it everywhere and taking it back until nothing changes. Values get room when their op is
  * planned and give it back after their last use in the block that defines them, so that unrolled code stays in the cache. */
 #include "exec_internal.h"
+#include "ir/atom.h"
 #include "ir/scalar.h"
 #include <stdlib.h>
 #include <string.h>
@@ -246,20 +247,23 @@ static void plan_constant(planner *p, const ir_op *op) {
     }
 }
 
-static exec_loop_fn *loop_for(ir_opcode op, frit_dtype in, frit_dtype out) {
+bool exec_has_v3(void) {
 #if defined(__x86_64__)
-    static int v3 = -1;
-    if (v3 < 0) v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    if (v3) return exec_loop_v3(op, in, out);
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#else
+    return false;
 #endif
-    return exec_loop_any(op, in, out);
+}
+
+exec_loop_fn *exec_loop_for(ir_opcode op, frit_dtype in, frit_dtype out) {
+    return exec_has_v3() ? exec_loop_v3(op, in, out) : exec_loop_any(op, in, out);
 }
 
 static void plan_elementwise(planner *p, const ir_op *op, exec_inst *i) {
     i->fn = exec_elementwise;
     exec_loop *l = arena_new_of(p->k->a, exec_loop);
     frit_dtype in = (frit_dtype)ir_operand(op, op->code == IR_select)->type.dtype;
-    l->fn = loop_for(op->code, in, (frit_dtype)ir_result(op, 0)->type.dtype);
+    l->fn = exec_loop_for(op->code, in, (frit_dtype)ir_result(op, 0)->type.dtype);
     i->loop = l;
     for (int k = 0; k < op->n_operands; k++) /* lanes that are the same for all threads are copied out */
         if (i->in[k]->uniform && !i->out->uniform && i->in[k]->lanes > 1)
@@ -274,7 +278,7 @@ static void plan_reduce(planner *p, const ir_op *op, exec_inst *i) {
     i->number = by[ir_get_int(op, IR_ATTR_combine, IR_SUM)];
     frit_dtype t = (frit_dtype)ir_operand(op, 0)->type.dtype;
     if (!i->number) refuse(p, op, "combines in a way that lanes can't");
-    l->fn = loop_for((ir_opcode)i->number, t, t);
+    l->fn = exec_loop_for((ir_opcode)i->number, t, t);
     i->loop = l;
     i->temp[0] = take_room(p, (int64_t)i->in[0]->bytes * p->k->threads);
     i->temp[1] = take_room(p, (int64_t)i->in[0]->bytes * p->k->threads);
@@ -306,6 +310,7 @@ static void plan_detail(planner *p, const ir_op *op, exec_inst *i) {
     if (op->code == IR_copy_wait) i->number = ir_get_int(op, IR_ATTR_pending, 0);
     if (op->code == IR_copy_async) i->number = ir_get_int(op, IR_ATTR_lanes, 0);
     if (op->code == IR_atom && !(i->atom = name ? exec_atom_find(name) : NULL)) refuse(p, op, "there is no such atom");
+    if (i->atom && ir_product_find(name)) i->product = exec_product_plan(p->k, name);
     if (op->n_blocks) plan_control(p, op, i);
     else if (op->code == IR_reduce_lanes) plan_reduce(p, op, i);
     else if (ir_op_flags(op) & IR_F_ELEMENTWISE) plan_elementwise(p, op, i);
