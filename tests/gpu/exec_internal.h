@@ -12,6 +12,7 @@ typedef struct exec_value {
     int size, lanes, bytes; /* of an element; of a thread: lanes * size */
     frit_dtype dtype;
     bool uniform, is_ptr;
+    bool alike; /* all lanes of a uniform value are the same */
     int root;
     bool placed;
 } exec_value;

@@ -35,7 +35,7 @@ static const char *operand(const exec_context *x, const exec_inst *i, int k, int
     *stride = 1;
     if (!v->uniform) return v->p + first_of(x, v) * v->size;
     if (i->out->uniform) return v->p;
-    if (v->lanes == 1) return *stride = 0, v->p;
+    if (v->lanes == 1 || v->alike) return *stride = 0, v->p;
     for (int t = 0; t < x->mask.hi - x->mask.lo; t++) memcpy(i->temp[k] + (size_t)t * (size_t)v->bytes, v->p, (size_t)v->bytes);
     return i->temp[k];
 }

@@ -106,9 +106,14 @@ static bool read_cell(exec_context *x, const exec_inst *i, const exec_root *r, i
     return true;
 }
 
-static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+/* A cell's note of a read by thread t now. */
+static inline uint64_t read_mark(const exec_context *x, const exec_inst *i, int t, bool whole) {
     uint64_t mine = x->epoch << CELL_R_SHIFT | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
-    if (whole) mine |= CELL_FLAG;
+    return whole ? mine | CELL_FLAG : mine;
+}
+
+static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+    uint64_t mine = read_mark(x, i, t, whole);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
         if (plain_read(x, &r->cells[g], t, whole, mine)) continue;
         if (!read_cell(x, i, r, t, g, whole, mine)) return false;
@@ -303,15 +308,45 @@ static int64_t index_of_lane(const exec_value *v, int t, int l) {
     return ((const int64_t *)(const void *)exec_of(v, t))[l];
 }
 
+/* Lanes of thread t, each apart. False when one of them has to be looked at closer; then nothing is wrong yet. */
+#define GATHER(T)                                                                                                      \
+    for (int l = 0; l < a->lanes; l++) {                                                                               \
+        int64_t at = pointer + index[l] * (int64_t)sizeof(T);                                                          \
+        if ((uint64_t)index[l] >= elements || (uint64_t)at > last || at & (int64_t)(sizeof(T) - 1)) return false;      \
+        if (!plain_read(x, &r->cells[at >> r->shift], t, a->whole, mine)) return false;                                \
+        memcpy(d + l * (int)sizeof(T), r->base + at, sizeof(T));                                                       \
+    }                                                                                                                  \
+    return true;
+static inline bool gather_thread(exec_context *x, const access *a, int t, int64_t pointer, const int64_t *index, char *d) {
+    const exec_root *r = a->r;
+    uint64_t elements = (uint64_t)r->bytes, last = elements - (uint64_t)a->size;
+    uint64_t mine = read_mark(x, a->i, t, a->whole);
+    switch (a->size) {
+    case 1: GATHER(uint8_t)
+    case 2: GATHER(uint16_t)
+    case 4: GATHER(uint32_t)
+    default: GATHER(uint64_t)
+    }
+}
+
+/* An element is a cell of tracked memory in which everything has a value that was read before, aligned to itself. */
+static bool gathers_plainly(const access *a) {
+    const exec_root *r = a->r;
+    return r->cells && !r->written && a->size == r->granule && r->bytes >= a->size && a->t != FRIT_bool && a->i->align <= a->size &&
+           (uintptr_t)r->base % (uintptr_t)a->size == 0;
+}
+
 void exec_load_lanes(exec_context *x, const exec_inst *i) {
     access a = access_of(x, i, i->out);
     a.whole = i->out->uniform && x->mask.n > 1;
     int size = a.size ? a.size : 1;
+    bool plain = gathers_plainly(&a) && i->n_in < 3;
     EACH_THREAD(x, t) {
         const char *mask = i->n_in > 2 ? exec_of(i->in[2], t) : NULL, *other = i->n_in > 3 ? exec_of(i->in[3], t) : NULL;
         char *d = i->out->p + (i->out->uniform ? 0 : (int64_t)t * i->out->bytes);
         int64_t pointer = exec_i64(i->in[0], t);
-        for (int l = 0; l < a.lanes; l++) {
+        bool done = plain && gather_thread(x, &a, t, pointer, (const int64_t *)(const void *)exec_of(i->in[1], t), d);
+        for (int l = 0; !done && l < a.lanes; l++) {
             int64_t index = index_of_lane(i->in[1], t, l);
             if (!mask || mask[l]) {
                 if (!aligned(x, &a, t, byte_of(&a, pointer, index)) || !load_one(x, &a, t, pointer, index, d + l * size)) return;

@@ -3,29 +3,26 @@
 #include <math.h>
 #include <string.h>
 
-/* Four rows and eight columns of C at a time, so that the sums stay in registers. */
+/* Four rows of C (or one) and eight columns at a time, so that the sums stay in registers. */
 enum { ROWS = 4, COLUMNS = 8 };
 
 #define MULTIPLY(name, T, STEP)                                                                                        \
-    static inline void name##_tile(int rows, int columns, int n, int k, const T *a, const T *b, T *c) {                \
+    static inline __attribute__((always_inline)) void name##_tile(int rows, int n, int k, const T *a, const T *b, T *c) { \
         T sum[ROWS][COLUMNS];                                                                                          \
         for (int r = 0; r < rows; r++)                                                                                 \
-            for (int j = 0; j < columns; j++) sum[r][j] = c[r * n + j];                                                \
+            for (int j = 0; j < COLUMNS; j++) sum[r][j] = c[r * n + j];                                                \
         for (int i = 0; i < k; i++)                                                                                    \
             for (int r = 0; r < rows; r++)                                                                             \
-                for (int j = 0; j < columns; j++) sum[r][j] = STEP(a[r * k + i], b[i * n + j], sum[r][j]);             \
+                for (int j = 0; j < COLUMNS; j++) sum[r][j] = STEP(a[r * k + i], b[i * n + j], sum[r][j]);             \
         for (int r = 0; r < rows; r++)                                                                                 \
-            for (int j = 0; j < columns; j++) c[r * n + j] = sum[r][j];                                                \
+            for (int j = 0; j < COLUMNS; j++) c[r * n + j] = sum[r][j];                                                \
     }                                                                                                                  \
     static void name(int m, int n, int k, const T *a, const T *b, T *c) {                                              \
-        for (int r = 0; r < m; r += ROWS)                                                                              \
-            for (int j = 0; j < n; j += COLUMNS) {                                                                     \
-                const T *at = a + r * k;                                                                               \
-                if (m - r >= ROWS && n - j >= COLUMNS) name##_tile(ROWS, COLUMNS, n, k, at, b + j, c + r * n + j);     \
-                else                                                                                                   \
-                    name##_tile(m - r < ROWS ? m - r : ROWS, n - j < COLUMNS ? n - j : COLUMNS, n, k, at, b + j,       \
-                                c + r * n + j);                                                                        \
-            }                                                                                                          \
+        for (int j = 0; j < n; j += COLUMNS) {                                                                         \
+            int r = 0;                                                                                                 \
+            for (; r + ROWS <= m; r += ROWS) name##_tile(ROWS, n, k, a + r * k, b + j, c + r * n + j);                 \
+            for (; r < m; r++) name##_tile(1, n, k, a + r * k, b + j, c + r * n + j);                                  \
+        }                                                                                                              \
     }
 #define FUSED(x, y, z) fmaf(x, y, z)
 #define WRAPPED(x, y, z) (int32_t)((uint32_t)(z) + (uint32_t)(x) * (uint32_t)(y))

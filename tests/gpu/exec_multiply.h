@@ -3,7 +3,8 @@
 #define FRIT_TESTS_GPU_EXEC_MULTIPLY_H
 #include <stdint.h>
 
-/* C (m x n) += A (m x k) B (k x n), element by element in order of k; floats by fused multiply-adds, integers modulo 2^32. */
+/* C (m x n) += A (m x k) B (k x n), element by element in order of k; floats by fused multiply-adds, integers modulo 2^32.
+ * n is a multiple of 8. */
 typedef struct exec_multiply {
     void (*f32)(int m, int n, int k, const float *a, const float *b, float *c);
     void (*i32)(int m, int n, int k, const int32_t *a, const int32_t *b, int32_t *c);

@@ -245,6 +245,7 @@ static void plan_constant(planner *p, const ir_op *op) {
         if (nibble) frit_store_int(form, v->p, i, frit_load_int(v->dtype, a->data.p, one ? 0 : i));
         else memcpy(v->p + i * v->size, (const char *)a->data.p + (one ? 0 : i * v->size), (size_t)v->size);
     }
+    v->alike = one;
 }
 
 bool exec_has_v3(void) {
@@ -266,7 +267,7 @@ static void plan_elementwise(planner *p, const ir_op *op, exec_inst *i) {
     l->fn = exec_loop_for(op->code, in, (frit_dtype)ir_result(op, 0)->type.dtype);
     i->loop = l;
     for (int k = 0; k < op->n_operands; k++) /* lanes that are the same for all threads are copied out */
-        if (i->in[k]->uniform && !i->out->uniform && i->in[k]->lanes > 1)
+        if (i->in[k]->uniform && !i->in[k]->alike && !i->out->uniform && i->in[k]->lanes > 1)
             i->temp[k] = take_room(p, (int64_t)i->in[k]->bytes * p->k->threads);
 }
 
@@ -311,6 +312,7 @@ static void plan_detail(planner *p, const ir_op *op, exec_inst *i) {
     if (op->code == IR_copy_async) i->number = ir_get_int(op, IR_ATTR_lanes, 0);
     if (op->code == IR_atom && !(i->atom = name ? exec_atom_find(name) : NULL)) refuse(p, op, "there is no such atom");
     if (i->atom && ir_product_find(name)) i->product = exec_product_plan(p->k, name);
+    if (op->code == IR_splat) i->out->alike = i->out->uniform;
     if (op->n_blocks) plan_control(p, op, i);
     else if (op->code == IR_reduce_lanes) plan_reduce(p, op, i);
     else if (ir_op_flags(op) & IR_F_ELEMENTWISE) plan_elementwise(p, op, i);

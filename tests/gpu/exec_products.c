@@ -67,27 +67,49 @@ static const char *widened(const exec_inst *i, const exec_product *q, int o, int
 }
 
 /* Operand o as a matrix. Threads that hold the same element must agree. */
-static void spread(exec_context *x, const exec_inst *i, const exec_product *q, int o, int first, uint32_t *m) {
+static void spread(exec_context *x, const exec_inst *i, const exec_product *q, int o, int first, uint32_t *restrict m) {
     char room[4 * MAX_HELD] __attribute__((aligned(32)));
     const uint32_t *held = (const uint32_t *)(const void *)widened(i, q, o, first, room);
     const places *at = &q->o[o];
-    for (int e = 0; e < at->n; e++) m[at->at[e]] = held[e];
+    for (int e = 0, n = at->n; e < n; e++) m[at->at[e]] = held[e];
     for (int e = 0; at->repeated && e < at->n; e++)
         if (held[e] != held[at->first[e]])
             exec_fail(x, i, first + e / at->elements, "holds another element than the thread that holds the same");
 }
 
-void exec_product_run(exec_context *x, const exec_inst *i, int first) {
-    union {
-        float f[SIDE * SIDE];
-        int32_t i[SIDE * SIDE];
-        uint32_t u[SIDE * SIDE];
-    } m[3] __attribute__((aligned(32)));
-    const exec_product *q = i->product;
+typedef union matrix {
+    float f[SIDE * SIDE];
+    int32_t i[SIDE * SIDE];
+    uint32_t u[SIDE * SIDE];
+} matrix __attribute__((aligned(32)));
+
+static void move_row(matrix *m, int columns, int to, int from) {
+    if (to != from) memcpy(&m->u[to * columns], &m->u[from * columns], 4 * (size_t)columns);
+}
+static bool same_rows(const matrix *m, int columns, int r, int s) {
+    return !memcmp(&m->u[r * columns], &m->u[s * columns], 4 * (size_t)columns);
+}
+
+/* C += A B. Neighbouring rows that are alike, as those that pad a ragged tile are, are done once. */
+static void multiply(const exec_product *q, matrix *a, matrix *b, matrix *c) {
     const ir_product *p = q->p;
+    int source[SIDE], n = 0;
+    for (int r = 0; r < p->m; r++) {
+        bool same = r && same_rows(a, p->k, r, n - 1) && same_rows(c, p->n, r, n - 1);
+        source[r] = same ? n - 1 : n++;
+        if (!same) move_row(a, p->k, n - 1, r), move_row(c, p->n, n - 1, r);
+    }
+    if (frit_dtype_is_float(p->acc)) q->multiply->f32(n, p->n, p->k, a->f, b->f, c->f);
+    else q->multiply->i32(n, p->n, p->k, a->i, b->i, c->i);
+    for (int r = p->m - 1; r >= 0; r--) move_row(c, p->n, r, source[r]);
+}
+
+void exec_product_run(exec_context *x, const exec_inst *i, int first) {
+    matrix m[3];
+    const exec_product *q = i->product;
     for (int o = 0; o < 3; o++) spread(x, i, q, o, first, m[o].u);
-    if (frit_dtype_is_float(p->acc)) q->multiply->f32(p->m, p->n, p->k, m[0].f, m[1].f, m[2].f);
-    else q->multiply->i32(p->m, p->n, p->k, m[0].i, m[1].i, m[2].i);
+    multiply(q, &m[0], &m[1], &m[2]);
     uint32_t *out = (uint32_t *)(void *)(i->out->p + first * i->out->bytes);
-    for (int e = 0; e < q->o[2].n; e++) out[e] = m[2].u[q->o[2].at[e]];
+    const uint16_t *at = q->o[2].at;
+    for (int e = 0, n = q->o[2].n; e < n; e++) out[e] = m[2].u[at[e]];
 }
