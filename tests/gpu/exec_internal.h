@@ -122,6 +122,8 @@ struct exec_context {
     int n_copies, cap_copies;
     exec_copy *copies;
     int64_t *committed; /* groups that thread t has closed */
+    uint64_t run; /* counts runs of blocks of code */
+    struct exec_matrix *matrices; /* exec_products.c */
 };
 
 /* exec_report.c: the op at hand is wrong. thread -1: no one in particular. */
@@ -182,6 +184,7 @@ void exec_atom_run(exec_context *x, const exec_inst *i);
 /* exec_products.c: what is worked out beforehand of the product of that name (of ir/products.def), and its run by the
  * threads from `first` on. */
 typedef struct exec_product exec_product;
+typedef struct exec_matrix exec_matrix;
 const exec_product *exec_product_plan(exec_kernel *k, const char *name);
 void exec_product_run(exec_context *x, const exec_inst *i, int first);
 

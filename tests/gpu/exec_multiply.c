@@ -7,21 +7,26 @@
 enum { ROWS = 4, COLUMNS = 8 };
 
 #define MULTIPLY(name, T, STEP)                                                                                        \
-    static inline __attribute__((always_inline)) void name##_tile(int rows, int n, int k, const T *a, const T *b, T *c) { \
+    static inline __attribute__((always_inline)) void name##_tile(int rows, int n, int k, const T *const *a, \
+                                                                  const T *b, T *c) {                                  \
         T sum[ROWS][COLUMNS];                                                                                          \
         for (int r = 0; r < rows; r++)                                                                                 \
             for (int j = 0; j < COLUMNS; j++) sum[r][j] = c[r * n + j];                                                \
         for (int i = 0; i < k; i++)                                                                                    \
             for (int r = 0; r < rows; r++)                                                                             \
-                for (int j = 0; j < COLUMNS; j++) sum[r][j] = STEP(a[r * k + i], b[i * n + j], sum[r][j]);             \
+                for (int j = 0; j < COLUMNS; j++) sum[r][j] = STEP(a[r][i], b[i * n + j], sum[r][j]);                   \
         for (int r = 0; r < rows; r++)                                                                                 \
             for (int j = 0; j < COLUMNS; j++) c[r * n + j] = sum[r][j];                                                \
     }                                                                                                                  \
-    static void name(int m, int n, int k, const T *a, const T *b, T *c) {                                              \
-        for (int j = 0; j < n; j += COLUMNS) {                                                                         \
-            int r = 0;                                                                                                 \
-            for (; r + ROWS <= m; r += ROWS) name##_tile(ROWS, n, k, a + r * k, b + j, c + r * n + j);                 \
-            for (; r < m; r++) name##_tile(1, n, k, a + r * k, b + j, c + r * n + j);                                  \
+    static void name(int m, int n, int k, const T *a, const int *rows, const T *b, T *c) {                             \
+        for (int r = 0, step; r < m; r += step) {                                                                      \
+            const T *at[ROWS];                                                                                         \
+            step = m - r < ROWS ? 1 : ROWS;                                                                            \
+            for (int s = 0; s < step; s++) at[s] = a + rows[r + s] * k;                                                \
+            for (int j = 0; j < n; j += COLUMNS) {                                                                     \
+                if (step == ROWS) name##_tile(ROWS, n, k, at, b + j, c + r * n + j);                                   \
+                else name##_tile(1, n, k, at, b + j, c + r * n + j);                                                   \
+            }                                                                                                          \
         }                                                                                                              \
     }
 #define FUSED(x, y, z) fmaf(x, y, z)

@@ -132,5 +132,6 @@ bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n) {
     free(all);
     free(x.committed);
     free(x.copies);
+    free(x.matrices);
     return !x.failed;
 }
