@@ -77,7 +77,7 @@ static void shrink_tile(plan *p, const nest *n, int64_t *rows, int64_t *cols) {
     double extent[4] = {1, 1, 1, 1};
     for (int g = 0; g < p->r->n_grid; g++) extent[contract_side(p, n, p->r->grid[g])] *= (double)sym_hint(p->r->grid_extent[g]);
     double others = extent[0] * extent[3];
-    while (*rows * *cols > 32 * 32) {
+    while (*rows * *cols > p->s->sizes.least_points) {
         double tasks = ceil(extent[1] / (double)*rows) * ceil(extent[2] / (double)*cols) * others;
         if (tasks >= (double)p->s->sizes.tasks) return;
         *(*rows >= *cols ? rows : cols) /= 2;

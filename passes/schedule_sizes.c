@@ -7,9 +7,11 @@ static schedule_sizes sizes_of_core(void) {
                             .across = 64,
                             .rows = 96,
                             .cols = 128,
-                            .packing_rows = 240,
+                            .packing_rows = 528,
                             .chain_rows = 24,
                             .chunk = 256,
+                            .tasks = 16,
+                            .least_points = 264 * 128,
                             .least_tasks = 4};
 }
 
@@ -27,6 +29,7 @@ static schedule_sizes sizes_of_block(int64_t threads) {
                             .chain_rows = 64,
                             .chunk = 64,
                             .tasks = 256,
+                            .least_points = 32 * 32,
                             .least_tasks = 32};
 }
 

@@ -12,7 +12,8 @@ typedef struct schedule_sizes {
     int64_t packing_rows; /* the same where the task packs an operand itself */
     int64_t chain_rows;   /* rows of a contraction whose result another nest of the kernel reads */
     int64_t chunk;        /* elements of a long axis that are at hand at a time when it is streamed (stream.h) */
-    int64_t tasks;        /* a contraction's tile shrinks while there are fewer */
+    int64_t tasks;        /* a contraction's tile shrinks while there are fewer, */
+    int64_t least_points; /* and it has more results than these */
     int64_t least_tasks;  /* with fewer, contractions that feed each other stay kernels of their own */
 } schedule_sizes;
 

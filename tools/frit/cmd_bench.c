@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum { LEAST_RUNS = 5, MOST_RUNS = 100000, PROFILED = 3, MAX_SWEPT = 4 };
-static const double ENOUGH = 1; /* seconds of measuring */
+static const double ENOUGH = 1;      /* seconds of measuring */
+static const double SAMPLED = 0.05; /* seconds of runs between two looks at the machine's limits */
 static const ir_span nowhere = {0};
 
 typedef struct {
@@ -18,6 +19,8 @@ typedef struct {
     bool interpret, cold;
     int64_t runs;
     uint64_t seed;
+    machine_meter *meter;
+    bool on_device; /* whose limits are known from elsewhere */
     bench_report report;
 } bench;
 
@@ -30,15 +33,24 @@ static int by_value(const void *a, const void *b) {
 static int measure(bench *b, exec *x, const feed *f, io_array *outputs, bench_point *p) {
     double *times = arena_array(b->c->arena, double, b->runs ? b->runs : MOST_RUNS), total = 0;
     int status = x->run(x, b->c, f->inputs, outputs); /* plans, allocates, loads */
-    int n = 0;
+    int n = 0, first = machine_meter_count(b->meter);
+    double unseen = SAMPLED;
     while (status == EXIT_DONE && (b->runs ? n < b->runs : n < MOST_RUNS && (n < LEAST_RUNS || total < ENOUGH))) {
+        if (!b->on_device && unseen >= SAMPLED) {
+            machine_meter_sample(b->meter);
+            status = x->run(x, b->c, f->inputs, outputs); /* what the sample took out of the caches is there again */
+            unseen = 0;
+        }
         if (b->cold)
             machine_evict();
         double start = machine_seconds();
         status = x->run(x, b->c, f->inputs, outputs);
         times[n] = machine_seconds() - start;
+        unseen += times[n];
         total += times[n++];
     }
+    if (!b->on_device)
+        b->report.machine = machine_meter_read(b->meter, first);
     if (status != EXIT_DONE)
         return status;
     qsort(times, (size_t)n, sizeof *times, by_value);
@@ -88,8 +100,8 @@ static int bench_size(bench *b, int n_sizes, const frit_dim *sizes, bench_point 
     b->report.target = arena_strdup(b->c->arena, x->device);
     double copy = 0;
     exec_keep_on_device(x, &copy);
-    if (copy > 0) /* the limits of the device, not of the CPU; its arithmetic is not measured */
-        b->report.machine.copy_bytes = copy, b->report.machine.fma_flops = 0;
+    b->on_device = copy > 0; /* whose arithmetic is not measured */
+    b->report.machine.copy_bytes = copy;
     status = feed_make(b->c, b->m, x, b->seed, n_sizes, sizes, &f);
     if (status == EXIT_DONE)
         status = measure(b, x, &f, outputs, p);
@@ -182,13 +194,20 @@ int cmd_bench(cli *c) {
     bool ok = model_open(c, c->o.arguments.data[0], &m, &status) && model_check_weights(c, &m);
     bench b = {.c = c, .m = &m, .interpret = !strcmp(fusion, "none"), .cold = option_given(&c->o, OPT_cold),
                .runs = runs, .seed = (uint64_t)seed,
-               .report = {.model = m.path, .fusion = fusion, .target = "", .machine = machine_measure((int)threads)}};
+               .report = {.model = m.path, .fusion = fusion, .target = ""}};
+    if (ok && !(b.meter = machine_meter_open((int)threads))) {
+        status = cli_environment(c, "out of memory");
+        ok = false;
+    } else if (ok) {
+        b.report.machine = machine_meter_read(b.meter, 0); /* how many threads it stands for */
+    }
     if (ok && b.interpret && m.kind == MODEL_PACKAGE)
         status = cli_usage(c, "--fusion none needs the model's source, not a package");
     else if (ok && (status = prepare(&b)) == EXIT_DONE && (status = sweep(&b)) == EXIT_DONE)
         status = finish(&b);
     else if (!ok && status == EXIT_DONE)
         status = EXIT_MODEL;
+    machine_meter_close(b.meter);
     model_close(&m);
     return status;
 }

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COPY_BYTES = 64 << 20, ROUNDS = 5, MAX_THREADS = 256, CHAINS = 12 };
+enum { COPY_BYTES = 64 << 20, SHARE_BYTES = 16 << 20, MANY = 8, MAX_THREADS = 256, MAX_SAMPLES = 4096, CHAINS = 12 };
 
 double machine_seconds(void) {
     struct timespec t;
@@ -66,50 +66,49 @@ static double run_chains(int64_t n) {
 #endif
 
 /* ---- threads ---- */
+struct machine_meter {
+    int threads, n;
+    size_t bytes;                              /* that a thread copies */
+    char *to[MAX_THREADS], *from[MAX_THREADS]; /* of each thread's copy */
+    double copy[MAX_SAMPLES], fma[MAX_SAMPLES];
+};
+
 typedef struct {
     pthread_barrier_t *start;
-    bool copy;
+    char *to; /* NULL: multiply-adds */
+    const char *from;
+    size_t bytes;
     double amount, began, ended;
 } worker;
 
-static void copy_once(worker *w, char *to, const char *from) {
-    memcpy(to, from, COPY_BYTES);
-    __asm__ volatile("" : : "r"(to) : "memory");
-    w->amount = 2.0 * COPY_BYTES;
-}
-
 static void *work(void *arg) {
     worker *w = arg;
-    char *to = w->copy ? malloc(COPY_BYTES) : NULL, *from = w->copy ? malloc(COPY_BYTES) : NULL;
-    if (to && from) {
-        memset(to, 1, COPY_BYTES);
-        memset(from, 2, COPY_BYTES);
-    }
     pthread_barrier_wait(w->start);
     w->began = machine_seconds();
-    if (!w->copy)
+    if (w->to) {
+        memcpy(w->to, w->from, w->bytes);
+        __asm__ volatile("" : : "r"(w->to) : "memory");
+        w->amount = 2.0 * (double)w->bytes;
+    } else {
         w->amount = run_chains(1 << 20);
-    else if (to && from)
-        copy_once(w, to, from);
+    }
     w->ended = machine_seconds();
-    free(to);
-    free(from);
     return NULL;
 }
 
-static double rate(int threads, bool copy) {
+static double rate(machine_meter *m, bool copy) {
     worker workers[MAX_THREADS];
     pthread_t handles[MAX_THREADS];
     pthread_barrier_t start;
     double amount = 0, began = 0, ended = 0;
-    pthread_barrier_init(&start, NULL, (unsigned)threads);
-    for (int i = 0; i < threads; i++) {
-        workers[i] = (worker){.start = &start, .copy = copy};
+    pthread_barrier_init(&start, NULL, (unsigned)m->threads);
+    for (int i = 0; i < m->threads; i++) {
+        workers[i] = (worker){.start = &start, .to = copy ? m->to[i] : NULL, .from = m->from[i], .bytes = m->bytes};
         if (i && pthread_create(&handles[i], NULL, work, &workers[i]))
             return 0;
     }
     work(&workers[0]);
-    for (int i = 0; i < threads; i++) {
+    for (int i = 0; i < m->threads; i++) {
         if (i)
             pthread_join(handles[i], NULL);
         amount += workers[i].amount;
@@ -120,16 +119,60 @@ static double rate(int threads, bool copy) {
     return ended > began ? amount / (ended - began) : 0;
 }
 
-machine_limits machine_measure(int threads) {
+machine_meter *machine_meter_open(int threads) {
+    machine_meter *m = calloc(1, sizeof *m);
     if (threads <= 0)
         threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (threads > MAX_THREADS)
-        threads = MAX_THREADS;
-    machine_limits best = {.threads = threads};
-    for (int i = 0; i < ROUNDS; i++) {
-        double copy = rate(threads, true), fma = rate(threads, false);
-        best.copy_bytes = copy > best.copy_bytes ? copy : best.copy_bytes;
-        best.fma_flops = fma > best.fma_flops ? fma : best.fma_flops;
+    if (!m)
+        return NULL;
+    m->threads = threads > MAX_THREADS ? MAX_THREADS : threads;
+    m->bytes = m->threads > MANY ? SHARE_BYTES : COPY_BYTES;
+    for (int i = 0; i < m->threads; i++) {
+        m->to[i] = malloc(m->bytes);
+        m->from[i] = malloc(m->bytes);
+        if (!m->to[i] || !m->from[i]) {
+            machine_meter_close(m);
+            return NULL;
+        }
+        memset(m->to[i], 1, m->bytes); /* the pages are there before the clock runs */
+        memset(m->from[i], 2, m->bytes);
     }
-    return best;
+    return m;
+}
+
+void machine_meter_close(machine_meter *m) {
+    for (int i = 0; m && i < m->threads; i++) {
+        free(m->to[i]);
+        free(m->from[i]);
+    }
+    free(m);
+}
+
+void machine_meter_sample(machine_meter *m) {
+    if (m->n == MAX_SAMPLES)
+        return;
+    m->copy[m->n] = rate(m, true);
+    m->fma[m->n++] = rate(m, false);
+}
+
+int machine_meter_count(const machine_meter *m) { return m->n; }
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_of(const double *x, int n) {
+    double sorted[MAX_SAMPLES];
+    if (n <= 0)
+        return 0;
+    memcpy(sorted, x, (size_t)n * sizeof *x);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
+
+machine_limits machine_meter_read(const machine_meter *m, int first) {
+    return (machine_limits){.copy_bytes = median_of(m->copy + first, m->n - first),
+                            .fma_flops = median_of(m->fma + first, m->n - first),
+                            .threads = m->threads};
 }
