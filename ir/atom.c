@@ -9,9 +9,22 @@ static const ir_product products[] = {
 #include "products.def"
 #undef PRODUCT
 };
+static const ir_product wgmmas[] = {
+#define PRODUCT(...)
+#define WGMMA(name, family, warp, m, n, k, in, acc, a, b, c)                                                           \
+    {#name, FRIT_ATOM_##family, FRIT_##in, FRIT_##acc, warp, m, n, k, {a, b, c}},
+#include "products.def"
+#undef PRODUCT
+};
 enum { N_PRODUCTS = sizeof products / sizeof *products };
 
 const ir_product *ir_product_at(int i) { return i >= 0 && i < N_PRODUCTS ? &products[i] : NULL; }
+
+const ir_product *ir_wgmma_product(frit_dtype in) {
+    for (size_t i = 0; i < sizeof wgmmas / sizeof *wgmmas; i++)
+        if (wgmmas[i].in == in) return &wgmmas[i];
+    return NULL;
+}
 
 const ir_product *ir_product_find(const char *name) {
     for (int i = 0; i < N_PRODUCTS; i++)

@@ -27,6 +27,9 @@ typedef struct ir_product {
     const char *layout[3]; /* of A, B, C */
 } ir_product;
 
+/* Of the op wgmma, whose B is in shared memory: layouts of A (where it is in registers) and C for the four warps' thread
+ * 0 .. 127, n = 256. A product of fewer columns has the first n / 2 elements. NULL: there is none for this dtype. */
+const ir_product *ir_wgmma_product(frit_dtype in);
 /* Row i, NULL past the last; the row of that name, or NULL. */
 const ir_product *ir_product_at(int i);
 const ir_product *ir_product_find(const char *name);

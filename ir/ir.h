@@ -30,9 +30,10 @@ typedef enum ir_type_kind {
     IR_PTR,    /* dtype + space: address of elements of dtype (thread level) */
 } ir_type_kind;
 
-typedef enum ir_space { IR_GLOBAL, IR_CORE, IR_REGISTER, IR_SPACE_COUNT } ir_space;
+typedef enum ir_space { IR_GLOBAL, IR_CORE, IR_REGISTER, IR_MAP, IR_SPACE_COUNT } ir_space;
 /* IR_GLOBAL: device memory.  IR_CORE: one core's or block's fast memory (a cache-resident scratch on a CPU, shared memory
- * on a GPU).  IR_REGISTER: private to a thread (a register tile). */
+ * on a GPU).  IR_REGISTER: private to a thread (a register tile).  IR_MAP: no memory but the description of a tensor in
+ * global memory (op tensor_map). */
 
 typedef struct ir_type {
     uint8_t kind;  /* ir_type_kind */

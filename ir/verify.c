@@ -38,7 +38,9 @@
  * Thread level (verify_thread.c)
  *  50  tfor, tif, twhile: i64 bounds, bool conditions, block arguments, yields and results agree in type.
  *  51  Memory: pointers, i64 indices, bool masks of as many lanes, the pointer's dtype.
- *  52  Lanes: scalars where scalars are wanted, offsets in range. */
+ *  52  Lanes: scalars where scalars are wanted, offsets in range.
+ *  53  Tensor core, bulk copies, mbarriers (verify_async.c): operands and layouts that there are; what belongs to the tensor
+ *      core is used by nothing else. */
 #include "verify_internal.h"
 #include <string.h>
 
@@ -170,7 +172,7 @@ static void check_type(verifier *v, const ir_op *op, ir_type t) {
 /* Absent means: 0 for the value outside, unchecked, no index operands, inclusive, forward, ascending, no preference. */
 static uint64_t optional_attrs(ir_opcode code) {
     uint64_t set = KEY(fill) | KEY(checked) | KEY(exclusive) | KEY(reverse) | KEY(descending) | KEY(tile) | KEY(vector) |
-                   KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed);
+                   KEY(reading) | KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed);
     if (code == IR_read || code == IR_write || code == IR_inrange) set |= KEY(idx);
     if (code == IR_write) set |= KEY(combine) | KEY(within);
     if (code == IR_shared) set |= KEY(size);
@@ -332,6 +334,7 @@ static void check_rules(verifier *v, const ir_op *op) {
     else if (flags & IR_F_TENSOR) verify_tensor_op(v, op);
     else if (flags & IR_F_TILE) verify_tile_op(v, op);
     else verify_thread_op(v, op);
+    if (v->f && v->f->level == IR_LEVEL_THREAD) verify_held(v, op);
 }
 
 static void check_nested(verifier *v, const ir_op *op) {

@@ -44,6 +44,9 @@ void verify_elementwise(verifier *v, const ir_op *op);
 void verify_tensor_op(verifier *v, const ir_op *op);
 void verify_tile_op(verifier *v, const ir_op *op);
 void verify_thread_op(verifier *v, const ir_op *op);
+void verify_async_op(verifier *v, const ir_op *op);
+/* What belongs to the tensor core is used by nothing else (any op at thread level). */
+void verify_held(verifier *v, const ir_op *op);
 
 /* The whole program with a comment before every op that `note` has one for. (print.c) */
 const char *ir_print_noted(arena *a, const ir_module *m, const char *(*note)(void *u, const ir_op *op), void *u);

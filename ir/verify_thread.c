@@ -166,6 +166,6 @@ void verify_thread_op(verifier *v, const ir_op *op) {
     case IR_shared: check_shared(v, op); break;
     case IR_copy_async: check_copy(v, op); break;
     case IR_shuffle: check_shuffle(v, op); break;
-    default: break;
+    default: verify_async_op(v, op); break;
     }
 }

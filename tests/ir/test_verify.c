@@ -11,6 +11,14 @@
     "%f = constant() {value = 1} : f32\n%v = constant() {value = 1} : f32x8\n%k = constant() {value = 1} : boolx8\n"   \
     "%t = constant() {value = 1} : bool\n" body "\nreturn()\n}\n"
 
+#define ASYNC(body)                                                                                                    \
+    "func thread @f(%x: ptr f16, %scratch: ptr u8, %tasks: i64) threads 128 shared 4096 {\n"                           \
+    "%i = constant() {value = 64} : i64\n%v = constant() {value = 1} : f32x8\n%t = constant() {value = 1} : bool\n"    \
+    "%h = shared() {offset = 0} : ptr core f16\n%s = shared() {offset = 0} : ptr core f32\n"                           \
+    "%bar = shared() {offset = 2048} : ptr core u64\n" body "\nreturn()\n}\n"
+#define LISTS "{swizzle = [128, 128], major = [0, 0], leading = [16, 16], stride = [1024, 1024]}"
+#define HELD "%f = wgmma_fence(%v) : f32x8\n%a = wgmma(%f, %h, %i, %h, %i) " LISTS " : f32x8\n"
+
 typedef struct bad {
     int rule;
     const char *text;
@@ -126,6 +134,27 @@ static const bad programs[] = {
     {52, THREAD("%r = reinterpret(%v) : i16x8")},
     {52, THREAD("%r = reduce_lanes(%v) {combine = argmax} : f32")},
     {52, THREAD("%r = reduce_lanes(%v) {combine = sum} : f32x8")},
+    {53, ASYNC("%r = wgmma(%v, %h, %i, %h, %i) " LISTS " : f32x8")},                       /* no fence */
+    {53, ASYNC(HELD "%r = add(%a, %a) : f32x8")},                                         /* used while held */
+    {53, ASYNC(HELD "%d = wgmma_wait(%a) {pending = 0} : f32x8\n%e = wgmma(%d, %h, %i, %h, %i) " LISTS " : f32x8")},
+    {53, ASYNC(HELD "%r = tfor(%i, %i, %i, %a) : f32x8 (%k: i64, %c: f32x8) {\nyield(%v)\n}")},
+    {53, ASYNC(HELD "%r = tfor(%i, %i, %i, %v) : f32x8 (%k: i64, %c: f32x8) {\nyield(%a)\n}")},
+    {53, ASYNC(HELD "%r = tif(%t) : f32x8 () {\nyield(%a)\n} () {\nyield(%v)\n}")},
+    {53, ASYNC("%d = wgmma_wait(%v) {pending = 0} : f32x8")},
+    {53, ASYNC("%w = constant() {value = 0} : f32x6\n%a = wgmma_fence(%w) : f32x6\n%r = wgmma(%a, %h, %i, %h, %i) " LISTS " : f32x6")},
+    {53, ASYNC(HELD "%r = wgmma(%a, %s, %i, %s, %i) {swizzle = [128, 128], major = [1, 0], leading = [16, 16], stride = [1024, 1024]} : f32x8")},
+    {53, ASYNC(HELD "%r = wgmma(%a, %h, %i, %h, %i) {swizzle = [48, 128], major = [0, 0], leading = [16, 16], stride = [1024, 1024]} : f32x8")},
+    {53, ASYNC(HELD "%r = wgmma(%a, %h, %i, %h, %i) {swizzle = [128, 128], major = [0, 0], leading = [16, 16], stride = [1024, 8]} : f32x8")},
+    {53, ASYNC("%m = tensor_map(%x, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16")}, /* three lengths for two axes */
+    {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [32, 64], swizzle = [128]} : ptr map f16")},
+    {53, ASYNC("%n = thread_id() : i64\n%m = tensor_map(%x, %n, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16")},
+    {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16\ntensor_load(%h, %i, %m, %bar, %i, %i)")},
+    {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16\ntensor_load(%s, %i, %m, %bar, %i, %i, %i)")},
+    {53, ASYNC("mbarrier_init(%bar, %i) {count = 0}")},
+    {53, ASYNC("mbarrier_wait(%h, %i, %i)")},
+    {53, ASYNC("bulk_store(%h, %i, %x, %i, %i)")},
+    {53, ASYNC("registers() {count = 30}")},
+    {53, ASYNC("part_barrier() {count = 128, barrier = 16}")},
 };
 
 static bool breaks_rule(const ir_module *m, int rule, const char *text) {
@@ -264,7 +293,7 @@ static void test_complete(void **state) {
         rules++;
     }
     fclose(f);
-    assert_int_equal(rules, 28);
+    assert_int_equal(rules, 29);
 }
 
 int main(void) {
