@@ -32,6 +32,11 @@ const ir_product *ir_product_find(const char *name) {
     return NULL;
 }
 
+bool ir_product_is_tf32(const ir_product *p) {
+    const char *end = strrchr(p->name, '_');
+    return end && !strcmp(end, "_tf32");
+}
+
 int ir_product_elements(const ir_product *p, int o) {
     int n = 1;
     for (const char *s = strchr(p->layout[o], '|') + 1; *s; s++)

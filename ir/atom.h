@@ -2,6 +2,7 @@
 #ifndef FRIT_IR_ATOM_H
 #define FRIT_IR_ATOM_H
 #include "runtime/dtype.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Families of instructions beyond plain arithmetic that schedules and the lowering choose by. */
@@ -33,6 +34,8 @@ const ir_product *ir_wgmma_product(frit_dtype in);
 /* Row i, NULL past the last; the row of that name, or NULL. */
 const ir_product *ir_product_at(int i);
 const ir_product *ir_product_find(const char *name);
+/* Its products are of f32, of which the upper 19 bits are read. */
+bool ir_product_is_tf32(const ir_product *p);
 /* How many elements of operand o (0: A, 1: B, 2: C and D) a thread holds. */
 int ir_product_elements(const ir_product *p, int o);
 /* Where element i of operand o of thread `lane` of the warp lies in its matrix. */

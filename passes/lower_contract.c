@@ -94,7 +94,7 @@ static int64_t tile_bytes(lower_contract *p) {
     for (int i = 0; i < 2; i++) {
         lower_operand *o = &p->side[i];
         int64_t size = (int64_t)(frit_dtype_bits(o->t) / 8), pad = 16 / size;
-        if (p->mma && size == 4 && !o->k_inner) pad *= 2; /* rows of four banks apart meet no other */
+        if (p->product && size == 4 && !o->k_inner) pad *= 2; /* rows of four banks apart meet no other */
         o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
         o->elements = (o->k_inner ? o->tile : p->chunk) * o->ld;
         o->at = bytes;
@@ -348,8 +348,8 @@ static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0);
 
 static void add_zeros(lower *l, lower_contract *p) {
     ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
-    for (int i = 0; i < p->n_sums && !p->mma; i++) p->sums[i] = zero;
-    if (p->mma) lower_mma_zero(l, p);
+    for (int i = 0; i < p->n_sums && !p->product; i++) p->sums[i] = zero;
+    if (p->product) lower_mma_zero(l, p);
 }
 
 /* The copies of both operands. */
@@ -397,7 +397,7 @@ static void do_chunk(lower *l, lower_contract *p, copies *c, sym_t k0, ir_value 
     lower_barrier(l);
     load_ahead(l, p, c, sym_addi(sc, k0, p->chunk), false, ahead);
     load_ahead(l, p, c, sym_addi(sc, k0, (int64_t)(p->buffers - 1) * p->chunk), true, ahead);
-    if (p->mma) lower_mma_sum_chunk(l, p, buffer);
+    if (p->product) lower_mma_sum_chunk(l, p, buffer);
     else lower_sum_chunk(l, p, buffer);
 }
 
@@ -420,7 +420,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     lower_for_end(l, loop, n, carried);
     wait_groups(l, &both, 0);
     lower_barrier(l);
-    if (p->mma) lower_mma_store(l, p);
+    if (p->product) lower_mma_store(l, p);
     else lower_store_sums(l, p);
     lower_barrier(l);
     run_epilogue(l, p, m0, n0);
@@ -515,7 +515,7 @@ static void prepare(lower *l, lower_contract *p) {
         p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + at, end - at);
     }
     p->result = lower_shared(l, p->sum, p->place.at, p->place.bytes);
-    if (!p->mma) lower_share_sums(l, p);
+    if (!p->product) lower_share_sums(l, p);
 }
 
 bool lower_contract_op(lower *l, const ir_op *op) {

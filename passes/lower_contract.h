@@ -36,7 +36,7 @@ typedef struct lower_contract {
     int threads[2], n_each[2]; /* along m and n: threads, and positions of each */
     int n_sums;
     ir_value **sums;
-    bool mma;            /* by matrix instructions: threads counts warps */
+    const ir_product *product; /* by matrix instructions: threads counts warps; or NULL */
 } lower_contract;
 
 /* lower_sums.c: which sums a thread has; adds the chunk in the buffer of that number to them; puts them into `result`. */

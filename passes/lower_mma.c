@@ -1,34 +1,25 @@
-/* Sums of products by matrix instructions of a warp (ir/atoms.def). The warps of a block share the tile as a grid of equal
- * parts; each part is rows of 16 by columns of 8, which one instruction adds a step of products to.
+/* Sums of products by matrix instructions of a warp (ir/products.def, which says where a thread's elements lie). The warps of
+ * a block share the tile as a grid of equal parts; each part is as many rows and columns of instructions as fit it.
  *
- * Products of f32 are split: x = hi + lo with hi of 11 and lo of the next 11 bits of significand, and
- * x y = hi hi + (hi lo + lo hi) up to 2^-22 of it (Ootomo and Yokota, "Recovering single precision accuracy from Tensor
- * Cores while surpassing the FP32 theoretical peak performance", 2022). The small products have sums of their own, which
- * count only where the sum of the large ones is finite: infinities and NaN come out as in f32. */
+ * Products of f32 by instructions that read 19 bits of them are split: x = hi + lo with hi of 11 and lo of the next 11 bits
+ * of significand, and x y = hi hi + (hi lo + lo hi) up to 2^-22 of it (Ootomo and Yokota, "Recovering single precision
+ * accuracy from Tensor Cores while surpassing the FP32 theoretical peak performance", 2022). The small products have sums
+ * of their own, which count only where the sum of the large ones is finite: infinities and NaN come out as in f32. */
 #include "lower_contract.h"
+#include <string.h>
 
-enum { WARP_BITS = 5, ROWS = 16, COLS = 8 };
+enum { CHUNK_BYTES = 64, LEAST_PART = 16 };
 
-typedef struct shape {
-    frit_dtype t;
-    const char *multiply, *load, *load_trans;
-    int step;  /* reduced positions of an instruction */
-    int chunk; /* staged at a time */
-} shape;
+static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 
-static const shape shapes[] = {
-    {FRIT_f16, "mma_m16n8k16_f16", "ldmatrix_x4_f16", "ldmatrix_x4_trans_f16", 16, 32},
-    {FRIT_bf16, "mma_m16n8k16_bf16", "ldmatrix_x4_bf16", "ldmatrix_x4_trans_bf16", 16, 32},
-    {FRIT_f32, "mma_m16n8k8_tf32", NULL, NULL, 8, 16},
-};
-
-static const shape *shape_of(frit_dtype t) {
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        if (shapes[i].t == t) return &shapes[i];
+/* ---- Which instruction ---- */
+static const ir_product *product_for(const lower *l, frit_dtype in, frit_dtype sum) {
+    for (int i = 0; ir_product_at(i); i++) {
+        const ir_product *q = ir_product_at(i);
+        if (q->in == in && q->acc == sum && q->warp == l->lim->warp && l->lim->atoms & q->family) return q;
+    }
     return NULL;
 }
-
-static bool is_split(const lower_contract *p) { return p->side[0].t == FRIT_f32; }
 
 /* v without the cast that widens it from t. */
 static const ir_value *narrow(const ir_value *v, frit_dtype t) {
@@ -36,30 +27,33 @@ static const ir_value *narrow(const ir_value *v, frit_dtype t) {
 }
 
 bool lower_mma_plan(lower *l, lower_contract *p) {
-    bool warps = l->lim->warp == 1 << WARP_BITS && l->lim->threads >= 1 << WARP_BITS;
-    if (!(l->lim->atoms & FRIT_ATOM_MMA_16816) || !warps || p->sum != FRIT_f32) return false;
-    for (frit_dtype t = FRIT_f16; !p->mma; t = FRIT_bf16) {
+    static const frit_dtype narrow_types[] = {FRIT_f16, FRIT_bf16, FRIT_i8};
+    if (l->lim->threads < l->lim->warp) return false;
+    for (size_t i = 0; i < sizeof narrow_types / sizeof *narrow_types && !p->product; i++) {
+        frit_dtype t = narrow_types[i];
         const ir_value *x = narrow(p->side[0].v, t), *y = narrow(p->side[1].v, t);
-        p->mma = x->type.dtype == t && y->type.dtype == t;
-        if (p->mma) p->side[0].v = x, p->side[1].v = y;
-        if (t == FRIT_bf16) break;
+        if (x->type.dtype != t || y->type.dtype != t || !(p->product = product_for(l, t, p->sum))) continue;
+        p->side[0].v = x, p->side[1].v = y;
     }
-    p->mma = true;
-    p->chunk = shape_of((frit_dtype)p->side[0].v->type.dtype)->chunk;
+    if (!p->product) p->product = product_for(l, p->sum, p->sum);
+    if (!p->product) return false;
+    p->chunk = CHUNK_BYTES * 8 / (int)frit_dtype_bits(p->product->in);
     return true;
 }
 
+static bool is_split(const lower_contract *p) { return ir_product_is_tf32(p->product); }
+
 /* ---- Who has what ---- */
-static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
-static int parts(const lower_contract *p, int side) { return p->side[side].tile / p->threads[side] / (side ? COLS : ROWS); }
+static int unit(const lower_contract *p, int side) { return side ? p->product->n : p->product->m; }
+static int parts(const lower_contract *p, int side) { return p->side[side].tile / p->threads[side] / unit(p, side); }
 
 bool lower_mma_share(lower *l, lower_contract *p) {
-    int warps = l->lim->threads >> WARP_BITS;
+    int warps = l->lim->threads / p->product->warp;
     p->threads[0] = p->threads[1] = 1;
     while (p->threads[0] * p->threads[1] < warps) {
         int m = p->side[0].tile / p->threads[0], n = p->side[1].tile / p->threads[1], i = m > n ? 0 : 1;
-        if ((i ? n : m) < 2 * ROWS) i = !i;
-        if ((i ? n : m) < 2 * ROWS) return false;
+        if ((i ? n : m) < 2 * LEAST_PART) i = !i;
+        if ((i ? n : m) < 2 * LEAST_PART) return false;
         p->threads[i] *= 2;
     }
     p->n_sums = parts(p, 0) * parts(p, 1) * (is_split(p) ? 2 : 1);
@@ -68,9 +62,49 @@ bool lower_mma_share(lower *l, lower_contract *p) {
 
 /* First row (column) of this warp's part i. */
 static sym_t part_at(lower *l, const lower_contract *p, int side, int i) {
-    int bits[2] = {log2_of(p->threads[0]), log2_of(p->threads[1])}, unit = side ? COLS : ROWS;
-    sym_t warp = lower_coordinate(l, side ? WARP_BITS : WARP_BITS + bits[1], bits[side]);
-    return sym_addi(l->syms, sym_muli(l->syms, warp, (int64_t)unit * parts(p, side)), (int64_t)unit * i);
+    int bits[2] = {log2_of(p->threads[0]), log2_of(p->threads[1])}, first = log2_of(p->product->warp);
+    sym_t warp = lower_coordinate(l, side ? first : first + bits[1], bits[side]);
+    return sym_addi(l->syms, sym_muli(l->syms, warp, (int64_t)unit(p, side) * parts(p, side)), (int64_t)unit(p, side) * i);
+}
+
+/* An operand's matrix in shared memory: elements from row to row and from column to column. */
+typedef struct layout {
+    const ir_product *product;
+    int operand;
+    int64_t row, column;
+} layout;
+
+static layout layout_of(const lower_contract *p, int side) {
+    const lower_operand *o = &p->side[side];
+    int64_t along_x = o->k_inner ? o->ld : 1, along_k = o->k_inner ? 1 : o->ld;
+    return (layout){p->product, side, side ? along_k : along_x, side ? along_x : along_k};
+}
+
+/* Elements from the matrix's first one to element i of a thread. */
+static int64_t distance(const layout *m, int lane, int i) {
+    int row, column;
+    ir_product_place(m->product, m->operand, lane, i, &row, &column);
+    return row * m->row + column * m->column;
+}
+
+/* The same for this thread's element 0: bits of its number that count alike are taken together. */
+static sym_t thread_at(lower *l, const layout *m) {
+    int bits = log2_of(m->product->warp);
+    sym_t at = sym_const(l->syms, 0);
+    for (int b = 0, n; b < bits; b += n) {
+        int64_t step = distance(m, 1 << b, 0);
+        for (n = 1; b + n < bits && distance(m, 1 << (b + n), 0) == step << n;) n++;
+        if (step) at = sym_add(l->syms, at, sym_muli(l->syms, lower_coordinate(l, b, n), step));
+    }
+    return at;
+}
+
+/* A power of two of elements, at most `most`, that lie side by side wherever a thread's elements do. */
+static int run_of(const layout *m, int most) {
+    int n = ir_product_elements(m->product, m->operand), run = most < n ? most : n;
+    for (int i = 1; i < n; i++)
+        while (distance(m, 0, i) != distance(m, 0, i / run * run) + i % run) run /= 2;
+    return run;
 }
 
 /* ---- Fragments ---- */
@@ -86,9 +120,15 @@ static sym_t staged_at(lower *l, const lower_operand *o, sym_t buffer, sym_t x, 
     return sym_add(c, sym_muli(c, buffer, o->elements), sym_add(c, sym_muli(c, row, o->ld), col));
 }
 
+/* Operands of the 16x8x16 products of 16 bits are what ldmatrix gives. */
+static bool has_matrix_loads(const lower_contract *p) {
+    return frit_dtype_bits(p->product->in) == 16 && !strcmp(p->product->layout[0], "c2 c4 r1 r2 r4 | c1 r8 c8") &&
+           !strcmp(p->product->layout[1], "r2 r4 c1 c2 c4 | r1 r8");
+}
+
 /* Four 8x8 matrices: 16 positions along the side by 16 reduced ones. Of A the second matrix is further along the side, of B
  * further along the reduced axis. */
-static ir_value *load_halves(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t x, int k) {
+static ir_value *load_matrices(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t x, int k) {
     sym_ctx *c = l->syms;
     const lower_operand *o = &p->side[side];
     sym_t in = lower_coordinate(l, 0, 3), first = lower_coordinate(l, 3, 1), second = lower_coordinate(l, 4, 1);
@@ -96,34 +136,45 @@ static ir_value *load_halves(lower *l, const lower_contract *p, int side, sym_t 
     sym_t *rows = o->k_inner ? &along_x : &along_k;
     *rows = sym_add(c, *rows, in);
     sym_t at = staged_at(l, o, buffer, sym_add(c, x, along_x), sym_addi(c, along_k, k));
-    const shape *s = shape_of(o->t);
+    const char *name = arena_printf(l->m->arena, "ldmatrix_x4%s_%s", o->k_inner ? "" : "_trans", frit_dtype_name(o->t));
     ir_value *v[2] = {o->ptr, lower_index(l, at)};
-    return atom(l, o->k_inner ? s->load : s->load_trans, 2, v, ir_vector(o->t, 8));
+    return atom(l, name, 2, v, ir_vector(o->t, 8));
 }
 
-static ir_value *half_of(lower *l, ir_value *x, int i) {
-    ir_value *v = lower_build(l, l->depth, IR_extract, 1, &x, ir_vector((frit_dtype)x->type.dtype, x->type.lanes / 2));
-    ir_set_int(l->m, v->op, IR_ATTR_offset, i * x->type.lanes / 2);
+static ir_value *some_of(lower *l, ir_value *x, int first, int n) {
+    ir_value *v = lower_build(l, l->depth, IR_extract, 1, &x, ir_vector((frit_dtype)x->type.dtype, n));
+    ir_set_int(l->m, v->op, IR_ATTR_offset, first);
     return v;
 }
 
-static ir_value *offsets(lower *l, int n, const int64_t *v) {
-    ir_value *x = lower_build(l, 0, IR_constant, 0, NULL, ir_vector(FRIT_i64, n));
-    ir_set_data(l->m, x->op, IR_ATTR_value, v, n * (int64_t)sizeof *v);
-    return x;
+/* Runs of `run` elements each: vectors of words that are as wide as a run. */
+static ir_value *load_words(lower *l, const lower_operand *o, const layout *m, sym_t at, int run) {
+    static const frit_dtype words[] = {[1] = FRIT_u8, [2] = FRIT_u16, [4] = FRIT_u32, [8] = FRIT_u64};
+    int n = ir_product_elements(m->product, m->operand), count = n / run;
+    frit_dtype word = run == 1 ? o->t : words[run * (int)frit_dtype_bits(o->t) / 8];
+    ir_value *ptr = o->ptr, *offsets = lower_build(l, 0, IR_constant, 0, NULL, ir_vector(FRIT_i64, count));
+    int64_t from_first[16];
+    for (int i = 0; i < count; i++) from_first[i] = distance(m, 0, i * run) / run;
+    ir_set_data(l->m, offsets->op, IR_ATTR_value, from_first, count * (int64_t)sizeof *from_first);
+    if (run > 1) {
+        at = sym_floordiv(l->syms, at, sym_const(l->syms, run));
+        ptr = lower_build(l, l->depth, IR_ptrcast, 1, &ptr, ir_ptr(word, IR_CORE));
+    }
+    ir_value *v[2] = {lower_splat(l, lower_index(l, at), count, lower_depth(l, at)), offsets};
+    ir_value *index = lower_build(l, l->depth, IR_add, 2, v, ir_vector(FRIT_i64, count));
+    ir_value *x = lower_load(l, l->depth, ptr, index, ir_vector(word, count), NULL, NULL);
+    return run == 1 ? x : lower_build(l, l->depth, IR_reinterpret, 1, &x, ir_vector(o->t, n));
 }
 
-/* f32: single elements, 8 further along the side and 4 along the reduced axis. */
-static ir_value *load_words(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t x, int k) {
-    sym_ctx *c = l->syms;
+static ir_value *load_fragment(lower *l, const lower_contract *p, int side, sym_t buffer, sym_t x, int k) {
     const lower_operand *o = &p->side[side];
-    int64_t far_x = o->k_inner ? 8 * (int64_t)o->ld : 8, far_k = o->k_inner ? 4 : 4 * (int64_t)o->ld;
-    int64_t a[4] = {0, far_x, far_k, far_x + far_k}, b[2] = {0, far_k};
-    int n = side ? 2 : 4;
-    sym_t at = staged_at(l, o, buffer, sym_add(c, x, lower_coordinate(l, 2, 3)), sym_addi(c, lower_coordinate(l, 0, 2), k));
-    ir_type t = ir_vector(FRIT_i64, n);
-    ir_value *v[2] = {lower_splat(l, lower_index(l, at), n, lower_depth(l, at)), offsets(l, n, side ? b : a)};
-    return lower_load(l, l->depth, o->ptr, lower_build(l, l->depth, IR_add, 2, v, t), ir_vector(FRIT_f32, n), NULL, NULL);
+    layout m = layout_of(p, side);
+    int n = ir_product_elements(p->product, side), size = (int)frit_dtype_bits(o->t) / 8, run = run_of(&m, n);
+    sym_t at = sym_add(l->syms, staged_at(l, o, buffer, x, sym_const(l->syms, k)), thread_at(l, &m));
+    if (run < n) return load_words(l, o, &m, at, run_of(&m, 8 / size));
+    ir_value *v = lower_load(l, l->depth, o->ptr, lower_index(l, at), ir_vector(o->t, n), NULL, NULL);
+    if (n > 1) ir_set_int(l->m, v->op, IR_ATTR_align, n * size < 16 ? n * size : 16);
+    return v;
 }
 
 /* ---- Split f32 ---- */
@@ -151,25 +202,30 @@ static ir_value *upper_part(lower *l, ir_value *x) {
 }
 
 /* ---- A chunk ---- */
+enum { MOST_PARTS = 16 };
 typedef struct fragments {
     int n;
-    ir_value *hi[16], *lo[16];
+    ir_value *hi[MOST_PARTS], *lo[MOST_PARTS];
 } fragments;
 
 static void load_side(lower *l, const lower_contract *p, int side, sym_t buffer, int k, fragments *f) {
+    bool matrices = has_matrix_loads(p);
     f->n = parts(p, side);
     for (int i = 0; i < f->n; i++) {
-        if (is_split(p)) {
-            ir_value *x = load_words(l, p, side, buffer, part_at(l, p, side, i), k);
-            f->hi[i] = upper_part(l, x);
-            f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
+        sym_t at = part_at(l, p, side, i);
+        if (!matrices) {
+            f->hi[i] = load_fragment(l, p, side, buffer, at, k);
         } else if (!side) {
-            f->hi[i] = load_halves(l, p, side, buffer, part_at(l, p, side, i), k);
+            f->hi[i] = load_matrices(l, p, side, buffer, at, k);
         } else if (i % 2 == 0) { /* two columns of parts at once */
-            ir_value *x = load_halves(l, p, side, buffer, part_at(l, p, side, i), k);
-            f->hi[i] = half_of(l, x, 0);
-            f->hi[i + 1] = half_of(l, x, 1);
+            ir_value *x = load_matrices(l, p, side, buffer, at, k);
+            f->hi[i] = some_of(l, x, 0, 4);
+            f->hi[i + 1] = some_of(l, x, 4, 4);
         }
+        if (!is_split(p)) continue;
+        ir_value *x = f->hi[i];
+        f->hi[i] = upper_part(l, x);
+        f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
     }
 }
 
@@ -178,24 +234,25 @@ static void multiply(lower *l, const char *name, ir_value *x, ir_value *y, ir_va
 }
 
 void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
-    const shape *s = shape_of(p->side[0].t);
+    const char *name = p->product->name;
     fragments a, b;
-    for (int k = 0; k < p->chunk; k += s->step) {
+    for (int k = 0; k < p->chunk; k += p->product->k) {
         load_side(l, p, 0, buffer, k, &a);
         load_side(l, p, 1, buffer, k, &b);
         for (int i = 0; i < a.n; i++)
             for (int j = 0; j < b.n; j++) {
                 ir_value **sum = &p->sums[i * b.n + j], **small = sum + a.n * b.n;
-                multiply(l, s->multiply, a.hi[i], b.hi[j], sum);
+                multiply(l, name, a.hi[i], b.hi[j], sum);
                 if (!is_split(p)) continue;
-                multiply(l, s->multiply, a.lo[i], b.hi[j], small);
-                multiply(l, s->multiply, a.hi[i], b.lo[j], small);
+                multiply(l, name, a.lo[i], b.hi[j], small);
+                multiply(l, name, a.hi[i], b.lo[j], small);
             }
     }
 }
 
 void lower_mma_zero(lower *l, lower_contract *p) {
-    for (int i = 0; i < p->n_sums; i++) p->sums[i] = lower_splat(l, lower_float(l, FRIT_f32, 0), 4, 0);
+    ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
+    for (int i = 0; i < p->n_sums; i++) p->sums[i] = lower_splat(l, zero, ir_product_elements(p->product, 2), 0);
 }
 
 /* ---- The result ---- */
@@ -205,13 +262,15 @@ static ir_value *whole_sum(lower *l, ir_value *large, ir_value *small) {
 }
 
 static void store_part(lower *l, lower_contract *p, int i, int j, ir_value *v) {
-    sym_ctx *c = l->syms;
-    for (int e = 0; e < 4; e++) {
-        sym_t row = sym_add(c, part_at(l, p, 0, i), sym_addi(c, lower_coordinate(l, 2, 3), e / 2 * 8));
-        sym_t col = sym_add(c, part_at(l, p, 1, j), sym_addi(c, sym_muli(c, lower_coordinate(l, 0, 2), 2), e % 2));
-        ir_value *x = lower_build(l, l->depth, IR_extract, 1, &v, ir_vector(FRIT_f32, 1));
-        ir_set_int(l->m, x->op, IR_ATTR_offset, e);
-        lower_store(l, p->result, lower_index(l, lower_result_at(l, p, row, col)), x, NULL);
+    int ld = p->result_ld[p->n_inner], size = (int)frit_dtype_bits(p->sum) / 8, n = v->type.lanes;
+    layout m = {p->product, 2, p->n_inner ? ld : 1, p->n_inner ? 1 : ld};
+    int run = run_of(&m, 16 / size);
+    sym_t at = lower_result_at(l, p, part_at(l, p, 0, i), part_at(l, p, 1, j));
+    at = sym_add(l->syms, at, thread_at(l, &m));
+    for (int e = 0; e < n; e += run) {
+        ir_value *index = lower_index(l, sym_addi(l->syms, at, distance(&m, 0, e)));
+        ir_op *op = lower_store(l, p->result, index, some_of(l, v, e, run), NULL);
+        if (run > 1) ir_set_int(l->m, op, IR_ATTR_align, run * size);
     }
 }
 

@@ -3,8 +3,8 @@
  * the name, the limits, how a spec is read, and what compile and emit produce; then one line in target.c.
  *
  * "null" is a core with vectors. "null:block" is a block of threads with shared memory, of no vendor in particular; its
- * options change one limit each: threads=N, warp=N, shared=BYTES, registers=N, and the words async, mma, wgmma and tma for
- * families of instructions. */
+ * options change one limit each: threads=N, warp=N, shared=BYTES, registers=N, and the words of `words`
+ * below for families of instructions. */
 #include "null.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,11 @@ static const frit_target_limits block = {
 static const struct {
     const char *name;
     uint32_t atoms;
-} words[] = {{"async", FRIT_ATOM_COPY_ASYNC}, {"mma", FRIT_ATOM_MMA_16816}, {"wgmma", FRIT_ATOM_WGMMA}, {"tma", FRIT_ATOM_TMA}};
+} words[] = {{"async", FRIT_ATOM_COPY_ASYNC},        {"mma", FRIT_ATOM_MMA_16816},
+             {"wgmma", FRIT_ATOM_WGMMA},             {"tma", FRIT_ATOM_TMA},
+             {"mfma", FRIT_ATOM_MFMA},               {"mfma_i8_16", FRIT_ATOM_MFMA_I8_16},
+             {"mfma_i8_32", FRIT_ATOM_MFMA_I8_32},   {"wmma", FRIT_ATOM_WMMA},
+             {"wmma_rdna4", FRIT_ATOM_WMMA_RDNA4}};
 enum { N_WORDS = sizeof words / sizeof *words };
 
 static bool is_power_of_two(int64_t n) { return n > 0 && !(n & (n - 1)); }
@@ -97,7 +101,7 @@ static const target *null_open(arena *a, const char *spec, const char **error) {
     if (!read_block(a, spec, &t->limits)) {
         *error = arena_printf(a,
                               "target 'null' does not know '%s': it takes block, and after it threads=N and warp=N (powers of two), "
-                              "shared=BYTES, registers=N, async, mma, wgmma, tma",
+                              "shared=BYTES, registers=N, async, mma, wgmma, tma, mfma, mfma_i8_16, mfma_i8_32, wmma, wmma_rdna4",
                               spec);
         return NULL;
     }

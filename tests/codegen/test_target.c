@@ -20,7 +20,8 @@ static const char *const targets[] = {"cpu",        "cpu:x86-64-v3",      "cpu:x
                                       "cpu:znver4+avx2", "cpu:sapphirerapids", "cpu:sapphirerapids+avx512+avx512vnni",
                                       "cpu:aarch64", "cpu:neoverse-v1",   "cpu:apple-m1", "null",
                                       "null:block,threads=256,warp=64,shared=65536,registers=128",
-                                      "null:block,threads=128,warp=32,shared=49152,registers=255,async,mma"};
+                                      "null:block,threads=128,warp=32,shared=49152,registers=255,async,mma",
+                                      "null:block,threads=128,warp=64,shared=49152,registers=255,mfma,mfma_i8_32"};
 enum { N_TARGETS = sizeof targets / sizeof *targets };
 
 static void test_strings(void **state) {
