@@ -6,13 +6,13 @@
 void export_fail(exporter *x, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    if (!x->error) x->error = arena_vprintf(x->a, fmt, ap);
+    if (!x->set->error) x->set->error = arena_vprintf(x->a, fmt, ap);
     va_end(ap);
 }
 
-void export_add(exporter *x, const char *name, const void *bytes, uint64_t size) {
+void export_add(export_set *s, const char *name, const void *bytes, uint64_t size) {
     export_file f = {name, bytes, size};
-    vec_push(x->a, &x->files, f);
+    vec_push(s->a, &s->files, f);
 }
 
 const char *status_for(exporter *x, const char *what, const char *meaning) {
@@ -81,8 +81,9 @@ static const char *wanted_name(const exporter *x, uint32_t symbol) {
 
 static void name_everything(exporter *x) {
     names n = {.a = x->a};
-    const char *entry = x->o->name ? x->o->name : rt_string(x->p, x->p->info->entry);
-    x->name = name_new(&n, entry);
+    const char *entry = rt_string(x->p, x->p->info->entry), *name = x->o->name;
+    if (!name || x->set->n > 1) name = name && x->o->prefixed ? arena_printf(x->a, "%s_%s", name, entry) : entry;
+    x->name = name_new(&n, name);
     x->upper = upper(x->a, x->name);
     x->symbol = arena_array(x->a, const char *, n_symbols(x) + 1);
     x->level = arena_array(x->a, level, n_symbols(x) + 1);
@@ -120,17 +121,26 @@ static void name_object_kernels(exporter *x) {
     }
 }
 
-/* The kernels as C, when that is a form of the target: in one text with the host side, so no prefix is needed. */
-static bool print_kernels(exporter *x) {
-    int n = x->program->n_kernels;
+/* The kernels of all models as C, when that is a form of the target: in one text with the host side, so that no prefix is
+ * needed but what keeps models apart. */
+static bool print_kernels(export_set *s) {
+    int n = 0;
     int64_t size;
     const char *error = NULL;
-    ir_func **funcs = arena_array(x->a, ir_func *, n + 1);
-    for (int i = 0; i < n; i++) funcs[i] = x->program->kernels[i].thread;
-    x->kernel_text = target_emit(x->target, x->a, TARGET_C, n, funcs, &size, &error);
-    for (uint32_t k = 0; x->kernel_text && k < x->v->n_kernels; k++)
-        x->kernel[k] = cprint_kernel_name(x->a, funcs[x->code[k]]);
-    return x->kernel_text;
+    for (int m = 0; m < s->n; m++) n += s->models[m].program->n_kernels;
+    ir_func **funcs = arena_array(s->a, ir_func *, n + 1);
+    n = 0;
+    for (int m = 0; m < s->n; m++) {
+        exporter *x = &s->models[m];
+        int first = n;
+        for (int i = 0; i < x->program->n_kernels; i++) {
+            ir_func *f = funcs[n++] = x->program->kernels[i].thread;
+            if (s->n > 1) f->name = arena_printf(s->a, "%s_%s", x->name, f->name);
+        }
+        for (uint32_t k = 0; k < x->v->n_kernels; k++) x->kernel[k] = cprint_kernel_name(s->a, funcs[first + x->code[k]]);
+    }
+    s->kernel_text = target_emit(s->models[0].target, s->a, TARGET_C, n, funcs, &size, &error);
+    return s->kernel_text;
 }
 
 /* ---- The whole --------------------------------------------------------------------------------------------------- */
@@ -164,7 +174,7 @@ static void common_statuses(exporter *x) {
         status_for(x, "NO_DEVICE", "there is no such device");
         status_for(x, "DEVICE", "the device or its driver reported a failure");
     }
-    if (!x->weights_file.name) return;
+    if (!x->reads_file) return;
     status_for(x, "FILE", "the file of weights cannot be opened");
     status_for(x, "WEIGHTS",
                "these are not the weights that the code was made for, or they are not aligned to 8 bytes");
@@ -176,34 +186,71 @@ static bool any_packed(const exporter *x) {
     return false;
 }
 
-static void make_files(exporter *x) {
-    text header = {.a = x->a}, source = {.a = x->a};
+static bool prepare(exporter *x) {
+    if (!open_package(x)) return false;
     x->has_load = x->p->info->n_params || any_packed(x);
     x->has_params = x->p->info->n_params && x->o->weights != EXPORT_WEIGHTS_INSIDE;
-    if (!gpu_prepare(x)) return;
-    weights_prepare(x);
-    if (x->error) return;
+    x->reads_file = x->p->info->n_params && x->o->weights == EXPORT_WEIGHTS_BESIDE;
+    if (!gpu_prepare(x) || !weights_prepare(x)) return false;
     common_statuses(x);
-    bool object = !x->gpu && !print_kernels(x);
-    if (object) name_object_kernels(x);
-    if (x->gpu && !gpu_name_kernels(x)) return;
-    put_source(x, &source); /* before the header, which lists the statuses that it found */
-    put_header(x, &header);
-    export_add(x, arena_printf(x->a, "%s.h", x->name), text_of(&header), header.len);
-    export_add(x, arena_printf(x->a, "%s.c", x->name), text_of(&source), source.len);
-    if (object) object_write(x, arena_printf(x->a, "%s_kernels.o", x->name));
-    if (x->gpu) put_manifest(x);
-    put_build_files(x, object);
+    return true;
 }
 
-const export_result *export_build(arena *a, const program *p, const target *t, const export_options *o,
-                                  const char **error) {
-    exporter x = {.a = a, .program = p, .target = t, .o = o};
-    if (open_package(&x)) make_files(&x);
-    export_result *r = arena_new_of(a, export_result);
-    *r = (export_result){.name = x.name, .n = x.files.len, .files = x.files.data, .weights = x.weights_file};
-    for (int i = 0; i < x.files.len; i++) r->code_bytes += x.files.data[i].size;
-    frit_package_release(x.p);
-    *error = x.error;
-    return x.error ? NULL : r;
+/* Functions of one model must not be called like another's. */
+static bool names_apart(export_set *s) {
+    for (int i = 0; i < s->n; i++)
+        for (int k = 0; k < s->n; k++) {
+            const char *a = s->models[i].name, *b = s->models[k].name;
+            size_t n = strlen(a);
+            if (i != k && !strncmp(a, b, n) && (!b[n] || b[n] == '_'))
+                return export_fail(&s->models[i], "the models '%s' and '%s' would have functions of the same names", a, b), false;
+        }
+    return true;
+}
+
+static bool name_kernels(export_set *s) {
+    bool object = !s->models[0].gpu && !print_kernels(s), ok = true;
+    for (int i = 0; i < s->n; i++) {
+        if (object) name_object_kernels(&s->models[i]);
+        if (s->models[i].gpu) ok &= gpu_name_kernels(&s->models[i]);
+    }
+    return ok;
+}
+
+static void make_files(export_set *s) {
+    text header = {.a = s->a}, source = {.a = s->a};
+    weights_layout(s);
+    if (!names_apart(s) || !name_kernels(s)) return;
+    put_source(s, &source); /* before the header, which lists the statuses that it found */
+    put_header(s, &header);
+    export_add(s, arena_printf(s->a, "%s.h", s->name), text_of(&header), header.len);
+    export_add(s, arena_printf(s->a, "%s.c", s->name), text_of(&source), source.len);
+    for (int i = 0; i < s->n && !s->kernel_text && !s->models[0].gpu; i++)
+        object_write(&s->models[i], arena_printf(s->a, "%s_kernels.o", s->models[i].name));
+    if (s->models[0].gpu) put_manifest(s);
+    put_build_files(s);
+}
+
+static const export_result *result_of(const export_set *s) {
+    export_result *r = arena_new_of(s->a, export_result);
+    *r = (export_result){.name = s->name, .n = s->files.len, .files = s->files.data, .weights = s->weights_file};
+    for (int i = 0; i < r->n; i++) r->code_bytes += r->files[i].size;
+    return r;
+}
+
+const export_result *export_build(arena *a, int n, const program *const *programs, const target *t,
+                                  const export_options *o, const char **error) {
+    export_set s = {.a = a, .o = o, .n = n, .models = arena_array(a, exporter, n)};
+    bool ok = true;
+    for (int i = 0; i < n; i++) {
+        s.models[i] = (exporter){.a = a, .program = programs[i], .target = t, .o = o, .set = &s};
+        ok = ok && prepare(&s.models[i]);
+    }
+    names fresh = {.a = a};
+    s.name = n == 1 ? s.models[0].name : name_new(&fresh, o->name);
+    s.upper = upper(a, s.name ? s.name : "");
+    if (ok) make_files(&s);
+    for (int i = 0; i < n; i++) frit_package_release(s.models[i].p);
+    *error = s.error;
+    return s.error ? NULL : result_of(&s);
 }

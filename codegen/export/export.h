@@ -1,4 +1,4 @@
-/* From a compiled program to files that need no frit: a typed C header, the host side as C, the kernels, and the recipe
+/* From compiled programs to files that need no frit: a typed C header, the host side as C, the kernels, and the recipe
  * of the weights file. The input is the package (runtime/package.h): its schedules become structured C, its formulas C
  * expressions, and its memory plan (runtime/lifetimes.c, runtime/plan.c) straight-line assignments of offsets.
  *
@@ -22,7 +22,10 @@ typedef struct export_param {
 } export_param;
 
 typedef struct export_options {
-    const char *name; /* prefix of files and functions; NULL: the model's name */
+    /* Of files, and the prefix of functions; NULL: the model's name. With several models it is of files alone, and not
+     * NULL; functions are prefixed with each model's name, and with this one before it when `prefixed`. */
+    const char *name;
+    bool prefixed;
     export_weights weights;
     /* The value of a param by its path; false when it has none. Not called for EXPORT_WEIGHTS_NONE. */
     bool (*param)(void *u, const char *path, export_param *out);
@@ -45,15 +48,16 @@ typedef struct export_weights_file {
 } export_weights_file;
 
 typedef struct export_result {
-    const char *name; /* that prefixes everything */
+    const char *name; /* of the files */
     int n;
     const export_file *files;
     export_weights_file weights;
     uint64_t code_bytes; /* machine code (or kernel source) and host source, without weights */
 } export_result;
 
-/* `p` was built for `t` up to the package. Everything is allocated in `a`. NULL with *error: the target has no way to
- * be exported, or a param has no value (the user's to mend), or a bug. */
-const export_result *export_build(arena *a, const program *p, const target *t, const export_options *o,
-                                  const char **error);
+/* The n programs were built for `t` up to the package, from models that share the params of equal paths. Everything is
+ * allocated in `a`. NULL with *error: the target has no way to be exported, a param has no value, two models' names are too
+ * much alike (the user's to mend), or a bug. */
+const export_result *export_build(arena *a, int n, const program *const *programs, const target *t,
+                                  const export_options *o, const char **error);
 #endif

@@ -22,8 +22,9 @@ void put_string(text *t, const char *s);
 /* An integer literal of type int64_t. */
 const char *literal(arena *a, int64_t v);
 
-/* `template` with @ for the model's name and $ for it in capitals. */
+/* `template` with @ for the model's name, and $ in front of an underscore for it in capitals. */
 typedef struct exporter exporter;
+typedef struct export_set export_set;
 void put_template(text *t, const exporter *x, const char *template);
 
 /* Names given out once each; words of C, C++ and the generated code are taken from the start. */
@@ -86,7 +87,6 @@ struct exporter {
     const char **tensor;             /* C name of each tensor, in the package's order */
     const char **kernel;             /* per kernel of the variant: the C function */
     int *code;                       /* per kernel of the variant: the program's kernel */
-    const char *kernel_text;         /* kernels as C, or NULL: they are in an object */
     const gpu_family *gpu;           /* NULL: kernels run on the host */
     uint32_t n_functions, n_modules; /* of a GPU */
     bool has_params;                 /* the caller sees a weights object */
@@ -97,15 +97,31 @@ struct exporter {
     uint8_t *is_known;
     const export_param *params; /* as given; NULL with EXPORT_WEIGHTS_NONE */
     VEC(code_status) statuses;
+    export_set *set;
+    bool reads_file;          /* the set has a file of weights, and the model params in it */
+    uint64_t *weights_offset; /* of each param in that file */
+    bool has_spans;           /* a function of the model checks the caller's pointers */
+};
+
+/* The models that share a header, a C file and a file of weights: one, or several of a source. Their functions are
+ * prefixed with each model's name; what C files keep to themselves is made different by put_section. */
+struct export_set {
+    arena *a;
+    const export_options *o;
+    const char *name, *upper; /* of the files */
+    int n;
+    exporter *models;
+    const char *kernel_text; /* kernels as C, or NULL: they are in objects */
+    const char *error;
     VEC(export_file) files;
     export_weights_file weights_file;
-    uint64_t *weights_offset, weights_bytes; /* of each param in the file, of the file */
+    uint64_t weights_bytes;
 };
 
 static inline uint32_t n_symbols(const exporter *x) { return x->p->n_symbols; }
 /* First mistake wins. */
 void export_fail(exporter *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void export_add(exporter *x, const char *name, const void *bytes, uint64_t size);
+void export_add(export_set *s, const char *name, const void *bytes, uint64_t size);
 /* The enumerator for a failure with this meaning; equal meanings share one. */
 const char *status_for(exporter *x, const char *what, const char *meaning);
 /* Index of tensor i of a kind in x->tensor. */
@@ -171,8 +187,11 @@ void put_device_bounds(text *t, scope *s, bool constant);
 void put_schedule(text *t, layout *l);
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
-void put_header(exporter *x, text *t); /* header.c */
-void put_source(exporter *x, text *t); /* source.c */
+void put_header(export_set *s, text *t); /* header.c */
+void put_source(export_set *s, text *t); /* source.c */
+/* One model's part of a C file that `several` share: its file-level names that are no part of the interface get the model's
+ * name in front (section.c). */
+void put_section(text *t, const exporter *x, const char *section, bool several);
 /* Parameters of the run function after the first: dims, inputs, outputs. names_only: as arguments of a call. */
 void put_run_params(exporter *x, text *t, bool names_only, const char *sep);
 /* The symbols of one level, each after `sep`. */
@@ -181,13 +200,14 @@ void put_level_params(exporter *x, text *t, level l, bool names_only, const char
 void put_checks(scope *s, level l);                            /* checks.c */
 const char *output_extent(const exporter *x, uint32_t symbol); /* parameter that receives a device symbol */
 bool in_outputs(const exporter *x, uint32_t symbol);
-void weights_prepare(exporter *x);        /* weights.c: the file's header, known dims */
+bool weights_prepare(exporter *x);        /* weights.c: values of params, known dims; false after export_fail */
+void weights_layout(export_set *s);         /* the file's header, where each param lies */
 void put_constants(exporter *x, text *t); /* weights.c: arrays of constants, and of params kept inside */
 void put_weights_struct(exporter *x, text *t);
 void put_weights_functions(exporter *x, text *t, layout *load);
 /* A relocatable ELF object with the variant's code and a hidden symbol per kernel (object.c). */
 void object_write(exporter *x, const char *file);
-void put_build_files(exporter *x, bool object); /* build.c */
+void put_build_files(export_set *s); /* build.c */
 
 /* ---- GPUs (gpu.c, manifest.c) ------------------------------------------------------------------------------------ */
 /* Finds out whether the kernels are a GPU's, and under which driver; false after export_fail. */
@@ -202,7 +222,7 @@ void put_gpu_device(exporter *x, text *t);
 void put_gpu_transfers(exporter *x, text *t);
 void put_gpu_header(exporter *x, text *t);
 void put_gpu_context_header(exporter *x, text *t);
-void put_manifest(exporter *x);
+void put_manifest(export_set *s);
 /* `bytes` bytes as an array of unsigned integers of `size` bytes. */
 void put_array(text *t, const char *name, const void *data, uint64_t bytes, unsigned size, bool aligned);
 #endif

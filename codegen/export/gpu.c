@@ -111,7 +111,7 @@ bool gpu_name_kernels(exporter *x) {
         uint32_t m = gpu_module(x, k);
         if (m < x->n_modules) continue;
         x->n_modules = m + 1;
-        export_add(x, gpu_module_file(x, k), code_of(x, &x->kernels[k]), x->kernels[k].code_size);
+        export_add(x->set, gpu_module_file(x, k), code_of(x, &x->kernels[k]), x->kernels[k].code_size);
     }
     return true;
 }

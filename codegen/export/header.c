@@ -141,14 +141,15 @@ static void put_params(exporter *x, text *t) {
         "} @_params;\n\n/* Params with what is computed from them once (packed, folded). Any number of contexts "
         "and threads may share it;\n * it must outlive the contexts. */\ntypedef struct @_weights "
         "@_weights;\n");
-    if (x->weights_file.name)
+    if (x->reads_file) {
+        put(t, "/* Reads %s, a safetensors file, from `path`. */\n", x->set->weights_file.name);
         put_on_device(
             x, t,
-            "/* Reads @.weights, a safetensors file, from `path`. */\n"
             "@_status @_weights_open(%const char *path, @_weights **out);\n"
             "/* The same from memory with the file's contents, aligned to 8 bytes (a mapping, or an array in the "
             "program). It is\n * borrowed: it must outlive the weights. */\n"
             "@_status @_weights_from_memory(%const void *bytes, uint64_t size, @_weights **out);\n");
+    }
     put_on_device(
         x, t,
         "/* From pointers. The struct is copied; what it points to is borrowed and must outlive the weights. */\n"
@@ -234,19 +235,30 @@ static void put_run(exporter *x, text *t) {
     put(t, ");\n");
 }
 
-void put_header(exporter *x, text *t) {
-    put(t, "/* %s.h: the model %s, compiled by %s for %s.\n", x->name, rt_string(x->p, x->p->info->entry),
-        rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
-    put_template(
-        t, x,
-        " *\n * C99 or C++. Functions that can fail return a status; after a failure `*out` is NULL and nothing "
-        "is allocated. Nothing\n * prints, aborts or keeps state of its own. */\n"
-        "#ifndef $_H\n#define $_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+static void put_model(exporter *x, text *t) {
+    if (x->set->n > 1) put(t, "/* ==== The model %s ==== */\n\n", rt_string(x->p, x->p->info->entry));
     put_status_enum(x, t);
     if (x->gpu) put_gpu_header(x, t);
     if (x->has_params) put_params(x, t);
     put_context(x, t);
     put_states(x, t);
     put_run(x, t);
+}
+
+void put_header(export_set *s, text *t) {
+    const exporter *x = &s->models[0];
+    put(t, "/* %s.h: the model%s", s->name, s->n > 1 ? "s" : "");
+    for (int i = 0; i < s->n; i++)
+        put(t, "%s %s", i ? "," : "", rt_string(s->models[i].p, s->models[i].p->info->entry));
+    put(t, ", compiled by %s for %s.\n", rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
+    put(t,
+        " *\n * C99 or C++. Functions that can fail return a status; after a failure `*out` is NULL and nothing "
+        "is allocated. Nothing\n * prints, aborts or keeps state of its own. */\n"
+        "#ifndef %s_H\n#define %s_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+        s->upper, s->upper);
+    for (int i = 0; i < s->n; i++) {
+        if (i) put(t, "\n");
+        put_model(&s->models[i], t);
+    }
     put(t, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }

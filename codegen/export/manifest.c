@@ -207,32 +207,41 @@ static void put_program(exporter *x, text *t, uint32_t schedule) {
     put(t, "]");
 }
 
-void put_manifest(exporter *x) {
-    text t = {.a = x->a};
-    put(&t, "{\n  \"model\": ");
-    put_name(&t, rt_string(x->p, x->p->info->entry));
-    put(&t, ",\n  \"compiler\": \"%s\",\n  \"target\": \"%s\",\n", rt_string(x->p, x->p->info->compiler),
+static void put_model(exporter *x, text *t) {
+    put(t, "{\n  \"model\": ");
+    put_name(t, rt_string(x->p, x->p->info->entry));
+    put(t, ",\n  \"compiler\": \"%s\",\n  \"target\": \"%s\",\n", rt_string(x->p, x->p->info->compiler),
         rt_string(x->p, x->v->target));
-    put(&t, "  \"grid\": \"as many blocks as there are tasks, or fewer; with scratch, each block has so many bytes at "
-            "scratch + "
-            "block * bytes\",\n");
-    put_dims(x, &t);
-    put_buffers(x, &t);
-    put_kernels(x, &t);
-    put(&t, "  \"load\": ");
-    put_program(x, &t, 1);
-    put(&t, ",\n  \"main\": ");
-    put_program(x, &t, 0);
-    put(&t, ",\n  \"states\": {");
+    put(t, "  \"grid\": \"as many blocks as there are tasks, or fewer; with scratch, each block has so many bytes at "
+           "scratch + "
+           "block * bytes\",\n");
+    put_dims(x, t);
+    put_buffers(x, t);
+    put_kernels(x, t);
+    put(t, "  \"load\": ");
+    put_program(x, t, 1);
+    put(t, ",\n  \"main\": ");
+    put_program(x, t, 0);
+    put(t, ",\n  \"states\": {");
     for (uint32_t i = 0; i < x->p->info->n_states; i++) {
-        put(&t, "%s\n  ", i ? "," : "");
-        put_name(&t, rt_string(x->p, rt_tensor(x->p, RT_STATE, i)->name));
-        put(&t, ": ");
-        put_program(x, &t, 2 + i);
+        put(t, "%s\n  ", i ? "," : "");
+        put_name(t, rt_string(x->p, rt_tensor(x->p, RT_STATE, i)->name));
+        put(t, ": ");
+        put_program(x, t, 2 + i);
     }
-    put(&t, "}\n}\n");
-    export_add(x, "manifest.json", text_of(&t), t.len);
+    put(t, "}\n}");
     if (x->p->sections[FPK_DATA].size)
-        export_add(x, arena_printf(x->a, "kernels/%s.constants", x->name), x->p->base + x->p->sections[FPK_DATA].offset,
-                   x->p->sections[FPK_DATA].size);
+        export_add(x->set, arena_printf(x->a, "kernels/%s.constants", x->name),
+                   x->p->base + x->p->sections[FPK_DATA].offset, x->p->sections[FPK_DATA].size);
+}
+
+void put_manifest(export_set *s) {
+    text t = {.a = s->a};
+    if (s->n > 1) put(&t, "{\"models\": [\n");
+    for (int i = 0; i < s->n; i++) {
+        if (i) put(&t, ",\n");
+        put_model(&s->models[i], &t);
+    }
+    put(&t, s->n > 1 ? "\n]}\n" : "\n");
+    export_add(s, "manifest.json", text_of(&t), t.len);
 }

@@ -79,5 +79,5 @@ void object_write(exporter *x, const char *file) {
     e.e_shoff = t.len;
     put_bytes(&t, h, sizeof h);
     memcpy(t.data, &e, sizeof e);
-    export_add(x, file, t.data, t.len);
+    export_add(x->set, file, t.data, t.len);
 }

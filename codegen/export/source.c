@@ -43,10 +43,13 @@ static const char *const help_text[HELP_COUNT] = {
                   "    memcpy(p + i, &pattern, (size_t)(bytes - i));\n}\n",
 };
 
-static void put_helpers(const exporter *x, text *t) {
+/* Those that any of the models uses. */
+static void put_helpers(const export_set *s, text *t) {
     bool any = false;
     for (int i = 0; i < HELP_COUNT; i++) {
-        if (!x->helps[i] || !help_text[i] || (x->gpu && i == HELP_FILL)) continue; /* devices have their own */
+        bool used = false;
+        for (int k = 0; k < s->n; k++) used |= s->models[k].helps[i];
+        if (!used || !help_text[i] || (s->models[0].gpu && i == HELP_FILL)) continue; /* devices have their own */
         if (!any) put(t, "/* ---- Arithmetic: sizes that would overflow set `bad` ---- */\n");
         any = true;
         put(t, "%s", help_text[i]);
@@ -54,37 +57,42 @@ static void put_helpers(const exporter *x, text *t) {
     if (any) put(t, "\n");
 }
 
-static void put_preamble(const exporter *x, text *t) {
-    put(t, "/* %s.c: the host side of the model %s, compiled by %s for %s. */\n", x->name,
-        rt_string(x->p, x->p->info->entry), rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
-    put_template(t, x, "#include \"@.h\"\n#include <stdlib.h>\n#include <string.h>\n");
+static void put_preamble(const export_set *s, text *t) {
+    const exporter *x = &s->models[0];
+    put(t, "/* %s.c: the host side of the model%s", s->name, s->n > 1 ? "s" : "");
+    for (int i = 0; i < s->n; i++)
+        put(t, "%s %s", i ? "," : "", rt_string(s->models[i].p, s->models[i].p->info->entry));
+    put(t, ", compiled by %s for %s. */\n", rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
+    put(t, "#include \"%s.h\"\n#include <stdlib.h>\n#include <string.h>\n", s->name);
     if (x->gpu) put(t, "#include <dlfcn.h>\n");
-    if (x->weights_file.name) put(t, "#include <stdio.h>\n");
-    put_template(t, x,
-                 "\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
-                 "#error \"made for little-endian machines\"\n#endif\n"
-                 "#if defined(__GNUC__) || defined(__TINYC__)\n#define ALIGNED_ __attribute__((aligned(64)))\n"
-                 "#else\n#define ALIGNED_\n#endif\n"
-                 "/* Where memory comes from; a build may define its own. */\n"
-                 "#ifndef $_MALLOC\n#define $_MALLOC malloc\n#define $_FREE free\n#endif\n\n");
+    if (s->weights_file.name) put(t, "#include <stdio.h>\n");
+    put(t,
+        "\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
+        "#error \"made for little-endian machines\"\n#endif\n"
+        "#if defined(__GNUC__) || defined(__TINYC__)\n#define ALIGNED_ __attribute__((aligned(64)))\n"
+        "#else\n#define ALIGNED_\n#endif\n"
+        "/* Where memory comes from; a build may define its own. */\n"
+        "#ifndef %s_MALLOC\n#define %s_MALLOC malloc\n#define %s_FREE free\n#endif\n\n",
+        s->upper, s->upper, s->upper);
 }
 
-static void put_memory(const exporter *x, text *t) {
-    put_template(t, x,
-                 "/* ---- Memory: aligned to 64 bytes ---- */\n"
-                 "static void *get_memory(int64_t bytes) {\n"
-                 "    char *got, *at;\n"
-                 "    if (bytes < 0 || (uint64_t)bytes > SIZE_MAX - 128) return NULL;\n"
-                 "    got = (char *)$_MALLOC((size_t)bytes + 128);\n"
-                 "    if (!got) return NULL;\n"
-                 "    at = got + 128 - ((uintptr_t)got & 63);\n"
-                 "    memcpy(at - sizeof got, &got, sizeof got);\n"
-                 "    return at;\n}\n"
-                 "static void free_memory(void *p) {\n"
-                 "    char *got;\n"
-                 "    if (!p) return;\n"
-                 "    memcpy(&got, (char *)p - sizeof got, sizeof got);\n"
-                 "    $_FREE(got);\n}\n\n");
+static void put_memory(const export_set *s, text *t) {
+    put(t,
+        "/* ---- Memory: aligned to 64 bytes ---- */\n"
+        "static void *get_memory(int64_t bytes) {\n"
+        "    char *got, *at;\n"
+        "    if (bytes < 0 || (uint64_t)bytes > SIZE_MAX - 128) return NULL;\n"
+        "    got = (char *)%s_MALLOC((size_t)bytes + 128);\n"
+        "    if (!got) return NULL;\n"
+        "    at = got + 128 - ((uintptr_t)got & 63);\n"
+        "    memcpy(at - sizeof got, &got, sizeof got);\n"
+        "    return at;\n}\n"
+        "static void free_memory(void *p) {\n"
+        "    char *got;\n"
+        "    if (!p) return;\n"
+        "    memcpy(&got, (char *)p - sizeof got, sizeof got);\n"
+        "    %s_FREE(got);\n}\n\n",
+        s->upper, s->upper);
 }
 
 /* ---- Machine ----------------------------------------------------------------------------------------------------- */
@@ -100,7 +108,7 @@ static bool tested(const char *feature) {
 static void put_machine(const exporter *x, text *t) {
     const char *test = NULL;
     for (int i = 0; i < 64; i++) {
-        const char *f = !x->kernel_text && x->v->features >> i & 1 ? rt_cpu_feature_name(x->v->arch, i) : NULL;
+        const char *f = !x->set->kernel_text && x->v->features >> i & 1 ? rt_cpu_feature_name(x->v->arch, i) : NULL;
         if (f && x->v->arch == FPK_ARCH_X86_64 && tested(f))
             test = test ? arena_printf(x->a, "%s &&\n           __builtin_cpu_supports(\"%s\")", test, f)
                         : arena_printf(x->a, "__builtin_cpu_supports(\"%s\")", f);
@@ -152,9 +160,8 @@ static void put_context_struct(exporter *x, text *t) {
     put(t, "};\n\n");
 }
 
-static void put_launch(const exporter *x, text *t) {
-    put_template(
-        t, x,
+static void put_jobs(text *t) {
+    put(t,
         "/* ---- Launching ---- */\n"
         "/* Runs tasks begin .. end-1. ints: values of the symbols that the kernel uses. scratch: its private memory. "
         "*/\n"
@@ -165,13 +172,18 @@ static void put_launch(const exporter *x, text *t) {
         "    int64_t stride, tasks;\n    int parts;\n} job;\n\n"
         "/* Part i of the tasks: contiguous, sizes equal up to one. */\n"
         "static int64_t part_begin(const job *j, int i) {\n"
-        "    const int64_t each = j->tasks / j->parts, rest = j->tasks % j->parts;\n"
+        "    const int64_t each = j->tasks / j->parts, rest = j->tasks %% j->parts;\n"
         "    return each * i + (i < rest ? i : rest);\n}\n"
         "static void run_part(void *arg, int i) {\n"
         "    const job *j = (const job *)arg;\n"
         "    const unsigned saved = enter_();\n"
         "    j->kernel(j->buffers, j->ints, j->scratch + j->stride * i, part_begin(j, i), part_begin(j, i + 1));\n"
-        "    leave_(saved);\n}\n"
+        "    leave_(saved);\n}\n\n");
+}
+
+static void put_launch(const exporter *x, text *t) {
+    put_template(
+        t, x,
         "static void launch(const @_context *context, kernel_fn kernel, void *const *buffers, const int64_t *ints,\n"
         "                   char *scratch, int64_t stride, int64_t tasks) {\n"
         "    if (tasks <= 0) return;\n"
@@ -427,7 +439,7 @@ static bool put_pointer_check(exporter *x, text *t) {
     int in = put_spans(x, &s, &spans, RT_INPUT, x->p->info->n_inputs);
     int out = put_spans(x, &s, &spans, RT_OUTPUT, x->p->info->n_outputs);
     if (!(in + out)) return false;
-    put_span_check(t);
+    x->has_spans = true;
     put_device_bounds(&device, &s, true);
     put_template(t, x, "static @_status check_pointers(const @_context *context");
     put_run_params(x, t, false, ", ");
@@ -529,7 +541,8 @@ static void put_kernel_declarations(exporter *x, text *t) {
     put(t, "#ifdef __cplusplus\n}\n#endif\n\n");
 }
 
-void put_source(exporter *x, text *t) {
+/* What belongs to one model. Functions come first, since they decide what is needed before them. */
+static void put_model(exporter *x, text *t) {
     program_text p = {0};
     text interface = {.a = x->a};
     put_programs(x, &p);
@@ -545,14 +558,7 @@ void put_source(exporter *x, text *t) {
     put_run(x, &interface);
     put_one_call(x, &interface);
 
-    put_preamble(x, t);
-    if (x->kernel_text)
-        put(t, "/* ---- Kernels ---- */\n#define FRIT_KERNEL static\n%s\n", x->kernel_text);
-    else if (!x->gpu)
-        put_kernel_declarations(x, t);
-    put_memory(x, t);
-    if (!x->gpu) put_machine(x, t);
-    put_helpers(x, t);
+    if (x->set->n > 1) put(t, "/* ==== The model %s ==== */\n\n", rt_string(x->p, x->p->info->entry));
     put_status_text(x, t);
     put_constants(x, t);
     if (x->gpu) put_gpu_support(x, t);
@@ -565,4 +571,30 @@ void put_source(exporter *x, text *t) {
     if (!x->gpu) put_launch(x, t);
     put(t, "/* ---- Programs: plans and schedules ---- */\n%s", text_of(&p.functions));
     put(t, "/* ---- Interface ---- */\n%s", text_of(&interface));
+}
+
+/* What the models share, for a processor: kernels, and how they are launched. */
+static void put_host(export_set *s, text *t) {
+    if (s->kernel_text)
+        put(t, "/* ---- Kernels ---- */\n#define FRIT_KERNEL static\n%s\n", s->kernel_text);
+    for (int i = 0; i < s->n && !s->kernel_text; i++) put_kernel_declarations(&s->models[i], t);
+    put_machine(&s->models[0], t);
+    put_jobs(t);
+}
+
+void put_source(export_set *s, text *t) {
+    text models = {.a = s->a};
+    bool spans = false;
+    for (int i = 0; i < s->n; i++) {
+        text one = {.a = s->a};
+        put_model(&s->models[i], &one);
+        put_section(&models, &s->models[i], text_of(&one), s->n > 1);
+        spans |= s->models[i].has_spans;
+    }
+    put_preamble(s, t);
+    if (!s->models[0].gpu) put_host(s, t);
+    put_memory(s, t);
+    put_helpers(s, t);
+    if (spans) put_span_check(t);
+    put(t, "%s", text_of(&models));
 }

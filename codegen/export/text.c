@@ -44,7 +44,10 @@ void put_template(text *t, const exporter *x, const char *template) {
         size_t n = strcspn(s, "@$");
         put_bytes(t, s, n);
         s += n;
-        if (*s) put(t, "%s", *s++ == '@' ? x->name : x->upper);
+        if (*s == '$' && s[1] != '_')
+            put(t, "%c", *s++);
+        else if (*s)
+            put(t, "%s", *s++ == '@' ? x->name : x->upper);
     }
 }
 

@@ -37,60 +37,75 @@ static uint64_t element_bytes(const exporter *x, uint32_t i) {
     return bits < 8 ? 1 : bits / 8;
 }
 
-/* Large elements first: without gaps, each lies aligned. Offsets are from the first byte of data. */
-static void make_file(exporter *x) {
-    uint32_t n = x->p->info->n_params;
-    uint64_t at = 0;
-    text header = {.a = x->a};
-    const char **paths = arena_array(x->a, const char *, n + 1);
-    put(&header, "{\"__metadata__\":{\"format\":\"frit\"}");
+/* Models share params of equal paths: whether one before x has param i, which then has its place. */
+static bool placed(const export_set *s, const exporter *x, uint32_t i, uint64_t *offset) {
+    const char *path = rt_string(x->p, rt_tensor(x->p, RT_PARAM, i)->name);
+    for (const exporter *y = s->models; y < x; y++)
+        for (uint32_t k = 0; k < y->p->info->n_params; k++)
+            if (!strcmp(path, rt_string(y->p, rt_tensor(y->p, RT_PARAM, k)->name)))
+                return *offset = y->weights_offset[k], true;
+    return false;
+}
+
+/* Appends the params of x whose elements have `size` bytes. */
+static void place_params(export_set *s, exporter *x, uint64_t size, text *header, const char **paths, int *m) {
+    for (uint32_t i = 0; i < x->p->info->n_params; i++) {
+        if (element_bytes(x, i) != size || placed(s, x, i, &x->weights_offset[i])) continue;
+        put(header, ",");
+        put_entry(x, header, i, s->weights_bytes);
+        x->weights_offset[i] = s->weights_bytes;
+        s->weights_bytes += x->params[i].bytes;
+        paths[(*m)++] = rt_string(x->p, rt_tensor(x->p, RT_PARAM, i)->name);
+    }
+}
+
+/* Large elements first: without gaps, each lies aligned. Offsets are from the first byte of data, then of the file. */
+void weights_layout(export_set *s) {
+    uint32_t n = 0;
     int m = 0;
+    text header = {.a = s->a}, whole = {.a = s->a};
+    for (int k = 0; k < s->n; k++) n += s->models[k].reads_file ? s->models[k].p->info->n_params : 0;
+    if (!n) return;
+    const char **paths = arena_array(s->a, const char *, n);
+    put(&header, "{\"__metadata__\":{\"format\":\"frit\"}");
     for (uint64_t size = 8; size; size /= 2)
-        for (uint32_t i = 0; i < n; i++) {
-            if (element_bytes(x, i) != size) continue;
-            put(&header, ",");
-            put_entry(x, &header, i, at);
-            x->weights_offset[i] = at;
-            at += x->params[i].bytes;
-            paths[m++] = rt_string(x->p, rt_tensor(x->p, RT_PARAM, i)->name);
-        }
+        for (int k = 0; k < s->n; k++) place_params(s, &s->models[k], size, &header, paths, &m);
     put(&header, "}");
     while ((header.len + 8) % 64) put(&header, " ");
-    text whole = {.a = x->a};
     for (int k = 0; k < 8; k++) put(&whole, "%c", (int)((uint64_t)header.len >> 8 * k & 0xff));
     put_bytes(&whole, text_of(&header), header.len);
-    for (uint32_t i = 0; i < n; i++) x->weights_offset[i] += whole.len;
-    x->weights_bytes = at + whole.len;
-    x->weights_file =
-        (export_weights_file){arena_printf(x->a, "%s.weights", x->name), text_of(&whole), whole.len, m, paths};
+    s->weights_bytes += whole.len;
+    for (int k = 0; k < s->n; k++)
+        for (uint32_t i = 0; i < s->models[k].p->info->n_params; i++) s->models[k].weights_offset[i] += whole.len;
+    s->weights_file =
+        (export_weights_file){arena_printf(s->a, "%s.weights", s->name), text_of(&whole), whole.len, m, paths};
 }
 
 /* What the shapes of the params that were given say of symbols. */
-static void bind_known(exporter *x) {
+static bool bind_known(exporter *x) {
     uint32_t n = x->p->info->n_params;
     DLTensor *views = arena_array(x->a, DLTensor, n + 1);
     frit_error err;
     for (uint32_t i = 0; i < n; i++)
         views[i] = (DLTensor){.ndim = x->params[i].rank, .shape = (int64_t *)x->params[i].dims};
-    if (rt_bind_shapes(x->p, RT_PARAM, views, x->known, x->is_known, &err) != FRIT_OK)
-        export_fail(x, "%s", err.message);
+    if (rt_bind_shapes(x->p, RT_PARAM, views, x->known, x->is_known, &err) == FRIT_OK) return true;
+    return export_fail(x, "%s", err.message), false;
 }
 
-void weights_prepare(exporter *x) {
+bool weights_prepare(exporter *x) {
     uint32_t n = x->p->info->n_params;
     x->weights_offset = arena_array(x->a, uint64_t, n + 1);
-    if (x->o->weights == EXPORT_WEIGHTS_NONE || !n) return;
+    if (x->o->weights == EXPORT_WEIGHTS_NONE || !n) return true;
     export_param *params = arena_array(x->a, export_param, n);
     for (uint32_t i = 0; i < n; i++) {
         const char *path = rt_string(x->p, rt_tensor(x->p, RT_PARAM, i)->name);
         if (!x->o->param(x->o->param_ctx, path, &params[i])) {
             export_fail(x, "the param '%s' has no value", path);
-            return;
+            return false;
         }
     }
     x->params = params;
-    bind_known(x);
-    if (x->o->weights == EXPORT_WEIGHTS_BESIDE) make_file(x);
+    return bind_known(x);
 }
 
 /* FNV-1a, 64 bits (Fowler, Noll, Vo): whether a file has the layout that the code was made for. */
@@ -283,11 +298,11 @@ static void put_file_functions(exporter *x, text *t) {
                  "static @_status file_params(const char *bytes, uint64_t size, @_params *params) {\n");
     put(t, "    uint64_t hash = UINT64_C(0xcbf29ce484222325);\n    uint64_t i;\n");
     put(t, "    if (size != UINT64_C(%llu) || ((uintptr_t)bytes & 7)) return %s_E_WEIGHTS;\n",
-        (unsigned long long)x->weights_bytes, x->upper);
+        (unsigned long long)x->set->weights_bytes, x->upper);
     put(t, "    for (i = 0; i < %llu; i++) hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);\n",
-        (unsigned long long)x->weights_file.header_bytes);
+        (unsigned long long)x->set->weights_file.header_bytes);
     put(t, "    if (hash != UINT64_C(0x%llx)) return %s_E_WEIGHTS;\n",
-        (unsigned long long)hash(x->weights_file.header, x->weights_file.header_bytes), x->upper);
+        (unsigned long long)hash(x->set->weights_file.header, x->set->weights_file.header_bytes), x->upper);
     put(t, "    memset(params, 0, sizeof *params);\n");
     put_known_dims(x, t);
     for (uint32_t i = 0; i < x->p->info->n_params; i++)
@@ -320,10 +335,10 @@ static void put_file_functions(exporter *x, text *t) {
                  "    *out = NULL;\n"
                  "    file = fopen(path, \"rb\");\n"
                  "    if (!file) return $_E_FILE;\n");
-    put(t, "    bytes = get_memory(INT64_C(%llu));\n", (unsigned long long)x->weights_bytes + 1);
+    put(t, "    bytes = get_memory(INT64_C(%llu));\n", (unsigned long long)x->set->weights_bytes + 1);
     put(t, "    if (!bytes) {\n        fclose(file);\n        return %s_E_NO_MEMORY;\n    }\n", x->upper);
     put(t, "    got = fread(bytes, 1, (size_t)UINT64_C(%llu), file); /* a byte more would show a longer file */\n",
-        (unsigned long long)x->weights_bytes + 1);
+        (unsigned long long)x->set->weights_bytes + 1);
     put_template(t, x,
                  "    fclose(file);\n"
                  "    status = file_params((const char *)bytes, got, &params);\n"
@@ -342,7 +357,7 @@ void put_weights_functions(exporter *x, text *t, layout *load) {
         put_inside(x, t);
         return;
     }
-    if (x->weights_file.name) put_file_functions(x, t);
+    if (x->reads_file) put_file_functions(x, t);
     put_template(t, x,
                  x->gpu
                      ? "@_status @_weights_from_params(@_device *device, const @_params *params, @_weights **out) {\n"

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zipfile
 
-from harness import EXAMPLES, FRIT, ROOT, Case, Tensor, compilers, run
+from harness import EXAMPLES, FRIT, ROOT, Case, Tensor, compilers, read_npy, run, safetensors
 
 random = Tensor.random
 TARGETS = ("cpu:x86-64-v3", "c")
@@ -256,6 +256,109 @@ def several_targets(folder):
         assert {"digits.h", "digits.c", "digits.weights", "digits.cmake", "digits.pc"} <= got, f"{part} holds {got}"
 
 
+TWO = """const D = 24
+model encode(x: f32[B, 40]) -> (h: f32[B, D]) {
+    param w: f32[40, D], b: f32[D]
+    return relu(x @ w + b)
+}
+## Which of ten an encoding is most like.
+model classify(h: f32[B, D]) -> (p: f32[B, 10], best: i64[B]) {
+    param c: f32[D, 10], b: f32[D]
+    p = softmax((h + b) @ c, axis = -1)
+    return p, argmax(p, axis = -1)
+}
+model mean(h: f32[B, D]) -> (y: f32[D]) {
+    state total: f32[D] = 1.5
+    total = total + sum[i](h[i, :])
+    return total
+}
+"""
+TWO_MAIN = """#include "two.h"
+#include <stdio.h>
+#include <string.h>
+static float x[3 * 40], h[3 * 24], p[3 * 10], y[24];
+static int64_t best[3];
+static int put(const char *path, const void *from, size_t n) {
+    FILE *f = fopen(path, "wb");
+    return f && fwrite(from, 1, n, f) == n && !fclose(f) ? 0 : 1;
+}
+int main(void) {
+    encode_weights *w;
+    classify_weights *v;
+    encode_context *e;
+    classify_context *c;
+    mean_context *m;
+    FILE *f = fopen("x", "rb");
+    if (!f || fread(x, 1, sizeof x, f) != sizeof x) return 2;
+    fclose(f);
+    if (encode_weights_open("two.weights", &w) || classify_weights_open("two.weights", &v)) return 3;
+    if (encode_create(w, &e) || classify_create(v, &c) || mean_create(&m)) return 4;
+    if (encode_run(e, 3, x, h) || classify_run(c, 3, h, p, best) || mean_run(m, 3, h, y)) return 5;
+    if (strcmp(classify_status_text(classify_run(c, -1, h, p, best)), encode_status_text(encode_run(e, -1, x, h)))) return 6;
+    encode_destroy(e);
+    classify_destroy(c);
+    mean_destroy(m);
+    encode_weights_free(w);
+    classify_weights_free(v);
+    return put("h", h, sizeof h) | put("p", p, sizeof p) | put("best", best, sizeof best) | put("y", y, sizeof y);
+}
+"""
+
+
+def several_models(folder):
+    """Several -e: one header, one C file and one file of weights for all of them."""
+    folder.mkdir(parents=True)
+    model, weights, x = folder / "two.frit", folder / "w.safetensors", random("f32", (3, 40), 9)
+    model.write_text(TWO)
+    weights.write_bytes(safetensors(weights_of([("w", (40, 24)), ("b", (24,)), ("c", (24, 10))])))
+    (folder / "x.npy").write_bytes(x.npy())
+    entries = [o for e in ("encode", "classify", "mean") for o in ("-e", e)]
+    for target in TARGETS:
+        def one(entry, inputs, *outputs):
+            run(FRIT, "run", "-q", model, "-e", entry, "-t", target, "-w", weights, "-i", inputs,
+                *(a for o in outputs for a in ("-o", f"{o}={folder / o}.npy")))
+        one("encode", f"x={folder / 'x.npy'}", "h")
+        one("classify", f"h={folder / 'h.npy'}", "p", "best")
+        one("mean", f"h={folder / 'h.npy'}", "y")
+        out = folder / ("out-" + target.replace(":", "-"))
+        run(FRIT, "export", "-q", model, *entries, "-w", weights, "-t", target, "-o", out)
+        assert sorted(p.name for p in out.glob("two.*")) == ["two.c", "two.cmake", "two.h", "two.pc", "two.weights"]
+        (out / "main.c").write_text(TWO_MAIN)
+        (out / "x").write_bytes(x.data)
+        for compiler in compilers("gcc", "g++", *(["tcc"] if target == "c" else [])):
+            plus = ["-x", "c++"] if compiler[0] == "g++" else []
+            run(*compiler, "-Wall", "-Werror", *(["-Wno-psabi"] if compiler[0] != "tcc" else []), *plus, "two.c", "main.c",
+                *(["-x", "none"] if plus else []), *sorted(p.name for p in out.glob("*.o")), "-o", "program", "-lm", cwd=out)
+            run("./program", cwd=out)
+            for name in ("h", "p", "best", "y"):
+                assert (out / name).read_bytes() == read_npy(folder / f"{name}.npy"), f"{target}, {compiler[0]}: {name} differs"
+    run(FRIT, "export", "-q", model, *entries, "--name", "all", "-t", "c", "-o", folder / "all")
+    assert "all_mean_run(" in (folder / "all/all.h").read_text()
+    run(FRIT, "export", "-q", model, "-e", "mean", "-e", "mean", "-t", "c", "-o", folder / "no", status=2)
+
+
+def build_snippets(folder):
+    """NAME.cmake and NAME.pc do what docs/export.md says."""
+    name, case = digits(folder)
+    main = (EXAMPLES / "export/digits.c").read_text()
+    for target in TARGETS:
+        out = case.export(target)
+        place = folder / ("build-" + target.replace(":", "-"))
+        place.mkdir()
+        (place / "main.c").write_text(main)
+        if shutil.which("cmake"):
+            (place / "CMakeLists.txt").write_text(f"cmake_minimum_required(VERSION 3.16)\nproject(p C)\ninclude({out}/digits.cmake)\n"
+                                                  "add_executable(p main.c)\ntarget_link_libraries(p PRIVATE digits)\n")
+            run("cmake", "-S", place, "-B", place / "b", "-DCMAKE_BUILD_TYPE=Release")
+            run("cmake", "--build", place / "b")
+            run(place / "b/p", cwd=out)
+        if shutil.which("pkg-config") and shutil.which("ar") and compilers("cc"):
+            text = (out / "digits.pc").read_text()
+            script = re.search(r"^#   (cc .*)$", text, re.M)[1]
+            run("sh", "-e", "-c", f"{script}\ncc {place}/main.c -o program $(pkg-config --cflags --libs ./digits.pc)", cwd=out)
+            run("./program", cwd=out)
+
+
 def open_params(folder):
     """Params whose dims are not known, as no weights were given: fields of NAME_params."""
     for target in TARGETS:
@@ -343,7 +446,7 @@ def real_minilm(folder):
             print(f"real_minilm: {target} with {compiler[0]}")
 
 
-CHECKS = [sizes, same_files, several_targets, open_params, interface]
+CHECKS = [sizes, same_files, several_targets, several_models, build_snippets, open_params, interface]
 SWEEP = [aarch64, real_minilm]
 
 

@@ -147,6 +147,17 @@ def build(folder, name, compiler, main):
     run(*compiler, *flags, *sources, *(["-o", "program", "-ldl"] if main else ["-c", "-o", "part.o"]), cwd=folder)
 
 
+def several(folder, target, every):
+    """Several models in one file: it builds, and the manifest has each."""
+    model, out = folder / "two.frit", folder / ("two-" + target.replace(":", "-"))
+    model.write_text(test_export.TWO)
+    run(FRIT, "export", "-q", model, "-e", "encode", "-e", "classify", "-e", "mean", "-t", target, "-o", out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert [m["model"] for m in manifest["models"]] == ["encode", "classify", "mean"]
+    for compiler in every:
+        build(out, "two", compiler, False)
+
+
 def main():
     every = compilers("gcc", "g++", "clang", "tcc")
     if not every:
@@ -181,6 +192,13 @@ def main():
                 except AssertionError as e:
                     failed += 1
                     print(f"FAILED: {name} for {target}: {e}")
+        for target in ("cuda:sm_80", "hip:gfx942"):
+            try:
+                several(folder, target, every)
+                passed += 1
+            except AssertionError as e:
+                failed += 1
+                print(f"FAILED: several models for {target}: {e}")
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

@@ -92,16 +92,20 @@ static const char *folder_of(cli *c, const char *to, const target *t) {
     return s;
 }
 
-static int export_for(cli *c, model *m, const char *to, const char *target_name, export_weights where) {
-    const program *p;
-    const target *t;
-    const char *error = NULL;
-    int status = driver_program(c, m, target_name, &p, &t);
-    if (status != EXIT_DONE)
-        return status;
-    lender l = {m, calloc((size_t)weights_count(m->weights) + 1, sizeof *l.held)};
-    export_options o = {option_text(&c->o, OPT_name, NULL), where, lend, &l};
-    const export_result *r = export_build(c->arena, p, t, &o, &error);
+/* What files are called that several models share: the source's name without folder and ending. */
+static const char *name_of_source(cli *c) {
+    const char *path = c->o.arguments.data[0], *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    return strcmp(base, "-") ? arena_strndup(c->arena, base, strcspn(base, ".")) : "models";
+}
+
+static int export_programs(cli *c, model *models, int n, const program *const *programs, const target *t, const char *to,
+                           export_weights where) {
+    int status;
+    const char *error = NULL, *name = option_text(&c->o, OPT_name, NULL);
+    lender l = {&models[0], calloc((size_t)weights_count(models[0].weights) + 1, sizeof *l.held)};
+    export_options o = {.name = n > 1 && !name ? name_of_source(c) : name, .prefixed = n > 1 && name, .weights = where,
+                        .param = lend, .param_ctx = &l};
+    const export_result *r = export_build(c->arena, n, programs, t, &o, &error);
     if (r) {
         const char *folder = folder_of(c, to, t);
         status = write_files(c, folder, r);
@@ -116,40 +120,64 @@ static int export_for(cli *c, model *m, const char *to, const char *target_name,
     return status;
 }
 
-static int one_target(cli *c, const char *to, const char *target_name, const char *how) {
-    model m;
+static int choose_weights(cli *c, const model *m, export_weights *w) {
+    const char *given = option_text(&c->o, OPT_weights, NULL), *how = given ? given : m->has_weights ? "beside" : "none";
+    *w = !strcmp(how, "inside") ? EXPORT_WEIGHTS_INSIDE : !strcmp(how, "beside") ? EXPORT_WEIGHTS_BESIDE : EXPORT_WEIGHTS_NONE;
+    if (*w == EXPORT_WEIGHTS_NONE && strcmp(how, "none"))
+        return cli_usage(c, "--weights is inside, beside or none (weight files are given with -w)");
+    if (*w != EXPORT_WEIGHTS_NONE && !m->has_weights)
+        return cli_usage(c, "--weights %s needs weights: give them with -w", how);
+    return EXIT_DONE;
+}
+
+/* Model number i of those that -e names; without -e there is one, the file's last. */
+static int open_model(cli *c, int i, model *m) {
+    const strings *entries = &c->o.values[OPT_entry];
     int status;
-    bool ok = model_open(c, c->o.arguments.data[0], &m, &status);
-    if (ok && m.kind == MODEL_PACKAGE)
-        status = cli_usage(c, "a package is compiled already: export wants the model's source");
-    else if (ok && !model_check_weights(c, &m))
-        status = EXIT_MODEL;
-    else if (ok) {
-        const char *h = how ? how : m.has_weights ? "beside" : "none";
-        export_weights w = !strcmp(h, "inside") ? EXPORT_WEIGHTS_INSIDE
-                           : !strcmp(h, "beside") ? EXPORT_WEIGHTS_BESIDE : EXPORT_WEIGHTS_NONE;
-        if (w == EXPORT_WEIGHTS_NONE && strcmp(h, "none"))
-            status = cli_usage(c, "--weights is inside, beside or none (weight files are given with -w)");
-        else if (w != EXPORT_WEIGHTS_NONE && !m.has_weights)
-            status = cli_usage(c, "--weights %s needs weights: give them with -w", h);
-        else
-            status = export_for(c, &m, to, target_name, w);
+    if (!model_read(c, c->o.arguments.data[0], m, &status))
+        return status;
+    if (m->kind == MODEL_PACKAGE)
+        return cli_usage(c, "a package is compiled already: export wants the model's source");
+    if (entries->len)
+        m->entry = entries->data[i];
+    if (!model_elaborate(c, m, &status))
+        return status;
+    return model_check_weights(c, m) ? EXIT_DONE : EXIT_MODEL;
+}
+
+static int one_target(cli *c, const char *to, const char *target_name) {
+    const strings *entries = &c->o.values[OPT_entry];
+    int n = entries->len ? entries->len : 1, opened = 0, status = EXIT_DONE;
+    model *models = arena_array(c->arena, model, n);
+    const program **programs = arena_array(c->arena, const program *, n);
+    const target *t = NULL;
+    export_weights where = EXPORT_WEIGHTS_NONE;
+    while (status == EXIT_DONE && opened < n) {
+        model *m = &models[opened];
+        status = open_model(c, opened++, m);
+        if (status == EXIT_DONE && opened == 1)
+            status = choose_weights(c, m, &where);
+        if (status == EXIT_DONE)
+            status = driver_program(c, m, target_name, &programs[opened - 1], &t);
     }
-    model_close(&m);
+    if (status == EXIT_DONE)
+        status = export_programs(c, models, n, programs, t, to, where);
+    for (int i = 0; i < opened; i++)
+        model_close(&models[i]);
     return status;
 }
 
 int cmd_export(cli *c) {
     const strings *targets = &c->o.values[OPT_target];
-    const char *to = option_text(&c->o, OPT_output, NULL), *how = option_text(&c->o, OPT_weights, NULL);
+    const char *to = option_text(&c->o, OPT_output, NULL);
     int status = EXIT_DONE;
     if (c->o.arguments.len != 1)
         return cli_usage(c, "one MODEL is wanted (frit export --help)");
     if (!to || c->o.values[OPT_output].len > 1)
         return cli_usage(c, "-o DIR is wanted, once: the folder to write to");
     if (!targets->len)
-        return one_target(c, to, "cpu", how);
+        return one_target(c, to, "cpu");
     for (int i = 0; status == EXIT_DONE && i < targets->len; i++)
-        status = one_target(c, to, targets->data[i], how);
+        status = one_target(c, to, targets->data[i]);
     return status;
 }

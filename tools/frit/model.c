@@ -162,7 +162,7 @@ static void elaborate_source(cli *c, model *m) {
     ast_file *file = ast_parse(c->arena, c->d, m->source);
     if (diag_errors(c->d))
         return;
-    const char *entry = option_text(&c->o, OPT_entry, NULL);
+    const char *entry = m->entry;
     if (entry && !entry_exists(c, file, entry))
         return;
     elab_define *defines = arena_array(c->arena, elab_define, m->n_defines + 1);
@@ -222,7 +222,7 @@ static void check_dims_exist(cli *c, model *m) {
 }
 
 static void finish_module(cli *c, model *m) {
-    const char *entry = option_text(&c->o, OPT_entry, NULL);
+    const char *entry = m->entry;
     m->func = choose_entry(m->module, entry);
     if (!m->func) {
         diag_report(c->d, MSG_ENTRY_UNKNOWN, nowhere, entry ? entry : "(any)");
@@ -256,9 +256,11 @@ static bool read_precision(cli *c, model *m) {
 }
 
 bool model_read(cli *c, const char *path, model *m, int *status) {
-    *m = (model){.path = path, .kind = ends_with(path, ".fpk")   ? MODEL_PACKAGE
-                                       : ends_with(path, ".fir") ? MODEL_FIR
-                                                                 : MODEL_FRIT};
+    *m = (model){.path = path,
+                 .entry = option_text(&c->o, OPT_entry, NULL),
+                 .kind = ends_with(path, ".fpk")   ? MODEL_PACKAGE
+                         : ends_with(path, ".fir") ? MODEL_FIR
+                                                   : MODEL_FRIT};
     *status = EXIT_USAGE;
     if (is_foreign(c, path) || !parse_defines(c, m) || !read_precision(c, m))
         return false;

@@ -22,6 +22,7 @@ typedef struct {
 typedef struct model {
     model_kind kind;
     const char *path;
+    const char *entry;   /* the name of the model of the file; NULL: the last */
     precision precision; /* written into the module */
     ir_module *module;  /* NULL for a package */
     ir_func *func;      /* the entry; NULL for a package */
