@@ -11,8 +11,8 @@ enum { STACK_BYTES = 8 << 20 };
 typedef struct job {
     struct job *next;
     frit_module *m;
-    frit_compile_options options;
-    char *target; /* what options.target points to */
+    arena *arena; /* of the request */
+    compile_request request;
     void (*done)(void *ctx, frit_compiled *result, const frit_error *err);
     void *ctx;
 } job;
@@ -44,14 +44,14 @@ void background_free(background *b) {
 
 static void job_free(job *j) {
     frit_module_release(j->m);
-    free(j->target);
+    arena_free(j->arena);
     free(j);
 }
 
 static void run_job(job *j) {
     frit_error err = {0};
     frit_compiled *result = NULL;
-    frit_compile(j->m, &j->options, &result, &err);
+    request_compile(j->m, &j->request, &result, &err);
     j->done(j->ctx, result, &err);
     job_free(j);
 }
@@ -108,21 +108,15 @@ static int enqueue(frit_compiler *c, job *j) {
 frit_status frit_compile_background(frit_module *m, const frit_compile_options *options,
                                     void (*done)(void *ctx, frit_compiled *result, const frit_error *err), void *ctx,
                                     frit_error *err) {
-    frit_compile_options o = {.struct_size = sizeof o};
     if (!m || !done)
         return api_fail(err, FRIT_USAGE, "frit_compile_background: a module and a callback are wanted");
-    if (!api_take_options(&o, sizeof o, options))
-        return api_bad_options(err, "frit_compile_background");
     job *j = calloc(1, sizeof *j);
-    char *target = o.target ? strdup(o.target) : NULL;
-    if (!j || (o.target && !target)) {
-        free(j);
-        free(target);
+    if (!j)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
-    }
-    o.struct_size = sizeof o;
-    o.target = target;
-    *j = (job){NULL, frit_module_retain(m), o, target, done, ctx};
+    *j = (job){.m = frit_module_retain(m), .arena = arena_new(), .done = done, .ctx = ctx};
+    frit_status s = request_take(j->arena, "frit_compile_background", options, &j->request, err);
+    if (s != FRIT_OK)
+        return job_free(j), s;
     int error = enqueue(m->compiler, j);
     if (!error)
         return FRIT_OK;

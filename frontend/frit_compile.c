@@ -126,11 +126,12 @@ frit_status frit_compiled_write(const frit_compiled *p, const char *path, frit_e
 }
 
 /* ---- Compiling --------------------------------------------------------------------------------------------------- */
-static cache_key key_of(arena *a, const frit_module *m, const target *t) {
+static cache_key key_of(arena *a, const frit_module *m, const target *t, precision as) {
     cache_key k = {0};
     cache_key_text(a, &k, "frit_compile");
     cache_key_compiler(a, &k);
     cache_key_text(a, &k, t->string);
+    cache_key_number(a, &k, as);
     cache_key_number(a, &k, m->form);
     cache_key_text(a, &k, m->name);
     cache_key_bytes(a, &k, m->text, m->size);
@@ -180,8 +181,9 @@ static frit_status build(const frit_module *m, const target *t, const elaborated
     return FRIT_OK;
 }
 
-static frit_status compile(const frit_module *m, arena *a, const target *t, frit_compiled *p, frit_error *err) {
-    cache_key k = key_of(a, m, t);
+static frit_status compile(const frit_module *m, arena *a, const target *t, precision as, frit_compiled *p,
+                           frit_error *err) {
+    cache_key k = key_of(a, m, t, as);
     elaborated e;
     if (cache_find(&m->compiler->cache, short_name(a, m->name), &k, &p->entry)) {
         p->bytes = p->entry.package;
@@ -195,42 +197,87 @@ static frit_status compile(const frit_module *m, arena *a, const target *t, frit
     frit_status s = module_elaborate(m, &e, err); /* an imported file may have changed since it was parsed */
     if (s != FRIT_OK)
         return s;
-    s = build(m, t, &e, p, err);
+    const char *error = precision_apply(e.module, as);
+    s = error ? api_fail(err, FRIT_INTERNAL, "%s", error) : build(m, t, &e, p, err);
     if (s == FRIT_OK)
         store(m, &e, &k, p);
     elaborated_free(&e);
     return s;
 }
 
-/* The target asked for; NULL: the options are none. */
-static const char *target_of(const frit_compile_options *given) {
-    frit_compile_options o = {.struct_size = sizeof o};
-    if (!api_take_options(&o, sizeof o, given))
-        return NULL;
-    return o.target ? o.target : "cpu";
-}
-
-frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out, frit_error *err) {
+static frit_status compile_one(const frit_module *m, const char *wanted, precision as, frit_compiled **out,
+                               frit_error *err) {
     const char *error = NULL;
-    if (!m || !out)
-        return api_fail(err, FRIT_USAGE, "frit_compile: a module and out are wanted");
-    *out = NULL;
-    const char *wanted = target_of(options);
-    if (!wanted)
-        return api_bad_options(err, "frit_compile");
     frit_compiled *p = calloc(1, sizeof *p);
     if (!p)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
     p->refs = 1;
     arena *a = arena_new();
     const target *t = target_open(a, wanted, &error);
-    frit_status s = t ? compile(m, a, t, p, err)
+    frit_status s = t ? compile(m, a, t, as, p, err)
                       : api_fail(err, FRIT_NOT_FOUND, "%s", error ? error : "there is no such target");
     arena_free(a);
     if (s == FRIT_OK)
         *out = p;
     else
         frit_compiled_release(p);
+    return s;
+}
+
+/* ---- What is asked for ------------------------------------------------------------------------------------------- */
+frit_status request_take(arena *a, const char *function, const frit_compile_options *given, compile_request *r,
+                         frit_error *err) {
+    static const precision precisions[] = {PRECISION_F32, PRECISION_TF32, PRECISION_BF16, PRECISION_FAST};
+    frit_compile_options o = {.struct_size = sizeof o};
+    if (!api_take_options(&o, sizeof o, given))
+        return api_bad_options(err, function);
+    if ((unsigned)o.precision >= sizeof precisions / sizeof *precisions)
+        return api_fail(err, FRIT_USAGE, "%s: there is no precision %d", function, (int)o.precision);
+    if (o.n_targets < 0 || (o.n_targets && (!o.targets || o.target)))
+        return api_fail(err, FRIT_USAGE, "%s: a target or several are wanted, not both", function);
+    *r = (compile_request){arena_array(a, const char *, o.n_targets + 1), o.n_targets ? o.n_targets : 1,
+                           precisions[o.precision]};
+    r->targets[0] = arena_strdup(a, o.target ? o.target : "cpu");
+    for (int i = 0; i < o.n_targets; i++) {
+        if (!o.targets[i])
+            return api_fail(err, FRIT_USAGE, "%s: target %d is NULL", function, i);
+        r->targets[i] = arena_strdup(a, o.targets[i]);
+    }
+    return FRIT_OK;
+}
+
+frit_status request_compile(const frit_module *m, const compile_request *r, frit_compiled **out, frit_error *err) {
+    frit_status s = FRIT_OK;
+    bool cached = true;
+    if (r->n == 1)
+        return compile_one(m, r->targets[0], r->precision, out, err);
+    frit_compiled **each = calloc((size_t)r->n, sizeof *each);
+    if (!each)
+        return api_fail(err, FRIT_NO_MEMORY, "out of memory");
+    for (int i = 0; i < r->n && s == FRIT_OK; i++) {
+        s = compile_one(m, r->targets[i], r->precision, &each[i], err);
+        cached = cached && s == FRIT_OK && each[i]->cached;
+    }
+    if (s == FRIT_OK)
+        s = frit_compiled_join((const frit_compiled *const *)each, r->n, out, err);
+    if (s == FRIT_OK)
+        (*out)->cached = cached;
+    for (int i = 0; i < r->n; i++)
+        frit_compiled_release(each[i]);
+    free(each);
+    return s;
+}
+
+frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out, frit_error *err) {
+    compile_request r;
+    if (!m || !out)
+        return api_fail(err, FRIT_USAGE, "frit_compile: a module and out are wanted");
+    *out = NULL;
+    arena *a = arena_new();
+    frit_status s = request_take(a, "frit_compile", options, &r, err);
+    if (s == FRIT_OK)
+        s = request_compile(m, &r, out, err);
+    arena_free(a);
     return s;
 }
 

@@ -146,15 +146,27 @@ FRIT_API frit_status frit_builder_finish(frit_builder *b, frit_module **out, fri
 FRIT_API const char *frit_builder_text(frit_builder *b);
 
 /* ---- Compiling --------------------------------------------------------------------------------------------------- */
+/* What the operands of f32 products are rounded to, as frit's --precision. */
+typedef enum frit_precision {
+    FRIT_PRECISION_F32 = 0, /* nothing: as the model is written */
+    FRIT_PRECISION_TF32 = 1,
+    FRIT_PRECISION_BF16 = 2,
+    FRIT_PRECISION_FAST = 3 /* what is fastest on the target */
+} frit_precision;
 /* What one compilation is to make. */
 typedef struct frit_compile_options {
     size_t struct_size;
     const char *target; /* NULL: "cpu", this machine */
+    /* In place of `target`: one package for all of these, of which a device later takes the one that suits it best. */
+    const char *const *targets;
+    int n_targets;
+    frit_precision precision;
 } frit_compile_options;
 /* A finished package. It keeps nothing else alive. */
 typedef struct frit_compiled frit_compiled;
 /* From the cache if it is there (then no graph is built), else compiled (and stored) by this thread and the compiler's
- * workers. FRIT_BAD_MODEL, FRIT_NOT_FOUND: no such target; FRIT_NOT_COMPILED: see never_compile; FRIT_UNAVAILABLE: LLVM is
+ * workers; of several targets each by itself. FRIT_BAD_MODEL, FRIT_NOT_FOUND: no such target; FRIT_USAGE: an option is out
+ * of range, or a target is there twice; FRIT_NOT_COMPILED: see never_compile; FRIT_UNAVAILABLE: LLVM is
  * not installed. */
 FRIT_API frit_status frit_compile(frit_module *m, const frit_compile_options *options, frit_compiled **out,
                                   frit_error *err);
@@ -172,7 +184,7 @@ FRIT_API frit_compiled *frit_compiled_retain(frit_compiled *p);
 FRIT_API void frit_compiled_release(frit_compiled *p);
 /* The package's bytes, aligned to 64, for as long as p lives. */
 FRIT_API const void *frit_compiled_bytes(const frit_compiled *p, size_t *size);
-/* Whether it came from the cache. */
+/* Whether it came from the cache, for all targets. */
 FRIT_API bool frit_compiled_from_cache(const frit_compiled *p);
 /* Writes a .fpk: under a temporary name, then renamed, so that no reader sees half of it. FRIT_IO: the old file, if there
  * was one, is as it was. */

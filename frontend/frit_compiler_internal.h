@@ -5,6 +5,7 @@
 #include "frit_compiler.h"
 #include "ir/diag.h"
 #include "ir/ir.h"
+#include "passes/precision.h"
 #include <stdatomic.h>
 
 /* Work that goes on while the host does something else (frit_background.c). */
@@ -51,6 +52,15 @@ typedef struct elaborated {
 bool api_take_options(void *dst, size_t size, const void *src);
 frit_status api_bad_options(frit_error *err, const char *function);
 frit_status api_fail(frit_error *err, frit_status s, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* frit_compile_options as taken: at least one target. Texts lie in the arena that it was taken with. */
+typedef struct compile_request {
+    const char **targets;
+    int n;
+    precision precision;
+} compile_request;
+frit_status request_take(arena *a, const char *function, const frit_compile_options *given, compile_request *r,
+                         frit_error *err);
+frit_status request_compile(const frit_module *m, const compile_request *r, frit_compiled **out, frit_error *err);
 /* FRIT_OK with *e, or FRIT_BAD_MODEL after the callback was given what is wrong. */
 frit_status module_elaborate(const frit_module *m, elaborated *e, frit_error *err);
 void elaborated_free(elaborated *e);

@@ -24,7 +24,9 @@ typedef struct frit_session frit_session;
 typedef struct frit_compiler frit_compiler;
 typedef struct frit_module frit_module;
 typedef struct frit_compiled frit_compiled;
-typedef struct { size_t struct_size; const char *target; } frit_compile_options;
+typedef struct {
+    size_t struct_size; const char *target; const char *const *targets; int n_targets, precision;
+} frit_compile_options;
 
 const char *frit_status_name(int s);
 int frit_dtype_from_name(const char *name, size_t len);
@@ -128,8 +130,17 @@ end
 ffi.metatype("frit_compiler", {__index = compiler})
 
 local module = {}
-function module.compile(m, target)
-    local options = ffi.new("frit_compile_options", ffi.sizeof "frit_compile_options", target)
+local precisions = {f32 = 0, tf32 = 1, bf16 = 2, fast = 3}
+-- target: nil (this machine), a target, or a list of them for one package; precision: f32 (nil), tf32, bf16 or fast
+function module.compile(m, target, precision)
+    local options = ffi.new("frit_compile_options", ffi.sizeof "frit_compile_options")
+    local several = type(target) == "table" and ffi.new("const char *[?]", #target, target)
+    if several then
+        options.targets, options.n_targets = several, #target
+    else
+        options.target = target
+    end
+    options.precision = assert(precisions[precision or "f32"], "there is no such precision")
     return make("compiled", comp().frit_compile, comp().frit_compiled_release, m, options)
 end
 ffi.metatype("frit_module", {__index = module})

@@ -70,7 +70,8 @@ class _CompilerOptions(Structure):
 
 
 class _CompileOptions(Structure):
-    _fields_ = [("struct_size", c_size_t), ("target", c_char_p)]
+    _fields_ = [("struct_size", c_size_t), ("target", c_char_p), ("targets", POINTER(c_char_p)), ("n_targets", c_int),
+                ("precision", c_int)]
 
 
 class _Buffer(Structure):  # Py_buffer
@@ -281,8 +282,12 @@ class Module(_CompilerObject):
         super().__init__(handle)
         self._compiler = compiler  # its callback is Python's to keep
 
-    def compile(self, target=None):
-        options = _CompileOptions(ctypes.sizeof(_CompileOptions), target.encode() if target else None)
+    def compile(self, target=None, precision="f32"):
+        """target: None (this machine), a target, or several for one package. precision: f32, tf32, bf16 or fast."""
+        several = [] if target is None or isinstance(target, str) else [t.encode() for t in target]
+        options = _CompileOptions(ctypes.sizeof(_CompileOptions), target.encode() if isinstance(target, str) else None,
+                                  (c_char_p * len(several))(*several) if several else None, len(several),
+                                  ("f32", "tf32", "bf16", "fast").index(precision))
         return Compiled(_make(_frit().frit_compile, self._handle, byref(options)))
 
 

@@ -185,6 +185,55 @@ static void test_join(void **state) {
     frit_compiler_release(c);
 }
 
+/* The same by one call, from the cache the second time; a precision is another package. */
+static void test_several_targets(void **state) {
+    char folder[] = "/tmp/frit-targets-XXXXXX", command[80];
+    static const char *const targets[2] = {"cpu", "cpu:aarch64"}, *const twice_over[2] = {"cpu", "cpu"}, *const none[1] = {NULL};
+    static const char product[] = "model m(x: f32[4]) -> (y: f32[4]) {\n    return x @ eye(4, dtype = f32)\n}\n";
+    frit_error err;
+    frit_module *m;
+    frit_compiled *p;
+    assert_non_null(mkdtemp(folder));
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_ON, folder);
+    frit_compile_options o = {.struct_size = sizeof o, .targets = targets, .n_targets = 2};
+    assert_int_equal(parse(c, product, &m, &err), FRIT_OK);
+    float x[4] = {1, 2.0009765625f + 0.00001f, 3, 4}, y[4] = {0};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_OK);
+        assert_int_equal(frit_compiled_from_cache(p), i);
+        frit_package *package;
+        assert_int_equal(frit_compiled_open(p, &package, &err), FRIT_OK);
+        frit_target_info second = {.struct_size = sizeof second};
+        assert_int_equal(frit_package_target(package, 1, &second, &err), FRIT_OK);
+        assert_non_null(strstr(second.target, "aarch64"));
+        assert_int_equal(frit_package_target(package, 2, &second, &err), FRIT_USAGE);
+        frit_package_release(package);
+        run(p, x, y);
+        assert_true(y[1] == x[1]);
+    }
+    o.precision = FRIT_PRECISION_BF16;
+    assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_OK);
+    assert_false(frit_compiled_from_cache(p));
+    run(p, x, y);
+    assert_true(y[1] == 2);
+    o.precision = (frit_precision)9;
+    assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_USAGE);
+    o.precision = FRIT_PRECISION_F32, o.target = "cpu";
+    assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_USAGE);
+    o.target = NULL, o.targets = none, o.n_targets = 1;
+    assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_USAGE);
+    o.n_targets = -1;
+    assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_USAGE);
+    o.targets = twice_over, o.n_targets = 2;
+    assert_int_equal(frit_compile(m, &o, &p, &err), FRIT_USAGE);
+    assert_non_null(strstr(err.message, "twice"));
+    assert_null(p);
+    frit_module_release(m);
+    frit_compiler_release(c);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_cache_and_write(void **state) {
     char folder[] = "/tmp/frit-api-XXXXXX", file[64], command[80];
     assert_non_null(mkdtemp(folder));
@@ -324,6 +373,7 @@ static void test_background_queue(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source), cmocka_unit_test(test_join),
+        cmocka_unit_test(test_several_targets),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
     };

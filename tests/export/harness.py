@@ -67,7 +67,10 @@ def safetensors(tensors):
     return struct.pack("<Q", len(text)) + text + data
 
 
-def run(*command, cwd=None, status=0, timeout=300):
+LIMIT = int(os.environ.get("FRIT_TEST_LIMIT", 300))  # seconds for a command; more on a busy machine
+
+
+def run(*command, cwd=None, status=0, timeout=LIMIT):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=cwd, timeout=timeout)
     assert done.returncode == status, f"{' '.join(map(str, command))}: status {done.returncode}\n{(done.stdout + done.stderr)[:2000]}"
     return done
@@ -205,7 +208,7 @@ class Case:
         objects = [f"{name}_kernels.o"] if (place / f"{name}_kernels.o").exists() else []
         if plus:
             sources = ["-x", "c++", *sources, "-x", "none"]
-        run(*compiler, *flags, *sources, *objects, "-o", "program", "-lm", cwd=place)
+        run(compiler[0], *flags, *compiler[1:], *sources, *objects, "-o", "program", "-lm", cwd=place)
         for i, step in enumerate(self.steps):
             for n, v in {**self.inputs, **step}.items():
                 if not isinstance(v, int):

@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -474,7 +475,7 @@ def main(arguments):
             action()
             passed += 1
             print(what, flush=True)
-        except AssertionError as e:
+        except (AssertionError, subprocess.TimeoutExpired) as e:
             failed += 1
             print(f"FAILED: {what}: {e}", flush=True)
 
