@@ -10,12 +10,45 @@ static LLVMValueRef call(printer *p, const char *name, int n, LLVMValueRef *args
     return shim_intrinsic(p->b, p->module, name, 0, NULL, n, args);
 }
 
-void nvvm_declare(printer *p, LLVMValueRef fn, int threads) {
-    LLVMMetadataRef node[] = {LLVMValueAsMetadata(fn), LLVMMDStringInContext2(p->context, "maxntidx", 8),
-                              LLVMValueAsMetadata(k32(p, threads))};
-    if (machine_llvm_version() < 21)
-        LLVMAddNamedMetadataOperand(p->module, "nvvm.annotations", shim_metadata(p->context, node, 3));
-    shim_string_attribute(fn, "nvvm.maxntid", arena_printf(p->a, "%d", threads));
+/* Up to LLVM 20 a kernel's properties are metadata, later attributes. */
+static void annotate(printer *p, LLVMValueRef fn, const char *key, LLVMMetadataRef value) {
+    LLVMMetadataRef node[] = {LLVMValueAsMetadata(fn), LLVMMDStringInContext2(p->context, key, strlen(key)), value};
+    if (machine_llvm_version() < 21) LLVMAddNamedMetadataOperand(p->module, "nvvm.annotations", shim_metadata(p->context, node, 3));
+}
+
+static bool changes_registers(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_registers) return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (changes_registers(op->blocks[i])) return true;
+    }
+    return false;
+}
+
+/* A tensor map is 128 bytes of the kernel's parameters, read where they lie. */
+static void declare_maps(printer *p, LLVMValueRef fn, int maps) {
+    int n = (int)LLVMCountParams(fn);
+    if (maps == n) return;
+    LLVMMetadataRef *numbers = arena_array(p->a, LLVMMetadataRef, n);
+    LLVMTypeRef bytes = LLVMArrayType2(int_type(p, 8, 1), 128);
+    unsigned by_value = LLVMGetEnumAttributeKindForName("byval", 5);
+    for (int i = maps; i < n; i++) {
+        LLVMAddAttributeAtIndex(fn, (unsigned)i + 1, LLVMCreateTypeAttribute(p->context, by_value, bytes));
+        shim_enum_attribute(fn, (unsigned)i + 1, "align", 64);
+        if (machine_llvm_version() >= 21)
+            LLVMAddAttributeAtIndex(fn, (unsigned)i + 1, LLVMCreateStringAttribute(p->context, "nvvm.grid_constant", 18, "", 0));
+        numbers[i - maps] = LLVMValueAsMetadata(k32(p, i + 1));
+    }
+    annotate(p, fn, "grid_constant", LLVMMDNodeInContext2(p->context, numbers, (size_t)(n - maps)));
+}
+
+void nvvm_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
+    annotate(p, fn, "maxntidx", LLVMValueAsMetadata(k32(p, f->threads)));
+    shim_string_attribute(fn, "nvvm.maxntid", arena_printf(p->a, "%d", f->threads));
+    declare_maps(p, fn, maps);
+    if (!changes_registers(f->body)) return; /* what a thread starts with must be known */
+    annotate(p, fn, "minctasm", LLVMValueAsMetadata(k32(p, 1)));
+    shim_string_attribute(fn, "nvvm.minctasm", "1");
 }
 
 /* ------------ ids; an id is below what the launch contract says */
@@ -137,17 +170,9 @@ const printer_block_ops nvvm_sm_75 = {
     .shuffle = shuffle,
     .atom = no_atom,
 };
-const printer_block_ops nvvm_sm_80 = {
-    .spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 0},
-    .warp = 32,
-    .bf16 = true,
-    .thread_id = thread_id,
-    .block_id = block_id,
-    .block_count = block_count,
-    .barrier = barrier,
-    .shuffle = shuffle,
-    .copy_async = copy_async,
-    .copy_commit = copy_commit,
-    .copy_wait = copy_wait,
-    .atom = atom,
-};
+#define SM_80                                                                                                          \
+    .spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 0}, .warp = 32, .bf16 = true, .thread_id = thread_id,   \
+    .block_id = block_id, .block_count = block_count, .barrier = barrier, .shuffle = shuffle, .copy_async = copy_async, \
+    .copy_commit = copy_commit, .copy_wait = copy_wait, .atom = atom
+const printer_block_ops nvvm_sm_80 = {SM_80};
+const printer_block_ops nvvm_sm_90a = {SM_80, .async = nvvm_async, .shared_align = 1024};

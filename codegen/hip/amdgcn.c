@@ -11,7 +11,7 @@ static LLVMValueRef call(printer *p, const char *name, int n, LLVMValueRef *args
 
 /* A launch is in one dimension, so that ids of the others are never asked for. Code object version 5 is what block_count
  * reads, what every ROCm from 5.3 on loads, and what the LLVMs would not agree about by themselves. */
-void amdgcn_declare(printer *p, LLVMValueRef fn, int threads) {
+void amdgcn_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
     static const char *const unused[] = {"dispatch-ptr", "queue-ptr", "dispatch-id", "workgroup-id-y", "workgroup-id-z",
                                          "workitem-id-y", "workitem-id-z", "lds-kernel-id"};
     for (size_t i = 0; i < sizeof unused / sizeof *unused; i++)
@@ -19,7 +19,7 @@ void amdgcn_declare(printer *p, LLVMValueRef fn, int threads) {
     static const char flag[] = "amdhsa_code_object_version";
     if (!LLVMGetModuleFlag(p->module, flag, sizeof flag - 1))
         LLVMAddModuleFlag(p->module, LLVMModuleFlagBehaviorError, flag, sizeof flag - 1, LLVMValueAsMetadata(k32(p, 500)));
-    shim_string_attribute(fn, "amdgpu-flat-work-group-size", arena_printf(p->a, "%d,%d", threads, threads));
+    shim_string_attribute(fn, "amdgpu-flat-work-group-size", arena_printf(p->a, "%d,%d", f->threads, f->threads));
     shim_string_attribute(fn, "uniform-work-group-size", "true");
 }
 

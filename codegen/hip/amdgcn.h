@@ -5,5 +5,5 @@
 
 extern const printer_block_ops amdgcn_wave32, amdgcn_wave64;
 /* Marks fn, a kernel, as one for blocks of exactly `threads`. */
-void amdgcn_declare(printer *p, LLVMValueRef fn, int threads);
+void amdgcn_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps);
 #endif

@@ -16,7 +16,7 @@ static LLVMValueRef shared_memory(printer *p) {
     LLVMTypeRef t = LLVMArrayType2(int_type(p, 8, 1), 0);
     p->shared = LLVMAddGlobalInAddressSpace(p->module, t, "block_memory", p->block->spaces[IR_CORE]);
     LLVMSetLinkage(p->shared, LLVMExternalLinkage);
-    LLVMSetAlignment(p->shared, 128);
+    LLVMSetAlignment(p->shared, p->block->shared_align ? (unsigned)p->block->shared_align : 128);
     return p->shared;
 }
 
@@ -91,6 +91,38 @@ static void print_atom(printer *p, const ir_op *op) {
         p->values[ir_result(op, i)->id] = LLVMGetPoison(printer_type(p, ir_result(op, i)->type));
     if (!name || !p->block->atom(p, op, name))
         printer_fail(p, op, arena_printf(p->a, "the target has no instruction '%s'", name ? name : ""));
+}
+
+/* What binds its results itself. */
+static void print_async(printer *p, const ir_op *op) {
+    for (int i = 0; i < op->n_results; i++)
+        if (!p->values[ir_result(op, i)->id]) p->values[ir_result(op, i)->id] = LLVMGetPoison(printer_type(p, ir_result(op, i)->type));
+    if (!p->block || !p->block->async || !p->block->async(p, op))
+        printer_fail(p, op, arena_printf(p->a, "the target has no instruction for '%s'", ir_op_table[op->code].name));
+}
+
+bool print_bound_op(printer *p, const ir_op *op) {
+    switch (op->code) {
+    case IR_warp_barrier:
+    case IR_part_barrier:
+    case IR_fence_async:
+    case IR_mbarrier_init:
+    case IR_mbarrier_arrive:
+    case IR_mbarrier_wait:
+    case IR_tensor_map:
+    case IR_tensor_load:
+    case IR_tensor_store:
+    case IR_bulk_load:
+    case IR_bulk_store:
+    case IR_bulk_commit:
+    case IR_bulk_wait:
+    case IR_wgmma_fence:
+    case IR_wgmma:
+    case IR_wgmma_commit:
+    case IR_wgmma_wait:
+    case IR_registers: print_async(p, op); return true;
+    default: return false;
+    }
 }
 
 LLVMValueRef print_block_op(printer *p, const ir_op *op) {

@@ -38,24 +38,33 @@ static const char *identifier(arena *a, const char *name, int n, const char *con
     return unique;
 }
 
+/* Tensor maps are parameters behind the func's arguments, in the order of their ops. */
+static int count_maps(const ir_func *f) {
+    int n = 0;
+    for (const ir_op *op = f->body->first; op; op = op->next) n += op->code == IR_tensor_map;
+    return n;
+}
+
 static LLVMValueRef declare_kernel(printer *p, const gpu_machine *g, const ir_func *f, const char *name) {
-    LLVMTypeRef *params = arena_array(p->a, LLVMTypeRef, f->body->n_args);
-    for (int i = 0; i < f->body->n_args; i++) params[i] = printer_type(p, f->body->args[i]->type);
-    LLVMTypeRef type =
-        LLVMFunctionType(LLVMVoidTypeInContext(p->context), params, (unsigned)f->body->n_args, false);
+    int n = f->body->n_args, maps = count_maps(f);
+    LLVMTypeRef *params = arena_array(p->a, LLVMTypeRef, n + maps);
+    for (int i = 0; i < n; i++) params[i] = printer_type(p, f->body->args[i]->type);
+    for (int i = 0; i < maps; i++) params[n + i] = LLVMPointerTypeInContext(p->context, 0);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(p->context), params, (unsigned)(n + maps), false);
     LLVMValueRef fn = LLVMAddFunction(p->module, name, type);
     LLVMSetFunctionCallConv(fn, g->convention);
     machine_function_attributes(&g->spec, fn);
     shim_enum_attribute(fn, (unsigned)LLVMAttributeFunctionIndex, "convergent", 0);
-    if (g->declare) g->declare(p, fn, f->threads);
+    if (g->declare) g->declare(p, fn, f, n);
     return fn;
 }
 
 static void print_kernel(printer *p, const gpu_machine *g, const ir_func *f, const char *name) {
     LLVMValueRef fn = declare_kernel(p, g, f, name);
     LLVMPositionBuilderAtEnd(p->b, LLVMAppendBasicBlockInContext(p->context, fn, "entry"));
-    LLVMValueRef *args = arena_array(p->a, LLVMValueRef, f->body->n_args);
-    for (int i = 0; i < f->body->n_args; i++) args[i] = LLVMGetParam(fn, (unsigned)i);
+    int n = f->body->n_args + count_maps(f);
+    LLVMValueRef *args = arena_array(p->a, LLVMValueRef, n);
+    for (int i = 0; i < n; i++) args[i] = LLVMGetParam(fn, (unsigned)i);
     printer_body(p, f, fn, args);
     LLVMBuildRetVoid(p->b);
 }

@@ -7,8 +7,8 @@ typedef struct gpu_machine {
     machine_spec spec;
     const printer_block_ops *ops;
     unsigned convention; /* LLVM's number of the calling convention of kernels */
-    /* Attributes of a kernel for blocks of `threads`; may be NULL. */
-    void (*declare)(printer *p, LLVMValueRef fn, int threads);
+    /* Attributes of the kernel f, whose parameters from `maps` on are f's tensor maps; may be NULL. */
+    void (*declare)(printer *p, LLVMValueRef fn, const ir_func *f, int maps);
 } gpu_machine;
 
 /* The functions as one module in one form (TARGET_ASM is the machine's text, TARGET_OBJ its object). names[i] becomes

@@ -82,6 +82,7 @@ static void print_op(printer *p, const ir_op *op) {
     case IR_copy_wait:
     case IR_atom: v = print_block_op(p, op); break;
     default:
+        if (print_bound_op(p, op)) return;
         if (ir_op_flags(op) & IR_F_ELEMENTWISE) v = print_elementwise_op(p, op);
         else printer_fail(p, op, "has no meaning in thread code");
         break;
@@ -137,5 +138,8 @@ void printer_body(printer *p, const ir_func *func, LLVMValueRef fn, LLVMValueRef
         p->values[func->body->args[i]->id] = args[i];
         if (func->body->args[i]->type.kind == IR_PTR) p->roots[func->body->args[i]->id] = i + 1;
     }
+    int map = p->n_args;
+    for (const ir_op *op = func->body->first; op; op = op->next)
+        if (op->code == IR_tensor_map) p->values[ir_result(op, 0)->id] = args[map++];
     print_block(p, func->body);
 }

@@ -31,6 +31,9 @@ typedef struct printer_block_ops {
     void (*copy_wait)(printer *p, int64_t pending);
     /* Binds the op's results. False when the target has no such instruction. */
     bool (*atom)(printer *p, const ir_op *op, const char *name);
+    /* The same for the ops of thread.def from warp_barrier on; may be NULL. tensor_map's result is bound before the body. */
+    bool (*async)(printer *p, const ir_op *op);
+    int shared_align; /* of the block's shared memory; 0: 128 */
 } printer_block_ops;
 
 struct printer {
@@ -53,7 +56,7 @@ struct printer {
 };
 
 /* Prints the body of func into fn, whose builder stands at the end of fn's entry block: args[i] is the value of
- * argument i of the body. The builder is left at the end of the last block, with no terminator. */
+ * argument i of the body; behind those stand the results of the body's tensor_maps. The builder is left at the end of the last block, with no terminator. */
 void printer_body(printer *p, const ir_func *func, LLVMValueRef fn, LLVMValueRef *args);
 /* The register type of a value of type t. */
 LLVMTypeRef printer_type(printer *p, ir_type t);

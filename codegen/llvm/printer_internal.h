@@ -43,6 +43,8 @@ LLVMValueRef print_ptradd(printer *p, const ir_op *op);
 
 /* ---- block.c: the ops that concern a block of threads; NULL where there is no result */
 LLVMValueRef print_block_op(printer *p, const ir_op *op);
+/* Those that bind their results themselves; false for any other op. */
+bool print_bound_op(printer *p, const ir_op *op);
 
 /* ---- control.c */
 /* Runs what is printed next only where cond holds, up to end_where; *w is the caller's. */
