@@ -208,6 +208,22 @@ static void constant_contractions(matrix *m) {
     }
 }
 
+/* A product with a weight whose panels the load program lays out. */
+static void packed_weights(matrix *m) {
+    matrix_begin(m, "contract_packed", 0, "M 1 0 7 20", "dim M\nparam \"w\": f32[48, 64]\nparam \"t\": f32[80, 48]\nparam \"c\": f16[48, 64]\n",
+                 "%x: f32[M, 48], %b: f32[64]");
+    matrix_out(m, "$w = param() {path = \"w\"} : f32[48, 64]\n"
+                  "$ = contract(%%x, $w) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[M, 64]");
+    matrix_out(m, "$w = param() {path = \"t\"} : f32[80, 48]\n"
+                  "$ = contract(%%x, $w) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f32[M, 80]");
+    matrix_out(m, "$w = param() {path = \"w\"} : f32[48, 64]\n$d = mul($w, $w) : f32[48, 64]\n"
+                  "$p = contract(%%x, $d) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[M, 64]\n"
+                  "$e = broadcast(%%b) {axes = [1]} : f32[M, 64]\n$ = add($p, $e) : f32[M, 64]");
+    matrix_out(m, "$c = param() {path = \"c\"} : f16[48, 64]\n$w = cast($c) : f32[48, 64]\n"
+                  "$ = contract(%%x, $w) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[M, 64]");
+    matrix_end(m);
+}
+
 void matrix_reductions(matrix *m) {
     for (int t = 0; t < FRIT_DTYPE_COUNT; t++) reduce_dtype(m, (frit_dtype)t, t == FRIT_f32 ? 0 : MATRIX_FULL);
     reduce_dtype(m, FRIT_f32, MATRIX_SPECIAL);
@@ -224,4 +240,5 @@ void matrix_reductions(matrix *m) {
     for (int i = 0; i < (int)(sizeof pairs / sizeof *pairs); i++) contract_dtype(m, pairs[i][0], pairs[i][1], MATRIX_FULL);
     fused_contractions(m);
     constant_contractions(m);
+    packed_weights(m);
 }

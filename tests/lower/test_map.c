@@ -154,6 +154,34 @@ static void test_gather(void **state) {
     gather_with(0, FRIT_i32);
 }
 
+/* Panels of 8 lanes of which the first E elements together are written: `within`. What lies behind them stays. */
+static void test_within(void **state) {
+    for (int rows = 1; rows <= 3; rows += 2) {
+        prog p = prog_new();
+        sym_t n = dim(&p, "E"), eight = sym_const(p.c, 8), panels = sym_ceildiv(p.c, n, eight), m = sym_const(p.c, rows);
+        sym_t r = sym_index(p.c, "r", m), q = sym_index(p.c, "q", panels), lane = sym_index(p.c, "c", eight);
+        sym_t at = sym_add(p.c, sym_mul(p.c, q, eight), lane), last = sym_const(p.c, 40);
+        ir_value *x = buffer(&p, FRIT_f32, SYMS(last)), *out = buffer(&p, FRIT_f32, SYMS(m, last));
+        grid(&p, SYMS(r), &m);
+        stage(&p, SYMS(q, lane), (sym_t[]){panels, eight}, 2, (int64_t[]){2, 8}, 1);
+        wr(&p, out, rd(&p, x, SYMS(at)), SYMS(r, at));
+        ir_op *w = p.b.block->last;
+        ir_set_syms(p.m, w, IR_ATTR_within, 2, (sym_t[]){at, n});
+        end_stage(&p);
+        code *k = compile(&p);
+        for (int64_t e = 0; e <= 40; e++) {
+            memory b[2] = {memory_new(FRIT_f32, 40, true), memory_new(FRIT_f32, 40 * rows, true)};
+            float *px = b[0].p, *po = b[1].p;
+            for (int i = 0; i < 40; i++) px[i] = (float)pseudo(i, 3);
+            for (int i = 0; i < 40 * rows; i++) po[i] = -7;
+            run(k, b, 2, (dim_value[]){{"E", e}, {0}}, 1);
+            for (int i = 0; i < 40 * rows; i++) assert_true(po[i] == (i % 40 < e ? px[i % 40] : -7));
+            memory_free(&b[0]), memory_free(&b[1]);
+        }
+        code_free(k);
+    }
+}
+
 /* out[(i * 3 + 1) % N] += x[i], in order; and a sum into few places, where order shows in f32. */
 static void test_scatter(void **state) {
     prog p = prog_new();
@@ -253,7 +281,7 @@ static void test_two_grids(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_dtype), cmocka_unit_test(test_broadcast),  cmocka_unit_test(test_transpose),
-        cmocka_unit_test(test_gather),      cmocka_unit_test(test_scatter),    cmocka_unit_test(test_index_maps),
+        cmocka_unit_test(test_gather),      cmocka_unit_test(test_within), cmocka_unit_test(test_scatter),    cmocka_unit_test(test_index_maps),
         cmocka_unit_test(test_two_grids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

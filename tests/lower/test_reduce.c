@@ -20,6 +20,37 @@ static code *rows(frit_dtype t, frit_dtype out_t, int combine, const int64_t *ti
     return compile(&p);
 }
 
+/* out[i] = sum over j of x[i, j] + y[0], y as long as j: a read that no loop variable moves is not done for an empty loop. */
+static void test_empty_loop(void **state) {
+    for (int vector = 0; vector < 2; vector++) {
+        prog p = prog_new();
+        sym_t m = dim(&p, "M"), n = dim(&p, "N"), one = sym_const(p.c, 1), z = sym_index(p.c, "z", one);
+        sym_t i = sym_index(p.c, "i", m), j = sym_index(p.c, "j", n);
+        ir_value *x = buffer(&p, FRIT_f32, SYMS(m, n)), *y = buffer(&p, FRIT_f32, SYMS(n)), *out = buffer(&p, FRIT_f32, SYMS(m));
+        grid(&p, SYMS(z), &one);
+        stage(&p, SYMS(i, j), (sym_t[]){m, n}, 1, (int64_t[]){vector ? 1 : 8, vector ? 8 : 1}, vector);
+        ir_value *v = bin(&p, IR_add, rd(&p, x, SYMS(i, j)), rd(&p, y, SYMS(sym_const(p.c, 0)))), *r;
+        reduce(&p, 1, &v, (int64_t[]){IR_SUM}, NULL, &r);
+        wr(&p, out, r, SYMS(i));
+        end_stage(&p);
+        code *k = compile(&p);
+        for (int64_t N = 0; N < 20; N += N ? 6 : 1) {
+            memory b[3] = {memory_new(FRIT_f32, 4 * N, true), memory_new(FRIT_f32, N, true), memory_new(FRIT_f32, 4, true)};
+            float *px = b[0].p, *py = b[1].p, *po = b[2].p;
+            for (int64_t e = 0; e < 4 * N; e++) px[e] = (float)pseudo(e, 1);
+            for (int64_t e = 0; e < N; e++) py[e] = (float)pseudo(e, 2);
+            run(k, b, 3, (dim_value[]){{"M", 4}, {"N", N}, {0}}, 1);
+            for (int64_t a = 0; a < 4; a++) {
+                float want = 0;
+                for (int64_t e = 0; e < N; e++) want += px[a * N + e] + py[0];
+                assert_true(po[a] == want);
+            }
+            for (int e = 0; e < 3; e++) memory_free(&b[e]);
+        }
+        code_free(k);
+    }
+}
+
 /* The reference works on doubles for floats and on wrapped int64 for integers. */
 static bool more(int combine, bool is_float, double a, double b, int64_t ia, int64_t ib, bool is_u64) {
     bool max = combine == IR_MAX || combine == IR_ARGMAX;
@@ -209,6 +240,7 @@ static void test_accumulate_in_core(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_loop),
         cmocka_unit_test(test_combines_f32),
         cmocka_unit_test(test_dtypes),
         cmocka_unit_test(test_softmax),

@@ -87,7 +87,7 @@ class Mutation:
         for text in sorted((SOURCE / "tests/passes/fir").glob("*.fir")) if self.filecheck else []:
             yield f"passes {text.name}", ["sh", SOURCE / "tests/passes/check.sh", f / "passes_opt", self.filecheck, text]
         yield "passes_random", [f / "passes_random"]
-        for name in ("reduce_constant", "reduce_fused", "sort", "scan_f32", "scan_special", "scatter_f32", "compact", "insert_f32", "concat", "pad", "slice", "transpose",
+        for name in ("reduce_constant", "reduce_fused", "contract_packed", "reshape", "sort", "scan_f32", "scan_special", "scatter_f32", "compact", "insert_f32", "concat", "pad", "slice", "transpose",
                      "state", "if", "view", "while", "loop"):
             yield f"matrix {name}", [f / "matrix", name]
         yield "random graphs", [f / "random_graphs", "100", "41", "--first"]
