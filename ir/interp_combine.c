@@ -69,10 +69,13 @@ void combine_step(combination *a, scalar x, double e) {
     case IR_ALL: combine_bool(a, x, e); break;
     case IR_SUM:
         scalar_eval(IR_add, a->held, a->held, two, &a->v);
+        if (a->wide && frit_dtype_is_float(a->dtype)) {
+            bool open = interp_sign_open(x.f, e);
+            a->magnitude += fabs(x.f);
+            a->signed_zero |= open || (x.f == 0 && signbit(x.f));
+            if (open) e = 0;
+        }
         a->e += e;
-        if (!a->wide || !frit_dtype_is_float(a->dtype)) break;
-        a->magnitude += fabs(x.f);
-        a->signed_zeros += x.f == 0 && signbit(x.f);
         break;
     case IR_PROD:
         scalar_eval(IR_mul, a->held, a->held, two, &a->v);
@@ -94,7 +97,7 @@ static double float_err(const combination *a) {
     double e = a->e;
     if (!isfinite(a->v.f)) return e != 0 ? INFINITY : 0;
     if (a->how == IR_SUM && a->n > 1) e += (double)a->n * interp_unit(a->dtype) * a->magnitude;
-    if (a->how == IR_SUM && a->n > 0 && a->signed_zeros == a->n) e += INTERP_ZERO_SIGN;
+    if (a->signed_zero && a->magnitude == 0 && e == 0) e = INTERP_ZERO_SIGN;
     bool overflow = a->dtype != FRIT_f64 && (a->magnitude > 0x1.fffffep127 || fabs(a->v.f) > 0x1.fffffep127);
     return isnan(e) || overflow ? INFINITY : e;
 }

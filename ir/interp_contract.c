@@ -134,12 +134,12 @@ static void set_err(const product *p, frit_dtype t, int64_t at, double value, do
     p->z->err[at] = interp_stored_err(p->it, p->stored, value, e);
 }
 
-/* Whether all products of a result are -0. */
-static bool all_signed_zeros(const product *p, int64_t x0, int64_t y0) {
+/* Whether any product of a result that is 0 is -0, or may be. */
+static bool has_signed_zero(const product *p, int64_t x0, int64_t y0) {
     const double *x = (const double *)p->x->data + x0, *y = (const double *)p->y->data + y0;
     for (int64_t k = 0; k < p->k; k++)
-        if (x[k] * y[k * p->n] != 0 || !signbit(x[k] * y[k * p->n])) return false;
-    return true;
+        if (signbit(x[k] * y[k * p->n]) || (p->xe && p->xe[x0 + k] > 0) || (p->ye && p->ye[y0 + k * p->n] > 0)) return true;
+    return false;
 }
 
 /* magnitude: sum of |x y|. carried: sum of |x| err(y) + |y| err(x) + 4 err(x) err(y). */
@@ -158,7 +158,7 @@ static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0
         for (int j = 0; j < columns; j++) {
             int64_t at = z0 + i * p->n + j;
             set_err(p, t, at, ((const double *)p->z->data)[at], magnitude[i][j], carried[i][j]);
-            if (magnitude[i][j] == 0 && all_signed_zeros(p, x0 + i * p->k, y0 + j)) p->z->err[at] += INTERP_ZERO_SIGN;
+            if (magnitude[i][j] == 0 && p->z->err[at] == 0 && has_signed_zero(p, x0 + i * p->k, y0 + j)) p->z->err[at] = INTERP_ZERO_SIGN;
         }
 }
 

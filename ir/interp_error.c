@@ -180,6 +180,7 @@ static double cast_err(frit_dtype in, frit_dtype out, const scalar *a, const dou
 double interp_stored_err(const interp *it, frit_dtype t, double v, double e) {
     if (!it->stored || !frit_dtype_is_float(t) || frit_dtype_bits(t) > 16 || isnan(v)) return e;
     if (isinf(v)) return scalar_round(t, v) == v ? e : INFINITY; /* saturates where it is stored, and only there */
+    if (interp_sign_open(v, e)) return e;
     double most = fabs(v) + 4 * e, half = interp_half_ulp(t), rounded = scalar_round(t, most);
     if (e == 0 && scalar_round(t, v) == v) return 0;
     if (!(fabs(rounded - most) <= most * half + interp_half_least(t))) return INFINITY; /* past the largest number */
@@ -244,7 +245,38 @@ static bool leaves_domain(ir_opcode op, double x, double e) {
     return false;
 }
 
+bool interp_sign_open(double x, double e) { return x == 0 && e > 0 && e < 0x1p-1060; }
+
+static double decided_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y);
+
+/* Operands that are 0 of either sign (set `open`): certain as long as the result is the same. */
+static double signs_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, unsigned open, scalar *y) {
+    bool wide = op != IR_bitcast, to_float = frit_dtype_is_float(out), flips = false;
+    double known[3];
+    for (unsigned signs = 0; signs < 8; signs++) {
+        scalar b[3], r;
+        if (signs & ~open) continue;
+        for (int i = 0; i < ir_op_table[op].n_operands; i++) {
+            b[i] = a[i];
+            if (open >> i & 1) b[i].f = signs >> i & 1 ? -0.0 : 0.0;
+        }
+        scalar_eval(op, wide ? FRIT_f64 : in, wide && to_float ? FRIT_f64 : out, b, &r);
+        if (to_float ? r.f != y->f && !(isnan(r.f) && isnan(y->f)) : r.i != y->i) return INFINITY;
+        flips |= to_float && y->f == 0 && signbit(r.f) != signbit(y->f);
+    }
+    for (int i = 0; i < ir_op_table[op].n_operands; i++) known[i] = open >> i & 1 ? 0 : ea[i];
+    double e = decided_err(op, in, out, a, known, y);
+    return e == 0 && flips ? INTERP_ZERO_SIGN : e;
+}
+
 double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y) {
+    unsigned open = 0;
+    for (int i = 0; op != IR_select && frit_dtype_is_float(in) && i < ir_op_table[op].n_operands; i++)
+        if (interp_sign_open(a[i].f, ea[i])) open |= 1u << i;
+    return open ? signs_err(op, in, out, a, ea, open, y) : decided_err(op, in, out, a, ea, y);
+}
+
+static double decided_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y) {
     int n = ir_op_table[op].n_operands;
     bool from_float = frit_dtype_is_float(in), to_float = frit_dtype_is_float(out);
     if (op == IR_select) return select_err(to_float, a, ea);

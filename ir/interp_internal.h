@@ -133,8 +133,10 @@ bool interp_symbol_get(void *it, sym_t var, int64_t *v); /* for sym_eval */
 /* The dims of t as numbers. */
 bool interp_dims(interp *it, ir_type t, int64_t *shape);
 
-/* err of a zero whose sign is open: a sum of nothing but -0 is -0 or, started from 0, +0. */
+/* err of a zero whose sign is open. A sum of zeros with -0 among them is -0 or, started from 0, +0; and a zero factor may
+ * have left a sum, whose sign the product then has. */
 #define INTERP_ZERO_SIGN 0x1p-1074
+bool interp_sign_open(double x, double e);
 /* ---- interp_error.c: err of an elementwise result. in: operand dtype; a: operands, ea: their
  * errs, y: the wide result (adjusted where a narrow dtype saturates or overflows). */
 double interp_unit(frit_dtype t);
@@ -155,7 +157,7 @@ typedef struct combination {
     bool wide;
     scalar v;                   /* so far; the best element for argmax and argmin */
     int64_t n, best;            /* elements so far; where the best is */
-    int64_t signed_zeros;       /* how many of them are -0 */
+    bool signed_zero;           /* one of them is -0, or may be */
     double e, magnitude, rival; /* wide: errs, sum of |terms|, the most that another element may be */
     bool doubt, certain;
 } combination;
