@@ -19,6 +19,11 @@ static void reshapes(matrix *m) {
     matrix_out(m, "$f = reshape(%%x) : f32[M*N]\n$g = neg($f) : f32[M*N]\n$ = reshape($g) : f32[N, M]");
     matrix_out(m, "$r = reshape(%%a) : f32[2, 3, 8]\n$t = transpose($r) {perm = [1, 0, 2]} : f32[3, 2, 8]\n$ = reshape($t) : f32[6, 8]");
     matrix_out(m, "$r = reshape(%%s) : f32[1, 1]\n$ = broadcast($r) {axes = [0, 1]} : f32[M, N]");
+    /* axes of 1 that stretch */
+    matrix_out(m, "$l = slice(%%a) {start = [2, 0], step = [1, 1]} : f32[1, 8]\n$ = broadcast($l) {axes = [0, 1]} : f32[M, 8]");
+    matrix_out(m, "$l = slice(%%a) {start = [0, 3], step = [1, 1]} : f32[6, 1]\n$b = broadcast($l) {axes = [0, 2]} : f32[6, 5, N]\n$ = neg($b) : f32[6, 5, N]");
+    matrix_out(m, "$s = reduce(%%x) {axes = [1], combine = max} : f32[M]\n$r = reshape($s) : f32[M, 1]\n$b = broadcast($r) {axes = [0, 1]} : f32[M, N]\n"
+                  "$ = sub(%%x, $b) : f32[M, N]");
     matrix_out(m, "$e = exp(%%h) : f32[M, 4, 6]\n$s = reduce($e) {axes = [2], combine = sum} : f32[M, 4]\n$r = reshape($s) : f32[4*M]\n"
                   "$ = neg($r) : f32[4*M]");
     matrix_out(m, "$f = reshape(%%h) : f32[M, 24]\n$s = reduce($f) {axes = [1], combine = sum} : f32[M]\n$b = broadcast($s) {axes = [0]} : f32[M, 24]\n"
