@@ -314,6 +314,8 @@ static ir_value *guarded(emit *e, ir_value *data, const sym_t *at, double fill, 
     return ir_select(&e->b, range_test(e, n, tested, extent), x, fill_value ? fill_value : number(e, x->type, fill));
 }
 
+ir_value *emit_element_or(emit *e, ir_value *v, const sym_t *at, double fill) { return guarded(e, v, at, fill, NULL); }
+
 static ir_value *emit_gather(emit *e, ir_value *v, const sym_t *coords) {
     const ir_op *op = v->op;
     sym_t at[IR_MAX_RANK];

@@ -48,6 +48,8 @@ ir_value *emit_size(emit *e, sym_t size);
 void emit_known(emit *e, const ir_value *v, const sym_t *coords, ir_value *scalar);
 /* The element of v at coords, of dtype emit_compute_dtype(v's). NULL with e->error set when there is no formula. */
 ir_value *emit_element(emit *e, ir_value *v, const sym_t *coords);
+/* The same where coords may be outside of v: fill is read there. */
+ir_value *emit_element_or(emit *e, ir_value *v, const sym_t *coords, double fill);
 /* Stores scalar x at map in buffer, converted to its dtype. */
 ir_op *emit_write(emit *e, ir_value *buffer, ir_value *x, int rank, const sym_t *map);
 /* Reads buffer at map; the result has its dtype's compute dtype. */

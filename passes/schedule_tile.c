@@ -64,6 +64,14 @@ static sym_t widest_parallel(int n_par, const sym_t *vars, const sym_t *extent) 
     return vars[best];
 }
 
+/* Turns of the innermost loop of a contraction that are written out: the loop costs little beside a tile of multiply-adds,
+ * but where two threads share a core's front end that little shows. */
+static int64_t terms_at_once(sym_t extent) {
+    int64_t e;
+    if (!sym_is_const(extent, &e) || e < 2) return 1;
+    return e <= 4 ? e : e % 4 == 0 ? 4 : 1;
+}
+
 void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(stage, IR_ATTR_vars, &vars), n_par = (int)ir_get_int(stage, IR_ATTR_parallel, n);
@@ -102,6 +110,7 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
                 tile[i] = best >= n_par ? (rows < 4 ? rows : 4) : rows;
             }
     }
+    if (!s->lim->threads && m_var && n > n_par && best < n_par) tile[n - 1] = terms_at_once(extent[n - 1]);
     ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
     ir_set_int(s->m, stage, IR_ATTR_vector, best);
 }
