@@ -154,7 +154,8 @@ void exec_if(exec_context *x, const exec_inst *i) {
         for (int t = before.lo; t < before.hi; t++) on[t] = before.on[t] && (cond->p[t] != 0) == (arm == 0);
         mask_finish(&arms[arm], on, before.lo, before.hi);
     }
-    for (int arm = 0; arm < 2 && !x->failed; arm++) {
+    if (i->parts && arms[0].n && arms[1].n) exec_parts_if(x, i, arms, run_arm);
+    else for (int arm = 0; arm < 2 && !x->failed; arm++) {
         x->mask = arms[arm];
         if (x->mask.n) run_arm(x, i, arm);
     }

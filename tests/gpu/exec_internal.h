@@ -15,6 +15,7 @@ typedef struct exec_value {
     bool alike; /* all lanes of a uniform value are the same */
     int root;
     bool placed;
+    struct exec_map *map; /* of a tensor_map */
 } exec_value;
 
 typedef struct exec_context exec_context;
@@ -44,6 +45,8 @@ struct exec_inst {
     char *temp[4];     /* room for an operand each; [3]: for the results of control */
     const struct exec_atom *atom;
     const struct exec_product *product; /* of an atom that is one */
+    struct exec_map *map; /* of the tensor_map that it makes or uses */
+    bool parts;           /* its blocks wait for each other: they run side by side */
 };
 
 /* Who takes part: threads lo .. hi - 1 for which on[t]. */
@@ -87,6 +90,24 @@ typedef struct exec_copy {
     const exec_inst *inst;
 } exec_copy;
 
+/* What orders accesses besides barriers of the block (exec_clock.c). */
+typedef struct exec_clock {
+    int threads, warps, actors, width;
+    uint64_t base;    /* accesses of threads before this epoch lie behind a barrier of the block */
+    uint64_t *rows;   /* by thread */
+    uint64_t *fenced; /* by thread: its fences that a barrier of the block has told all of */
+    int n_readers;
+    uint64_t *readers; /* by cell of shared memory */
+} exec_clock;
+typedef enum exec_engine_kind { ENGINE_LOADS, ENGINE_STORES, ENGINE_COUNT } exec_engine_kind;
+
+/* A tensor in global memory as copies take it. */
+typedef struct exec_map {
+    int rank, size, row; /* bytes of an element, of a box's row */
+    int64_t extent[5], stride[5], box[5], swizzle, bytes; /* stride in bytes; bytes of a box */
+    const exec_value *base;
+} exec_map;
+
 struct exec_kernel {
     arena *a;
     ir_func *f;
@@ -100,6 +121,8 @@ struct exec_kernel {
     int n_roots;
     exec_root *roots;
     char *shared;
+    exec_cell *shared_cells;
+    exec_clock *clock; /* NULL: barriers of the block are all that orders */
     struct exec_product *products;
     exec_cell *pool; /* cells of global memory */
     int64_t pool_size;
@@ -122,6 +145,7 @@ struct exec_context {
     int n_copies, cap_copies;
     exec_copy *copies;
     int64_t *committed; /* groups that thread t has closed */
+    struct exec_async *async; /* of kernels with a clock */
     uint64_t run; /* counts runs of blocks of code */
     struct exec_matrix *matrices; /* exec_products.c */
 };
@@ -129,6 +153,65 @@ struct exec_context {
 /* exec_report.c: the op at hand is wrong. thread -1: no one in particular. */
 void exec_fail(exec_context *x, const exec_inst *i, int thread, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 const char *exec_root_name(const exec_context *x, const exec_root *r);
+
+/* exec_clock.c. `m`: a row outside of the threads', exec_clock_width numbers, 0 at first. */
+enum { EXEC_ONE, EXEC_WARP, EXEC_ALL }; /* who reads: the thread; its warp, for which it stands; all that take part */
+exec_clock *exec_clock_new(exec_kernel *k, int64_t cells);
+void exec_clock_block(exec_context *x);
+int64_t exec_clock_width(const exec_context *x);
+void exec_clock_tell(exec_context *x, int t, uint64_t *m);        /* what t did so far is ordered before those who learn m */
+void exec_clock_learn(exec_context *x, int t, const uint64_t *m);
+void exec_clock_knows(exec_context *x, int t, int actor, uint64_t epoch); /* what the actor did before is ordered before t's next */
+void exec_clock_fence(exec_context *x, int t);
+void exec_clock_barrier(exec_context *x);
+bool exec_clock_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int whole);
+bool exec_clock_write(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag);
+void exec_clock_landed(exec_context *x, const exec_inst *i, const exec_root *r, int actor, int64_t at, int n);
+int exec_tensor_core(const exec_context *x, int thread); /* the actor of the thread's group of four warps */
+int exec_engine(const exec_context *x, exec_engine_kind e);
+/* A read of shared memory by an actor of the asynchronous proxy on behalf of thread t; NULL when a check fails. */
+const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor);
+
+/* exec_parts.c: arms of a branch that wait for each other */
+void exec_parts_if(exec_context *x, const exec_inst *i, const exec_mask arms[2], void (*run)(exec_context *, const exec_inst *, int arm));
+/* Someone may go on now. */
+void exec_progress(exec_context *x);
+/* The threads at i can't go on: others run, then this returns. Fails when no one can. */
+void exec_pause(exec_context *x, const exec_inst *i, int thread);
+void exec_async_open(exec_context *x);
+void exec_async_close(exec_context *x);
+void exec_async_block(exec_context *x);
+void exec_async_end(exec_context *x); /* of a block */
+
+/* exec_mbarrier.c */
+void exec_mbarrier_init(exec_context *x, const exec_inst *i);
+void exec_mbarrier_arrive(exec_context *x, const exec_inst *i);
+void exec_mbarrier_wait(exec_context *x, const exec_inst *i);
+void exec_part_barrier(exec_context *x, const exec_inst *i);
+void exec_warp_barrier(exec_context *x, const exec_inst *i);
+void exec_fence_async(exec_context *x, const exec_inst *i);
+void exec_registers(exec_context *x, const exec_inst *i);
+/* The mbarrier at a byte of shared memory for the engine: it must be there for the asynchronous proxy of thread t. */
+bool exec_mbarrier_known(exec_context *x, const exec_inst *i, int t, const exec_root *r, int64_t at);
+void exec_mbarrier_complete(exec_context *x, const exec_inst *i, int64_t at, int64_t bytes);
+
+/* exec_bulk.c */
+void exec_tensor_map(exec_context *x, const exec_inst *i);
+void exec_tensor_load(exec_context *x, const exec_inst *i);
+void exec_tensor_store(exec_context *x, const exec_inst *i);
+void exec_bulk_load(exec_context *x, const exec_inst *i);
+void exec_bulk_store(exec_context *x, const exec_inst *i);
+void exec_bulk_commit(exec_context *x, const exec_inst *i);
+void exec_bulk_wait(exec_context *x, const exec_inst *i);
+/* Lets one copy arrive that is under way; false when none is. */
+bool exec_bulk_step(exec_context *x);
+void exec_bulk_end(exec_context *x);
+
+/* exec_wgmma.c */
+void exec_wgmma_fence(exec_context *x, const exec_inst *i);
+void exec_wgmma(exec_context *x, const exec_inst *i);
+void exec_wgmma_commit(exec_context *x, const exec_inst *i);
+void exec_wgmma_wait(exec_context *x, const exec_inst *i);
 
 /* exec_control.c */
 void exec_code_run(exec_context *x, const exec_code *c);

@@ -159,7 +159,7 @@ void exec_block_id(exec_context *x, const exec_inst *i) { memcpy(i->out->p, &x->
 void exec_block_count(exec_context *x, const exec_inst *i) { memcpy(i->out->p, &x->l->blocks, 8); }
 
 void exec_barrier(exec_context *x, const exec_inst *i) {
-    if (exec_whole_groups(x, i, x->threads, "block")) x->epoch++;
+    if (exec_whole_groups(x, i, x->threads, "block")) exec_clock_barrier(x);
 }
 
 void exec_shuffle(exec_context *x, const exec_inst *i) {

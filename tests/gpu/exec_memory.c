@@ -113,6 +113,7 @@ static inline uint64_t read_mark(const exec_context *x, const exec_inst *i, int 
 }
 
 static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+    if (x->k->clock) return exec_clock_read(x, i, r, t, at, n, !whole ? EXEC_ONE : i->out && i->out->uniform ? EXEC_ALL : EXEC_WARP);
     uint64_t mine = read_mark(x, i, t, whole);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
         if (plain_read(x, &r->cells[g], t, whole, mine)) continue;
@@ -122,6 +123,7 @@ static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_ro
 }
 
 static bool write_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag) {
+    if (x->k->clock) return exec_clock_write(x, i, r, t, at, n, flag);
     uint64_t from = since(x, r);
     uint64_t mine = x->epoch << CELL_W_SHIFT | flag | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
@@ -330,9 +332,9 @@ static inline bool gather_thread(exec_context *x, const access *a, int t, int64_
 }
 
 /* An element is a cell of tracked memory in which everything has a value that was read before, aligned to itself. */
-static bool gathers_plainly(const access *a) {
+static bool gathers_plainly(const exec_context *x, const access *a) {
     const exec_root *r = a->r;
-    return r->cells && !r->written && a->size == r->granule && r->bytes >= a->size && a->t != FRIT_bool && a->i->align <= a->size &&
+    return r->cells && !x->k->clock && !r->written && a->size == r->granule && r->bytes >= a->size && a->t != FRIT_bool && a->i->align <= a->size &&
            (uintptr_t)r->base % (uintptr_t)a->size == 0;
 }
 
@@ -340,7 +342,7 @@ void exec_load_lanes(exec_context *x, const exec_inst *i) {
     access a = access_of(x, i, i->out);
     a.whole = i->out->uniform && x->mask.n > 1;
     int size = a.size ? a.size : 1;
-    bool plain = gathers_plainly(&a) && i->n_in < 3;
+    bool plain = gathers_plainly(x, &a) && i->n_in < 3;
     EACH_THREAD(x, t) {
         const char *mask = i->n_in > 2 ? exec_of(i->in[2], t) : NULL, *other = i->n_in > 3 ? exec_of(i->in[3], t) : NULL;
         char *d = i->out->p + (i->out->uniform ? 0 : (int64_t)t * i->out->bytes);

@@ -88,6 +88,9 @@ static void spread_block(planner *p, const ir_block *b) {
         case IR_thread_id:
         case IR_shuffle:
         case IR_atom:
+        case IR_wgmma_fence:
+        case IR_wgmma:
+        case IR_wgmma_wait:
             for (int i = 0; i < op->n_results; i++) vary(p, ir_result(op, i));
             break;
         default:
@@ -154,13 +157,33 @@ static void narrow(planner *p, const ir_value *ptr, int bytes) {
     if (root >= 0 && p->roots.data[root].granule > bytes) p->roots.data[root].granule = bytes;
 }
 
+/* Its accesses are of 16 bytes at least, so aligned, but for those of mbarriers. */
+static bool takes_chunks(ir_opcode c) {
+    return c == IR_wgmma || c == IR_tensor_load || c == IR_tensor_store || c == IR_bulk_load || c == IR_bulk_store || c == IR_tensor_map;
+}
+
 static void narrow_access(planner *p, const ir_op *op) {
     for (int i = 0; i < op->n_operands; i++) {
         ir_type t = ir_operand(op, i)->type;
-        if (t.kind != IR_PTR || op->code == IR_ptradd || op->code == IR_ptrcast) continue;
+        if (t.kind != IR_PTR || op->code == IR_ptradd || op->code == IR_ptrcast || (takes_chunks(op->code) && t.dtype != FRIT_u64)) continue;
+        if (t.space == IR_MAP) continue;
         int bits = (int)frit_dtype_bits((frit_dtype)t.dtype), bytes = bits < 8 ? 1 : bits / 8;
         narrow(p, ir_operand(op, i), bytes);
     }
+}
+
+static exec_map *new_map(planner *p, const ir_op *op) {
+    exec_map *m = arena_new_of(p->k->a, exec_map);
+    const int64_t *box, *swizzle;
+    m->rank = op->n_operands / 2;
+    m->base = value_of(p, ir_operand(op, 0));
+    m->size = m->bytes = (int)frit_dtype_bytes((frit_dtype)ir_result(op, 0)->type.dtype, 1);
+    if (ir_get_ints(op, IR_ATTR_box, &box) != m->rank || m->rank > 5 || ir_get_ints(op, IR_ATTR_swizzle, &swizzle) != 1)
+        return refuse(p, op, "is no map"), m;
+    for (int i = 0; i < m->rank; i++) m->box[i] = box[i], m->bytes *= box[i];
+    m->row = (int)(m->size * box[0]);
+    m->swizzle = swizzle[0];
+    return m;
 }
 
 static void root_block(planner *p, const ir_block *b) {
@@ -173,6 +196,7 @@ static void root_block(planner *p, const ir_block *b) {
             }
         if (op->code == IR_local) value_of(p, ir_result(op, 0))->root = local_root(p, op);
         if (op->code == IR_shared) value_of(p, ir_result(op, 0))->root = shared_root(p, op);
+        if (op->code == IR_tensor_map) value_of(p, ir_result(op, 0))->map = new_map(p, op);
         if (op->code == IR_ptradd || op->code == IR_ptrcast) share_root(p, op, ir_result(op, 0), ir_operand(op, 0));
         narrow_access(p, op);
     }
@@ -197,6 +221,12 @@ static void give_room(planner *p, const exec_value *v) {
     room *r = arena_new_of(p->k->a, room);
     *r = (room){v->p, (room_of(p, v) + 63) / 64 * 64, p->free};
     p->free = r;
+}
+
+static void join_rooms(planner *p, room *more) {
+    room **end = &p->free;
+    while (*end) end = &(*end)->next;
+    *end = more;
 }
 
 static void describe(planner *p, const ir_value *v) {
@@ -228,10 +258,25 @@ static const run_fn runs[IR_OPCODE_COUNT] = {
     [IR_reduce_lanes] = exec_reduce_lanes, [IR_thread_id] = exec_thread_id, [IR_block_id] = exec_block_id,
     [IR_block_count] = exec_block_count, [IR_barrier] = exec_barrier, [IR_shuffle] = exec_shuffle,
     [IR_copy_async] = exec_copy_async, [IR_copy_commit] = exec_copy_commit, [IR_copy_wait] = exec_copy_wait,
-    [IR_atom] = exec_atom_run,
+    [IR_atom] = exec_atom_run, [IR_warp_barrier] = exec_warp_barrier, [IR_part_barrier] = exec_part_barrier,
+    [IR_fence_async] = exec_fence_async, [IR_mbarrier_init] = exec_mbarrier_init, [IR_mbarrier_arrive] = exec_mbarrier_arrive,
+    [IR_mbarrier_wait] = exec_mbarrier_wait, [IR_tensor_map] = exec_tensor_map, [IR_tensor_load] = exec_tensor_load,
+    [IR_tensor_store] = exec_tensor_store, [IR_bulk_load] = exec_bulk_load, [IR_bulk_store] = exec_bulk_store,
+    [IR_bulk_commit] = exec_bulk_commit, [IR_bulk_wait] = exec_bulk_wait, [IR_wgmma_fence] = exec_wgmma_fence, [IR_wgmma] = exec_wgmma,
+    [IR_wgmma_commit] = exec_wgmma_commit, [IR_wgmma_wait] = exec_wgmma_wait, [IR_registers] = exec_registers,
 };
 
 static exec_code *plan_block(planner *p, const ir_block *b);
+
+/* Threads wait in b for others than those of their barrier. */
+static bool waits(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_mbarrier_wait || op->code == IR_part_barrier || op->code == IR_registers) return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (waits(op->blocks[i])) return true;
+    }
+    return false;
+}
 
 /* A constant is written once, now. */
 static void plan_constant(planner *p, const ir_op *op) {
@@ -298,7 +343,16 @@ static void plan_control(planner *p, const ir_op *op, exec_inst *i) {
     }
     if (!i->masks[1]) i->masks[1] = arena_alloc(p->k->a, (size_t)p->k->threads);
     i->temp[3] = arena_alloc(p->k->a, (size_t)staging(p, i) + 64);
-    for (int b = 0; b < op->n_blocks; b++) i->blocks[b] = plan_block(p, op->blocks[b]);
+    i->parts = op->code == IR_tif && (waits(op->blocks[0]) || waits(op->blocks[1]));
+    room *shared = NULL;
+    for (int b = 0; b < op->n_blocks; b++) {
+        i->blocks[b] = plan_block(p, op->blocks[b]);
+        if (!i->parts) continue; /* blocks that run side by side share no room */
+        room *free = p->free;
+        p->free = shared;
+        shared = free;
+    }
+    if (i->parts) join_rooms(p, shared);
     for (int b = 0; b < op->n_blocks; b++)
         for (int k = 0; k < op->blocks[b]->n_args; k++) give_room(p, value_of(p, op->blocks[b]->args[k]));
 }
@@ -310,6 +364,11 @@ static void plan_detail(planner *p, const ir_op *op, exec_inst *i) {
     if (op->code == IR_extract) i->number = ir_get_int(op, IR_ATTR_offset, 0);
     if (op->code == IR_copy_wait) i->number = ir_get_int(op, IR_ATTR_pending, 0);
     if (op->code == IR_copy_async) i->number = ir_get_int(op, IR_ATTR_lanes, 0);
+    if (op->code == IR_wgmma_wait || op->code == IR_bulk_wait) i->number = ir_get_int(op, IR_ATTR_pending, 0);
+    if (op->code == IR_mbarrier_init || op->code == IR_part_barrier || op->code == IR_registers) i->number = ir_get_int(op, IR_ATTR_count, 0);
+    for (int k = 0; k < i->n_in; k++)
+        if (i->in[k]->map) i->map = i->in[k]->map;
+    if (op->code == IR_tensor_map) i->map = i->out->map;
     if (op->code == IR_atom && !(i->atom = name ? exec_atom_find(name) : NULL)) refuse(p, op, "there is no such atom");
     if (i->atom && ir_product_find(name)) i->product = exec_product_plan(p->k, name);
     if (op->code == IR_splat) i->out->alike = i->out->uniform;
@@ -426,6 +485,19 @@ static void plan_arguments(planner *p) {
     }
 }
 
+static bool is_async(ir_opcode c) {
+    return c >= IR_warp_barrier && c <= IR_registers; /* the rows of thread.def from one to the other */
+}
+
+static bool uses_async(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (is_async(op->code)) return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (uses_async(op->blocks[i])) return true;
+    }
+    return false;
+}
+
 /* Cells of shared memory are the kernel's, of the finest granule that any part needs; those of arguments are lent for a
  * launch. */
 static void finish_roots(planner *p) {
@@ -435,7 +507,8 @@ static void finish_roots(planner *p) {
     k->roots = p->roots.data;
     for (int i = 0; i < k->n_roots; i++)
         if (k->roots[i].kind == ROOT_SHARED && k->roots[i].granule < granule) granule = k->roots[i].granule;
-    exec_cell *cells = arena_array(k->a, exec_cell, k->f->shared / granule + 1);
+    exec_cell *cells = k->shared_cells = arena_array(k->a, exec_cell, k->f->shared / granule + 1);
+    if (uses_async(k->f->body)) k->clock = exec_clock_new(k, k->f->shared / granule + 1);
     for (int i = 0; i < k->n_roots; i++) {
         exec_root *r = &k->roots[i];
         exec_set_granule(r, r->kind == ROOT_SHARED ? granule : r->granule);

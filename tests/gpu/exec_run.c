@@ -88,8 +88,11 @@ static void run_block(exec_context *x, int64_t block) {
         if (k->roots[i].kind == ROOT_LOCAL)
             memset(k->roots[i].written, 0, (size_t)((k->roots[i].bytes + 15) / 16 * 16 * k->threads / 8));
     memset(x->committed, 0, sizeof *x->committed * (size_t)k->threads);
+    exec_clock_block(x);
+    exec_async_block(x);
     exec_code_run(x, k->body);
     if (!x->failed) exec_copies_end(x);
+    if (!x->failed) exec_async_end(x);
 }
 
 /* The order in which blocks run: shuffled, or round from a random one where there are too many to list. */
@@ -124,6 +127,7 @@ bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n) {
     if (!all || !x.committed || !lend_cells(k)) abort();
     memset(all, 1, (size_t)k->threads);
     set_ints(k, l);
+    exec_async_open(&x);
     x.mask = (exec_mask){all, 0, k->threads, k->threads};
     x.launch_epoch = ++x.epoch;
     run_blocks(&x, l->seed);
@@ -132,6 +136,7 @@ bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n) {
     free(all);
     free(x.committed);
     free(x.copies);
+    exec_async_close(&x);
     free(x.matrices);
     return !x.failed;
 }

@@ -1,0 +1,240 @@
+/* Races where more orders accesses than barriers of the whole block: mbarriers, barriers of parts, asynchronous engines.
+ *
+ * Every access is stamped with the epoch, which grows at each op that orders anything. A thread has a row of clocks: for every
+ * actor the epoch below which that actor's accesses are ordered before what the thread does next. Ops that order join rows
+ * (vector clocks; Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection", 2009). Actors are the
+ * threads, and behind them the engine that brings bulk copies, the one that takes them, and the tensor core of each group of
+ * four warps. Behind the actors a row has, by thread, the epoch below which that thread's writes are known to be fenced for the
+ * asynchronous proxy. */
+#include "exec_internal.h"
+#include <string.h>
+
+enum { GROUP = 128, WARP_SIZE = 32 };
+/* An entry of the readers of a cell: epoch << 22 | op << 6 | many lanes << 5 | lane */
+enum { READ_EPOCH = 22, READ_OP = 6, READ_MANY = 1 << 5 };
+
+int exec_tensor_core(const exec_context *x, int thread) { return x->k->clock->threads + ENGINE_COUNT + thread / GROUP; }
+int exec_engine(const exec_context *x, exec_engine_kind e) { return x->k->clock->threads + (int)e; }
+
+exec_clock *exec_clock_new(exec_kernel *k, int64_t cells) {
+    exec_clock *c = arena_new_of(k->a, exec_clock);
+    c->threads = k->threads;
+    c->warps = (k->threads + WARP_SIZE - 1) / WARP_SIZE;
+    c->actors = k->threads + ENGINE_COUNT + (k->threads + GROUP - 1) / GROUP;
+    c->width = c->actors + c->threads;
+    c->rows = arena_array(k->a, uint64_t, (int64_t)c->width * c->threads);
+    c->fenced = arena_array(k->a, uint64_t, c->threads);
+    c->n_readers = c->warps + c->actors - c->threads;
+    c->readers = arena_array(k->a, uint64_t, c->n_readers * (cells + 1));
+    return c;
+}
+
+static uint64_t *row_of(const exec_clock *c, int t) { return c->rows + (int64_t)c->width * t; }
+
+void exec_clock_block(exec_context *x) {
+    if (x->k->clock) x->k->clock->base = x->block_epoch;
+}
+
+/* ---- Ops that order ---------------------------------------------------------------------------------------------- */
+static void most(uint64_t *to, const uint64_t *from, int n) {
+    for (int i = 0; i < n; i++) to[i] = to[i] > from[i] ? to[i] : from[i];
+}
+
+int64_t exec_clock_width(const exec_context *x) { return x->k->clock->width; }
+
+void exec_clock_tell(exec_context *x, int t, uint64_t *m) {
+    const exec_clock *c = x->k->clock;
+    most(m, row_of(c, t), c->width);
+    m[t] = x->epoch + 1;
+}
+
+void exec_clock_learn(exec_context *x, int t, const uint64_t *m) {
+    const exec_clock *c = x->k->clock;
+    most(row_of(c, t), m, c->width);
+}
+
+void exec_clock_knows(exec_context *x, int t, int actor, uint64_t epoch) {
+    uint64_t *at = &row_of(x->k->clock, t)[actor];
+    if (*at < epoch) *at = epoch;
+}
+
+void exec_clock_fence(exec_context *x, int t) { row_of(x->k->clock, t)[x->k->clock->actors + t] = x->epoch + 1; }
+
+void exec_clock_barrier(exec_context *x) {
+    exec_clock *c = x->k->clock;
+    x->epoch++;
+    if (!c) return;
+    c->base = x->epoch;
+    for (int t = 0; t < c->threads; t++) c->fenced[t] = row_of(c, t)[c->actors + t];
+    for (int a = c->threads; a < c->actors; a++) {
+        uint64_t latest = 0;
+        for (int t = 0; t < c->threads; t++) latest = latest > row_of(c, t)[a] ? latest : row_of(c, t)[a];
+        for (int t = 0; t < c->threads; t++) row_of(c, t)[a] = latest;
+    }
+}
+
+/* ---- What is ordered --------------------------------------------------------------------------------------------- */
+static bool ordered(const exec_clock *c, int actor, uint64_t e, int t) {
+    return (actor < c->threads && e < c->base) || e < row_of(c, t)[actor];
+}
+
+static bool warp_ordered(const exec_clock *c, int warp, uint64_t e, int t) {
+    if (e < c->base) return true;
+    for (int l = warp * WARP_SIZE; l < (warp + 1) * WARP_SIZE && l < c->threads; l++)
+        if (l != t && !ordered(c, l, e, t)) return false;
+    return true;
+}
+
+static uint64_t since(const exec_context *x, const exec_root *r) { return r->kind == ROOT_SHARED ? x->block_epoch : x->launch_epoch; }
+
+static void race(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, const char *does, const char *did, uint64_t op,
+                 int actor, bool other) {
+    const exec_inst *with = x->k->insts[op % (uint64_t)x->k->n_inst];
+    char who[64] = "another block";
+    if (!other && actor < x->threads) snprintf(who, sizeof who, "thread %d", actor);
+    else if (!other) snprintf(who, sizeof who, "the asynchronous proxy");
+    exec_fail(x, i, t, "race: %s byte %lld of %s, which %s %s %s: %s", does, (long long)(g * r->granule), exec_root_name(x, r), who, did,
+              other ? "in the same launch" : "with nothing that orders the two", ir_op_table[with->op->code].name);
+}
+
+/* The latest write is ordered before what thread t (with others, if whole) does. */
+static bool after_write(exec_context *x, const exec_inst *i, const exec_root *r, const exec_cell *cell, int t, int64_t g, bool whole,
+                        const char *does) {
+    const exec_clock *c = x->k->clock;
+    uint64_t e = cell->w >> CELL_W_SHIFT, op = cell->w >> CELL_OP_SHIFT & 0xffff;
+    int actor = (int)(cell->w & 1023);
+    if (e < since(x, r)) return true;
+    if (cell->w & CELL_FLAG) {
+        exec_fail(x, i, t, "byte %lld of %s is the destination of an asynchronous copy that no wait has covered", (long long)(g * r->granule),
+                  exec_root_name(x, r));
+        return false;
+    }
+    bool other = e < x->block_epoch;
+    int as = actor == t && whole ? (t ? t - 1 : t + 1) : t; /* the others are not ordered by being the writer */
+    if (!other && (actor == as || as >= c->threads || ordered(c, actor, e, as))) return true;
+    return race(x, i, r, t, g, does, "writes", op, actor, other), false;
+}
+
+static uint64_t *readers_of(const exec_context *x, const exec_root *r, int64_t g) {
+    const exec_clock *c = x->k->clock;
+    return c->readers + c->n_readers * (r->cells + g - x->k->shared_cells);
+}
+
+/* ---- Reads ------------------------------------------------------------------------------------------------------- */
+static void note_warp(exec_context *x, const exec_inst *i, uint64_t *entry, int warp, int t, bool many) {
+    const exec_clock *c = x->k->clock;
+    uint64_t e = *entry >> READ_EPOCH;
+    int lane = (int)(*entry & 31);
+    if (e >= x->block_epoch && ((*entry & READ_MANY) || warp * WARP_SIZE + lane != t) &&
+        !((*entry & READ_MANY) ? warp_ordered(c, warp, e, t) : ordered(c, warp * WARP_SIZE + lane, e, t)))
+        many = true;
+    *entry = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP | (many ? READ_MANY : 0) | (uint64_t)(t % WARP_SIZE);
+}
+
+static bool read_shared(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int whole) {
+    exec_cell *cell = &r->cells[g];
+    if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
+        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
+        return false;
+    }
+    if (!after_write(x, i, r, cell, t, g, whole, "reads")) return false;
+    cell->r = 1;
+    uint64_t *readers = readers_of(x, r, g);
+    note_warp(x, i, &readers[t / WARP_SIZE], t / WARP_SIZE, t, whole);
+    for (int w = x->mask.lo / WARP_SIZE; whole == EXEC_ALL && w <= (x->mask.hi - 1) / WARP_SIZE; w++)
+        if (w != t / WARP_SIZE) note_warp(x, i, &readers[w], w, w * WARP_SIZE, true);
+    return true;
+}
+
+static bool read_global(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int whole) {
+    exec_cell *cell = &r->cells[g];
+    if (!after_write(x, i, r, cell, t, g, whole, "reads")) return false;
+    uint64_t e = cell->r >> CELL_R_SHIFT, flags = whole ? CELL_FLAG : 0;
+    if (e >= x->launch_epoch) {
+        flags |= e < x->block_epoch ? CELL_OTHER : cell->r & CELL_OTHER;
+        if (e >= x->block_epoch && (cell->r & CELL_FLAG || (cell->r & 1023) != (uint64_t)t)) flags |= CELL_FLAG;
+    }
+    cell->r = x->epoch << CELL_R_SHIFT | flags | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
+    return true;
+}
+
+bool exec_clock_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int whole) {
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++)
+        if (!(r->kind == ROOT_SHARED ? read_shared : read_global)(x, i, r, t, g, whole)) return false;
+    return true;
+}
+
+/* ---- Writes ------------------------------------------------------------------------------------------------------ */
+static bool after_readers(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g) {
+    const exec_clock *c = x->k->clock;
+    exec_cell *cell = &r->cells[g];
+    uint64_t *readers = readers_of(x, r, g);
+    if (!cell->r) return true;
+    for (int k = 0; k < c->n_readers; k++) {
+        uint64_t e = readers[k] >> READ_EPOCH, op = readers[k] >> READ_OP & 0xffff;
+        if (e < x->block_epoch) continue;
+        int actor = k < c->warps ? k * WARP_SIZE + (int)(readers[k] & 31) : c->threads + k - c->warps;
+        bool many = k < c->warps && readers[k] & READ_MANY;
+        if (many ? warp_ordered(c, k, e, t) : actor == t || ordered(c, actor, e, t)) continue;
+        return race(x, i, r, t, g, "writes", "reads", op, actor, false), false;
+    }
+    memset(readers, 0, sizeof *readers * (size_t)c->n_readers);
+    cell->r = 0;
+    return true;
+}
+
+static bool after_global_readers(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g) {
+    const exec_clock *c = x->k->clock;
+    const exec_cell *cell = &r->cells[g];
+    uint64_t e = cell->r >> CELL_R_SHIFT, op = cell->r >> CELL_OP_SHIFT & 0xffff;
+    int actor = (int)(cell->r & 1023);
+    if (e < x->launch_epoch) return true;
+    bool other = e < x->block_epoch || cell->r & CELL_OTHER, fine = actor == t || ordered(c, actor, e, t);
+    for (int w = 0; (cell->r & CELL_FLAG) && w < c->warps; w++) fine = fine && warp_ordered(c, w, e, t);
+    if (fine && !other) return true;
+    return race(x, i, r, t, g, "writes", "reads", op, actor, other), false;
+}
+
+bool exec_clock_write(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag) {
+    uint64_t mine = x->epoch << CELL_W_SHIFT | flag | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
+        if (!after_write(x, i, r, &r->cells[g], t, g, false, "writes")) return false;
+        if (!(r->kind == ROOT_SHARED ? after_readers : after_global_readers)(x, i, r, t, g)) return false;
+        r->cells[g].w = mine;
+    }
+    return true;
+}
+
+void exec_clock_landed(exec_context *x, const exec_inst *i, const exec_root *r, int actor, int64_t at, int n) {
+    uint64_t mine = x->epoch << CELL_W_SHIFT | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)actor;
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) r->cells[g].w = mine;
+}
+
+/* ---- The asynchronous proxy -------------------------------------------------------------------------------------- */
+static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int actor) {
+    const exec_clock *c = x->k->clock;
+    exec_cell *cell = &r->cells[g];
+    uint64_t e = cell->w >> CELL_W_SHIFT;
+    int writer = (int)(cell->w & 1023);
+    if (e < x->block_epoch) {
+        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
+        return false;
+    }
+    if (!after_write(x, i, r, cell, t, g, false, "reads")) return false;
+    if (writer < c->threads && e >= c->fenced[writer] && e >= row_of(c, t)[c->actors + writer]) {
+        exec_fail(x, i, t, "the asynchronous proxy reads byte %lld of shared memory, which thread %d writes with no fence_async after",
+                  (long long)(g * r->granule), writer);
+        return false;
+    }
+    cell->r = 1;
+    readers_of(x, r, g)[c->warps + actor - c->threads] = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP;
+    return true;
+}
+
+const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor) {
+    if (r->kind != ROOT_SHARED) return exec_fail(x, i, t, "reads from elsewhere than shared memory"), NULL;
+    if (!exec_bounds(x, i, r, t, at, n)) return NULL;
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++)
+        if (!proxy_cell(x, i, r, t, g, actor)) return NULL;
+    return r->base + at;
+}
