@@ -14,6 +14,15 @@
  *     them; for other threads a barrier must follow. They complete at once, or as late as allowed (exec_launch.late), their
  *     destination then holding nonsense until then.
  *
+ * Kernels with ops from warp_barrier on (ir/thread.def) are followed more closely (exec_clock.c): what orders two accesses are
+ * barriers of any kind, and mbarriers from an arrival to a wait. Arms of a branch that hold waits run side by side, in an order
+ * that the seed chooses, each one's threads in step; when all wait and no copy is under way, that is told. Besides, for them:
+ *
+ *   - what the asynchronous proxy reads and no fence_async of its writer covers; accumulators used while products are under way,
+ *     or in groups that no wait covers; operands that change meanwhile;
+ *   - destinations of bulk copies touched before the mbarrier's phase is waited for; sources that change; layouts and addresses
+ *     that the hardware would not take; arrivals and bytes that do not add up.
+ *
  * The first violation ends the launch. */
 #ifndef FRIT_TESTS_GPU_EXEC_H
 #define FRIT_TESTS_GPU_EXEC_H
