@@ -131,7 +131,7 @@ static void set_err(const product *p, frit_dtype t, int64_t at, double value, do
     if (magnitude > 0) e += (double)p->k * interp_half_least(t == FRIT_f64 ? FRIT_f64 : FRIT_f32); /* products underflow */
     if (!isfinite(value)) e = carried != 0 ? INFINITY : 0;
     else if (isnan(e) || (t != FRIT_f64 && magnitude > 0x1.fffffep127)) e = INFINITY;
-    p->z->err[at] = interp_stored_err(p->it, p->stored, value, e);
+    p->z->err[at] = interp_sum_err(p->it, t, p->stored, value, e);
 }
 
 /* Whether any product of a result that is 0 is -0, or may be. */

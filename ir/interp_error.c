@@ -53,10 +53,10 @@ static double quotient_err(ir_opcode op, const scalar *a, const double *ea, doub
     if (ea[0] == 0 && ea[1] == 0) return u * fabs(y);
     if (4 * ea[1] >= fabs(d)) return INFINITY;
     double eq = (ea[0] + fabs(q) * ea[1]) / (fabs(d) - 4 * ea[1]) + u * fabs(q);
-    double step = span_err(op == IR_rem ? IR_trunc : IR_floor, q, eq, op == IR_rem ? trunc(q) : floor(q));
+    double whole = op == IR_rem ? trunc(q) : floor(q), step = span_err(op == IR_rem ? IR_trunc : IR_floor, q, eq, whole);
     if (op == IR_floordiv) return step;
     if (step > 0) return (fabs(d) + 4 * ea[1]) / 2;
-    return ea[0] + fabs(trunc(q)) * ea[1] + u * (fabs(x) + fabs(y));
+    return ea[0] + fabs(whole) * ea[1] + u * (fabs(x) + fabs(y));
 }
 
 /* |f'(x)| for the unary ops, f(x) = y. */
@@ -185,6 +185,14 @@ double interp_stored_err(const interp *it, frit_dtype t, double v, double e) {
     if (e == 0 && scalar_round(t, v) == v) return 0;
     if (!(fabs(rounded - most) <= most * half + interp_half_least(t))) return INFINITY; /* past the largest number */
     return e + half * (fabs(v) + e) + interp_half_least(t);
+}
+
+double interp_sum_err(const interp *it, frit_dtype in, frit_dtype out, double v, double e) {
+    if (in == FRIT_f64 && frit_dtype_is_float(out) && out != FRIT_f64 && isfinite(v)) {
+        if (fabs(v) + 4 * e > 0x1.fffffep127) return INFINITY;
+        if (e > 0 || scalar_round(FRIT_f32, v) != v) e += interp_half_ulp(FRIT_f32) * (fabs(v) + e) + interp_half_least(FRIT_f32);
+    }
+    return interp_stored_err(it, out, v, e);
 }
 
 static double select_err(bool is_float, const scalar *a, const double *ea) {

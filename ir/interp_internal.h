@@ -146,6 +146,8 @@ double interp_half_ulp(frit_dtype t);
 double interp_half_least(frit_dtype t);
 /* err of v (err e so far) when it may have been rounded to t; e itself where t is no narrow float. */
 double interp_stored_err(const interp *it, frit_dtype t, double v, double e);
+/* The same of a sum or other combination of elements of dtype `in`, which is rounded to f32 first where in is f64. */
+double interp_sum_err(const interp *it, frit_dtype in, frit_dtype out, double v, double e);
 double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y);
 /* Whether x (err ex) is too near to y (err ey) to say which is larger. */
 bool interp_too_close(double x, double ex, double y, double ey);

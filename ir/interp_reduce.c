@@ -25,7 +25,7 @@ static void emit(const interp *it, combining *c) {
     scalar v = combine_value(&c->now, c->out->dtype, &e);
     if (c->from_end) v.i = scalar_wrap(c->out->dtype, c->length - 1 - c->now.best);
     scalar_store(c->out->store->t, c->out->store->data, c->written, v);
-    if (c->out->store->err) c->out->store->err[c->written] = interp_stored_err(it, c->out->dtype, v.f, e);
+    if (c->out->store->err) c->out->store->err[c->written] = interp_sum_err(it, c->now.dtype, c->out->dtype, v.f, e);
     c->written++;
 }
 

@@ -65,7 +65,9 @@ static void fused_reductions(matrix *m) {
 
 /* Results of other dtypes than the operand: the empty minimum is the operand's, and so is the order. */
 static void other_dtypes(matrix *m) {
-    matrix_begin(m, "reduce_other_dtype", 0, ROWS, DECLS, "%i: i32[M, N], %u: u32[M, N], %n: i4[M, N], %b: bool[M, N], %w: i64[M, N]");
+    matrix_begin(m, "reduce_other_dtype", 0, ROWS, DECLS, "%i: i32[M, N], %u: u32[M, N], %n: i4[M, N], %b: bool[M, N], %w: i64[M, N], %d: f64[M, N]");
+    matrix_out(m, "$s = reduce(%%d) {axes = [1], combine = sum} : f32[M]\n$ = cosh($s) : f32[M]");
+    matrix_out(m, "$s = contract(%%d, %%d) {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f32[M, M]\n$ = sin($s) : f32[M, M]");
     for (int c = 2; c < 4; c++) {
         matrix_out(m, "$ = reduce(%%i) {axes = [0], combine = %s} : i64[N]", numeric[c]);
         matrix_out(m, "$ = reduce(%%i) {axes = [1], combine = %s} : u32[M]", numeric[c]);
@@ -136,7 +138,7 @@ static void sorts(matrix *m) {
         const char *n = frit_dtype_name((frit_dtype)t);
         snprintf(args, sizeof args, "%%x: %s[M, N]", n);
         snprintf(group, sizeof group, "sort_%s", n);
-        matrix_begin(m, group, MATRIX_SPECIAL | (t ? MATRIX_FULL : 0), ROWS, DECLS, args);
+        matrix_begin(m, group, MATRIX_SPECIAL | (t ? MATRIX_FULL : 0), "M 1 0 5 3 9; N 1 4 0 37 70", DECLS, args);
         for (int d = 0; d < 2; d++)
             for (int axis = 0; axis < 2; axis++) {
                 matrix_out(m, "$, $i = sort(%%x) {axis = %d, descending = %d} : %s[M, N], i64[M, N]", axis, d, n);
