@@ -80,7 +80,7 @@ void combine_step(combination *a, scalar x, double e) {
     case IR_PROD:
         scalar_eval(IR_mul, a->held, a->held, two, &a->v);
         if (a->wide && frit_dtype_is_float(a->dtype))
-            a->e = fabs(two[0].f) * e + fabs(x.f) * a->e + a->e * e + u * fabs(a->v.f) +
+            a->e = fabs(two[0].f) * e + fabs(x.f) * a->e + 4 * a->e * e + u * fabs(a->v.f) +
                    (a->v.f != 0 ? interp_half_least(a->dtype == FRIT_f64 ? FRIT_f64 : FRIT_f32) : 0);
         else a->e += e;
         break;

@@ -1,4 +1,4 @@
-/* run_fir [-v] [-op|-none] [-t TARGET] [-d DEVICE] [-s SEED] [-x EXTENT] [-n RUNS] [-g] [NAME=N]... FILE.fir: compiles, runs, compares with the interpreter. */
+/* run_fir [-v] [-op|-none] [-t TARGET] [-d DEVICE] [-s SEED] [-x EXTENT] [-n RUNS] [-g] [-stored] [NAME=N]... FILE.fir: compiles, runs, compares with the interpreter. */
 #include "roundtrip.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "-op")) o.fusion = COMPILE_OP;
         else if (!strcmp(argv[i], "-none")) o.fusion = COMPILE_NONE;
         else if (!strcmp(argv[i], "-g")) o.guard = true;
+        else if (!strcmp(argv[i], "-stored")) o.stored = true;
         else if (!strcmp(argv[i], "-t") && i + 1 < argc) o.target = argv[++i];
         else if (!strcmp(argv[i], "-d") && i + 1 < argc) o.device = atoi(argv[++i]);
         else if (!strcmp(argv[i], "-s") && i + 1 < argc) o.seed = strtoull(argv[++i], NULL, 0);
@@ -27,7 +28,7 @@ int main(int argc, char **argv) {
     }
     FILE *f = path ? fopen(path, "rb") : NULL;
     if (!f) {
-        fprintf(stderr, "usage: run_fir [-v] [-op|-none] [-t TARGET] [-d DEVICE] [-s SEED] [-x EXTENT] [-n RUNS] [-g] [NAME=N]... FILE.fir\n");
+        fprintf(stderr, "usage: run_fir [-v] [-op|-none] [-t TARGET] [-d DEVICE] [-s SEED] [-x EXTENT] [-n RUNS] [-g] [-stored] [NAME=N]... FILE.fir\n");
         return 2;
     }
     static char text[1 << 22];

@@ -139,7 +139,7 @@ static void report(campaign *c) {
     const char *text = ir_print(a, m);
     FILE *f = fopen(path, "w");
     c->s->message[strcspn(c->s->message, "\n")] = 0;
-    if (f) fprintf(f, "# %s\n# run_fir -s %llu%s%s", c->s->message, (unsigned long long)c->seed, c->fusion == COMPILE_FULL ? "" : " -", c->fusion == COMPILE_FULL ? "" : c->mode);
+    if (f) fprintf(f, "# %s\n# run_fir -stored -s %llu%s%s", c->s->message, (unsigned long long)c->seed, c->fusion == COMPILE_FULL ? "" : " -", c->fusion == COMPILE_FULL ? "" : c->mode);
     int64_t values[MAX_SYMBOLS];
     for (int row = 0; f && row < ROWS; row++) {
         graphgen_binding(m, c->seed, row, values);
