@@ -51,7 +51,8 @@ typedef enum interp_status {
 typedef struct interp_options {
     bool wide;
     bool stored;       /* wide: what an op gives in f16, bf16 or f8 may have been rounded, as where one kernel ends and the
-                        * next begins; without it the bound is that of one kernel */
+                        * next begins, and a factor may have left a sum, so that NaN which products or sums make of infinities
+                        * is open; without it the bound is that of one kernel */
     uint64_t seed;     /* of `random` */
     int64_t max_bytes; /* of tensors alive at once; 0: 8 GiB */
     int64_t max_ops;   /* ops executed plus blocks of 256 elements computed, so that every run ends; 0: no limit */

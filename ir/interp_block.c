@@ -76,6 +76,8 @@ static bool eval_elementwise(interp *it, const node *x, int n, const column *at,
                                frit_dtype_name(from));
         if (e) e[i] = interp_err(x->op, from, to, a, ea, &v[i]);
         if (e && x->op != IR_cast && x->op != IR_select && !bits) e[i] = interp_stored_err(it, to, v[i].f, e[i]);
+        if (e && (x->op == IR_mul || x->op == IR_div) && frit_dtype_is_float(to))
+            e[i] = interp_moved_err(it, v[i].f, isnan(a[0].f) || isnan(a[1].f), e[i]);
     }
     return true;
 }

@@ -72,6 +72,7 @@ void combine_step(combination *a, scalar x, double e) {
         if (a->wide && frit_dtype_is_float(a->dtype)) {
             bool open = interp_sign_open(x.f, e);
             a->magnitude += fabs(x.f);
+            a->has_nan |= isnan(x.f);
             a->signed_zero |= open || (x.f == 0 && signbit(x.f));
             if (open) e = 0;
         }

@@ -134,6 +134,13 @@ static void set_err(const product *p, frit_dtype t, int64_t at, double value, do
     p->z->err[at] = interp_sum_err(p->it, t, p->stored, value, e);
 }
 
+static bool has_nan(const product *p, int64_t x0, int64_t y0) {
+    const double *x = (const double *)p->x->data + x0, *y = (const double *)p->y->data + y0;
+    for (int64_t k = 0; k < p->k; k++)
+        if (isnan(x[k]) || isnan(y[k * p->n])) return true;
+    return false;
+}
+
 /* Whether any product of a result that is 0 is -0, or may be. */
 static bool has_signed_zero(const product *p, int64_t x0, int64_t y0) {
     const double *x = (const double *)p->x->data + x0, *y = (const double *)p->y->data + y0;
@@ -157,7 +164,9 @@ static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
             int64_t at = z0 + i * p->n + j;
-            set_err(p, t, at, ((const double *)p->z->data)[at], magnitude[i][j], carried[i][j]);
+            double v = ((const double *)p->z->data)[at];
+            set_err(p, t, at, v, magnitude[i][j], carried[i][j]);
+            if (isnan(v)) p->z->err[at] = interp_moved_err(p->it, v, has_nan(p, x0 + i * p->k, y0 + j), p->z->err[at]);
             if (magnitude[i][j] == 0 && p->z->err[at] == 0 && has_signed_zero(p, x0 + i * p->k, y0 + j)) p->z->err[at] = INTERP_ZERO_SIGN;
         }
 }

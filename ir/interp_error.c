@@ -187,6 +187,10 @@ double interp_stored_err(const interp *it, frit_dtype t, double v, double e) {
     return e + half * (fabs(v) + e) + interp_half_least(t);
 }
 
+double interp_moved_err(const interp *it, double v, bool from_nan, double e) {
+    return it->stored && isnan(v) && !from_nan ? INFINITY : e;
+}
+
 double interp_sum_err(const interp *it, frit_dtype in, frit_dtype out, double v, double e) {
     if (in == FRIT_f64 && frit_dtype_is_float(out) && out != FRIT_f64 && isfinite(v)) {
         if (fabs(v) + 4 * e > 0x1.fffffep127) return INFINITY;

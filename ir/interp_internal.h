@@ -148,6 +148,8 @@ double interp_half_least(frit_dtype t);
 double interp_stored_err(const interp *it, frit_dtype t, double v, double e);
 /* The same of a sum or other combination of elements of dtype `in`, which is rounded to f32 first where in is f64. */
 double interp_sum_err(const interp *it, frit_dtype in, frit_dtype out, double v, double e);
+/* err (e so far) of a product, quotient or sum v where a factor may have left a sum: NaN made of operands that are not is open. */
+double interp_moved_err(const interp *it, double v, bool from_nan, double e);
 double interp_err(ir_opcode op, frit_dtype in, frit_dtype out, const scalar *a, const double *ea, scalar *y);
 /* Whether x (err ex) is too near to y (err ey) to say which is larger. */
 bool interp_too_close(double x, double ex, double y, double ey);
@@ -159,7 +161,7 @@ typedef struct combination {
     bool wide;
     scalar v;                   /* so far; the best element for argmax and argmin */
     int64_t n, best;            /* elements so far; where the best is */
-    bool signed_zero;           /* one of them is -0, or may be */
+    bool signed_zero, has_nan;  /* one of them is -0, or may be; one is NaN */
     double e, magnitude, rival; /* wide: errs, sum of |terms|, the most that another element may be */
     bool doubt, certain;
 } combination;

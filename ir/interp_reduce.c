@@ -26,6 +26,8 @@ static void emit(const interp *it, combining *c) {
     if (c->from_end) v.i = scalar_wrap(c->out->dtype, c->length - 1 - c->now.best);
     scalar_store(c->out->store->t, c->out->store->data, c->written, v);
     if (c->out->store->err) c->out->store->err[c->written] = interp_sum_err(it, c->now.dtype, c->out->dtype, v.f, e);
+    if (c->out->store->err && c->now.how == IR_SUM && frit_dtype_is_float(c->out->dtype))
+        c->out->store->err[c->written] = interp_moved_err(it, v.f, c->now.has_nan, c->out->store->err[c->written]);
     c->written++;
 }
 
