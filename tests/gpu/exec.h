@@ -43,7 +43,9 @@ typedef struct exec_launch {
     const int64_t *ints;        /* one per i64 argument, without the number of tasks */
     exec_memory scratch;        /* of all blocks; nothing in it has a value at first */
     int64_t tasks, blocks;
+    int64_t sample;    /* > 0: no more blocks than this run, spread evenly from the first to the last */
     uint64_t seed;     /* of the order of the blocks */
+    const ir_op *nonsense; /* NULL, or a copy_async: brings nonsense where its predicate is false */
     bool late;         /* asynchronous copies complete as late as they may */
     int64_t max_steps; /* ops (each for all threads) after which the kernel is said not to end; 0: no limit */
 } exec_launch;

@@ -15,9 +15,9 @@ static void keep(exec_context *x, const exec_copy *c) {
 }
 
 /* What arrives. */
-static void deliver(char *to, const exec_copy *c) {
+static void deliver(const exec_context *x, char *to, const exec_copy *c) {
     if (c->inside) memcpy(to, c->was, (size_t)c->bytes);
-    else memset(to, 0, (size_t)c->bytes);
+    else memset(to, x->l->nonsense == c->inst->op ? 0xff : 0, (size_t)c->bytes);
 }
 
 static int64_t byte_at(const exec_value *pointer, const exec_value *index, int t) {
@@ -45,7 +45,7 @@ static bool start(exec_context *x, const exec_inst *i, int t) {
     char *to = exec_write_in_flight(x, i, c.target, t, c.to, c.bytes);
     if (!to) return false;
     if (x->l->late) memset(to, 0xff, (size_t)c.bytes);
-    else deliver(to, &c);
+    else deliver(x, to, &c);
     keep(x, &c);
     return true;
 }
@@ -65,7 +65,7 @@ static void finish(exec_context *x, const exec_inst *i, const exec_copy *c) {
         if (from && memcmp(from, c->was, (size_t)c->bytes))
             exec_fail(x, c->inst, c->thread, "the source of an asynchronous copy changed while it was in flight");
     }
-    if (x->l->late) deliver(to, c);
+    if (x->l->late) deliver(x, to, c);
     exec_landed(x, c->target, c->thread, c->op, c->to, c->bytes);
 }
 

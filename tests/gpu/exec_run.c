@@ -95,22 +95,28 @@ static void run_block(exec_context *x, int64_t block) {
     if (!x->failed) exec_async_end(x);
 }
 
+/* Block number i of those that run. */
+static int64_t sampled(const exec_launch *l, int64_t i) {
+    bool all = l->sample <= 0 || l->sample >= l->blocks;
+    return all ? i : l->sample == 1 ? 0 : i * (l->blocks - 1) / (l->sample - 1);
+}
+
 /* The order in which blocks run: shuffled, or round from a random one where there are too many to list. */
 static void run_blocks(exec_context *x, uint64_t seed) {
     enum { LISTED = 1 << 16 };
-    int64_t n = x->l->blocks;
+    const exec_launch *l = x->l;
+    int64_t n = l->sample > 0 && l->sample < l->blocks ? l->sample : l->blocks;
     seed = seed * 2 + 0x9E3779B97F4A7C15u;
     uint64_t start = next_random(&seed);
     if (n > LISTED) {
         for (int64_t i = 0; i < n && !x->failed; i++) run_block(x, (int64_t)((start % (uint64_t)n + (uint64_t)i) % (uint64_t)n));
         return;
     }
-    int32_t *order = malloc(sizeof *order * (size_t)(n + 1));
+    int64_t *order = malloc(sizeof *order * (size_t)(n + 1));
     if (!order) abort();
-    for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
+    for (int64_t i = 0; i < n; i++) order[i] = sampled(l, i);
     for (int64_t i = n - 1; i > 0; i--) {
-        int64_t j = (int64_t)(next_random(&seed) % (uint64_t)(i + 1));
-        int32_t t = order[i];
+        int64_t j = (int64_t)(next_random(&seed) % (uint64_t)(i + 1)), t = order[i];
         order[i] = order[j], order[j] = t;
     }
     for (int64_t i = 0; i < n && !x->failed; i++) run_block(x, order[i]);

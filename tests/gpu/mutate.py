@@ -41,9 +41,9 @@ def stories(folder):
         return None
     weights = folder / "stories.safetensors"
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights).split()
-    at = [["-i", "tokens=" + str([[1] + [7 * i % 500 + 3 for i in range(1, n)]]), "-i", f"pos={pos}"]
-          for n, pos in [(70, 3), (1, 300), (33, 0), (11, 9), (1, 5), (3, 4), (2, 0), (1, 0)]]
-    return ["-w", weights, *geometry], at
+    at = [["-i", "tokens=" + str([[1] + [7 * (i + b) % 500 + 3 for i in range(1, n)] for b in range(batch)]), "-i", f"pos={pos}"]
+          for batch, n, pos in [(1, 70, 3), (2, 33, 0), (1, 1, 300), (3, 3, 4), (1, 1, 0), (17, 500, 0)]]
+    return ["-w", weights, *geometry, "-DL=2"], at
 
 
 def minilm(_):
@@ -53,11 +53,11 @@ def minilm(_):
 
 
 def digits(_):
-    return [], [[*dims(B=b), "--seed", seed] for b in (300, 37, 8, 3, 2, 1) for seed in (1, 2, 3, 4)]
+    return [], [[*dims(B=b), "--seed", seed] for b, seed in ((70, 1), (37, 2), (8200, 3), (8, 4), (1, 5))]
 
 
 def mlp(_):
-    return [], [[*dims(B=b), "--seed", seed] for b in (33, 5, 2, 1) for seed in (1, 2)]
+    return [], [[*dims(B=b), "--seed", seed] for b, seed in ((70, 1), (33, 2), (8200, 3), (1, 4))]
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
@@ -85,7 +85,7 @@ def report(file):
     for line in file.read_text().splitlines():
         status, kernel, number, rest = line.split(" ", 3)
         if status == "kernel":
-            kernels[kernel] = int(number)
+            kernels[kernel] = int(number), rest
         elif status == "caught":
             caught.add((kernel, number))
         elif status == "vacuous":
@@ -99,8 +99,13 @@ def report(file):
     needless = sorted(text for mutant, text in redundant.items() if mutant not in caught and mutant not in alive)
     for text in needless:
         print("redundant:", text)
+    tried_at_all = caught | vacuous | set(alive) | set(redundant)
+    for kernel, (number, name) in kernels.items():
+        left = number - sum(mutant[0] == kernel for mutant in tried_at_all)
+        if left:
+            print(f"not reached: {left} of {number} mutants of {name}")
     same = len(vacuous - caught - set(alive) - set(redundant))
-    print(f"{len(kernels)} kernels, {sum(kernels.values())} mutants, {same} with no effect on these data, {len(needless)} shown "
+    print(f"{len(kernels)} kernels, {sum(n for n, _ in kernels.values())} mutants, {same} with no effect on these data, {len(needless)} shown "
           f"redundant, {tried} others: {len(caught)} caught, {len(survivors)} survived")
     return 0 if tried and len(caught) >= WANTED * tried else 1
 

@@ -1,0 +1,264 @@
+#include "mutate_ops.h"
+#include <math.h>
+
+const char *const mutant_kind_names[MUTANT_KINDS] = {"",         "removed", "one group less", "without its predicate", "taken always",
+                                                     "taken never", "one off", "shifted",     "without the xor"};
+
+static bool is_shared(const ir_value *v) {
+    while (v->op && (v->op->code == IR_ptradd || v->op->code == IR_ptrcast)) v = ir_operand(v->op, 0);
+    return v->op && v->op->code == IR_shared;
+}
+
+static int mask_operand(const ir_op *op) {
+    switch (op->code) {
+    case IR_load:
+    case IR_load_lanes: return op->n_operands > 2 ? 2 : -1;
+    case IR_store:
+    case IR_store_lanes: return op->n_operands > 3 ? 3 : -1;
+    case IR_copy_async: return op->n_operands > 4 ? 4 : -1;
+    default: return -1;
+    }
+}
+
+/* The operand that indexes shared memory. */
+static int shared_index(const ir_op *op) {
+    bool memory = op->code == IR_load || op->code == IR_store || op->code == IR_load_lanes || op->code == IR_store_lanes;
+    if (!memory && op->code != IR_copy_async && op->code != IR_atom) return -1;
+    return op->n_operands > 1 && ir_operand(op, 0)->type.kind == IR_PTR && is_shared(ir_operand(op, 0)) ? 1 : -1;
+}
+
+static bool compares_i64(const ir_op *op) {
+    return (op->code == IR_lt || op->code == IR_le) && ir_operand(op, 0)->type.dtype == FRIT_i64;
+}
+
+static bool applies(const ir_op *op, mutant_kind k) {
+    switch (k) {
+    case MUTANT_REMOVED: return op->code == IR_barrier || op->code == IR_copy_commit || op->code == IR_copy_wait;
+    case MUTANT_WAITED: return op->code == IR_copy_wait;
+    case MUTANT_UNMASKED: return mask_operand(op) >= 0;
+    case MUTANT_ALWAYS:
+    case MUTANT_NEVER: return op->code == IR_tif;
+    case MUTANT_ONE_OFF: return compares_i64(op);
+    case MUTANT_SHIFTED: return shared_index(op) >= 0;
+    case MUTANT_UNSWIZZLED: return op->code == IR_xor && ir_operand(op, 0)->type.dtype == FRIT_i64;
+    default: return false;
+    }
+}
+
+static int lanes_moved(const ir_op *op) {
+    if (op->code == IR_copy_async) return (int)ir_get_int(op, IR_ATTR_lanes, 1);
+    if (op->code == IR_store || op->code == IR_store_lanes) return ir_operand(op, 2)->type.lanes;
+    return op->code == IR_atom ? 8 : ir_result(op, 0)->type.lanes;
+}
+
+static void shift(ir_module *m, ir_op *op) {
+    ir_builder b = ir_builder_before(m, op);
+    int at = shared_index(op);
+    ir_value *index = ir_operand(op, at);
+    ir_set_operand(op, at, ir_binary(&b, IR_add, index, ir_splat_int(&b, index->type, lanes_moved(op))));
+}
+
+/* What takes the place of a value in mutant k of op, and where: operand *at, or all uses of the result (-1). NULL: no value
+ * is replaced. */
+static ir_value *replacement(ir_builder *b, const ir_op *op, mutant_kind k, int *at) {
+    *at = -1;
+    switch (k) {
+    case MUTANT_UNMASKED: *at = mask_operand(op); return ir_splat_int(b, ir_operand(op, *at)->type, 1);
+    case MUTANT_ALWAYS:
+    case MUTANT_NEVER: *at = 0; return ir_splat_int(b, ir_operand(op, 0)->type, k == MUTANT_ALWAYS);
+    case MUTANT_ONE_OFF: return ir_binary(b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1));
+    case MUTANT_UNSWIZZLED: return ir_operand(op, 0);
+    default: return NULL;
+    }
+}
+
+void mutant_apply(ir_module *m, ir_op *op, mutant_kind k) {
+    int at;
+    ir_builder b = ir_builder_before(m, op);
+    ir_value *v = replacement(&b, op, k, &at);
+    if (v && at >= 0) ir_set_operand(op, at, v);
+    else if (v) ir_replace_uses(ir_result(op, 0), v);
+    else if (k == MUTANT_REMOVED) ir_op_remove(op);
+    else if (k == MUTANT_WAITED) ir_set_int(m, op, IR_ATTR_pending, ir_get_int(op, IR_ATTR_pending, 0) + 1);
+    else shift(m, op);
+}
+
+/* Makes the kernel fail where a lane of `differs` holds: a load far outside, under a mask. */
+static void trap(ir_builder *b, ir_module *m, ir_value *differs) {
+    ir_value *ptr = m->funcs->body->args[0];
+    ir_type any = ir_vector(FRIT_bool, 1), t = ir_vector((frit_dtype)ptr->type.dtype, 1);
+    if (differs->type.lanes > 1) {
+        ir_op *reduce = ir_build(b, IR_reduce_lanes, 1, &differs, 1, &any);
+        ir_set_int(m, reduce, IR_ATTR_combine, IR_ANY);
+        differs = ir_result(reduce, 0);
+    }
+    ir_value *operands[] = {ptr, ir_splat_int(b, ir_vector(FRIT_i64, 1), INT64_MIN / 64), differs, ir_splat(b, t, 0)};
+    ir_build(b, IR_load, 4, operands, 1, &t);
+}
+
+bool mutant_probe(ir_module *m, ir_op *op, mutant_kind k) {
+    int at;
+    ir_builder b = ir_builder_before(m, op);
+    ir_value *v = replacement(&b, op, k, &at);
+    if (!v) return false;
+    if (at < 0) b = ir_builder_after(m, op);
+    trap(&b, m, ir_binary(&b, IR_ne, at >= 0 ? ir_operand(op, at) : ir_result(op, 0), v));
+    return true;
+}
+
+/* ---- What shows that a mutant makes no difference ------------------------------------------------------------------ */
+static ir_value *nonsense(ir_builder *b, ir_type t) {
+    return frit_dtype_is_float((frit_dtype)t.dtype) ? ir_splat(b, t, NAN) : ir_splat_int(b, t, 0x55);
+}
+
+static ir_value *select_value(ir_builder *b, ir_value *c, ir_value *x, ir_value *y) {
+    if (c->type.lanes < x->type.lanes) {
+        ir_type t = ir_vector(FRIT_bool, x->type.lanes);
+        c = ir_result(ir_build(b, IR_splat, 1, &c, 1, &t), 0);
+    }
+    return ir_result(ir_build(b, IR_select, 3, (ir_value *[]){c, x, y}, 1, &x->type), 0);
+}
+
+static bool stores(const ir_op *op) { return op->code == IR_store || op->code == IR_store_lanes; }
+
+/* What op stores is nonsense where c is false, or everywhere (NULL). */
+static void spoil_store(ir_module *m, ir_op *op, ir_value *c) {
+    ir_builder b = ir_builder_before(m, op);
+    ir_value *v = ir_operand(op, 2), *bad = nonsense(&b, v->type);
+    ir_set_operand(op, 2, c ? select_value(&b, c, v, bad) : bad);
+}
+
+static void spoil_stores(ir_module *m, const ir_block *block, ir_value *c) {
+    for (ir_op *op = block->first; op; op = op->next) {
+        if (stores(op)) spoil_store(m, op, c);
+        for (int i = 0; i < op->n_blocks; i++) spoil_stores(m, op->blocks[i], c);
+    }
+}
+
+static bool poison_unmasked(ir_module *m, ir_op *op, const ir_op **brings) {
+    ir_builder b = ir_builder_before(m, op);
+    if (op->code == IR_copy_async) return *brings = op, true;
+    if (stores(op)) {
+        spoil_store(m, op, ir_operand(op, 3));
+        ir_set_operand(op, 3, ir_splat_int(&b, ir_operand(op, 3)->type, 1));
+        return true;
+    }
+    if (op->n_operands < 4) return false;
+    ir_set_operand(op, 3, nonsense(&b, ir_result(op, 0)->type));
+    return true;
+}
+
+/* Taken always: what the branch stores where it should not be taken, or what it yields there, is nonsense. */
+static bool poison_branch(ir_module *m, ir_op *op) {
+    ir_value *c = ir_operand(op, 0);
+    if (!op->n_results) {
+        ir_builder b = ir_builder_before(m, op);
+        spoil_stores(m, op->blocks[0], c);
+        ir_set_operand(op, 0, ir_splat_int(&b, c->type, 1));
+        return true;
+    }
+    ir_op *yield = op->blocks[1]->last;
+    ir_builder b = ir_builder_before(m, yield);
+    for (int i = 0; i < yield->n_operands; i++) {
+        if (ir_operand(yield, i)->type.kind != IR_VECTOR) return false;
+        ir_set_operand(yield, i, nonsense(&b, ir_operand(yield, i)->type));
+    }
+    return true;
+}
+
+/* Where a comparison is another in the mutant, what it selects is nonsense. False when it does more than select. */
+static bool poison_selects(ir_module *m, ir_op *op) {
+    ir_builder b = ir_builder_after(m, op);
+    ir_value *was = ir_result(op, 0);
+    ir_value *same = ir_binary(&b, IR_eq, was, ir_binary(&b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1)));
+    for (ir_use *u = was->uses; u; u = u->next)
+        if (u->user != same->op && (u->user->code != IR_select || ir_operand(u->user, 0) != was)) return false;
+    for (ir_use *u = was->uses; u; u = u->next) {
+        if (u->user == same->op) continue;
+        b = ir_builder_after(m, u->user);
+        ir_value *r = ir_result(u->user, 0), *bad = nonsense(&b, r->type), *with = select_value(&b, same, r, bad);
+        ir_replace_uses(r, with);
+        ir_set_operand(with->op, 1, r);
+    }
+    return true;
+}
+
+bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings) {
+    *brings = NULL;
+    ir_builder b = ir_builder_after(m, op);
+    switch (k) {
+    case MUTANT_UNMASKED: return poison_unmasked(m, op, brings);
+    case MUTANT_ALWAYS: return poison_branch(m, op);
+    case MUTANT_ONE_OFF: return poison_selects(m, op);
+    case MUTANT_SHIFTED:
+        if (stores(op)) return spoil_store(m, op, NULL), true;
+        if (op->n_results) return ir_replace_uses(ir_result(op, 0), nonsense(&b, ir_result(op, 0)->type)), true;
+        return *brings = op, op->n_operands > 4; /* a copy under a predicate */
+    default: return false;
+    }
+}
+
+/* ---- What both arms do ------------------------------------------------------------------------------------------- */
+static bool plain(const ir_block *block, bool may_store) {
+    for (const ir_op *op = block->first; op; op = op->next) {
+        bool reads = op->code == IR_load || op->code == IR_load_lanes;
+        if (ir_op_flags(op) & IR_F_EFFECT && !reads && !op->n_blocks && !(may_store && stores(op))) return false;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (!plain(op->blocks[i], may_store)) return false;
+    }
+    return true;
+}
+
+static ir_value *bits_of(ir_builder *b, ir_value *v) {
+    static const frit_dtype words[] = {[1] = FRIT_u8, [2] = FRIT_u16, [4] = FRIT_u32, [8] = FRIT_u64};
+    frit_dtype t = (frit_dtype)v->type.dtype;
+    if (!frit_dtype_is_float(t)) return v;
+    ir_type to = ir_vector(words[frit_dtype_bits(t) / 8], v->type.lanes);
+    return ir_result(ir_build(b, IR_bitcast, 1, &v, 1, &to), 0);
+}
+
+/* Fails where a store of the block would change what memory holds. */
+static void trap_changes(ir_module *m, const ir_block *block) {
+    for (ir_op *op = block->first; op; op = op->next) {
+        for (int i = 0; i < op->n_blocks; i++) trap_changes(m, op->blocks[i]);
+        if (!stores(op)) continue;
+        ir_builder b = ir_builder_before(m, op);
+        ir_value *v = ir_operand(op, 2), *mask = op->n_operands > 3 ? ir_operand(op, 3) : NULL;
+        ir_value *in[] = {ir_operand(op, 0), ir_operand(op, 1), mask, v};
+        ir_op *old = ir_build(&b, op->code == IR_store ? IR_load : IR_load_lanes, mask ? 4 : 2, in, 1, &v->type);
+        trap(&b, m, ir_binary(&b, IR_ne, bits_of(&b, ir_result(old, 0)), bits_of(&b, v)));
+    }
+}
+
+bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k) {
+    if (k != MUTANT_ALWAYS && k != MUTANT_NEVER) return false;
+    if (!op->n_results) {
+        if (k != MUTANT_NEVER || op->blocks[1]->first != op->blocks[1]->last || !plain(op->blocks[0], true)) return false;
+        return trap_changes(m, op->blocks[0]), true;
+    }
+    if (!plain(op->blocks[0], false) || !plain(op->blocks[1], false)) return false;
+    ir_builder b = ir_builder_after(m, op);
+    ir_map map = {0};
+    ir_op *other = ir_clone(&b, op, &map);
+    ir_builder before = ir_builder_before(m, other);
+    ir_set_operand(other, 0, ir_splat_int(&before, ir_operand(op, 0)->type, k == MUTANT_ALWAYS));
+    b = ir_builder_after(m, other);
+    for (int i = 0; i < op->n_results; i++) {
+        if (ir_result(op, i)->type.kind != IR_VECTOR) return false;
+        trap(&b, m, ir_binary(&b, IR_ne, bits_of(&b, ir_result(op, i)), bits_of(&b, ir_result(other, i))));
+    }
+    return true;
+}
+
+/* ---- Numbering --------------------------------------------------------------------------------------------------- */
+ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k) {
+    for (ir_op *op = b->first; op; op = op->next) {
+        for (*k = MUTANT_NONE; *k < MUTANT_KINDS; ++*k)
+            if (applies(op, *k) && (*left)-- == 0) return op;
+        for (int i = 0; i < op->n_blocks; i++) {
+            ir_op *found = mutant_find(op->blocks[i], left, k);
+            if (found) return found;
+        }
+    }
+    return NULL;
+}

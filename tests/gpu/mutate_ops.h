@@ -1,0 +1,33 @@
+/* The mutants of a kernel: one thing about its threads' cooperation is wrong in each. */
+#ifndef FRIT_TESTS_GPU_MUTATE_OPS_H
+#define FRIT_TESTS_GPU_MUTATE_OPS_H
+#include "ir/ir.h"
+
+typedef enum mutant_kind {
+    MUTANT_NONE,
+    MUTANT_REMOVED,  /* barrier, copy_commit, copy_wait */
+    MUTANT_WAITED,   /* copy_wait leaves one group more */
+    MUTANT_UNMASKED, /* load, store, copy_async: everywhere */
+    MUTANT_ALWAYS,   /* tif */
+    MUTANT_NEVER,
+    MUTANT_ONE_OFF,    /* lt of i64 as le, le as lt */
+    MUTANT_SHIFTED,    /* index into shared memory + lanes */
+    MUTANT_UNSWIZZLED, /* xor of i64: its first operand */
+    MUTANT_KINDS
+} mutant_kind;
+extern const char *const mutant_kind_names[MUTANT_KINDS];
+
+/* Mutant number *left counted from here: its op and kind. NULL: there are fewer; *left goes down by as many. */
+ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k);
+void mutant_apply(ir_module *m, ir_op *op, mutant_kind k);
+
+/* What follows changes a kernel so that it fails, or has other results, where something is not so. False: nothing can be
+ * said that way.
+ * The value that the mutant replaces is never another than the mutant's. */
+bool mutant_probe(ir_module *m, ir_op *op, mutant_kind k);
+/* What the mutant gets or stores beyond the kernel, or moves elsewhere, makes no difference: it is nonsense. Where *brings is set, that
+ * asynchronous copy is to bring nonsense where its predicate is false (exec_launch.nonsense). */
+bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings);
+/* A branch that the mutant takes always or never yields the same either way, bit for bit; what it stores is there already. */
+bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k);
+#endif
