@@ -141,6 +141,15 @@ static cache_key key_of(arena *a, const frit_module *m, const target *t, precisi
         cache_key_text(a, &k, m->defines[i].name);
         cache_key_text(a, &k, m->defines[i].value);
     }
+    cache_key_number(a, &k, (uint64_t)m->n_weights);
+    for (int i = 0; i < m->n_weights; i++) {
+        const frit_weight_type *w = &m->weights[i];
+        cache_key_text(a, &k, w->name);
+        cache_key_number(a, &k, (uint64_t)w->dtype);
+        cache_key_number(a, &k, (uint64_t)w->rank);
+        for (int d = 0; d < w->rank; d++)
+            cache_key_number(a, &k, (uint64_t)w->dims[d]);
+    }
     return k;
 }
 

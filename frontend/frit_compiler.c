@@ -156,6 +156,48 @@ void api_report(const frit_compiler *c, const diag *d, frit_error *err) {
     }
 }
 
+/* ---- Weights that will be bound ---------------------------------------------------------------------------------- */
+static bool weight_type(void *user, const char *path, frit_dtype *dtype, int *rank, int64_t dims[IR_MAX_RANK]) {
+    const frit_module *m = user;
+    for (int i = 0; i < m->n_weights; i++) {
+        const frit_weight_type *w = &m->weights[i];
+        if (strcmp(w->name, path))
+            continue;
+        *dtype = w->dtype;
+        *rank = w->rank;
+        memcpy(dims, w->dims, sizeof *dims * (size_t)w->rank);
+        return true;
+    }
+    return false;
+}
+
+static void take_weights(frit_module *m, const frit_module_options *o) {
+    m->weights = arena_array(m->arena, frit_weight_type, o->n_weights + 1);
+    for (m->n_weights = 0; m->n_weights < o->n_weights; m->n_weights++) {
+        frit_weight_type *w = &m->weights[m->n_weights];
+        *w = o->weights[m->n_weights];
+        w->name = arena_strdup(m->arena, w->name);
+        int64_t *dims = arena_array(m->arena, int64_t, w->rank + 1);
+        if (w->rank)
+            memcpy(dims, w->dims, sizeof *dims * (size_t)w->rank);
+        w->dims = dims;
+    }
+}
+
+static bool weights_are_whole(const frit_module_options *o) {
+    if (o->n_weights < 0 || (o->n_weights && !o->weights))
+        return false;
+    for (int i = 0; i < o->n_weights; i++) {
+        const frit_weight_type *w = &o->weights[i];
+        if (!w->name || (unsigned)w->dtype >= FRIT_DTYPE_COUNT || w->rank < 0 || w->rank > IR_MAX_RANK || (w->rank && !w->dims))
+            return false;
+        for (int k = 0; k < w->rank; k++)
+            if (w->dims[k] < 0)
+                return false;
+    }
+    return true;
+}
+
 /* ---- Elaboration ------------------------------------------------------------------------------------------------- */
 static void elaborate_frit(const frit_module *m, elaborated *e, uint32_t source) {
     ast_file *file = ast_parse(e->arena, e->d, source);
@@ -166,6 +208,10 @@ static void elaborate_frit(const frit_module *m, elaborated *e, uint32_t source)
         defines[i] = (elab_define){m->defines[i].name, m->defines[i].value};
     elab_loader loader = elab_folder_loader(e->arena, e->d);
     elab_options options = {.entry = m->entry, .n_defines = m->n_defines, .defines = defines};
+    if (m->n_weights) {
+        options.weight_type = weight_type;
+        options.weight_user = (void *)m;
+    }
     e->module = elaborate(e->arena, e->d, file, &loader, &options);
     e->imports = elab_folder_sources(&loader, &e->n_imports);
 }
@@ -240,6 +286,8 @@ frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *na
         return api_bad_options(err, "frit_module_parse");
     if (!defines_are_whole(&o))
         return api_fail(err, FRIT_USAGE, "frit_module_parse: a define lacks its name or value");
+    if (!weights_are_whole(&o))
+        return api_fail(err, FRIT_USAGE, "frit_module_parse: the type of a weight lacks its name or dims, or has wrong ones");
     frit_module *m = calloc(1, sizeof *m);
     if (!m)
         return api_fail(err, FRIT_NO_MEMORY, "out of memory");
@@ -249,6 +297,7 @@ frit_status frit_module_parse(frit_compiler *c, frit_source form, const char *na
     if (size)
         m->text = arena_copy(m->arena, text, size);
     take_options(m, &o);
+    take_weights(m, &o);
     frit_status s = o.lazy ? FRIT_OK : module_elaborate(m, &e, err);
     if (s != FRIT_OK) {
         frit_module_release(m);

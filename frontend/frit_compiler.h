@@ -75,6 +75,13 @@ typedef enum frit_source {
 typedef struct frit_define {
     const char *name, *value;
 } frit_define;
+/* What a checkpoint has under a param's name. */
+typedef struct frit_weight_type {
+    const char *name;
+    frit_dtype dtype;
+    int rank;
+    const int64_t *dims;
+} frit_weight_type;
 typedef struct frit_module_options {
     size_t struct_size;
     const char *entry; /* which model of the file; NULL: the last */
@@ -83,6 +90,10 @@ typedef struct frit_module_options {
     /* The text is only kept: frit_compile reports what is wrong with it, and finds a package in the cache before any
      * graph is built. */
     bool lazy;
+    int n_weights;
+    /* The types of weights that will be bound (copied): dims of params that the model leaves open are then known, which
+     * compiles sooner and runs faster. Names that the model has no param of do no harm. */
+    const frit_weight_type *weights;
 } frit_module_options;
 
 /* A model that has been read and (unless lazy) found right. It does not change: it may be compiled often, for several targets. */

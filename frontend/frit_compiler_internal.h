@@ -35,6 +35,8 @@ struct frit_module {
     const char *entry;
     frit_define *defines;
     int n_defines;
+    frit_weight_type *weights;
+    int n_weights;
 };
 
 /* One reading of a module, freed with elaborated_free. */

@@ -24,12 +24,19 @@ typedef struct frit_session frit_session;
 typedef struct frit_compiler frit_compiler;
 typedef struct frit_module frit_module;
 typedef struct frit_compiled frit_compiled;
+typedef struct { const char *name, *value; } frit_define;
+typedef struct { const char *name; int dtype, rank; const int64_t *dims; } frit_weight_type;
+typedef struct {
+    size_t struct_size; const char *entry; const frit_define *defines; int n_defines; bool lazy; int n_weights;
+    const frit_weight_type *weights;
+} frit_module_options;
 typedef struct {
     size_t struct_size; const char *target; const char *const *targets; int n_targets, precision;
 } frit_compile_options;
 
 const char *frit_status_name(int s);
 int frit_dtype_from_name(const char *name, size_t len);
+int frit_dtype_from_dl(DLDataType t);
 DLTensor frit_dense(void *data, int t, int rank, int64_t *shape);
 int frit_device_open(const char *target, const void *options, frit_device **out, frit_error *err);
 void frit_device_release(frit_device *d);
@@ -120,12 +127,36 @@ end
 function session.reset(s) check(rt.frit_session_reset(s, err)) end
 ffi.metatype("frit_session", {__index = session})
 
-local compiler = {}
-function compiler.parse(c, name, text)
-    return make("module", comp().frit_module_parse, comp().frit_module_release, c, 0, name, text, #text, nil)
+-- given: nil, or a table of entry (which model of the text), defines (values of dims and consts by name) and weights (the
+-- tensors that will be bound by name, whose shapes are then known to the compiler). Calls use(options).
+local function with_options(given, use)
+    local o, kept, n = ffi.new("frit_module_options", ffi.sizeof "frit_module_options"), {}, 0
+    given = given or {}
+    for _ in pairs(given.defines or {}) do o.n_defines = o.n_defines + 1 end
+    for _ in pairs(given.weights or {}) do o.n_weights = o.n_weights + 1 end
+    local defines, weights = ffi.new("frit_define[?]", o.n_defines + 1), ffi.new("frit_weight_type[?]", o.n_weights + 1)
+    for name, value in pairs(given.defines or {}) do
+        kept[#kept + 1] = tostring(value) -- texts must not be collected meanwhile
+        defines[n], n = {name, kept[#kept]}, n + 1
+    end
+    n = 0
+    for name, t in pairs(given.weights or {}) do
+        weights[n], n = {name, rt.frit_dtype_from_dl(t.dl.dtype), t.dl.ndim, t.dl.shape}, n + 1
+    end
+    o.entry, o.defines, o.weights = given.entry, defines, weights
+    return use(o)
 end
-function compiler.open(c, path)
-    return make("module", comp().frit_module_open, comp().frit_module_release, c, path, nil)
+
+local compiler = {}
+function compiler.parse(c, name, text, options)
+    return with_options(options, function(o)
+        return make("module", comp().frit_module_parse, comp().frit_module_release, c, 0, name, text, #text, o)
+    end)
+end
+function compiler.open(c, path, options)
+    return with_options(options, function(o)
+        return make("module", comp().frit_module_open, comp().frit_module_release, c, path, o)
+    end)
 end
 ffi.metatype("frit_compiler", {__index = compiler})
 

@@ -74,6 +74,19 @@ class _CompileOptions(Structure):
                 ("precision", c_int)]
 
 
+class _Define(Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
+class _WeightType(Structure):
+    _fields_ = [("name", c_char_p), ("dtype", c_int), ("rank", c_int), ("dims", POINTER(c_int64))]
+
+
+class _ModuleOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("entry", c_char_p), ("defines", POINTER(_Define)), ("n_defines", c_int),
+                ("lazy", c_bool), ("n_weights", c_int), ("weights", POINTER(_WeightType))]
+
+
 class _Buffer(Structure):  # Py_buffer
     _fields_ = [("buf", c_void_p), ("obj", c_void_p), ("len", ctypes.c_ssize_t), ("itemsize", ctypes.c_ssize_t),
                 ("readonly", c_int), ("ndim", c_int), ("format", c_char_p), ("shape", POINTER(ctypes.c_ssize_t)),
@@ -121,7 +134,8 @@ class _View:
         if name not in DTYPES:
             _RELEASE_BUFFER(byref(b))
             raise TypeError(f"a buffer of format {b.format!r} has no dtype: name one")
-        t = _rt.frit_dltype(DTYPES.index(name))
+        self.dtype = DTYPES.index(name)
+        t = _rt.frit_dltype(self.dtype)
         self.shape = (c_int64 * max(n, 1))(*b.shape[:n])
         self.strides = (c_int64 * max(n, 1))(*(s // b.itemsize for s in b.strides[:n]))
         self.dl = _Tensor(b.buf, 1, 0, n, t.code, t.bits, t.lanes, self.shape, self.strides, 0)
@@ -212,6 +226,14 @@ class _CompilerObject(_Object):
     _library = staticmethod(_frit)
 
 
+def _module_options(entry=None, defines=None, weights=None):
+    names, views = list(weights or {}), _views((weights or {}).values(), False)
+    types = [_WeightType(n.encode(), v.dtype, v.dl.ndim, v.shape) for n, v in zip(names, views)]
+    values = [_Define(n.encode(), str(v).encode()) for n, v in (defines or {}).items()]
+    return _ModuleOptions(ctypes.sizeof(_ModuleOptions), entry.encode() if entry else None, (_Define * len(values))(*values),
+                          len(values), False, len(types), (_WeightType * len(types))(*types))
+
+
 class Compiler(_CompilerObject):
     """diagnose(severity, code, file, line, column, message, suggestion) is called for every finding, by the thread that
     parses or compiles."""
@@ -226,12 +248,16 @@ class Compiler(_CompilerObject):
                                    self._diagnose, None)
         super().__init__(_make(_frit().frit_compiler_create, byref(options)))
 
-    def parse(self, name, text):
-        data = text.encode()
-        return Module(_make(_frit().frit_module_parse, self._handle, 0, name.encode(), data, c_size_t(len(data)), None), self)
+    def parse(self, name, text, **options):
+        """entry: which model of the text; defines: a dict of dims and consts; weights: a dict of the tensors that will be
+        bound, whose shapes are then known to the compiler."""
+        data, o = text.encode(), _module_options(**options)
+        return Module(_make(_frit().frit_module_parse, self._handle, 0, name.encode(), data, c_size_t(len(data)), byref(o)), self)
 
-    def open(self, path):
-        return Module(_make(_frit().frit_module_open, self._handle, os.fsencode(path), None), self)
+    def open(self, path, **options):
+        """The same from a file."""
+        o = _module_options(**options)
+        return Module(_make(_frit().frit_module_open, self._handle, os.fsencode(path), byref(o)), self)
 
 
 class Builder(_CompilerObject):

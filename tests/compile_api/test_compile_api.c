@@ -234,6 +234,36 @@ static void test_several_targets(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* Types of weights fix the dims of params; they are part of what a package in the cache is for. */
+static void test_weight_types(void **state) {
+    static const char open[] = "model m(x: f32[B, I]) -> (y: f32[B, O]) {\n    param w: f32[I, O]\n    return x @ w\n}\n";
+    int64_t dims[2] = {3, 5};
+    frit_weight_type w = {"w", FRIT_f32, 2, dims};
+    frit_module_options o = {.struct_size = sizeof o, .weights = &w, .n_weights = 1};
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    frit_module *m;
+    frit_package *package;
+    frit_compiled *p;
+    frit_error err;
+    assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FRIT, "m", open, strlen(open), &o, &m, &err), FRIT_OK);
+    dims[0] = 7, w.name = "v"; /* was copied */
+    assert_int_equal(frit_compile(m, NULL, &p, &err), FRIT_OK);
+    assert_int_equal(frit_compiled_open(p, &package, &err), FRIT_OK);
+    assert_string_equal(frit_package_get_info(package)->params[0].type, "f32[I, 5]");
+    frit_package_release(package);
+    frit_compiled_release(p);
+    frit_module_release(m);
+    w = (frit_weight_type){"w", FRIT_f32, 3, (int64_t[3]){1, 2, 3}};
+    assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FRIT, "m", open, strlen(open), &o, &m, &err), FRIT_BAD_MODEL);
+    frit_weight_type wrong[] = {{NULL, FRIT_f32, 0, NULL}, {"w", FRIT_DTYPE_COUNT, 0, NULL}, {"w", FRIT_f32, -1, dims},
+                                {"w", FRIT_f32, 99, dims}, {"w", FRIT_f32, 1, NULL}, {"w", FRIT_f32, 1, (int64_t[1]){-1}}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        w = wrong[i];
+        assert_int_equal(frit_module_parse(c, FRIT_SOURCE_FRIT, "m", open, strlen(open), &o, &m, &err), FRIT_USAGE);
+    }
+    frit_compiler_release(c);
+}
+
 static void test_cache_and_write(void **state) {
     char folder[] = "/tmp/frit-api-XXXXXX", file[64], command[80];
     assert_non_null(mkdtemp(folder));
@@ -373,7 +403,7 @@ static void test_background_queue(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source), cmocka_unit_test(test_join),
-        cmocka_unit_test(test_several_targets),
+        cmocka_unit_test(test_several_targets), cmocka_unit_test(test_weight_types),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
     };

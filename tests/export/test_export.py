@@ -397,14 +397,16 @@ def aarch64(folder):
         print("aarch64: skipped: gcc-aarch64-linux-gnu and qemu-user are not both installed")
         return
     folder.mkdir(parents=True)
-    runner = folder / "run_package"
+    runner = folder / "run_model"
     run(gcc, "-O1", "-w", "-std=gnu17", "-D_GNU_SOURCE", '-DFRIT_VERSION="0"', f"-I{ROOT}", "-static", *sorted((ROOT / "runtime").glob("*.c")),
-        ROOT / "tests/export/run_package.c", "-o", runner, "-lpthread", "-ldl", "-lm")
-    for make in (digits, resnet50, minilm):
-        name, case = make(folder / make.__name__)
+        ROOT / "tests/export/run_model.c", "-o", runner, "-lpthread", "-ldl", "-lm")
+    for make in (digits, resnet50, minilm, real_minilm_case):
+        if make is real_minilm_case and not REAL.is_dir():
+            continue
+        made = make(folder / make.__name__)
+        name, case = made if isinstance(made, tuple) else ("minilm", made)
         case.steps = ({},)
-        dims = case.dims({}) if callable(case.dims) else case.dims
-        case.dims = dims
+        case.dims = case.dims({}) if callable(case.dims) else case.dims
         package = case.folder / "model.fpk"
         run(FRIT, "compile", "-q", case.model, "-t", "cpu:aarch64", *case.weight_options, *case.options, "-o", package)
         arguments = []
@@ -421,16 +423,12 @@ def aarch64(folder):
             optimise = ["-O0"] if target == "c" else []
             got = case.build_and_run(case.export(target), name, ["aarch64-linux-gnu-gcc", "-static", *optimise], target, [qemu])[0]
             for n in case.outputs:
-                assert got[n] == expected[n], f"{name} for {target} on aarch64: {n} differs"
-            print(f"aarch64: {name} for {target}")
+                assert got[n] == expected[n], f"{make.__name__} for {target} on aarch64: {n} differs"
+            print(f"aarch64: {make.__name__} for {target}", flush=True)
 
 
-def real_minilm(folder):
-    """The published MiniLM, where its weights have been fetched (tests/models): a batch for both targets."""
-    weights = pathlib.Path(os.environ.get("FRIT_BUILD", ".")) / "minilm"
-    if not weights.is_dir():
-        print("real_minilm: skipped: the weights are not there (tests/models/minilm_fetch.py)")
-        return
+def real_minilm_case(folder):
+    """The published MiniLM, where its weights have been fetched (tests/models)."""
     with zipfile.ZipFile(ROOT / "tests/models/minilm_0_in.npz") as z:
         arrays = {n[:-4]: z.read(n) for n in z.namelist()}
     inputs = {}
@@ -440,11 +438,23 @@ def real_minilm(folder):
         inputs[n] = Tensor("i64", shape, arrays[n][head:])
     b, s = inputs["ids"].dims
     case = Case(folder, EXAMPLES / "minilm.frit", inputs, {"embedding": ("f32", (b, 384))}, [b, s], None)
-    case.weights, case.weight_options = {}, ["-w", weights]
-    for target, compiler in zip(TARGETS, (["gcc"], ["clang", "-O2"])):
-        if shutil.which(compiler[0]):
-            case.compare("minilm", target, [compiler])
-            print(f"real_minilm: {target} with {compiler[0]}")
+    case.weights, case.weight_options = {}, ["-w", REAL]
+    return case
+
+
+REAL = pathlib.Path(os.environ.get("FRIT_BUILD", ".")) / "minilm"
+
+
+def real_minilm(folder):
+    """A batch for each target, by each compiler; and cross-built."""
+    if not REAL.is_dir():
+        print("real_minilm: skipped: the weights are not there (tests/models/minilm_fetch.py)")
+        return
+    case = real_minilm_case(folder)
+    for target in TARGETS:
+        names = ("gcc", "g++", "clang", "tcc") if target == "c" else ("gcc", "g++", "clang")
+        case.compare("minilm", target, compilers(*names))
+        print(f"real_minilm: {target} with {', '.join(names)}", flush=True)
 
 
 CHECKS = [sizes, same_files, several_targets, several_models, build_snippets, open_params, interface]
