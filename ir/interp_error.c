@@ -222,13 +222,19 @@ static bool is_exact(ir_opcode op, frit_dtype in, int n, const scalar *a, const 
     return op != IR_div && op != IR_sqrt && fabs(y) < 0x1p53;
 }
 
+/* A point of the interval of x: an end, or 0 where it is inside (domains end there or lie around it). */
+static double point_within(double x, double e, int which) {
+    if (which == 2 && fabs(x) < 4 * e) return 0;
+    return e > 0 ? x + (which == 1 ? 4 : -4) * e : x;
+}
+
 /* A result that is infinite or NaN is certain when it is the same for operands anywhere within their bounds. */
 static double corner_err(ir_opcode op, int n, const scalar *a, const double *ea, double y) {
     /* the power of a negative number is NaN but for the whole exponents in between */
     if (op == IR_pow && ea[1] > 0 && floor(a[1].f + 4 * ea[1]) >= ceil(a[1].f - 4 * ea[1])) return INFINITY;
-    for (int corner = 0; corner < 1 << n && int_err(n, ea) > 0; corner++) {
+    for (int corner = 0; corner < 27 && int_err(n, ea) > 0; corner++) {
         scalar b[3], r;
-        for (int i = 0; i < n; i++) b[i].f = ea[i] > 0 ? a[i].f + (corner >> i & 1 ? 4 : -4) * ea[i] : a[i].f;
+        for (int i = 0, which = corner; i < n; i++, which /= 3) b[i].f = point_within(a[i].f, ea[i], which % 3);
         scalar_eval(op, FRIT_f64, FRIT_f64, b, &r);
         if (isnan(y) ? !isnan(r.f) : r.f != y) return INFINITY;
     }

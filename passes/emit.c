@@ -422,8 +422,11 @@ static ir_value *compute(emit *e, ir_value *v, const sym_t *coords) {
     const sym_t *s;
     switch (op->code) {
     case IR_constant: return emit_constant(e, v);
-    case IR_iota:
-        return symbol_value(e, coords[ir_get_int(op, IR_ATTR_axis, 0)], emit_compute_dtype((frit_dtype)v->type.dtype));
+    case IR_iota: {
+        frit_dtype t = (frit_dtype)v->type.dtype;
+        ir_value *i = symbol_value(e, coords[ir_get_int(op, IR_ATTR_axis, 0)], emit_compute_dtype(t));
+        return frit_dtype_bits(t) < 8 ? to_compute(e, ir_cast(&e->b, i, t)) : i; /* wraps */
+    }
     case IR_size: ir_get_syms(op, IR_ATTR_size, &s); return symbol_value(e, s[0], FRIT_i64);
     case IR_random: return random_element(e, v, coords);
     case IR_gather: return emit_gather(e, v, coords);

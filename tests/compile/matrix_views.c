@@ -148,6 +148,8 @@ static void sources(matrix *m) {
     matrix_out(m, "$c = constant() {value = [3, 1, -2, 0.5, nan, -inf]} : f32[6]\n$b = broadcast($c) {axes = [0]} : f32[6, 8]\n$ = add($b, %%a) : f32[6, 8]");
     matrix_out(m, "$c = constant() {value = [3, 1, -2, 0.5, 1, 2]} : f32[6]\n$b = broadcast($c) {axes = [2]} : f32[M, 4, 6]\n$p = mul($b, %%h) : f32[M, 4, 6]\n"
                   "$ = reduce($p) {axes = [2], combine = sum} : f32[M, 4]");
+    matrix_out(m, "$i = iota() {axis = 1} : i4[M, N]\n$ = cast($i) : i32[M, N]");
+    matrix_out(m, "$i = iota() {axis = 1} : u4[M, N]\n$ = cast($i) : f32[M, N]");
     matrix_out(m, "$i = iota() {axis = 1} : i32[M, N]\n$j = iota() {axis = 0} : i32[M, N]\n$c = le($j, $i) : bool[M, N]\n$z = constant() {value = 0} : f32[M, N]\n"
                   "$ = select($c, %%x, $z) : f32[M, N]");
     matrix_end(m);

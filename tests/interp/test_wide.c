@@ -142,6 +142,8 @@ static void test_spans(void **state) {
     assert_true(isinf(e));
     e = err_of("tanh", "acosh", 9.5f, &y); /* tanh may round to 1, where acosh is 0 */
     assert_true(isnan(y) && isinf(e));
+    e = err_of("exp", "acos", 20, &y); /* 485165195 +- 231, which has no arc */
+    assert_true(isnan(y) && e == 0);
     e = err_of("tanh", "acosh", 0.5f, &y); /* NaN whatever tanh's error */
     assert_true(isnan(y) && e == 0);
     e = err_of("exp", "sqrt", -100, &y);
@@ -155,6 +157,11 @@ static void test_undecidable_stays(void **state) {
     both b = run_both("fir 1\nfunc tensor @f(%x: f32[]) -> 1 {\n    %a = tanh(%x) : f32[]\n    %b = acosh(%a) : f32[]\n"
                       "    %c = min(%b, %b) : f32[]\n    %d = atanh(%c) : f32[]\n    %e = cast(%d) : i32[]\n    return(%e)\n}\n", 1, &in);
     assert_true(isinf(b.wide.err[0]));
+    free_both(&b);
+    x = 20; /* exp(20) - 485165190 = 5.4 +- 231: the domain lies within the interval, NaN at both its ends */
+    b = run_both("fir 1\nfunc tensor @f(%x: f32[]) -> 1 {\n    %a = exp(%x) : f32[]\n    %k = constant() {value = 485165184} : f32[]\n"
+                 "    %c = sub(%a, %k) : f32[]\n    %d = acos(%c) : f32[]\n    return(%d)\n}\n", 1, &in);
+    assert_true(isnan(interp_get_float(&b.wide, 0)) && isinf(b.wide.err[0]));
     free_both(&b);
 }
 
