@@ -123,8 +123,9 @@ static ir_value *outer_pointer(lower *l, ir_value *base, sym_t e, sym_t *inner) 
     ir_value *p = lower_memo_get(l, base, outer, TAG_POINTER);
     if (p) return p;
     ir_value *x[2] = {base, lower_index(l, outer)};
-    p = lower_build(l, lower_depth(l, outer), IR_ptradd, 2, x, base->type);
-    lower_memo_put(l, base, outer, TAG_POINTER, lower_depth(l, outer), p);
+    if ((depth = lower_depth(l, outer)) < l->floor) depth = l->floor; /* base is known there */
+    p = lower_build(l, depth, IR_ptradd, 2, x, base->type);
+    lower_memo_put(l, base, outer, TAG_POINTER, depth, p);
     return p;
 }
 

@@ -10,7 +10,11 @@
 #include "lower_contract.h"
 #include <string.h>
 
-enum { LEAST = 16, MOST_SUMS = 64 };
+enum {
+    LEAST = 16,
+    MOST_SUMS = 64,
+    OTHER_REGISTERS = 48, /* of a thread: indices, addresses in shared memory, what an instruction is made of */
+};
 
 /* ---- Planning ---- */
 static int64_t next_power(int64_t x) {
@@ -105,6 +109,41 @@ static int64_t tile_bytes(lower_contract *p) {
     return bytes > result ? bytes : result;
 }
 
+/* ---- What a thread copies: vectors this wide, so many of them */
+static int copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
+    int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
+    const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
+    if (inner->n != 1) return 1;
+    while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
+    return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[0], lanes);
+}
+
+/* The read that is all there is to the operand, if it can be copied as it is; or NULL. */
+static const ir_op *plain_read(lower *l, lower_contract *p, const lower_operand *o, int lanes) {
+    const ir_op *op = o->v->op;
+    int bytes = lanes * (int)frit_dtype_bits(o->t) / 8;
+    const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
+    if (!(l->lim->atoms & FRIT_ATOM_COPY_ASYNC) || op->code != IR_read || op->n_operands > 1 || bytes < 4) return NULL;
+    const ir_value *ptr = l->ptrs[ir_operand(op, 0)->id]; /* of buffers of the task only where they have been placed */
+    if (ir_has(op, IR_ATTR_checked) || !ptr || ptr->type.space != IR_GLOBAL) return NULL;
+    bool steps = lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[inner->n - 1]) == 1;
+    return lanes == 1 || steps ? op : NULL;
+}
+
+/* Each vector has an address of two registers; those that pass through registers are there while a chunk is summed up. */
+static int copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
+    int lanes = copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
+    int held = plain_read(l, p, o, lanes) ? 0 : (lanes * (int)frit_dtype_bits(o->t) + 31) / 32;
+    return (n ? n : 1) * (2 + held);
+}
+
+static bool fits(lower *l, lower_contract *p) {
+    if (tile_bytes(p) > l->lim->shared_bytes - l->merge_bytes) return false;
+    if (!p->product) return true;
+    int n = lower_mma_registers(l, p) + copy_registers(l, p, &p->side[0]) + copy_registers(l, p, &p->side[1]);
+    return n + OTHER_REGISTERS <= l->lim->registers;
+}
+
 /* The tile's sides: as much as the threads can sum up in registers. */
 static bool choose_tile(lower *l, lower_contract *p) {
     int64_t most = l->lim->threads >= 256 ? 128 : 64, threads = l->lim->threads;
@@ -115,7 +154,7 @@ static bool choose_tile(lower *l, lower_contract *p) {
     while ((int64_t)p->side[0].tile * p->side[1].tile > MOST_SUMS * threads)
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
     p->buffers = l->lim->atoms & FRIT_ATOM_COPY_ASYNC ? 3 : 2;
-    while (tile_bytes(p) > l->lim->shared_bytes - l->merge_bytes) {
+    while (!fits(l, p)) {
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
         if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
     }
@@ -198,18 +237,10 @@ typedef struct copy {
     int lanes, n;         /* vectors this wide, so many of them a thread */
     sym_t row[64], col[64]; /* of each */
     bool some;            /* more threads than vectors */
-    const ir_op *plain;   /* the read that is all there is to the operand, and can be copied as it is; or NULL */
+    const ir_op *plain;   /* plain_read */
 } copy;
 
 static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
-
-static int copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
-    int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
-    const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
-    if (inner->n != 1) return 1;
-    while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
-    return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[0], lanes);
-}
 
 /* Vectors go to threads in the order of memory, a row of the layout after another. */
 static void share_vectors(lower *l, lower_contract *p, copy *c) {
@@ -231,16 +262,6 @@ static void share_vectors(lower *l, lower_contract *p, copy *c) {
     }
 }
 
-static const ir_op *plain_read(lower *l, lower_contract *p, const copy *c) {
-    const ir_op *op = c->o->v->op;
-    int bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
-    const lower_axes *inner = c->o->k_inner ? &p->k : &c->o->axes;
-    if (!(l->lim->atoms & FRIT_ATOM_COPY_ASYNC) || op->code != IR_read || op->n_operands > 1 || bytes < 4) return NULL;
-    if (ir_has(op, IR_ATTR_checked) || l->ptrs[ir_operand(op, 0)->id]->type.space != IR_GLOBAL) return NULL;
-    bool steps = lower_unit_steps(l, p->op->blocks[0], c->o->wanted, p->first_id, inner->var[inner->n - 1]) == 1;
-    return c->lanes == 1 || steps ? op : NULL;
-}
-
 static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t side0) {
     copy c = {.o = o, .side0 = side0, .lanes = copy_lanes(l, p, o)};
     share_vectors(l, p, &c);
@@ -253,7 +274,7 @@ static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t
     s->border_axis = -1;
     s->vector = c.lanes > 1 ? o->k_inner : -1;
     for (int i = 0; i < 2; i++) s->tile[i] = s->threads[i] = s->count[i] = s->full[i] = 1;
-    c.plain = plain_read(l, p, &c);
+    c.plain = plain_read(l, p, o, c.lanes);
     return c;
 }
 

@@ -26,9 +26,11 @@ static void visit_var(void *u, sym_t var) {
 
 static var_query query(lower *l, sym_t e) {
     var_query q = {.l = l};
+    if (sym_is_const(e, NULL)) return q;
     const lower_memo *placed = lower_memo_find(l, e, NULL, TAG_VALUE);
     if (placed) q.depth = placed->depth, q.lanes = placed->v->type.lanes > 1;
-    else if (!sym_is_const(e, NULL)) sym_each_var(e, visit_var, &q);
+    else sym_each_var(e, visit_var, &q);
+    if (q.depth < l->floor) q.depth = l->floor;
     return q;
 }
 
@@ -115,6 +117,14 @@ static ir_value *emit_product(lower *l, sym_t e) {
     return binary(l, IR_mul, e, sym_atom(e, 0), inner);
 }
 
+/* GPUs divide 32 bits much faster than 64. */
+static frit_dtype division_dtype(lower *l, sym_t x, sym_t y) {
+    int64_t lo, hi[2];
+    sym_range(l->syms, x, &lo, &hi[0]);
+    sym_range(l->syms, y, &lo, &hi[1]);
+    return lower_is_block(l) && hi[0] <= UINT32_MAX && hi[1] <= UINT32_MAX ? FRIT_u32 : FRIT_u64;
+}
+
 /* Unsigned division spares the corrections that rounding toward minus infinity takes. */
 static ir_value *emit_division(lower *l, ir_opcode code, sym_t e) {
     sym_t x = sym_arg(e, 0), y = sym_arg(e, 1);
@@ -128,11 +138,12 @@ static ir_value *emit_division(lower *l, ir_opcode code, sym_t e) {
         v[1] = lower_splat(l, lower_int(l, FRIT_i64, is_div ? __builtin_ctzll((uint64_t)k) : k - 1), lanes, 0);
         return lower_build(l, d, is_div ? IR_shr : IR_and, 2, v, ir_vector(FRIT_i64, lanes));
     }
+    frit_dtype t = division_dtype(l, x, y);
     for (int i = 0; i < 2; i++) {
         v[i] = lower_splat(l, v[i], lanes, lower_depth(l, i ? y : x));
-        v[i] = lower_build(l, d, IR_cast, 1, &v[i], ir_vector(FRIT_u64, lanes));
+        v[i] = lower_build(l, d, IR_cast, 1, &v[i], ir_vector(t, lanes));
     }
-    ir_value *q = lower_build(l, d, code, 2, v, ir_vector(FRIT_u64, lanes));
+    ir_value *q = lower_build(l, d, code, 2, v, ir_vector(t, lanes));
     return lower_build(l, d, IR_cast, 1, &q, ir_vector(FRIT_i64, lanes));
 }
 
@@ -166,21 +177,27 @@ static ir_value *emit(lower *l, sym_t e) {
 
 ir_value *lower_index(lower *l, sym_t e) { return emit(l, e); }
 
-sym_t lower_opaque(lower *l, sym_t e) {
-    if (sym_is_const(e, NULL) || sym_is_var(e)) return e;
-    for (int i = 0; i < l->opaque.len; i++)
-        if (l->opaque.data[i].e == e) return l->opaque.data[i].var;
-    int depth = lower_depth(l, e);
-    if (depth > 0) return e; /* its variable would outlive it */
+static sym_t new_alias(lower *l, sym_t e) {
     lower_alias a = {e, sym_var(l->syms, "dim", SYM_DIM, NULL, NULL)};
     for (int64_t k = 64; k > 1; k /= 2)
         if (sym_prove_multiple(l->syms, e, k)) {
             sym_var_bound(l->syms, a.var, NULL, NULL, k);
             break;
         }
-    lower_bind(l, a.var, lower_index(l, e), depth);
+    lower_bind(l, a.var, lower_index(l, e), 0);
     vec_push(l->scratch, &l->opaque, a);
     return a.var;
+}
+
+sym_t lower_opaque(lower *l, sym_t e) {
+    if (sym_is_const(e, NULL) || sym_is_var(e)) return e;
+    for (int i = 0; i < l->opaque.len; i++)
+        if (l->opaque.data[i].e == e) return l->opaque.data[i].var;
+    int floor = l->floor;
+    l->floor = 0;
+    if (lower_depth(l, e) == 0) e = new_alias(l, e); /* an inner one's variable would outlive it */
+    l->floor = floor;
+    return e;
 }
 
 /* ---- Predicates ---- */

@@ -39,6 +39,7 @@ typedef struct lower {
     const frit_target_limits *lim;
     lower_scope scope[LOWER_MAX_SCOPES];
     int depth, next_serial;
+    int floor; /* index arithmetic is placed in no scope further out */
     lower_memo *memo;
     int memo_size, memo_count;
     VEC(lower_alias) opaque;

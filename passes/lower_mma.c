@@ -60,6 +60,17 @@ bool lower_mma_share(lower *l, lower_contract *p) {
     return true;
 }
 
+static int words_of(const lower_contract *p, int o, frit_dtype t) {
+    return (ir_product_elements(p->product, o) * (int)frit_dtype_bits(t) + 31) / 32;
+}
+
+int lower_mma_registers(lower *l, lower_contract *p) {
+    if (!lower_mma_share(l, p)) return 0;
+    int n = p->n_sums * words_of(p, 2, p->sum);
+    for (int i = 0; i < 2; i++) n += parts(p, i) * words_of(p, i, p->product->in) * (is_split(p) ? 2 : 1);
+    return n;
+}
+
 /* First row (column) of this warp's part i. */
 static sym_t part_at(lower *l, const lower_contract *p, int side, int i) {
     int bits[2] = {log2_of(p->threads[0]), log2_of(p->threads[1])}, first = log2_of(p->product->warp);
@@ -204,50 +215,51 @@ static ir_value *upper_part(lower *l, ir_value *x) {
 /* ---- A chunk ---- */
 enum { MOST_PARTS = 16 };
 typedef struct fragments {
-    int n;
     ir_value *hi[MOST_PARTS], *lo[MOST_PARTS];
 } fragments;
 
-static void load_side(lower *l, const lower_contract *p, int side, sym_t buffer, int k, fragments *f) {
-    bool matrices = has_matrix_loads(p);
-    f->n = parts(p, side);
-    for (int i = 0; i < f->n; i++) {
-        sym_t at = part_at(l, p, side, i);
-        if (!matrices) {
-            f->hi[i] = load_fragment(l, p, side, buffer, at, k);
-        } else if (!side) {
-            f->hi[i] = load_matrices(l, p, side, buffer, at, k);
-        } else if (i % 2 == 0) { /* two columns of parts at once */
-            ir_value *x = load_matrices(l, p, side, buffer, at, k);
-            f->hi[i] = some_of(l, x, 0, 4);
-            f->hi[i + 1] = some_of(l, x, 4, 4);
-        }
-        if (!is_split(p)) continue;
-        ir_value *x = f->hi[i];
-        f->hi[i] = upper_part(l, x);
-        f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
+/* Fragment i, and its neighbour where one instruction loads both. */
+static void load_part(lower *l, const lower_contract *p, int side, sym_t buffer, int k, int i, fragments *f) {
+    sym_t at = part_at(l, p, side, i);
+    if (!has_matrix_loads(p)) {
+        f->hi[i] = load_fragment(l, p, side, buffer, at, k);
+    } else if (!side) {
+        f->hi[i] = load_matrices(l, p, side, buffer, at, k);
+    } else if (i % 2 == 0) {
+        ir_value *x = load_matrices(l, p, side, buffer, at, k);
+        f->hi[i] = some_of(l, x, 0, 4);
+        f->hi[i + 1] = some_of(l, x, 4, 4);
     }
+    if (!is_split(p)) return;
+    ir_value *x = f->hi[i];
+    f->hi[i] = upper_part(l, x);
+    f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
 }
 
 static void multiply(lower *l, const char *name, ir_value *x, ir_value *y, ir_value **sum) {
     *sum = atom(l, name, 3, (ir_value *[]){x, y, *sum}, (*sum)->type);
 }
 
-void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
+/* One step of all parts: fragments of A stay, those of B pass. */
+static void sum_step(lower *l, lower_contract *p, sym_t buffer, int k) {
     const char *name = p->product->name;
+    int m = parts(p, 0), n = parts(p, 1);
     fragments a, b;
-    for (int k = 0; k < p->chunk; k += p->product->k) {
-        load_side(l, p, 0, buffer, k, &a);
-        load_side(l, p, 1, buffer, k, &b);
-        for (int i = 0; i < a.n; i++)
-            for (int j = 0; j < b.n; j++) {
-                ir_value **sum = &p->sums[i * b.n + j], **small = sum + a.n * b.n;
-                multiply(l, name, a.hi[i], b.hi[j], sum);
-                if (!is_split(p)) continue;
-                multiply(l, name, a.lo[i], b.hi[j], small);
-                multiply(l, name, a.hi[i], b.lo[j], small);
-            }
+    for (int i = 0; i < m; i++) load_part(l, p, 0, buffer, k, i, &a);
+    for (int j = 0; j < n; j++) {
+        load_part(l, p, 1, buffer, k, j, &b);
+        for (int i = 0; i < m; i++) {
+            ir_value **sum = &p->sums[i * n + j], **small = sum + m * n;
+            multiply(l, name, a.hi[i], b.hi[j], sum);
+            if (!is_split(p)) continue;
+            multiply(l, name, a.lo[i], b.hi[j], small);
+            multiply(l, name, a.hi[i], b.lo[j], small);
+        }
     }
+}
+
+void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
+    for (int k = 0; k < p->chunk; k += p->product->k) sum_step(l, p, buffer, k);
 }
 
 void lower_mma_zero(lower *l, lower_contract *p) {

@@ -113,6 +113,6 @@ ir_value *lower_placed_pointer(lower *l, const ir_value *buffer) {
         return lower_shared(l, t, p->at, (hi + 7) / 8);
     }
     ir_value *v[2] = {l->block_scratch, lower_index(l, p->offset)};
-    ir_value *at = lower_build(l, 0, IR_ptradd, 2, v, l->block_scratch->type);
-    return lower_build(l, 0, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));
+    ir_value *at = lower_build(l, l->floor, IR_ptradd, 2, v, l->block_scratch->type);
+    return lower_build(l, l->floor, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));
 }

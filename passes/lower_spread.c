@@ -21,9 +21,9 @@ ir_value *lower_thread_bits(lower *l, int64_t mask, int shift) {
     if (v) return v;
     v = lower_index(l, l->thread);
     if (mask != l->lim->threads - 1)
-        v = lower_build(l, 0, IR_and, 2, (ir_value *[]){v, lower_int(l, FRIT_i64, mask)}, t);
-    if (shift) v = lower_build(l, 0, IR_shr, 2, (ir_value *[]){v, lower_int(l, FRIT_i64, shift)}, t);
-    lower_memo_put(l, l->thread, key, TAG_BITS + shift, 0, v);
+        v = lower_build(l, l->floor, IR_and, 2, (ir_value *[]){v, lower_int(l, FRIT_i64, mask)}, t);
+    if (shift) v = lower_build(l, l->floor, IR_shr, 2, (ir_value *[]){v, lower_int(l, FRIT_i64, shift)}, t);
+    lower_memo_put(l, l->thread, key, TAG_BITS + shift, l->floor, v);
     return v;
 }
 
@@ -34,7 +34,7 @@ sym_t lower_coordinate(lower *l, int first, int bits) {
     for (int i = 0; i < l->coords.len; i++)
         if (l->coords.data[i].first == first && l->coords.data[i].bits == bits) return l->coords.data[i].var;
     v = sym_index(l->syms, "thread", count);
-    lower_bind(l, v, lower_thread_bits(l, ((INT64_C(1) << bits) - 1) << first, first), 0);
+    lower_bind(l, v, lower_thread_bits(l, ((INT64_C(1) << bits) - 1) << first, first), l->floor);
     vec_push(l->scratch, &l->coords, ((lower_coord){first, bits, v}));
     return v;
 }
@@ -141,7 +141,7 @@ void lower_spread(lower *l, lower_stage *s) {
 static ir_value *bits_are_zero(lower *l, int64_t mask) {
     if (!mask) return NULL;
     ir_value *x[2] = {lower_thread_bits(l, mask, 0), lower_int(l, FRIT_i64, 0)};
-    return lower_build(l, 0, IR_eq, 2, x, ir_vector(FRIT_bool, 1));
+    return lower_build(l, l->floor, IR_eq, 2, x, ir_vector(FRIT_bool, 1));
 }
 
 static int64_t spare_bits(const lower *l, const lower_stage *s) {

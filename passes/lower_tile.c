@@ -201,6 +201,15 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
     lower_for_end(l, loop, n, v);
 }
 
+/* Each task looks its thread up anew: what a thread computed once for all tasks would stay in its registers throughout. */
+static void open_task(lower *l) {
+    l->floor = l->depth;
+    l->coords.len = 0;
+    l->thread = sym_index(l->syms, "thread", sym_const(l->syms, l->lim->threads));
+    ir_value *id = lower_build(l, l->depth, IR_thread_id, 0, NULL, ir_vector(FRIT_i64, 1));
+    lower_bind(l, l->thread, id, l->depth);
+}
+
 /* The grid's tasks, those of this block: the first is the least from `first` on that is the block's. */
 static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
     const sym_t *vars, *extent;
@@ -221,10 +230,12 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL);
     ir_value *task = loop->blocks[0]->args[0];
     if (!sym_is(first, 0)) task = lower_build(l, l->depth, IR_sub, 2, (ir_value *[]){task, lower_index(l, first)}, t);
+    open_task(l);
     first_coordinates(l, task, n, extent, v);
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
     lower_order_task(l);
     lower_list(l, op->blocks[0]);
+    l->floor = 0;
     lower_for_end(l, loop, 0, NULL);
 }
 
@@ -248,8 +259,6 @@ static void begin_block(lower *l, const ir_func *k) {
     l->warp_bits = 0;
     while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
     if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;
-    l->thread = sym_index(l->syms, "thread", sym_const(l->syms, threads));
-    lower_bind(l, l->thread, block_value(l, IR_thread_id), 0);
     l->block = block_value(l, IR_block_id);
     l->block_count = block_value(l, IR_block_count);
     sym_t bytes = largest_scratch(l, k);
