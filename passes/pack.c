@@ -2,7 +2,7 @@
  *
  *     w[k.., n]  ->  packed[n / 16, k.., n % 16]
  *
- * so that its inner loop reads one stream with unit stride. The packed tensor is made by a kernel that reads params only,
+ * the last panel filled up with zeros, so that its inner loop reads one stream with unit stride. The packed tensor is made by a kernel that reads params only,
  * which the load program runs once. */
 #include "pack.h"
 #include "access.h"
@@ -28,7 +28,7 @@ static double param_bits(ir_module *m, const ir_value *v, int depth) {
     return bits;
 }
 
-/* The one axis of the right operand that is neither batch nor summed, when it is a whole number of panels. */
+/* The one axis of the right operand that is neither batch nor summed. */
 static int free_axis(const ir_op *op) {
     const int64_t *axes, *batch;
     ir_type t = ir_operand(op, 1)->type;
@@ -42,19 +42,31 @@ static int free_axis(const ir_op *op) {
         if (!sym_is_const(t.dims[d], &extent) || extent <= 0 || total > INT64_MAX / extent) return -1;
         total *= extent;
     }
-    if (total < LEAST_ELEMENTS || axis < 0 || !sym_is_const(t.dims[axis], &extent) || extent % SCHEDULE_PANEL) return -1;
+    if (total < LEAST_ELEMENTS || axis < 0 || !sym_is_const(t.dims[axis], &extent) || extent < SCHEDULE_PANEL) return -1;
     return axis;
+}
+
+/* w with zeros behind the axis's end, up to a whole number of panels. */
+static ir_value *whole_panels(ir_builder *b, ir_value *w, int axis) {
+    sym_ctx *c = b->m->syms;
+    sym_t dims[IR_MAX_RANK], vars[IR_MAX_RANK], panel = sym_const(c, SCHEDULE_PANEL);
+    for (int d = 0; d < w->type.rank; d++) {
+        dims[d] = d == axis ? sym_mul(c, sym_ceildiv(c, w->type.dims[d], panel), panel) : w->type.dims[d];
+        vars[d] = sym_index(c, "w", dims[d]);
+    }
+    return dims[axis] == w->type.dims[axis] ? w : ir_view(b, w, w->type.rank, dims, vars, vars, 0);
 }
 
 static ir_value *packed(ir_builder *b, ir_value *w, int axis) {
     sym_ctx *c = b->m->syms;
     ir_type t = w->type;
+    w = whole_panels(b, w, axis);
     sym_t dims[IR_MAX_RANK], vars[IR_MAX_RANK], map[IR_MAX_RANK], panel = sym_const(c, SCHEDULE_PANEL);
     int64_t perm[IR_MAX_RANK];
     int n = 0, k = 0;
     for (int d = 0; d < t.rank; d++) {
         vars[d] = sym_index(c, "w", t.dims[d]);
-        if (d == axis) dims[n++] = sym_floordiv(c, t.dims[d], panel), dims[n++] = panel;
+        if (d == axis) dims[n++] = sym_ceildiv(c, t.dims[d], panel), dims[n++] = panel;
         else dims[n++] = t.dims[d];
     }
     ir_value *split = ir_reshape(b, w, n, dims);

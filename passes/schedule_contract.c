@@ -15,8 +15,9 @@ static void contraction_coords(plan *p, contraction *k) {
     for (int i = 0; i < 2; i++) access_reduced(&p->s->e.x, k->n->v->op, i, k->coords, k->red, k->at[i]);
 }
 
-/* Address step of operand i's memory along var when the operand is read directly; 1 is contiguous, -1 unknown. */
-static int64_t operand_step(plan *p, contraction *k, int i, sym_t var) {
+/* Address step of operand i's memory along var, once k's variable `from` (or NULL) runs as `as`, when the operand is read
+ * directly; 1 is contiguous, -1 unknown. */
+static int64_t step_as(plan *p, const contraction *k, int i, sym_t var, sym_t from, sym_t as) {
     ir_value *v = ir_operand(k->n->v->op, i);
     sym_t coords[IR_MAX_RANK], at[IR_MAX_RANK], coef, rest;
     sym_ctx *c = p->s->m->syms;
@@ -29,8 +30,19 @@ static int64_t operand_step(plan *p, contraction *k, int i, sym_t var) {
     }
     sym_t addr = sym_const(c, 0);
     for (int d = 0; d < v->type.rank; d++) addr = sym_add(c, sym_mul(c, addr, v->type.dims[d]), coords[d]);
+    if (from) addr = sym_subst(c, addr, 1, &from, &as);
     int64_t step;
     return sym_linear(c, addr, var, &coef, &rest) && sym_is_const(coef, &step) ? step : -1;
+}
+
+static int64_t operand_step(plan *p, const contraction *k, int i, sym_t var) { return step_as(p, k, i, var, NULL, NULL); }
+
+/* Of the packed operand's own variables one that is contiguous in memory, if there are some lanes of it: that of the panels
+ * of weights that were packed ahead. */
+static int contiguous_variable(plan *p, const contraction *k) {
+    for (int i = 0; i < k->sv.n_par; i++)
+        if (k->side[i] == 1 << k->rhs && sym_hint(k->sv.extent[i]) >= 8 && operand_step(p, k, k->rhs, k->sv.var[i]) == 1) return i;
+    return k->nv;
 }
 
 /* The widest variable of each side; the side whose variable is written with unit stride gets the lanes. */
@@ -53,19 +65,56 @@ static void choose_roles(plan *p, contraction *k) {
     k->rhs = swap ? 0 : 1;
     k->nv = best[k->rhs];
     k->m = best[1 - k->rhs];
+    if (k->nv >= 0 && !p->s->lim->threads) k->nv = contiguous_variable(p, k);
+}
+
+/* How many panels hold `extent` positions. The tail of a cut axis, min(a, b), is a minimum again: bounds are found in it. */
+static sym_t panel_count(sym_ctx *c, sym_t extent) {
+    if (sym_kind_of(extent) == SYM_MIN)
+        return sym_min(c, panel_count(c, sym_arg(extent, 0)), panel_count(c, sym_arg(extent, 1)));
+    return sym_ceildiv(c, extent, sym_const(c, SCHEDULE_PANEL));
+}
+
+/* The variable along lanes as one of panels and one within a panel, in the code to come. */
+static void split_lanes(plan *p, contraction *k, sym_t n0, sym_t n1) {
+    sym_ctx *c = p->s->m->syms;
+    emit *e = &p->s->e;
+    sym_t extent = k->sv.extent[k->nv], panel = sym_const(c, SCHEDULE_PANEL), panels = panel_count(c, extent);
+    e->split_var = k->sv.var[k->nv];
+    e->split_expr = sym_add(c, sym_mul(c, n0, panel), n1);
+    e->split_lane = sym_mul(c, sym_floordiv(c, extent, panel), panel) == extent ? NULL : n1;
+    e->split_extent = extent;
+    stage_vars out = {0};
+    for (int i = 0; i < k->sv.n; i++) {
+        if (i == k->nv) sched_add_var(&out, n0, panels), sched_add_var(&out, n1, panel);
+        else sched_add_var(&out, k->sv.var[i], k->sv.extent[i]);
+    }
+    out.n_par = k->sv.n_par + 1;
+    if (k->m > k->nv) k->m++;
+    k->nv++;
+    k->sv = out;
+}
+
+/* Split so, the operand is contiguous in memory along its lanes: weights that were packed ahead, the last panel filled up. */
+static bool in_panels(plan *p, contraction *k) {
+    sym_ctx *c = p->s->m->syms;
+    if (k->nv < 0 || p->s->lim->threads || operand_step(p, k, k->rhs, k->sv.var[k->nv]) >= 0) return false;
+    sym_t panel = sym_const(c, SCHEDULE_PANEL), n0 = sym_index(c, "n", panel_count(c, k->sv.extent[k->nv]));
+    sym_t n1 = sym_index(c, "l", panel), as = sym_add(c, sym_mul(c, n0, panel), n1);
+    if (step_as(p, k, k->rhs, n1, k->sv.var[k->nv], as) != 1) return false;
+    split_lanes(p, k, n0, n1);
+    return true;
 }
 
 /* Copies the operand that varies along lanes into panels [.., n / 16, reduced.., 16] and replaces its variable by two. */
 static ir_value *pack_panels(plan *p, contraction *k) {
     sched *s = p->s;
     sym_ctx *c = s->m->syms;
-    sym_t n = k->sv.var[k->nv], extent = k->sv.extent[k->nv], panel = sym_const(c, SCHEDULE_PANEL);
-    sym_t panels = sym_ceildiv(c, extent, panel), n0 = sym_index(c, "n", panels), n1 = sym_index(c, "l", panel);
-    bool even = sym_mul(c, sym_floordiv(c, extent, panel), panel) == extent;
-    s->e.split_var = n;
-    s->e.split_expr = sym_add(c, sym_mul(c, n0, panel), n1);
-    s->e.split_lane = even ? NULL : n1;
-    s->e.split_extent = extent;
+    sym_t extent = k->sv.extent[k->nv], panel = sym_const(c, SCHEDULE_PANEL);
+    sym_t panels = panel_count(c, extent), n0 = sym_index(c, "n", panels), n1 = sym_index(c, "l", panel);
+    contraction before = *k;
+    split_lanes(p, k, n0, n1);
+    k = &before;
     /* loops and dims of the copy */
     stage_vars sv = {0};
     sym_t dims[IR_MAX_RANK], index[IR_MAX_RANK];
@@ -92,15 +141,6 @@ static ir_value *pack_panels(plan *p, contraction *k) {
     if (!x) return NULL;
     emit_write(&s->e, buffer, x, rank, index);
     sched_choose_tile(s, stage, NULL);
-    /* the contraction's stage runs over n0, n1 in the place of n */
-    stage_vars out = {0};
-    for (int i = 0; i < k->sv.n; i++) {
-        if (i == k->nv) sched_add_var(&out, n0, panels), sched_add_var(&out, n1, panel);
-        else sched_add_var(&out, k->sv.var[i], k->sv.extent[i]);
-    }
-    out.n_par = k->sv.n_par + 1;
-    if (k->m > k->nv) k->m++;
-    k->sv = out;
     return buffer;
 }
 
@@ -266,7 +306,7 @@ bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
     contraction before = k;
     ir_value *copy = NULL;
     footprint f = {0};
-    bool packs = wants_panels(p, &k), windows = packs && find_footprint(p, &k, &f);
+    bool packs = !in_panels(p, &k) && wants_panels(p, &k), windows = packs && find_footprint(p, &k, &f);
     if (packs && !(copy = windows ? copy_footprint(p, &k, &f) : pack_panels(p, &k))) return false;
     ir_op *stage = sched_stage(s, p->block, &k.sv);
     frit_dtype acc = emit_compute_dtype((frit_dtype)ir_operand(n->v->op, 0)->type.dtype);
