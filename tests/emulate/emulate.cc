@@ -1,5 +1,8 @@
 /* Fibers for the threads of a block, and the watch over what they do. Never compiled with a sanitizer itself. */
 #include "emulate.h"
+extern "C" {
+#include "ir/atom.h"
+}
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +39,7 @@ struct copy {
 struct fiber {
     void *sp;
     state s;
-    int line;
+    long long place; /* of the barrier it waits at */
     int committed; /* groups of copies closed so far */
     int n_copies;
     copy *copies;
@@ -46,14 +49,14 @@ static struct {
     const char *kernel;
     void (*body)(void *);
     void *arg;
-    int threads, current;
+    int threads, warp, current;
     fiber fibers[MOST_THREADS];
     char *stacks;
     void *scheduler;
     const void *bottom; /* of the scheduler's stack */
     size_t size;
     unsigned char slots[2][MOST_THREADS][EMULATE_SLOT];
-    int exchanges[MOST_THREADS / EMULATE_WARP];
+    int exchanges[MOST_THREADS];
     uint64_t epoch; /* grows at every barrier and launch */
     int order;
     bool late;
@@ -126,11 +129,11 @@ static int count(state s, int from, int to) {
 
 static bool open_warps() {
     bool any = false;
-    for (int from = 0; from < m.threads; from += EMULATE_WARP) {
-        int to = from + EMULATE_WARP < m.threads ? from + EMULATE_WARP : m.threads;
+    for (int from = 0; from < m.threads; from += m.warp) {
+        int to = from + m.warp < m.threads ? from + m.warp : m.threads;
         if (count(AT_EXCHANGE, from, to) < to - from) continue;
         for (int i = from; i < to; i++) m.fibers[i].s = RUNS;
-        m.exchanges[from / EMULATE_WARP]++;
+        m.exchanges[from / m.warp]++;
         any = true;
     }
     return any;
@@ -140,8 +143,8 @@ static bool open_barrier() {
     if (count(AT_BARRIER, 0, m.threads) < m.threads) return false;
     for (int i = 0; i < m.threads; i++) {
         m.current = i;
-        if (m.fibers[i].line != m.fibers[0].line)
-            fail("waits at the barrier of line %lld, thread 0 at that of line %lld", m.fibers[i].line, m.fibers[0].line);
+        if (m.fibers[i].place != m.fibers[0].place)
+            fail("waits at barrier %lld, thread 0 at barrier %lld (a line, or an address)", m.fibers[i].place, m.fibers[0].place);
         m.fibers[i].s = RUNS;
     }
     m.epoch++;
@@ -176,12 +179,14 @@ static void set_up() {
     for (int i = 0; i < MOST_THREADS; i++) m.fibers[i].copies = (copy *)malloc(sizeof(copy) * MOST_COPIES);
 }
 
-void emulate_launch(int threads, long long bytes, long long block, const char *kernel, void (*body)(void *), void *arg) {
+void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg) {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    int threads = b->threads;
+    long long bytes = b->bytes;
     pthread_mutex_lock(&one);
     set_up();
-    m.kernel = kernel, m.threads = threads, m.body = body, m.arg = arg;
-    blockIdx.x = (unsigned)block, gridDim.x = 1;
+    m.kernel = b->kernel, m.threads = threads, m.warp = b->warp, m.body = body, m.arg = arg;
+    blockIdx.x = (unsigned)b->block, gridDim.x = 1;
     m.epoch++;
     memset(m.exchanges, 0, sizeof m.exchanges);
     if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(shared, sizeof shared);
@@ -193,28 +198,32 @@ void emulate_launch(int threads, long long bytes, long long block, const char *k
 }
 
 /* ------------ barriers and exchanges */
-void emulate_barrier(int line) {
-    m.fibers[m.current].line = line;
+void emulate_barrier(long long place) {
+    m.fibers[m.current].place = place;
     suspend(AT_BARRIER);
 }
 
-int emulate_lane() { return m.current % EMULATE_WARP; }
+void emulate_barrier_here() { emulate_barrier((long long)(uintptr_t)__builtin_return_address(0)); }
+int emulate_threads() { return m.threads; }
+
+int emulate_lane() { return m.current % m.warp; }
 
 const unsigned char *emulate_exchange(const void *x, int n) {
-    int warp = m.current / EMULATE_WARP, turn = m.exchanges[warp] & 1;
+    int warp = m.current / m.warp, turn = m.exchanges[warp] & 1;
     memcpy(m.slots[turn][m.current], x, (size_t)n);
     suspend(AT_EXCHANGE);
-    return m.slots[turn][warp * EMULATE_WARP];
+    return m.slots[turn][warp * m.warp];
 }
 
-unsigned shuffle_u32(unsigned x, long long lane) {
+unsigned emulate_shuffle(unsigned x, long long lane) {
     unsigned r;
     const unsigned char *all = emulate_exchange(&x, 4);
-    if (lane < 0 || lane >= EMULATE_WARP) fail("shuffle from lane %lld", lane, 0);
+    if (lane < 0 || lane >= m.warp) fail("shuffle from lane %lld", lane, 0);
     memcpy(&r, all + lane * EMULATE_SLOT, 4);
     return r;
 }
 
+/* ------------ matrices */
 emulate_halves emulate_ldmatrix(const void *row, bool transposed) {
     emulate_halves mine, r;
     if ((uintptr_t)row % 16) fail("ldmatrix from an address that is no multiple of 16", 0, 0);
@@ -227,6 +236,68 @@ emulate_halves emulate_ldmatrix(const void *row, bool transposed) {
             memcpy(&r.v[2 * matrix + i], all + (matrix * 8 + at_row) * EMULATE_SLOT + at_column * 2, 2);
         }
     return r;
+}
+
+/* Who holds element (row, column) of operand o: lane * 16 + number of the element. */
+struct holders {
+    const ir_product *p;
+    short of[3][32][32];
+};
+
+static const holders *holders_of(const char *name) {
+    static holders all[32];
+    holders *h = all;
+    while (h->p && strcmp(h->p->name, name)) h++;
+    if (h->p) return h;
+    h->p = ir_product_find(name);
+    if (!h->p || h == all + 31) fail("no such product", 0, 0);
+    for (int o = 0; o < 3; o++)
+        for (int lane = h->p->warp - 1; lane >= 0; lane--)
+            for (int e = 0; e < ir_product_elements(h->p, o); e++) {
+                int row, column;
+                ir_product_place(h->p, o, lane, e, &row, &column);
+                h->of[o][row][column] = (short)(lane * 16 + e);
+            }
+    return h;
+}
+
+static float wide(frit_dtype t, const unsigned char *p) {
+    unsigned short u;
+    float f;
+    if (t == FRIT_f32) return memcpy(&f, p, 4), f;
+    memcpy(&u, p, 2);
+    if (t == FRIT_f16) {
+        _Float16 h;
+        return memcpy(&h, &u, 2), (float)h;
+    }
+    unsigned bits = (unsigned)u << 16;
+    return memcpy(&f, &bits, 4), f;
+}
+
+void emulate_wave_product(const char *name, const void *a, const void *b, int n, const void *c, int bytes, void *d) {
+    const holders *h = holders_of(name);
+    const ir_product *p = h->p;
+    unsigned char mine[EMULATE_SLOT];
+    memcpy(mine, a, (size_t)n), memcpy(mine + n, b, (size_t)n);
+    if (m.warp != p->warp) fail("a product for waves of %lld in one of %lld", p->warp, m.warp);
+    const unsigned char *all = emulate_exchange(mine, 2 * n);
+    int size = p->in == FRIT_f32 ? 4 : p->in == FRIT_i8 ? 1 : 2;
+    memcpy(d, c, (size_t)bytes);
+    for (int e = 0; e < bytes / 4; e++) {
+        int row, column;
+        ir_product_place(p, 2, emulate_lane(), e, &row, &column);
+        float f, *to = (float *)d + e;
+        int i;
+        memcpy(&f, to, 4), memcpy(&i, to, 4);
+        for (int k = 0; k < p->k; k++) {
+            int x = h->of[0][row][k], y = h->of[1][k][column];
+            const unsigned char *px = all + x / 16 * EMULATE_SLOT + x % 16 * size, *py = all + y / 16 * EMULATE_SLOT + n + y % 16 * size;
+            if (p->in == FRIT_i8) i += (signed char)*px * (signed char)*py;
+            else f = __builtin_fmaf(wide(p->in, px), wide(p->in, py), f);
+        }
+        if (p->in == FRIT_i8) memcpy(to, &i, 4);
+        else memcpy(to, &f, 4);
+    }
 }
 
 /* ------------ asynchronous copies */

@@ -1,5 +1,5 @@
-/* Runs dialect cuda on the host. The text of a module is compiled as C++ with this header before it; a block's threads
- * are fibers that emulate.cc switches at barriers, shuffles and products of warps.
+/* Runs dialects cuda and hip on the host. The text of a module is compiled as C++ with this header (hip: emulate_hip.h)
+ * before it; a block's threads are fibers that emulate.cc switches at barriers, shuffles and products of warps.
  *
  * Environment: EMULATE_ORDER 0 (threads in order), 1 (backwards) or a larger number (shuffled anew at every turn);
  * EMULATE_COPIES early (asynchronous copies are done when they start) or late (when they are waited for; until then
@@ -14,24 +14,32 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef EMULATE_HIP
 #define __global__
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline, unused))
 #define __launch_bounds__(...)
 #define __shared__
 #define __align__(n) __attribute__((aligned(n)))
+#endif
 
-enum { EMULATE_WARP = 32, EMULATE_MOST_SHARED = 232448, EMULATE_SLOT = 64 };
+enum { EMULATE_MOST_SHARED = 232448, EMULATE_SLOT = 64 };
 struct emulate_id {
     unsigned x;
 };
 extern emulate_id threadIdx, blockIdx, gridDim;
 extern "C" unsigned char shared[EMULATE_MOST_SHARED]; /* as kernels declare it */
 
-/* Runs body() by `threads` threads as block number `block` of as many as make tasks of one each go on alone. */
-void emulate_launch(int threads, long long bytes, long long block, const char *kernel, void (*body)(void *), void *arg);
-template <class F> void emulate(int threads, long long bytes, long long block, const char *kernel, F f) {
-    emulate_launch(threads, bytes, block, kernel, [](void *u) { (*(F *)u)(); }, &f);
+/* Runs body() by `threads` threads in warps of `warp`, as block number `block` of as many as make tasks of one each go on
+ * alone, with `bytes` of shared memory. */
+struct emulate_block {
+    const char *kernel;
+    int threads, warp;
+    long long bytes, block;
+};
+void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg);
+template <class F> void emulate(const emulate_block &b, F f) {
+    emulate_launch(&b, [](void *u) { (*(F *)u)(); }, &f);
 }
 
 /* Any pointer, as the parameter wants it. */
@@ -41,14 +49,18 @@ struct as_pointer {
     template <class T> operator T *() const { return (T *)p; }
 };
 
-void emulate_barrier(int line);
-#define __syncthreads() emulate_barrier(__LINE__)
-unsigned shuffle_u32(unsigned x, long long lane);
+/* `place` tells barriers apart. */
+void emulate_barrier(long long place);
+void emulate_barrier_here(); /* its place is where it is called from */
+int emulate_threads();
+unsigned emulate_shuffle(unsigned x, long long lane);
 
 /* Puts n bytes in this thread's slot, waits for the warp, and gives the warp's slots, EMULATE_SLOT bytes apart; they stay until the next
  * exchange but one. */
 const unsigned char *emulate_exchange(const void *x, int n);
 int emulate_lane();
+/* D = A B + C by the row of that name in ir/products.def; a and b are `n` bytes of this thread, c and d `bytes`. */
+void emulate_wave_product(const char *name, const void *a, const void *b, int n, const void *c, int bytes, void *d);
 
 void emulate_copy(void *to, const void *from, int bytes, bool inside);
 static inline void copy_async_4(void *to, const void *from, bool inside) { emulate_copy(to, from, 4, inside); }
@@ -58,6 +70,9 @@ void copy_commit();
 void emulate_wait(int pending);
 template <int pending> void copy_wait() { emulate_wait(pending); }
 
+#ifndef EMULATE_HIP
+#define __syncthreads() emulate_barrier(__LINE__)
+static inline unsigned shuffle_u32(unsigned x, long long lane) { return emulate_shuffle(x, lane); }
 static inline float __int_as_float(int i) {
     float f;
     memcpy(&f, &i, 4);
@@ -97,11 +112,10 @@ template <int K, int per, class D, class E, class A, class B, class C> C emulate
         D sum = c.v[i];
         for (int k = 0; k < K; k++) {
             int half = k / (4 * per), in = k % (4 * per), t_of = in / per, at = in % per;
-            A x;
-            B y;
-            memcpy(&x, all + (row % 8 * 4 + t_of) * EMULATE_SLOT, sizeof x);
-            memcpy(&y, all + (column * 4 + t_of) * EMULATE_SLOT + sizeof(A), sizeof y);
-            sum += value(x.v[at + per * (row / 8) + 2 * per * half]) * value(y.v[at + per * half]);
+            E x, y;
+            memcpy(&x, all + (row % 8 * 4 + t_of) * EMULATE_SLOT + sizeof x * (at + per * (row / 8) + 2 * per * half), sizeof x);
+            memcpy(&y, all + (column * 4 + t_of) * EMULATE_SLOT + sizeof(A) + sizeof y * (at + per * half), sizeof y);
+            sum += value(x) * value(y);
         }
         d.v[i] = sum;
     }
@@ -137,4 +151,5 @@ static inline emulate_row ldmatrix_x4_f16(const void *row) { return {emulate_ldm
 static inline emulate_row ldmatrix_x4_bf16(const void *row) { return {emulate_ldmatrix(row, false)}; }
 static inline emulate_row ldmatrix_x4_trans_f16(const void *row) { return {emulate_ldmatrix(row, true)}; }
 static inline emulate_row ldmatrix_x4_trans_bf16(const void *row) { return {emulate_ldmatrix(row, true)}; }
+#endif
 #endif

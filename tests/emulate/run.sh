@@ -2,6 +2,7 @@
 # run.sh WHAT: kernels as text, by the compilers that are here; 77 and a reason where one is missing.
 #   c       C by tcc, gcc, g++ and clang, run through the runtime and compared with the interpreter
 #   cuda    CUDA text on the host, in several orders of threads, copies early and late
+#   wave    HIP text on the host, for processors with waves of 64 and of 32 threads
 #   races   the same, watched for races; every barrier of a kernel is missed when it is left out
 #   bounds  the same under AddressSanitizer and UBSan
 #   nvrtc   NVRTC compiles it for several processors
@@ -29,11 +30,14 @@ first_of() { # the first of these commands that there is
     done
     return 0
 }
-emulation() { # builds what emulates, for clang or clang with options
+emulation() { # TARGET: builds what emulates
     clang=$(first_of clang-19 clang-22 clang-21 clang-20 clang)
     [ -n "$clang" ] || skip "clang is not installed"
-    "$clang" -O2 -fPIC -c "$here/emulate.cc" -o "$work/emulate.o"
-    export TEXT_TARGET=cuda:sm_80 TEXT_MORE="$work/emulate.o" TEXT_CC="$clang -O1 -ffp-contract=off -I$here"
+    root=$here/../..
+    "$clang" -O2 -fPIC -I"$root" -c "$here/emulate.cc" -o "$work/emulate.o"
+    "$clang" -O2 -fPIC -I"$root" -c "$root/ir/atom.c" -o "$work/atom.o"
+    export TEXT_TARGET="$1" TEXT_MORE="$work/emulate.o $work/atom.o"
+    export TEXT_CC="$clang -O1 -ffp-contract=off -Wno-unknown-attributes -Wno-ignored-attributes -I$here"
 }
 
 case $1 in
@@ -50,14 +54,24 @@ c)
     done
     ;;
 cuda)
-    emulation
+    emulation cuda:sm_80
     tensor known
     EMULATE_COPIES=late EMULATE_ORDER=2 run known
     tensor small
     EMULATE_COPIES=early EMULATE_ORDER=1 run small
     ;;
+wave)
+    for gfx in gfx90a gfx942 gfx1100 gfx1201; do
+        emulation hip:$gfx
+        tensor small
+        EMULATE_ORDER=2 run small
+    done
+    emulation hip:gfx942
+    tensor known
+    EMULATE_ORDER=1 run known
+    ;;
 races)
-    emulation
+    emulation cuda:sm_80
     export TEXT_CC="$TEXT_CC -fsanitize=thread"
     tensor small
     sizes="B=37 N=37 K=20" # several tasks to a block
@@ -72,7 +86,7 @@ races)
     [ "$n" -gt 3 ]
     ;;
 bounds)
-    emulation
+    emulation cuda:sm_80
     asan=$("$clang" -print-file-name=libclang_rt.asan-x86_64.so)
     [ -f "$asan" ] || skip "clang has no shared AddressSanitizer"
     export TEXT_CC="$TEXT_CC -fsanitize=address,undefined -fno-sanitize-recover=all -shared-libasan"

@@ -234,8 +234,8 @@ static void test_twins(void **state) {
         print_message("skipped: clang is not installed\n");
         skip();
     }
-    setenv("TEXT_MORE", arena_printf(x.a, "%s/emulate.cc", EMULATE_FOLDER), 1);
-    cc = arena_printf(x.a, "%s -O1 -ffp-contract=off -I%s", clang, EMULATE_FOLDER);
+    setenv("TEXT_MORE", arena_printf(x.a, "%s/emulate.cc -x c %s/../../ir/atom.c", EMULATE_FOLDER, EMULATE_FOLDER), 1);
+    cc = arena_printf(x.a, "%s -O1 -ffp-contract=off -I%s -I%s/../..", clang, EMULATE_FOLDER, EMULATE_FOLDER);
     const target *t = text_target_open(x.a, "cuda:sm_80", cc, &error);
     const code_blob *blob = t ? target_compile(t, x.a, x.n, x.f, &error) : NULL;
     if (!blob) fail_msg("%s", error);

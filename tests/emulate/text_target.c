@@ -27,7 +27,7 @@ static cprint_dialect dialect_of(const target *t) {
 }
 
 /* The kernel behind the CPU's ABI: one block does the tasks begin .. end - 1. */
-static const char *entry_text(arena *a, const ir_func *f) {
+static const char *entry_text(arena *a, const ir_func *f, int warp) {
     const char *name = cprint_kernel_name(a, f), *args = "";
     int n_ptr = 0, n_int = 0, n = f->body->n_args - 2;
     for (int i = 0; i < n; i++) {
@@ -37,8 +37,8 @@ static const char *entry_text(arena *a, const ir_func *f) {
     return arena_printf(a,
                         "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
                         "    (void)ints;\n"
-                        "    emulate(%d, %lld, begin, \"%s\", [=] { %s(%sas_pointer(scratch), end); });\n}\n",
-                        name, f->threads, (long long)f->shared, f->name, name, args);
+                        "    emulate({\"%s\", %d, %d, %lld, begin}, [=] { %s(%sas_pointer(scratch), end); });\n}\n",
+                        name, f->name, f->threads, warp, (long long)f->shared, name, args);
 }
 
 /* The text without its nth barrier, for tests that want to see it missed. */
@@ -61,8 +61,8 @@ static const char *source_text(const text_target *t, arena *a, int n, ir_func *c
     if (!s) return NULL;
     if (d == CPRINT_C)
         return arena_printf(a, "#ifdef __cplusplus\n#define FRIT_KERNEL extern \"C\"\n#endif\n%s", s);
-    const char *all = arena_printf(a, "#include \"emulate.h\"\n%s", s);
-    for (int i = 0; i < n; i++) all = arena_printf(a, "%s%s", all, entry_text(a, kernels[i]));
+    const char *all = arena_printf(a, "#include \"%s.h\"\n%s", d == CPRINT_HIP ? "emulate_hip" : "emulate", s);
+    for (int i = 0; i < n; i++) all = arena_printf(a, "%s%s", all, entry_text(a, kernels[i], t->inner->limits.warp));
     const char *drop = getenv("TEXT_DROP_BARRIER");
     return drop ? without_barrier(a, all, atoi(drop), error) : all;
 }

@@ -4,9 +4,9 @@
 const char *const mutant_kind_names[MUTANT_KINDS] = {"",         "removed", "one group less", "without its predicate", "taken always",
                                                      "taken never", "one off", "shifted",     "without the xor"};
 
-static bool is_shared(const ir_value *v) {
+static bool points_to(const ir_value *v, ir_opcode root) {
     while (v->op && (v->op->code == IR_ptradd || v->op->code == IR_ptrcast)) v = ir_operand(v->op, 0);
-    return v->op && v->op->code == IR_shared;
+    return v->op && v->op->code == root;
 }
 
 static int mask_operand(const ir_op *op) {
@@ -24,7 +24,7 @@ static int mask_operand(const ir_op *op) {
 static int shared_index(const ir_op *op) {
     bool memory = op->code == IR_load || op->code == IR_store || op->code == IR_load_lanes || op->code == IR_store_lanes;
     if (!memory && op->code != IR_copy_async && op->code != IR_atom) return -1;
-    return op->n_operands > 1 && ir_operand(op, 0)->type.kind == IR_PTR && is_shared(ir_operand(op, 0)) ? 1 : -1;
+    return op->n_operands > 1 && ir_operand(op, 0)->type.kind == IR_PTR && points_to(ir_operand(op, 0), IR_shared) ? 1 : -1;
 }
 
 static bool compares_i64(const ir_op *op) {
@@ -166,17 +166,59 @@ static bool poison_branch(ir_module *m, ir_op *op) {
     return true;
 }
 
-/* Where a comparison is another in the mutant, what it selects is nonsense. False when it does more than select. */
-static bool poison_selects(ir_module *m, ir_op *op) {
-    ir_builder b = ir_builder_after(m, op);
+static bool is_one_of(const ir_op *op, int n, ir_op *const *ops) {
+    for (int i = 0; i < n; i++)
+        if (ops[i] == op) return true;
+    return false;
+}
+
+enum { MOST_USERS = 64 };
+
+/* What reads v, through logic on truth values, is put in users. False when it does more than choose what is got, stored or
+ * done, or there are too many. */
+static bool choosers(const ir_value *v, int *n, ir_op **users) {
+    for (const ir_use *u = v->uses; u; u = u->next) {
+        ir_op *op = u->user;
+        bool logic = op->code == IR_and || op->code == IR_or || op->code == IR_xor || op->code == IR_not;
+        if ((logic || op->code == IR_splat) && ir_result(op, 0)->type.dtype == FRIT_bool) {
+            if (!choosers(ir_result(op, 0), n, users)) return false;
+            continue;
+        }
+        bool loads = (op->code == IR_load || op->code == IR_load_lanes) && op->n_operands > 2 && ir_operand(op, 2) == v;
+        bool selects = op->code == IR_select && ir_operand(op, 0) == v;
+        bool branches = op->code == IR_tif && !op->n_results && u->user->n_operands == 1;
+        if (!loads && !selects && !branches) return false;
+        if (is_one_of(op, *n, users)) continue;
+        if (*n == MOST_USERS) return false;
+        users[(*n)++] = op;
+    }
+    return true;
+}
+
+/* Where a comparison is another in the mutant, what it has selected or loaded is nonsense, and so is what is stored in the
+ * mutant alone. False when it does more than that. */
+static bool poison_choice(ir_module *m, ir_op *op) {
+    ir_op *users[MOST_USERS];
+    int n = 0;
     ir_value *was = ir_result(op, 0);
-    ir_value *same = ir_binary(&b, IR_eq, was, ir_binary(&b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1)));
-    for (ir_use *u = was->uses; u; u = u->next)
-        if (u->user != same->op && (u->user->code != IR_select || ir_operand(u->user, 0) != was)) return false;
-    for (ir_use *u = was->uses; u; u = u->next) {
-        if (u->user == same->op) continue;
-        b = ir_builder_after(m, u->user);
-        ir_value *r = ir_result(u->user, 0), *bad = nonsense(&b, r->type), *with = select_value(&b, same, r, bad);
+    if (!choosers(was, &n, users)) return false;
+    ir_builder b = ir_builder_after(m, op);
+    ir_value *is = ir_binary(&b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1));
+    ir_value *same = ir_binary(&b, IR_eq, was, is);
+    for (int i = 0; i < n; i++) {
+        bool branch = users[i]->code == IR_tif;
+        if (branch && ir_operand(users[i], 0) != was) return false;
+        if (!branch && same->type.lanes > 1 && same->type.lanes != ir_result(users[i], 0)->type.lanes) return false;
+    }
+    for (int i = 0; i < n; i++) {
+        if (users[i]->code == IR_tif) {
+            spoil_stores(m, users[i]->blocks[0], same);
+            if (op->code == IR_lt) ir_set_operand(users[i], 0, is);
+            continue;
+        }
+        ir_value *r = ir_result(users[i], 0);
+        b = ir_builder_after(m, users[i]);
+        ir_value *with = select_value(&b, same, r, nonsense(&b, r->type));
         ir_replace_uses(r, with);
         ir_set_operand(with->op, 1, r);
     }
@@ -189,7 +231,7 @@ bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings)
     switch (k) {
     case MUTANT_UNMASKED: return poison_unmasked(m, op, brings);
     case MUTANT_ALWAYS: return poison_branch(m, op);
-    case MUTANT_ONE_OFF: return poison_selects(m, op);
+    case MUTANT_ONE_OFF: return poison_choice(m, op);
     case MUTANT_SHIFTED:
         if (stores(op)) return spoil_store(m, op, NULL), true;
         if (op->n_results) return ir_replace_uses(ir_result(op, 0), nonsense(&b, ir_result(op, 0)->type)), true;
@@ -199,10 +241,12 @@ bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings)
 }
 
 /* ---- What both arms do ------------------------------------------------------------------------------------------- */
+/* Nothing in the block can be told from outside but, where may_store, what it stores. */
 static bool plain(const ir_block *block, bool may_store) {
     for (const ir_op *op = block->first; op; op = op->next) {
-        bool reads = op->code == IR_load || op->code == IR_load_lanes;
-        if (ir_op_flags(op) & IR_F_EFFECT && !reads && !op->n_blocks && !(may_store && stores(op))) return false;
+        bool reads = op->code == IR_load || op->code == IR_load_lanes || op->code == IR_local;
+        bool own = stores(op) && points_to(ir_operand(op, 0), IR_local);
+        if (ir_op_flags(op) & IR_F_EFFECT && !reads && !own && !op->n_blocks && !(may_store && stores(op))) return false;
         for (int i = 0; i < op->n_blocks; i++)
             if (!plain(op->blocks[i], may_store)) return false;
     }
@@ -217,20 +261,24 @@ static ir_value *bits_of(ir_builder *b, ir_value *v) {
     return ir_result(ir_build(b, IR_bitcast, 1, &v, 1, &to), 0);
 }
 
-/* Fails where a store of the block would change what memory holds. */
+/* Fails where the store would change what memory holds. */
+static void trap_change(ir_module *m, ir_op *op) {
+    ir_builder b = ir_builder_before(m, op);
+    ir_value *v = ir_operand(op, 2), *mask = op->n_operands > 3 ? ir_operand(op, 3) : NULL;
+    ir_value *in[] = {ir_operand(op, 0), ir_operand(op, 1), mask, v};
+    ir_op *old = ir_build(&b, op->code == IR_store ? IR_load : IR_load_lanes, mask ? 4 : 2, in, 1, &v->type);
+    trap(&b, m, ir_binary(&b, IR_ne, bits_of(&b, ir_result(old, 0)), bits_of(&b, v)));
+}
+
 static void trap_changes(ir_module *m, const ir_block *block) {
     for (ir_op *op = block->first; op; op = op->next) {
         for (int i = 0; i < op->n_blocks; i++) trap_changes(m, op->blocks[i]);
-        if (!stores(op)) continue;
-        ir_builder b = ir_builder_before(m, op);
-        ir_value *v = ir_operand(op, 2), *mask = op->n_operands > 3 ? ir_operand(op, 3) : NULL;
-        ir_value *in[] = {ir_operand(op, 0), ir_operand(op, 1), mask, v};
-        ir_op *old = ir_build(&b, op->code == IR_store ? IR_load : IR_load_lanes, mask ? 4 : 2, in, 1, &v->type);
-        trap(&b, m, ir_binary(&b, IR_ne, bits_of(&b, ir_result(old, 0)), bits_of(&b, v)));
+        if (stores(op)) trap_change(m, op);
     }
 }
 
 bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k) {
+    if (k == MUTANT_SHIFTED && stores(op)) return trap_change(m, op), true;
     if (k != MUTANT_ALWAYS && k != MUTANT_NEVER) return false;
     if (!op->n_results) {
         if (k != MUTANT_NEVER || op->blocks[1]->first != op->blocks[1]->last || !plain(op->blocks[0], true)) return false;
