@@ -2,7 +2,16 @@
 #include "codegen/llvm/load.h"
 #include "passes/fuse.h"
 #include "passes/pack.h"
+#include "passes/pass.h"
 #include <string.h>
+
+/* Not one of the passes that make programs better: without it they would mean something else. */
+static void tell_absent(ir_module *m) {
+    pass_options options = {.unverified = true};
+    pass_ctx ctx = pass_ctx_new(m, &options);
+    for (ir_func *f = m->funcs; f; f = f->next)
+        if (f->level == IR_LEVEL_TENSOR && pass_run(&ctx, PASS_absent, f)) pass_run(&ctx, PASS_dce, f);
+}
 
 const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o) {
     fuse_options f = {.mode = o->fusion == COMPILE_FULL ? FUSE_FULL : FUSE_OP, .limits = &o->target->limits};
@@ -15,6 +24,7 @@ const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o)
         if (!sound)
             return ctx.bug;
     }
+    tell_absent(m);
     if (o->fusion == COMPILE_FULL && !o->target->limits.threads) pack_weights(m, model); /* blocks of threads take their own copies */
     fuse(m, model, &f);
     for (int i = 0; i < m->globals.len; i++)

@@ -46,9 +46,13 @@ interp *interp_new(ir_module *m, const interp_options *options) {
 void interp_free(interp *it) {
     if (!it) return;
     for (int i = 0; i < it->n_globals; i++) node_release(it, it->globals[i]);
-    for (int i = 0; i < it->n_env; i++) node_release(it, it->env[i]);
+    for (int i = 0; i < it->n_env; i++) {
+        node_release(it, it->env[i]);
+        node_release(it, it->absent[i]);
+    }
     free(it->globals);
     free(it->env);
+    free(it->absent);
     free(it->last_use);
     free(it->symbols);
     free(it);

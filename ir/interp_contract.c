@@ -1,5 +1,6 @@
 /* contract: both operands are read once into dense x[batch][m][k] and y[batch][k][n], then multiplied by plain loops.
  * Each result adds its products in ascending k, which is the row-major order of the contracted axes. */
+#include "absent.h"
 #include "interp_internal.h"
 #include <math.h>
 #include <string.h>
@@ -67,6 +68,7 @@ typedef struct {
     const storage *x, *y;
     storage *z;
     const double *xe, *ye; /* errs of x and y; NULL when all are 0 */
+    const uint8_t *xa, *ya; /* bool: which elements of x and y are excluded; NULL when none are */
 } product;
 
 static const double *errs_of(const storage *s) {
@@ -196,6 +198,46 @@ static void multiply(const product *p, frit_dtype t) {
             }
 }
 
+/* ---- Excluded elements ------------------------------------------------------------------------------------------------ */
+/* z[b][i][j] again, without the terms of which a factor is excluded. */
+static void sum_present(const product *p, frit_dtype t, int64_t row, int64_t j) {
+    int64_t x0 = row * p->k, y0 = row / p->m * p->k * p->n + j, at = row * p->n + j;
+    bool single = p->x->t == FRIT_f32;
+    double sum = 0, magnitude = 0, carried = 0;
+    for (int64_t k = 0; k < p->k; k++) {
+        int64_t i = x0 + k, q = y0 + k * p->n;
+        if ((p->xa && p->xa[i]) || (p->ya && p->ya[q])) continue;
+        double a = frit_load_float(p->x->t, p->x->data, i), b = frit_load_float(p->y->t, p->y->data, q);
+        double ea = p->xe ? p->xe[i] : 0, eb = p->ye ? p->ye[q] : 0;
+        sum = single ? (float)((float)sum + (float)a * (float)b) : sum + a * b;
+        magnitude += fabs(a) * fabs(b);
+        if (ea != 0) carried += ea * fabs(b);
+        if (eb != 0) carried += eb * (fabs(a) + ea);
+    }
+    frit_store_float(p->out, p->z->data, at, sum);
+    if (p->z->err) set_err(p, t, at, sum, magnitude, carried);
+}
+
+/* An excluded factor is 0: it shows only in results that are no numbers. */
+static void leave_out(const product *p, frit_dtype t) {
+    for (int64_t row = 0; row < p->batch * p->m; row++)
+        for (int64_t j = 0; j < p->n; j++)
+            if (!isfinite(frit_load_float(p->out, p->z->data, row * p->n + j))) sum_present(p, t, row, j);
+}
+
+/* Which elements of operand i, stored as s in this order, are excluded: *which is NULL when none are. */
+static bool excluded(interp *it, const ir_op *op, int i, const int *order, const storage *s, storage **which) {
+    *which = NULL;
+    if (!frit_dtype_is_float((frit_dtype)ir_operand(op, i)->type.dtype)) return true;
+    if (!ir_marks_absent(op, i)) return !it->absent_in[i] || (*which = fetch(it, it->absent_in[i], order, FRIT_bool));
+    if (!(*which = storage_new(it, FRIT_bool, s->n))) return false;
+    for (int64_t k = 0; k < s->n; k++) {
+        double x = frit_load_float(s->t, s->data, k);
+        ((uint8_t *)(*which)->data)[k] = x == 0 && signbit(x);
+    }
+    return true;
+}
+
 /* Products in units of BLOCK, or more than any limit. */
 static int64_t contract_blocks(const product *p) {
     int64_t n = p->batch;
@@ -243,9 +285,17 @@ bool op_contract(interp *it, const ir_op *op, node **in, node **out) {
     if (ys) {
         product p = {it, extent(x, l.axes, l.n_batch), extent(x, l.axes + l.n_batch, l.n_free),
                      extent(y, r.axes + r.n_batch, r.n_free), extent(y, r.axes + r.n_batch + r.n_free, r.n_contract),
-                     out[0]->store->t, t, xs, ys, out[0]->store, errs_of(xs), errs_of(ys)};
+                     out[0]->store->t, t, xs, ys, out[0]->store, errs_of(xs), errs_of(ys), NULL, NULL};
+        storage *xa = NULL, *ya = NULL;
         ok = interp_work(it, contract_blocks(&p));
         if (ok) multiply(&p, x->dtype);
+        if (ok && frit_dtype_is_float(t) && interp_any_infinite(out[0])) {
+            ok = excluded(it, op, 0, l.axes, xs, &xa) && excluded(it, op, 1, order, ys, &ya);
+            p.xa = xa ? xa->data : NULL, p.ya = ya ? ya->data : NULL;
+            if (ok && (xa || ya)) leave_out(&p, x->dtype);
+        }
+        storage_release(it, xa);
+        storage_release(it, ya);
     }
     storage_release(it, xs);
     storage_release(it, ys);

@@ -1,4 +1,5 @@
 /* The walk: blocks, ops and control flow. */
+#include "absent.h"
 #include "interp_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +33,13 @@ bool interp_prepare(interp *it, const ir_block *b) {
     if (n > it->n_env) {
         node **env = realloc(it->env, sizeof *env * (size_t)n);
         if (env) it->env = env;
+        node **absent = realloc(it->absent, sizeof *absent * (size_t)n);
+        if (absent) it->absent = absent;
         ir_op **last = realloc(it->last_use, sizeof *last * (size_t)n);
         if (last) it->last_use = last;
-        if (!env || !last) return interp_fail(it, INTERP_MEMORY, "out of memory");
+        if (!env || !absent || !last) return interp_fail(it, INTERP_MEMORY, "out of memory");
         memset(env + it->n_env, 0, sizeof *env * (size_t)(n - it->n_env));
+        memset(absent + it->n_env, 0, sizeof *absent * (size_t)(n - it->n_env));
         memset(last + it->n_env, 0, sizeof *last * (size_t)(n - it->n_env));
         it->n_env = n;
     }
@@ -44,7 +48,8 @@ bool interp_prepare(interp *it, const ir_block *b) {
 
 static void forget(interp *it, const ir_value *v) {
     node_release(it, it->env[v->id]);
-    it->env[v->id] = NULL;
+    node_release(it, it->absent[v->id]);
+    it->env[v->id] = it->absent[v->id] = NULL;
 }
 
 static void define(interp *it, const ir_value *v, node *x) {
@@ -145,7 +150,7 @@ bool op_kernel(interp *it, const ir_op *op, node **in, node **out) {
 }
 
 /* ---- Ops --------------------------------------------------------------------------------------------------------- */
-static op_function *function_of(const ir_op *op) {
+op_function *interp_function(const ir_op *op) {
     if (op->code == IR_constant) return op_constant;
     if (ir_op_flags(op) & IR_F_ELEMENTWISE) return op_elementwise;
     switch (op->code) {
@@ -220,7 +225,7 @@ static bool enter(interp *it, const ir_op *op, const ir_value *v, node *x) {
 }
 
 static bool call(interp *it, const ir_op *op, node **in, node **out) {
-    op_function *f = function_of(op);
+    op_function *f = interp_function(op);
     if (!f) return interp_fail(it, INTERP_BAD_IR, "the interpreter has no op %s", ir_op_table[op->code].name);
     if (!interp_work(it, 1)) return false;
     int least = ir_op_table[op->code].n_operands, results = ir_op_table[op->code].n_results;
@@ -239,15 +244,32 @@ static bool call(interp *it, const ir_op *op, node **in, node **out) {
     return f(it, op, in, out);
 }
 
-static bool execute(interp *it, const ir_op *op) {
-    node **in = calloc((size_t)(op->n_operands + op->n_results) + 1, sizeof *in), **out = in + op->n_operands;
-    if (!in) return interp_fail(it, INTERP_MEMORY, "out of memory");
+/* call, and which elements of the result are excluded. */
+static bool call_and_exclude(interp *it, const ir_op *op, node **in, node **out, node **absent) {
+    enum { MOST = 3 }; /* operands of an op whose result may have such elements, and of a sum */
+    node *absent_in[MOST] = {NULL};
+    bool sums = op->code == IR_reduce || op->code == IR_contract, follows = ir_absence_of(op) != IR_ABSENT_NEVER;
+    for (int i = 0; (sums || follows) && i < op->n_operands && i < MOST; i++)
+        absent_in[i] = node_keep(it->absent[ir_operand(op, i)->id]);
+    for (int i = 0; i < 2; i++) it->absent_in[i] = sums ? absent_in[i] : NULL;
     bool ok = call(it, op, in, out);
+    for (int i = 0; i < 2; i++) it->absent_in[i] = NULL;
+    if (ok && follows) *absent = interp_absent(it, op, in, absent_in, out[0]);
+    for (int i = 0; i < MOST; i++) node_release(it, absent_in[i]);
+    return ok && it->status == INTERP_OK;
+}
+
+static bool execute(interp *it, const ir_op *op) {
+    node **in = calloc((size_t)(op->n_operands + op->n_results) + 1, sizeof *in), **out = in + op->n_operands, *absent = NULL;
+    if (!in) return interp_fail(it, INTERP_MEMORY, "out of memory");
+    bool ok = call_and_exclude(it, op, in, out, &absent);
     for (int i = 0; i < op->n_operands; i++) node_release(it, in[i]);
     for (int i = 0; i < op->n_results; i++) {
         if (ok && (ok = enter(it, op, ir_result(op, i), out[i]))) continue;
         node_release(it, out[i]);
     }
+    if (ok && absent && it->env[ir_result(op, 0)->id]) it->absent[ir_result(op, 0)->id] = absent;
+    else node_release(it, absent);
     for (int i = 0; i < op->n_operands; i++)
         if (it->last_use[ir_operand(op, i)->id] == op) forget(it, ir_operand(op, i));
     /* values of outer blocks that only ops nested in this one used */

@@ -70,6 +70,8 @@ struct interp {
     char message[512];
     node **env;      /* by value id */
     ir_op **last_use; /* by value id: the op after which the value is dead, in the block that defines it */
+    node **absent;    /* by value id: bool, which elements are excluded (absent.h); NULL: none */
+    node *absent_in[2]; /* of the operands of the sum at hand */
     int n_env;
     interp_symbol *symbols; /* by sym_var_id */
     int n_symbols;
@@ -180,8 +182,17 @@ op_function op_scatter, op_insert, op_compact;                                  
 op_function op_if, op_loop, op_while, op_kernel;                                               /* interp_exec.c */
 /* ---- interp_exec.c. Lifetimes of b's values (nested blocks included): before its first interp_block. */
 bool interp_prepare(interp *it, const ir_block *b);
+/* What computes op; NULL when there is no such op. */
+op_function *interp_function(const ir_op *op);
 /* Runs a block. The references args[i] are taken and set to NULL (on failure some may be left); results are new. */
 bool interp_block(interp *it, const ir_block *b, int n_args, node **args, int n_results, node **results);
+/* ---- interp_absent.c: which elements of op's result are excluded, from those of its operands (absent_in[i], NULL: none): a
+ * new bool node of the result's shape, or NULL when none are (or after interp_fail). */
+node *interp_absent(interp *it, const ir_op *op, node **in, node *const *absent_in, node *out);
+/* Some element of dense x is infinite or NaN. */
+bool interp_any_infinite(const node *x);
+/* x with 0 where absent. */
+node *interp_leave_out(interp *it, node *x, node *absent);
 /* ---- interp_solve.c: symbols from the dims of inputs and globals; arg_syms may be NULL. */
 bool interp_solve(interp *it, const ir_block *b, const sym_t *arg_syms, const interp_tensor *inputs);
 #endif

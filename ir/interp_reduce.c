@@ -46,6 +46,17 @@ static bool combine_block(void *u, interp *it, int64_t begin, int n, const colum
     return true;
 }
 
+/* y from x, whose reduced axes are the last ones of perm, `length` elements together. */
+static bool combine_rows(interp *it, const ir_op *op, node *x, const int *perm, int64_t length, node *y) {
+    node *rows = node_permute(it, x, perm);
+    if (!rows) return false;
+    combining c = {.first = combine_start(it, combine_of(op), x->dtype), .length = length, .out = y};
+    bool ok = node_visit(it, rows, combine_block, &c);
+    for (c.now = c.first; ok && x->n == 0 && c.written < y->n;) emit(it, &c);
+    node_release(it, rows);
+    return ok;
+}
+
 bool op_reduce(interp *it, const ir_op *op, node **in, node **out) {
     node *x = in[0];
     const int64_t *axes;
@@ -69,12 +80,12 @@ bool op_reduce(interp *it, const ir_op *op, node **in, node **out) {
         }
     frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
     if (!combine_fits(it, combine_of(op), x->dtype, t)) return false;
-    node *y = out[0] = node_dense(it, t, kept, shape), *rows = y ? node_permute(it, x, perm) : NULL;
-    if (!rows) return false;
-    combining c = {.first = combine_start(it, combine_of(op), x->dtype), .length = length, .out = y};
-    bool ok = node_visit(it, rows, combine_block, &c);
-    for (c.now = c.first; ok && x->n == 0 && c.written < y->n;) emit(it, &c);
-    node_release(it, rows);
+    node *y = out[0] = node_dense(it, t, kept, shape);
+    if (!y || !combine_rows(it, op, x, perm, length, y)) return false;
+    if (!it->absent_in[0] || combine_of(op) != IR_SUM || !interp_any_infinite(y)) return true;
+    node *present = interp_leave_out(it, x, it->absent_in[0]);
+    bool ok = present && combine_rows(it, op, present, perm, length, y);
+    node_release(it, present);
     return ok;
 }
 

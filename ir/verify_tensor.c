@@ -229,6 +229,11 @@ static void check_contract(verifier *v, const ir_op *op) {
     agree = agree && kept_dims_agree(x, bx | sx, r, &at) && kept_dims_agree(y, by | sy, r, &at) && at == r.rank;
     if (!agree) verify_fail(v, 32, op, "the dims are not batch, free of x, free of y");
     if (x.dtype != y.dtype || !reduced_dtype_fits(IR_SUM, x, r)) verify_fail(v, 32, op, "the dtypes do not fit");
+    const int64_t *absent;
+    int n = ir_get_ints(op, IR_ATTR_absent, &absent);
+    bool sides = n <= 2 && (n == 0 || frit_dtype_is_float((frit_dtype)x.dtype));
+    for (int i = 0; sides && i < n; i++) sides = (absent[i] == 0 || absent[i] == 1) && (i == 0 || absent[0] < absent[1]);
+    if (!sides) verify_fail(v, 32, op, "absent does not name float operands");
 }
 
 static void check_sort(verifier *v, const ir_op *op) {

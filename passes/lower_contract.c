@@ -49,7 +49,9 @@ static bool is_product(lower_contract *p) {
     const ir_op *op = p->op, *yield = op->blocks[0]->last;
     const int64_t *combines;
     if (ir_get_ints(op, IR_ATTR_combines, &combines) != 1 || combines[0] != IR_SUM || yield->n_operands != 1) return false;
-    const ir_value *term = ir_operand(yield, 0);
+    const ir_value *term = ir_operand(yield, 0), *plain = lower_plain_product(term);
+    p->guarded = plain ? term : NULL;
+    if (plain) term = plain;
     if (!ir_is(term, IR_mul) || ir_use_count(term) != 1 || frit_dtype_bits((frit_dtype)term->type.dtype) < 32) return false;
     p->sum = (frit_dtype)term->type.dtype;
     for (int i = 0; i < 2; i++) p->side[i].v = ir_operand(term->op, i);
@@ -462,6 +464,59 @@ static ir_value *sum_at(lower *l, lower_contract *p, const lower_stage *s, const
     return v;
 }
 
+/* The sum at one position of s, term by term. */
+static ir_value *sum_of_terms(lower *l, lower_contract *p, lower_stage *s) {
+    sym_ctx *c = l->syms;
+    sym_t depth = total(l, &p->k), outer[2 * IR_MAX_RANK];
+    int zero[IR_MAX_RANK] = {0};
+    ir_value *sum = lower_float(l, p->sum, 0);
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, 1), 1, &sum);
+    sym_t k = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
+    lower_bind(l, k, loop->blocks[0]->args[0], l->depth);
+    for (int i = 0; i < s->n_outer; i++) outer[i] = s->outer[i];
+    s->outer = outer;
+    unflatten(l, s, outer, &p->k, k);
+    lower_find_axes(l, s, p->op->blocks[0]);
+    s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
+    lower_body(l, s, p->op->blocks[0]);
+    sum = lower_combine(l, IR_SUM, sum, lower_get(l, s, p->guarded, zero, false));
+    lower_for_end(l, loop, 1, &sum);
+    return sum;
+}
+
+/* Sums x at pos that are infinite or NaN are made again, lane by lane, in their place in `result`. */
+static ir_value *leave_out(lower *l, lower_contract *p, const lower_stage *s, const int *pos, ir_value *x) {
+    sym_ctx *c = l->syms;
+    lower_stage one = *s;
+    int lanes = l->lanes, u = s->vector;
+    sym_t lane = l->lane, lane_no = sym_const(c, 0);
+    ir_op *loop = NULL, *again = lower_choice(l, lower_any_infinite(l, 1, &x), 1, &x);
+    for (int i = 0; i < s->n; i++) {
+        one.base[i] = sym_addi(c, s->base[i], i == u ? (int64_t)pos[i] * lanes : pos[i]);
+        one.count[i] = 1;
+        one.clamped[i] = false;
+    }
+    if (u >= 0) {
+        sym_t some = sym_min(c, sym_const(c, lanes), sym_sub(c, s->extent[u], one.base[u]));
+        loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, some), lower_int(l, FRIT_i64, 1), 0, NULL);
+        lane_no = sym_var(c, "lane", SYM_INDEX, lane_no, sym_const(c, lanes - 1));
+        lower_bind(l, lane_no, loop->blocks[0]->args[0], l->depth);
+        one.base[u] = sym_add(c, one.base[u], lane_no);
+    }
+    one.vector = -1;
+    one.rest = NULL;
+    l->lanes = 1;
+    int inner = p->n_inner;
+    sym_t at = sym_add(c, sym_muli(c, one.base[!inner], p->result_ld[inner]), one.base[inner]);
+    lower_store(l, p->result, lower_index(l, at), sum_of_terms(l, p, &one), NULL);
+    if (loop) lower_for_end(l, loop, 0, NULL);
+    l->lanes = lanes;
+    l->lane = lane;
+    x = sum_at(l, p, s, pos);
+    lower_choice_end(l, again, 1, &x);
+    return x;
+}
+
 static void at_point(lower *l, lower_stage *s, void *u) {
     lower_contract *p = u;
     const ir_value *arg = p->op->blocks[1]->args[0];
@@ -471,6 +526,7 @@ static void at_point(lower *l, lower_stage *s, void *u) {
     *v = (lower_val){.axes = axes, .depth = l->depth, .n = n, .inst = arena_array(l->scratch, ir_value *, n)};
     do {
         ir_value *x = sum_at(l, p, s, pos);
+        if (p->guarded) x = leave_out(l, p, s, pos, x);
         if (x->type.dtype != arg->type.dtype)
             x = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector((frit_dtype)arg->type.dtype, x->type.lanes));
         v->inst[i++] = x;

@@ -25,6 +25,7 @@ typedef struct lower_contract {
     lower_operand side[2];
     lower_axes outer, k; /* one after another; reduced */
     frit_dtype sum;
+    const ir_value *guarded; /* the term, where some are left out (lower_absent.c); NULL: the plain product */
     int chunk;           /* reduced positions staged at a time */
     int buffers;         /* chunks that there is room for */
     int first_id;        /* of the values of block 0 */

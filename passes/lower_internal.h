@@ -143,6 +143,11 @@ typedef struct lower_stage {
     sym_t outer_as[IR_MAX_RANK];
     void (*leaf)(lower *l, struct lower_stage *s, void *u);
     void *leaf_data;
+    /* Sums that leave terms out (lower_absent.c): the product whose sum is right where it is finite, or NULL; what it is
+     * computed from, as in `wanted`; the loops being emitted sum that. */
+    const ir_value *plain;
+    const bool *of_plain;
+    bool summing_plain;
     const bool *wanted; /* by the index of a value since first_id: what lower_body computes; NULL: all */
     int first_id;
     int64_t tile[IR_MAX_RANK];
@@ -245,6 +250,18 @@ void lower_reduce_step(lower *l, lower_stage *s, const ir_block *b);
 void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue);
 /* x[0] (and x[1], the index of an argmax or argmin) merged with y. */
 void lower_merge(lower *l, ir_combine c, ir_value **x, ir_value *const *y);
+
+/* lower_absent.c: x * y where term is that but for terms left out, in the form of schedule_contract.c; NULL otherwise. */
+const ir_value *lower_plain_product(const ir_value *term);
+/* Sets plain and of_plain. */
+void lower_plan_plain(lower *l, lower_stage *s);
+/* Runs the loops over the reduced axes for the plain sum, and once more behind a test that seldom holds. */
+void lower_sum_plain(lower *l, lower_stage *s, void (*loops)(lower *l, lower_stage *s));
+/* bool, scalar: some element (lane) of the n floats x, all of one type, is infinite or NaN. */
+ir_value *lower_any_infinite(lower *l, int n, ir_value *const *x);
+/* Opens the branch in which n values are made; elsewhere they are `otherwise`. The end takes those made and gives both. */
+ir_op *lower_choice(lower *l, ir_value *cond, int n, ir_value *const *otherwise);
+void lower_choice_end(lower *l, ir_op *choice, int n, ir_value **x);
 
 /* ---- Blocks of threads ---- */
 static inline bool lower_is_block(const lower *l) { return l->lim->threads > 0; }

@@ -14,10 +14,14 @@ static int state_size(int64_t c) { return is_arg((ir_combine)c) ? 2 : 1; }
 static const ir_op *yield_of(const lower_stage *s) { return s->op->blocks[0]->last; }
 static bool reduces_lanes(const lower_stage *s) { return s->vector >= s->parallel; }
 
+/* What the k-th accumulators add up. */
+static const ir_value *term_of(const lower_stage *s, int k) { return s->summing_plain ? s->plain : ir_operand(yield_of(s), k); }
+
 bool lower_is_fused(const lower *l, const lower_stage *s, const ir_op *op) {
     if (op->code != IR_mul || s->parallel == s->n || !l->lim->fma || ir_use_count(ir_result(op, 0)) != 1) return false;
     const ir_op *y = yield_of(s);
     frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
+    if (s->summing_plain) return ir_result(op, 0) == s->plain && (t == FRIT_f32 || t == FRIT_f64);
     if (ir_result(op, 0)->uses->user != y || (t != FRIT_f32 && t != FRIT_f64)) return false;
     for (int i = 0; i < y->n_operands; i++)
         if (ir_operand(y, i) == ir_result(op, 0)) return s->combines[i] == IR_SUM;
@@ -124,7 +128,7 @@ static ir_value *flat_reduced_index(lower *l, const lower_stage *s, const int *p
     return wide ? lower_splat(l, lower_index(l, e), l->lanes, lower_depth(l, e)) : lower_index(l, e);
 }
 
-static ir_value *step_value(lower *l, const lower_stage *s, ir_combine c, ir_value *term, const int *p, ir_value *acc) {
+static ir_value *step_value(lower *l, const lower_stage *s, ir_combine c, const ir_value *term, const int *p, ir_value *acc) {
     bool wide = s->vector >= 0;
     if (!lower_is_fused(l, s, term->op)) return lower_combine(l, c, acc, lower_get(l, s, term, p, wide));
     ir_value *x[3] = {lower_get(l, s, ir_operand(term->op, 0), p, wide), lower_get(l, s, ir_operand(term->op, 1), p, wide),
@@ -134,7 +138,7 @@ static ir_value *step_value(lower *l, const lower_stage *s, ir_combine c, ir_val
 
 static void step_at(lower *l, lower_stage *s, int k, ir_value **acc, const int *p, ir_value *mask) {
     ir_combine c = (ir_combine)s->combines[k];
-    ir_value *term = ir_operand(yield_of(s), k);
+    const ir_value *term = term_of(s, k);
     bool wide = s->vector >= 0;
     ir_value *old[2] = {acc[0], NULL}, *now[2] = {acc[0], NULL};
     if (is_arg(c)) {

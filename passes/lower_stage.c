@@ -236,6 +236,14 @@ static void tiled_axis(lower *l, lower_stage *s, int axis) {
     tail(l, s, axis, main);
 }
 
+static void axis_loops(lower *l, lower_stage *s, int axis) {
+    if (axis == s->border_axis) split_axis(l, s, axis);
+    else if (s->tile[axis] > 1) tiled_axis(l, s, axis);
+    else plain_axis(l, s, axis);
+}
+
+static void reduced_loops(lower *l, lower_stage *s) { axis_loops(l, s, s->parallel); }
+
 static void nest(lower *l, lower_stage *s, int axis) {
     if (axis == s->parallel) {
         lower_reduce_init(l, s);
@@ -250,9 +258,8 @@ static void nest(lower *l, lower_stage *s, int axis) {
         lower_reduce_step(l, s, s->op->blocks[0]);
         return;
     }
-    if (axis == s->border_axis) split_axis(l, s, axis);
-    else if (s->tile[axis] > 1) tiled_axis(l, s, axis);
-    else plain_axis(l, s, axis);
+    if (axis == s->parallel && s->plain) lower_sum_plain(l, s, reduced_loops);
+    else axis_loops(l, s, axis);
     if (axis == s->parallel) lower_reduce_finish(l, s, s->op->blocks[1]);
 }
 
@@ -364,6 +371,7 @@ static void set_up(lower *l, lower_stage *s, const ir_op *op) {
     s->n_terms = ir_get_ints(op, IR_ATTR_combines, &s->combines);
     int n_tile = ir_get_ints(op, IR_ATTR_tile, &tile);
     for (int i = 0; i < s->n; i++) s->tile[i] = i < n_tile ? tile[i] : 1;
+    lower_plan_plain(l, s);
     settle_axes(l, s);
 }
 

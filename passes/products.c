@@ -162,7 +162,7 @@ static bool fits(rewriter *r, const ir_op *op) {
 }
 
 bool products_read(rewriter *r, ir_op *op, products *p) {
-    if ((op->code != IR_reduce && op->code != IR_contract) || !fits(r, op)) return false;
+    if ((op->code != IR_reduce && op->code != IR_contract) || !fits(r, op) || ir_has(op, IR_ATTR_absent)) return false;
     ir_type t = ir_result(op, 0)->type;
     sym_t extents[IR_MAX_RANK];
     int n = access_reduced_extents(op, extents);

@@ -1,4 +1,5 @@
 /* The stage of a contraction: which operand runs along lanes, whether it is copied into panels first. */
+#include "ir/absent.h"
 #include "schedule_plan.h"
 #include <string.h>
 
@@ -296,6 +297,25 @@ static sym_t reuse_variable(const contraction *k) {
     return best < 0 ? NULL : k->sv.var[best];
 }
 
+/* bool: x is -0. */
+static ir_value *is_mark(ir_builder *b, ir_value *x) {
+    frit_dtype bits = x->type.dtype == FRIT_f64 ? FRIT_i64 : FRIT_i32;
+    ir_type t = ir_scalar(bits);
+    ir_value *y = ir_result(ir_build(b, IR_bitcast, 1, &x, 1, &t), 0);
+    return ir_binary(b, IR_eq, y, ir_splat_int(b, t, bits == FRIT_i64 ? INT64_MIN : INT32_MIN));
+}
+
+/* x[0] * x[1], or 0 where a factor is marked as absent: the form that lowering looks for (lower_absent.c). */
+static ir_value *product_of(emit *e, const ir_op *op, ir_value *const *x, frit_dtype acc) {
+    ir_value *absent = NULL, *term = ir_binary(&e->b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
+    for (int i = 0; i < 2; i++) {
+        if (!ir_marks_absent(op, i)) continue;
+        ir_value *mark = is_mark(&e->b, x[i]);
+        absent = absent ? ir_binary(&e->b, IR_or, absent, mark) : mark;
+    }
+    return absent ? ir_select(&e->b, absent, ir_splat(&e->b, ir_scalar(acc), 0), term) : term;
+}
+
 bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
     contraction k = {.n = n, .q = q, .sv = plan_loops(p, n, q)};
@@ -319,7 +339,7 @@ bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
         if (!x[i]) return false;
         x[i] = ir_cast(&s->e.b, x[i], acc);
     }
-    ir_value *term = ir_binary(&s->e.b, acc == FRIT_bool ? IR_and : IR_mul, x[0], x[1]);
+    ir_value *term = product_of(&s->e, n->v->op, x, acc);
     bool ok;
     if (k.sv.n == k.sv.n_par) ok = plan_finish(p, n, q, k.coords, term);
     else {

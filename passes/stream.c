@@ -1,4 +1,5 @@
 #include "stream.h"
+#include <math.h>
 #include <string.h>
 
 enum { MAX_DEPTH = 256, MAX_VARS = 256 };
@@ -207,8 +208,28 @@ static bool scale_of_both(finder *f, stream_nest *w, ir_value *const *x, sym_t (
     for (int i = 0; i < 2; i++)
         if (!is_zero(x[i]) && !scale_of(f, &each[i], x[i], at[i], depth)) return false;
     int known = is_zero(x[0]);
+    each[known].role = w->role;
     *w = each[known];
     return w->scaled && (is_zero(x[1 - known]) || same_scale(&each[0], &each[1]));
+}
+
+static bool is_low(const ir_value *v) {
+    double x;
+    while (v->op && v->op->code == IR_broadcast) v = ir_operand(v->op, 0);
+    return v->op && v->op->code == IR_constant && ir_splat_value(v, &x) && isinf(x) && x < 0;
+}
+
+/* The bool v hangs on states at most through whether exponents are -inf (passes/absent.c). What such a test says of a
+ * position does not change with a state as long as the state is a number; where it is none, terms are none either. */
+static bool tests_low(finder *f, const ir_value *v, int depth) {
+    if (!depends(f, v, 0)) return true;
+    const ir_op *op = v->op;
+    if (depth > MAX_DEPTH || nest_index(f->r, v) >= 0 || !access_is_pointwise(op)) return false;
+    if (op->code == IR_eq || op->code == IR_ne) return is_low(ir_operand(op, 1));
+    if (v->type.dtype != FRIT_bool) return false;
+    for (int i = 0; i < op->n_operands; i++)
+        if (ir_operand(op, i)->type.dtype != FRIT_bool || !tests_low(f, ir_operand(op, i), depth + 1)) return false;
+    return true;
 }
 
 /* v at coords, which depends on states, is exp(W) times something that does not: W. */
@@ -241,7 +262,7 @@ static bool scale_of(finder *f, stream_nest *w, ir_value *v, const sym_t *coords
     case IR_div: return !depends(f, x[1], 0) && scale_of(f, w, x[0], at[0], depth + 1);
     case IR_add:
     case IR_sub: return scale_of_both(f, w, x, at, depth + 1);
-    case IR_select: return !depends(f, x[0], 0) && scale_of_both(f, w, x + 1, at + 1, depth + 1);
+    case IR_select: return tests_low(f, x[0], depth) && scale_of_both(f, w, x + 1, at + 1, depth + 1);
     default: return false;
     }
 }
