@@ -202,7 +202,7 @@ static void multiply(const product *p, frit_dtype t) {
 /* z[b][i][j] again, without the terms of which a factor is excluded. */
 static void sum_present(const product *p, frit_dtype t, int64_t row, int64_t j) {
     int64_t x0 = row * p->k, y0 = row / p->m * p->k * p->n + j, at = row * p->n + j;
-    bool single = p->x->t == FRIT_f32;
+    bool single = p->x->t == FRIT_f32, nan = false;
     double sum = 0, magnitude = 0, carried = 0;
     for (int64_t k = 0; k < p->k; k++) {
         int64_t i = x0 + k, q = y0 + k * p->n;
@@ -211,11 +211,15 @@ static void sum_present(const product *p, frit_dtype t, int64_t row, int64_t j) 
         double ea = p->xe ? p->xe[i] : 0, eb = p->ye ? p->ye[q] : 0;
         sum = single ? (float)((float)sum + (float)a * (float)b) : sum + a * b;
         magnitude += fabs(a) * fabs(b);
+        nan |= isnan(a) || isnan(b);
         if (ea != 0) carried += ea * fabs(b);
         if (eb != 0) carried += eb * (fabs(a) + ea);
     }
     frit_store_float(p->out, p->z->data, at, sum);
-    if (p->z->err) set_err(p, t, at, sum, magnitude, carried);
+    if (!p->z->err) return;
+    set_err(p, t, at, sum, magnitude, carried);
+    p->z->err[at] = interp_moved_err(p->it, sum, nan, p->z->err[at]);
+    if (magnitude == 0 && p->z->err[at] == 0) p->z->err[at] = INTERP_ZERO_SIGN;
 }
 
 /* An excluded factor is 0: it shows only in results that are no numbers. */

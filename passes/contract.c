@@ -9,7 +9,7 @@
  * regrouped, sums of single terms are not formed, axes of one operand alone are summed first, f16 and bf16 products
  * keep their bits. This also moves what is no number: 0 * inf inside a sum is NaN, (0 + 1) * inf behind it is inf,
  * and where a factor was to keep terms small, a sum near the largest number may overflow before it comes. An empty sum (an
- * axis of extent 0) stays 0. Forming a contraction of f32, f64 or integers is exact: the same products are added in the
+ * axis of extent 0) stays 0, and a factor that a mask makes 0 does not leave the sum, nor is it summed alone. Forming a contraction of f32, f64 or integers is exact: the same products are added in the
  * same order. */
 #include "products.h"
 

@@ -1,4 +1,6 @@
 #include "products.h"
+#include "ir/absent.h"
+#include <math.h>
 #include <string.h>
 
 double products_size(const products *p, unsigned axes) {
@@ -75,6 +77,29 @@ static bool multiplies(const rewriter *r, const ir_value *v) {
     return t == FRIT_f32 || t == FRIT_f64 || frit_dtype_is_int(t);
 }
 
+bool products_masked(const ir_value *v, int depth) {
+    enum { DEEPEST = 10 };
+    const ir_op *op = v->op;
+    if (!op || depth > DEEPEST) return false;
+    switch (op->code) {
+    case IR_select:
+        for (int i = 1; i < 3; i++) {
+            double x;
+            const ir_value *y = ir_operand(op, i);
+            while (ir_is(y, IR_broadcast)) y = ir_operand(y->op, 0);
+            if (ir_excludes(op, i) || (ir_splat_value(y, &x) && x == -INFINITY)) return true;
+        }
+        return products_masked(ir_operand(op, 1), depth + 1) || products_masked(ir_operand(op, 2), depth + 1);
+    case IR_mul:
+    case IR_add:
+    case IR_sub: return products_masked(ir_operand(op, 0), depth + 1) || products_masked(ir_operand(op, 1), depth + 1);
+    default: {
+        ir_absence a = ir_absence_of(op);
+        return a != IR_ABSENT_NEVER && products_masked(ir_operand(op, 0), depth + 1);
+    }
+    }
+}
+
 static bool is_reduction(const ir_value *v) { return ir_is(v, IR_reduce) || ir_is(v, IR_contract); }
 
 /* Factors that the sum does not run over go behind it where that is less work, or where the product is divided by a
@@ -82,6 +107,7 @@ static bool is_reduction(const ir_value *v) { return ir_is(v, IR_reduce) || ir_i
 static bool goes_outside(const rewriter *r, const products *p, const factor *f) {
     bool is_float = is_float_type(f->v->type);
     if (f->axes & p->summed || (is_float && r->exact)) return false; /* inexact on floats: rounds in another order */
+    if (is_float && !f->divides && products_masked(f->v, 0)) return false;
     if (f->divides && (is_reduction(f->v) || f->v->type.dtype != p->dtype)) return true;
     return products_size(p, p->kept) <= products_size(p, p->root[f->root].axes);
 }

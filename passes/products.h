@@ -35,6 +35,10 @@ typedef struct products {
 /* Reads op (a sum or a contract). False when it is not such a sum, or has too many axes. */
 bool products_read(rewriter *r, ir_op *op, products *p);
 
+/* v is 0 by a mask of the program somewhere: a factor that takes its terms out of a sum (ir/absent.h). It stays with every
+ * term. */
+bool products_masked(const ir_value *v, int depth);
+
 /* Elements along a set of axes, by the typical sizes of dims. */
 double products_size(const products *p, unsigned axes);
 

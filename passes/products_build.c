@@ -352,6 +352,8 @@ ir_value *products_build(rewriter *r, products *p) {
     unsigned alone = g.n == 2 ? (g.axes[0] ^ g.axes[1]) & p->summed : 0;
     bool is_float = frit_dtype_is_float(p->dtype), same = inside(p) == all && !repeated;
     if (is_float && r->exact && (repeated || alone)) return NULL; /* inexact: other sums */
+    for (int i = 0; is_float && alone && i < p->n_factors; i++)
+        if (p->f[i].axes & alone && products_masked(p->f[i].v, 0)) return NULL;
     if (alone && narrow(p->dtype)) return NULL; /* an operand that is a sum would be rounded to its dtype */
     if (p->op->code == IR_reduce && same && g.n == 1) return NULL;
     if (p->op->code == IR_contract && same && g.n == 2 && !alone && roots_stand(p, &g) && has_long_axes(p)) return NULL;
