@@ -214,6 +214,15 @@ static void rewrite_product(marker *k, ir_op *op) {
     k->changed |= n > 0;
 }
 
+/* Not over axes of 1 alone: such a sum may be its only term, the sign of 0 included. */
+static bool adds_up(const ir_op *op) {
+    const int64_t *axes;
+    int n = ir_get_ints(op, IR_ATTR_axes, &axes);
+    for (int i = 0; i < n; i++)
+        if (!sym_is(ir_operand(op, 0)->type.dims[axes[i]], 1)) return true;
+    return false;
+}
+
 /* Sums of what a contraction reads marked read that too, so that one value is computed and kept. */
 static void rewrite_sum(marker *k, ir_op *op) {
     ir_value *x = ir_operand(op, 0);
@@ -221,7 +230,7 @@ static void rewrite_sum(marker *k, ir_op *op) {
     ir_builder b = ir_builder_before(k->m, op);
     b.span = op->span;
     if (f->wrong && f->absent) ir_set_operand(op, 0, ir_select(&b, f->absent, ir_splat(&b, x->type, 0), x));
-    else if (f->marked) ir_set_operand(op, 0, f->marked);
+    else if (f->marked && adds_up(op)) ir_set_operand(op, 0, f->marked);
 }
 
 static void make_block(marker *k, ir_block *b) {
