@@ -236,6 +236,11 @@ def sizes(folder):
         total = sum(p.stat().st_size for p in out.iterdir())
         print(f"sizes: ResNet-50 for {target}: {total} bytes without weights")
         assert total <= 1 << 20, f"{target}: {total} bytes, at most {1 << 20} are allowed"
+        if target != "c" and compilers("gcc") and shutil.which("ldd"):
+            run("gcc", "-O1", "-fPIC", "-shared", "resnet50.c", "resnet50_kernels.o", "-o", "all.so", cwd=out)
+            needed = re.sub(r" \(0x.*\)", "", run("ldd", out / "all.so").stdout)
+            print(f"as a library it needs\n{needed.rstrip()}")
+            assert "frit" not in needed
 
 
 def same_files(folder):
