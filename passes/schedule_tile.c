@@ -110,7 +110,7 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
                 tile[i] = best >= n_par ? (rows < 4 ? rows : 4) : rows;
             }
     }
-    if (!s->lim->threads && m_var && n > n_par && best < n_par) tile[n - 1] = terms_at_once(extent[n - 1]);
+    if (!s->lim->threads && !s->lim->is_source && m_var && n > n_par && best < n_par) tile[n - 1] = terms_at_once(extent[n - 1]);
     ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
     ir_set_int(s->m, stage, IR_ATTR_vector, best);
 }

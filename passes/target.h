@@ -13,6 +13,7 @@ typedef struct frit_target_limits {
     bool masked_memory;   /* masked vector loads and stores of 32 and 64-bit elements are cheap */
     int64_t l1_bytes, l2_bytes; /* data cache of one core; on a GPU, shared memory of a block */
     int cache_line;       /* bytes */
+    bool is_source;       /* code is text for a compiler that writes out loops itself: it is kept short */
     /* Where a task is done by a block of threads that share memory. */
     int threads;          /* usual number of threads of a block; 0: a task is one core's, in vectors */
     int warp;             /* threads that run in step and exchange values */

@@ -20,6 +20,7 @@ static const frit_target_limits limits = {
     .l1_bytes = 32 << 10,
     .l2_bytes = 256 << 10,
     .cache_line = 64,
+    .is_source = true,
     .flops_per_byte = 10,
 };
 
