@@ -37,13 +37,15 @@ bool interp_too_close(double x, double ex, double y, double ey) {
 /* How far f(x) may be from y = f(x0) for x within 4 e of x0 (the bound of an operand), f monotone; in the unit of errs. */
 static double span_err(ir_opcode op, double x, double e, double y) {
     double far = 0;
+    bool flips = false;
     for (int side = -4; side <= 4 && e > 0; side += 8) {
         scalar a = {.f = x + side * e}, r;
         scalar_eval(op, FRIT_f64, FRIT_f64, &a, &r);
         if (!isfinite(r.f)) return INFINITY;
         far = fmax(far, fabs(r.f - y));
+        flips |= r.f == 0 && y == 0 && signbit(r.f) != signbit(y);
     }
-    return far / 4;
+    return far == 0 && flips ? INTERP_ZERO_SIGN : far / 4;
 }
 
 /* Division by floor and remainders: certain as long as the whole quotient is. What a remainder may be is known even then. */
@@ -204,6 +206,7 @@ static double select_err(bool is_float, const scalar *a, const double *ea) {
     if (ea[0] == 0) return chosen;
     if (!is_float) return a[1].i == a[2].i ? fmax(ea[1], ea[2]) : INFINITY;
     double gap = fabs(a[1].f - a[2].f) / 4 + fmax(ea[1], ea[2]);
+    if (gap == 0 && signbit(a[1].f) != signbit(a[2].f)) return INTERP_ZERO_SIGN;
     return isnan(gap) ? INFINITY : gap;
 }
 

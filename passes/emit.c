@@ -149,7 +149,7 @@ ir_value *emit_read(emit *e, ir_value *buffer, int rank, const sym_t *map, doubl
     ir_type t = ir_scalar((frit_dtype)buffer->type.dtype);
     ir_op *op = ir_build(&e->b, IR_read, 1 + s.n, ops, 1, &t);
     set_access(e, op, buffer, rank, map, &s);
-    if (fill != 0) ir_set_float(e->x.m, op, IR_ATTR_fill, fill);
+    if (fill != 0 || signbit(fill)) ir_set_float(e->x.m, op, IR_ATTR_fill, fill);
     return to_compute(e, ir_result(op, 0));
 }
 

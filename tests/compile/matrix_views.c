@@ -60,6 +60,7 @@ static void slices(matrix *m) {
 
 static void pads(matrix *m) {
     matrix_begin(m, "pad", 0, ROWS, DECLS, ARGS);
+    matrix_out(m, "$f = constant() {value = -0} : f32[]\n$p = pad(%%a, $f) {lo = [1, 2], hi = [0, 1]} : f32[7, 11]\n$o = constant() {value = 1} : f32[7, 11]\n$ = div($o, $p) : f32[7, 11]");
     static const char *const fill[] = {"0", "-2.5", "nan", "inf"};
     for (int i = 0; i < 4; i++) {
         matrix_out(m, "$f = constant() {value = %s} : f32[]\n$ = pad(%%x, $f) {lo = [1, 2], hi = [0, 3]} : f32[M + 1, N + 5]", fill[i]);

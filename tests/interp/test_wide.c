@@ -136,6 +136,10 @@ static void test_spans(void **state) {
     assert_true(4 * e >= 1 && 4 * e <= 1.001 * (1 + fabs(y)));
     e = err_of("exp", "floor", logf(3), &y); /* 2 or 3 */
     assert_true((y == 2 || y == 3) && 4 * e == 1);
+    e = err_of("sin", "trunc", 1e-20f, &y); /* 1e-20 within half the least f32: 0 of one sign */
+    assert_true(y == 0 && e == 0);
+    e = err_of("sin", "trunc", 0, &y); /* 0 or a little to either side: 0 of either */
+    assert_true(y == 0 && e > 0 && e < 0x1p-1060);
     e = err_of("exp", "floor", 1, &y);
     assert_true(y == 2 && e == 0);
     e = err_of("exp", "tan", 20, &y); /* poles */
