@@ -200,16 +200,26 @@ static ir_value *choose(lower *l, ir_value *c, ir_value *x, ir_value *y) {
     return lower_build(l, l->depth, IR_select, 3, (ir_value *[]){c, x, y}, x->type);
 }
 
-/* x rounded to 11 bits of significand; cut off where rounding would give infinity; NaN whatever its payload. */
-static ir_value *upper_part(lower *l, ir_value *x) {
+static ir_value *bits2(lower *l, ir_opcode code, ir_value *x, ir_value *y) { return op2(l, code, x, y, FRIT_i32); }
+
+/* All ones where |x| is too small for 11 bits of significand, would be rounded to infinity, or is no number; else 0. */
+static ir_value *is_special(lower *l, ir_value *bits) {
+    int n = bits->type.lanes;
+    ir_value *size = bits2(l, IR_and, bits, word(l, INT32_MAX, n));
+    ir_value *large = bits2(l, IR_sub, word(l, 0x7F7FEFFF, n), size), *small = bits2(l, IR_sub, size, word(l, 0x1000, n));
+    return bits2(l, IR_shr, bits2(l, IR_or, large, small), word(l, 31, n));
+}
+
+/* x rounded to 11 bits of significand. Special ones are rounded to odd (the last bit says whether some of the 13 behind it are
+ * set), so that nothing becomes infinite, zero, or of a NaN a number. No comparisons: GPUs have few predicates. */
+static ir_value *split_upper(lower *l, ir_value *x) {
+    enum { LOW = 0x1FFF, HALF = 0x1000 };
     int n = x->type.lanes;
-    ir_value *bits = op1(l, IR_bitcast, x, FRIT_i32), *mask = word(l, -8192, n);
-    ir_value *rounded = op2(l, IR_and, op2(l, IR_add, bits, word(l, 4096, n), FRIT_i32), mask, FRIT_i32);
-    ir_value *cut = op2(l, IR_and, bits, mask, FRIT_i32), *size = op2(l, IR_and, bits, word(l, INT32_MAX, n), FRIT_i32);
-    ir_value *large = op2(l, IR_le, word(l, 0x7F7FF000, n), size, FRIT_bool);
-    ir_value *nan = op2(l, IR_lt, word(l, 0x7F800000, n), size, FRIT_bool);
-    ir_value *hi = choose(l, nan, word(l, 0x7FC00000, n), choose(l, large, cut, rounded));
-    return op1(l, IR_bitcast, hi, FRIT_f32);
+    ir_value *bits = op1(l, IR_bitcast, x, FRIT_i32), *special = is_special(l, bits);
+    ir_value *up = bits2(l, IR_and, op1(l, IR_not, special, FRIT_i32), word(l, HALF, n));
+    ir_value *some = bits2(l, IR_add, bits2(l, IR_and, bits, word(l, LOW, n)), word(l, LOW, n));
+    ir_value *hi = bits2(l, IR_or, bits2(l, IR_add, bits, up), bits2(l, IR_and, some, special));
+    return op1(l, IR_bitcast, bits2(l, IR_and, hi, word(l, ~LOW, n)), FRIT_f32);
 }
 
 /* ---- A chunk ---- */
@@ -232,7 +242,7 @@ static void load_part(lower *l, const lower_contract *p, int side, sym_t buffer,
     }
     if (!is_split(p)) return;
     ir_value *x = f->hi[i];
-    f->hi[i] = upper_part(l, x);
+    f->hi[i] = split_upper(l, x);
     f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
 }
 
