@@ -271,6 +271,13 @@ int package_add_kernel(package *p, const package_kernel *k) {
         uint32_t e = package_expr(p, k->ints[i], 0);
         vec_push(p->a, &p->lists, e);
     }
+    for (int i = 0; i < k->n_maps * FPK_MAP_VALUES; i++) {
+        uint32_t e = package_expr(p, k->maps[i / FPK_MAP_VALUES].values[i % FPK_MAP_VALUES], 1);
+        vec_push(p->a, &p->lists, e);
+    }
+    r.maps = (uint32_t)p->lists.len;
+    r.n_maps = (uint32_t)k->n_maps;
+    for (int i = 0; i < k->n_maps * FPK_MAP_WORDS; i++) vec_push(p->a, &p->lists, k->maps[i / FPK_MAP_WORDS].words[i % FPK_MAP_WORDS]);
     vec_push(p->a, &p->kernels, r);
     return (int)v->n_kernels++;
 }

@@ -69,6 +69,12 @@ void package_same_as(package *p, int b, int a);
  * that is read first, or used outside the loop too, is kept anyway.) */
 void package_keep(package *p, int temp);
 
+/* FPK_MAP_WORDS and FPK_MAP_VALUES of runtime/package.h. */
+typedef struct package_map {
+    uint32_t words[FPK_MAP_WORDS];
+    sym_t values[FPK_MAP_VALUES]; /* NULL: 1 */
+} package_map;
+
 /* A kernel of the CPU ABI in docs/architecture.md. Buffers: n_inputs that it reads, then n_outputs that it writes; one
  * that it updates in place is listed as both. NULL sym_t: 0 (tasks: 1; bytes and flops: not known). */
 typedef struct package_kernel {
@@ -82,6 +88,8 @@ typedef struct package_kernel {
     int threads; /* of a block, and its bytes of shared memory, where blocks of threads do the tasks; else 0 */
     int64_t shared;
     const char *entry; /* its name in its module, with threads; else NULL */
+    int n_maps;
+    const package_map *maps; /* tensor maps, in the order in which its code takes them */
     const char *file;  /* source of the op it stems from, or NULL */
     uint32_t line;
 } package_kernel;

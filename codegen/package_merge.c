@@ -153,13 +153,15 @@ static void take_buffer(package *p, source *s, fpk_buffer b) {
 }
 
 static void take_kernel(package *p, source *s, fpk_kernel k) {
-    const uint32_t *ints = (const uint32_t *)table(s, FPK_LISTS) + k.ints;
+    const uint32_t *ints = (const uint32_t *)table(s, FPK_LISTS) + k.ints, *maps = (const uint32_t *)table(s, FPK_LISTS) + k.maps;
     k.name = string(p, s, k.name), k.file = string(p, s, k.file), k.entry = string(p, s, k.entry);
     k.ints = (uint32_t)p->lists.len;
-    for (uint32_t i = 0; i < k.n_ints; i++) {
+    for (uint32_t i = 0; i < k.n_ints + k.n_maps * FPK_MAP_VALUES; i++) {
         uint32_t e = take_expr(p, s, ints[i]);
         vec_push(p->a, &p->lists, e);
     }
+    k.maps = (uint32_t)p->lists.len;
+    for (uint32_t i = 0; i < k.n_maps * FPK_MAP_WORDS; i++) vec_push(p->a, &p->lists, maps[i]);
     k.tasks = take_expr(p, s, k.tasks), k.scratch = take_expr(p, s, k.scratch);
     k.bytes = take_expr(p, s, k.bytes), k.flops = take_expr(p, s, k.flops);
     vec_push(p->a, &p->kernels, k);

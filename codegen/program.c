@@ -126,6 +126,8 @@ static int package_kernel_of(planner *p, const placed_kernel *u) {
                          .n_outputs = u->op->n_results,
                          .n_ints = u->use.n_ints,
                          .ints = u->use.ints,
+                         .n_maps = u->use.n_maps,
+                         .maps = u->use.maps,
                          .tasks = u->use.tasks,
                          .scratch = u->use.scratch,
                          .bytes = traffic_of(p, u->op),

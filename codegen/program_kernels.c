@@ -220,8 +220,15 @@ bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char 
     for (int i = 0; i < f->body->n_args; i++)
         if (f->arg_syms && f->arg_syms[i])
             ints[n++] = sym_subst(c, f->arg_syms[i], r->n_symbols, r->symbols, w.symbols.data);
+    package_map *maps = NULL;
+    int n_maps = kernel_maps(s->arena, f, &maps, error);
+    if (n_maps < 0) return false;
+    for (int i = 0; i < n_maps * FPK_MAP_VALUES; i++) {
+        sym_t *v = &maps[i / FPK_MAP_VALUES].values[i % FPK_MAP_VALUES];
+        if (*v) *v = sym_subst(c, *v, r->n_symbols, r->symbols, w.symbols.data);
+    }
     *use = (kernel_use){at, n, ints, sym_subst(c, r->tasks, r->n_symbols, r->symbols, w.symbols.data),
-                        sym_subst(c, r->scratch, r->n_symbols, r->symbols, w.symbols.data)};
+                        sym_subst(c, r->scratch, r->n_symbols, r->symbols, w.symbols.data), n_maps, maps};
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* The distinct kernels of a program. */
 #ifndef FRIT_CODEGEN_PROGRAM_KERNELS_H
 #define FRIT_CODEGEN_PROGRAM_KERNELS_H
+#include "package.h"
 #include "program.h"
 
 typedef struct kernel_set kernel_set;
@@ -10,7 +11,13 @@ typedef struct kernel_use {
     int n_ints;
     const sym_t *ints;
     sym_t tasks, scratch;
+    int n_maps;
+    const package_map *maps;
 } kernel_use;
+
+/* The tensor maps of f (kernel_maps.c), in the order in which its code takes them: *maps (of the arena), whose values are
+ * formulas over f's symbols. Returns how many, -1 with *error. */
+int kernel_maps(arena *a, const ir_func *f, package_map **maps, const char **error);
 
 kernel_set *kernel_set_new(arena *a, ir_module *m, const target *t);
 /* The kernel that runs `op`: scheduled and lowered when no equal one is there yet (equal up to the names of symbols and

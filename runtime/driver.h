@@ -38,7 +38,8 @@ typedef struct rt_launch {
     uint32_t kernel;      /* index within the variant */
     void *const *args;    /* device addresses */
     const int64_t *sizes; /* bytes from each argument to the end of its buffer */
-    const int64_t *ints;
+    const int64_t *ints;   /* arguments, then the values of the maps */
+    const uint32_t *maps;  /* their words */
     int64_t tasks;
     int64_t work; /* nanoseconds of one worker, a rough estimate; -1 when not known */
     int workers;

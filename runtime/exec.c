@@ -78,13 +78,15 @@ static frit_status launch_kernel(machine *m, const uint32_t *w) {
         f->args[i] = at;
         f->room[i] = f->size[w[2 + 2 * i]] - (at - f->base[w[2 + 2 * i]]);
     }
-    for (uint32_t i = 0; i < k->n_ints; i++) TRY(rt_value(f, f->pkg->lists[k->ints + i], &f->ints[i], m->err));
+    for (uint32_t i = 0; i < k->n_ints + k->n_maps * FPK_MAP_VALUES; i++)
+        TRY(rt_value(f, f->pkg->lists[k->ints + i], &f->ints[i], m->err));
     rt_launch l = {.module = f->module,
                    .record = k,
                    .kernel = w[1],
                    .args = f->args,
                    .sizes = f->room,
                    .ints = f->ints,
+                   .maps = f->pkg->lists + k->maps,
                    .workers = f->workers,
                    .scratch = f->scratch,
                    .stride = f->plan ? f->plan->stride : 0,

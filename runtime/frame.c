@@ -6,7 +6,8 @@ static void widest_launch(rt_frame *f) {
     for (uint32_t i = 0; i < f->variant->n_kernels; i++) {
         const fpk_kernel *k = &f->kernels[i];
         if (k->n_inputs + k->n_outputs > f->widest) f->widest = k->n_inputs + k->n_outputs;
-        if (k->n_ints > f->n_ints) f->n_ints = k->n_ints;
+        uint32_t values = k->n_ints + k->n_maps * FPK_MAP_VALUES;
+        if (values > f->n_ints) f->n_ints = values;
         f->plan_mask |= f->pkg->facts[k->scratch].mask;
     }
 }

@@ -66,6 +66,8 @@ struct rt_queue {
     void *staged[GPU_SLOTS]; /* reached when the device has read a piece */
     bool busy[GPU_SLOTS];
     int turn;
+    struct gpu_map **maps; /* by hash; gpu_maps.c */
+    uint32_t n_maps;
 };
 
 static inline gpu_device *gpu_of(const frit_device *d) { return d->own; }
@@ -92,6 +94,10 @@ frit_status gpu_write(frit_device *d, rt_queue *q, void *dst, const void *host, 
 frit_status gpu_wait(frit_device *d, rt_queue *q, frit_error *err);
 frit_status gpu_mark(frit_device *d, rt_queue *q, int i, frit_error *err);
 double gpu_between(frit_device *d, rt_queue *q, int from, int to);
+/* ---- gpu_maps.c -------------------------------------------------------------------------------------------------- */
+/* Map number i of the launch, made when the queue has none like it: *map is good until the launch is submitted. */
+frit_status gpu_map(frit_device *d, rt_queue *q, const rt_launch *l, uint32_t i, void **map, frit_error *err);
+void gpu_drop_maps(frit_device *d, rt_queue *q);
 /* ---- gpu_launch.c ------------------------------------------------------------------------------------------------ */
 int gpu_fits(const frit_device *d, const fpk_variant *v, const rt_image *image, char *why);
 frit_status gpu_load(frit_device *d, const rt_image *image, rt_module **out, frit_error *err);

@@ -140,7 +140,7 @@ static frit_status load_kernel(frit_device *d, const rt_image *image, const fpk_
 static frit_status load_kernels(frit_device *d, const rt_image *image, rt_module *m, frit_error *err) {
     for (uint32_t i = 0; i < m->n; i++) {
         const fpk_kernel *k = &image->kernels[i];
-        uint32_t wide = k->n_inputs + k->n_outputs + k->n_ints + 2;
+        uint32_t wide = k->n_inputs + k->n_outputs + k->n_ints + k->n_maps + 2;
         frit_status s = load_kernel(d, image, k, i ? &m->kernel[i - 1] : NULL, &m->kernel[i], err);
         if (wide > m->widest) m->widest = wide;
         if (s == FRIT_OK) continue;
@@ -221,6 +221,7 @@ frit_status gpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_err
     for (uint32_t i = 0; i < k->n_ints; i++) q->params[n++] = (void *)&l->ints[i];
     q->params[n++] = &scratch;
     q->params[n++] = &tasks;
+    for (uint32_t i = 0; i < k->n_maps; i++) TRY(gpu_map(d, q, l, i, &q->params[n++], err));
     int error = g->api.launch(l->module->kernel[l->kernel].handle, (unsigned)blocks_of(l), 1, 1, k->threads, 1, 1,
                               k->shared, q->stream, q->params, NULL);
     if (!error) return FRIT_OK;

@@ -34,6 +34,7 @@ void gpu_queue_close(frit_device *d, rt_queue *q) {
     if (!q->lent) g->api.stream_destroy(q->stream);
     gpu_end(d, was);
     rt_free(&d->mem, q->params, q->n_params, sizeof *q->params);
+    gpu_drop_maps(d, q);
     rt_free(&d->mem, q, 1, sizeof *q);
 }
 

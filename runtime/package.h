@@ -1,4 +1,4 @@
-/* The package format (.fpk), version 2: what codegen/package.c writes and runtime/reader.c maps.
+/* The package format (.fpk), version 3: what codegen/package.c writes and runtime/reader.c maps.
  *
  * Little-endian. A header, a table of sections, then the sections, each 64-byte aligned, in the order of their kinds.
  * All tables are arrays of the records below; references are indices, FPK_NONE is no reference. Strings are offsets
@@ -19,7 +19,7 @@
 #define FPK_MAGIC                                                                                                      \
     "\x89"                                                                                                             \
     "FPK\r\n\x1a\n"    /* 8 bytes: shows line-end conversion and truncation, as PNG's does */
-#define FPK_VERSION 2u /* readers accept exactly this; it grows with every change of meaning */
+#define FPK_VERSION 3u /* readers accept exactly this; it grows with every change of meaning */
 #define FPK_NONE UINT32_MAX
 #define FPK_ALIGN 64u
 #define FPK_MAX_RANK 16
@@ -156,6 +156,12 @@ typedef struct fpk_buffer {
     uint64_t offset; /* in FPK_DATA, of a constant */
 } fpk_buffer;
 
+/* A tensor map: how copies of boxes see one of a kernel's buffers (CUDA: a CUtensorMap). Words: buffer (position among the
+ * kernel's), dtype, rank, bytes of the swizzle, elements of a box along each axis, the contiguous one first. Values: extents of
+ * the axes, then strides, in elements, of all but the first. What is behind the rank is 1. */
+enum { FPK_MAP_RANK = 5, FPK_MAP_BOX = 4, FPK_MAP_WORDS = FPK_MAP_BOX + FPK_MAP_RANK, FPK_MAP_VALUES = 2 * FPK_MAP_RANK - 1 };
+#define FPK_MAX_MAPS 64u /* of a kernel */
+
 typedef struct fpk_kernel {
     uint32_t name, file, line;             /* strings and number: the source op that it stems from */
     uint32_t n_inputs, n_outputs;          /* buffers it reads, then buffers it writes */
@@ -165,6 +171,8 @@ typedef struct fpk_kernel {
     uint32_t threads, shared;              /* of a block and its dynamic shared memory in bytes, where blocks of threads
                                             * do the tasks; else 0 */
     uint32_t entry;                        /* string: its name in its module, with threads; else "" */
+    uint32_t maps, n_maps;                 /* list of FPK_MAP_WORDS for each tensor map that it takes behind its other arguments;
+                                            * FPK_MAP_VALUES expressions of each stand behind the i64 arguments in `ints` */
     uint64_t code_offset, code_size;       /* in the variant's code. With threads: its module, which kernels may share;
                                             * else its entry point and what follows */
 } fpk_kernel;

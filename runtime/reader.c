@@ -218,13 +218,25 @@ static frit_status check_buffers(const frit_package *p, const fpk_variant *v, fr
     return FRIT_OK;
 }
 
+static bool is_map(const fpk_kernel *k, const uint32_t *w) {
+    static const uint32_t swizzles[] = {16, 32, 64, 128};
+    bool known = false;
+    for (int i = 0; i < 4; i++) known = known || w[3] == swizzles[i];
+    for (int i = 0; i < FPK_MAP_RANK; i++) known = known && w[FPK_MAP_BOX + i] >= 1 && w[FPK_MAP_BOX + i] <= 256;
+    return known && w[0] < k->n_inputs + k->n_outputs && w[1] < FRIT_DTYPE_COUNT && frit_dtype_bits((frit_dtype)w[1]) >= 8 && w[2] >= 2 &&
+           w[2] <= FPK_MAP_RANK;
+}
+
 static frit_status check_kernels(const frit_package *p, const fpk_variant *v, frit_error *err) {
     for (uint32_t i = 0; i < v->n_kernels; i++) {
         const fpk_kernel *k = &p->kernels[v->first_kernel + i];
         CHECK(is_string(p, k->name) && is_string(p, k->file), "kernel");
         CHECK(k->n_inputs < FPK_MAX_TABLE && k->n_outputs < FPK_MAX_TABLE, "kernel's buffers");
-        CHECK(in_range(k->ints, k->n_ints, p->n_lists), "kernel's arguments");
-        for (uint32_t j = 0; j < k->n_ints; j++) CHECK(is_expr(p, p->lists[k->ints + j]), "kernel's argument");
+        CHECK(k->n_maps <= (k->threads ? FPK_MAX_MAPS : 0) && k->n_ints < FPK_MAX_TABLE, "kernel's arguments");
+        uint32_t values = k->n_ints + k->n_maps * FPK_MAP_VALUES;
+        CHECK(in_range(k->ints, values, p->n_lists) && in_range(k->maps, k->n_maps * FPK_MAP_WORDS, p->n_lists), "kernel's arguments");
+        for (uint32_t j = 0; j < k->n_maps; j++) CHECK(is_map(k, p->lists + k->maps + j * FPK_MAP_WORDS), "kernel's tensor map");
+        for (uint32_t j = 0; j < values; j++) CHECK(is_expr(p, p->lists[k->ints + j]), "kernel's argument");
         CHECK(is_expr(p, k->tasks) && is_expr(p, k->scratch) && !p->facts[k->scratch].counter, "kernel's sizes");
         CHECK(is_expr_or_none(p, k->bytes) && is_expr_or_none(p, k->flops), "kernel's estimates");
         CHECK(in_range(k->code_offset, k->code_size, v->code_size) && k->code_size > 0, "kernel's code");

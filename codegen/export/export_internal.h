@@ -218,6 +218,7 @@ uint32_t gpu_module(const exporter *x, uint32_t kernel);   /* number of the modu
 const char *gpu_module_file(exporter *x, uint32_t kernel); /* "kernels/NAME_0.ptx" */
 void put_gpu_support(exporter *x, text *t);
 void put_gpu_launch(exporter *x, text *t);
+bool gpu_has_maps(const exporter *x); /* some kernel takes tensor maps */
 void put_gpu_device(exporter *x, text *t);
 void put_gpu_transfers(exporter *x, text *t);
 void put_gpu_header(exporter *x, text *t);

@@ -37,7 +37,8 @@ static const struct {
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
-static bool is_called(const char *id) {
+static bool is_called(const exporter *x, const char *id) {
+    if (!strcmp(id, "tensor_map")) return gpu_has_maps(x);
     for (size_t i = 0; i < sizeof called / sizeof *called; i++)
         if (!strcmp(called[i], id)) return true;
     return false;
@@ -150,7 +151,7 @@ static void put_driver_struct(exporter *x, text *t) {
     put(t, "/* ---- The driver ---- */\n/* Its functions; handles and device addresses are pointers. */\n"
            "typedef struct driver {\n    void *library;\n");
     for (int i = 0; i < N_FUNCTIONS; i++)
-        if (is_called(functions[i].id) && functions[i].names[x->gpu->hip])
+        if (is_called(x, functions[i].id) && functions[i].names[x->gpu->hip])
             put(t, "    %s (*%s)%s;\n", functions[i].result, functions[i].id, functions[i].params);
     put(t, "} driver;\n\n");
     put(t,
@@ -164,7 +165,7 @@ static void put_driver_struct(exporter *x, text *t) {
         x->gpu->libraries);
     const char *sep = "";
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        if (!is_called(functions[i].id) || !functions[i].names[x->gpu->hip]) continue;
+        if (!is_called(x, functions[i].id) || !functions[i].names[x->gpu->hip]) continue;
         const char *optional = functions[i].need == MAY ? ", 1" : "";
         put(t, "%s%sfind(d->library, \"%s\", &d->%s)%s%s", sep, *optional ? "(" : "", functions[i].names[x->gpu->hip],
             functions[i].id, optional, *optional ? ")" : "");
@@ -267,21 +268,63 @@ static void put_moves(exporter *x, text *t) {
     put(t, "\n");
 }
 
-void put_gpu_launch(exporter *x, text *t) {
+static uint32_t most_maps(const exporter *x) {
     uint32_t most = 0;
+    for (uint32_t k = 0; k < x->v->n_kernels; k++)
+        if (x->kernels[k].n_maps > most) most = x->kernels[k].n_maps;
+    return most;
+}
+
+bool gpu_has_maps(const exporter *x) { return most_maps(x) > 0; }
+
+/* The driver's numbers of dtypes (CUtensorMapDataType) by ours, of those that have 8 bits or more. */
+static void put_map(text *t) {
+    put(t,
+        "/* ---- Tensor maps ---- */\n"
+        "/* A buffer as bulk copies see it. w: its number, dtype, rank, bytes of the swizzle, box; shape: extents, then "
+        "strides\n"
+        " * of all axes but the first, in elements. */\n"
+        "static int make_map(const queue *q, void *map, const unsigned *w, void *base, const int64_t *shape) {\n"
+        "    static const struct {\n        int number, bytes;\n    } elements[] = {");
+    for (int d = 0; d < FRIT_DTYPE_COUNT; d++) {
+        unsigned bits = frit_dtype_bits((frit_dtype)d);
+        int number = bits <= 8 ? 0 : bits == 16 ? 1 : bits == 32 ? 2 : 4;
+        if (d == FRIT_f16) number = 6;
+        if (d == FRIT_f32) number = 7;
+        if (d == FRIT_f64) number = 8;
+        if (d == FRIT_bf16) number = 9;
+        put(t, "%s{%d, %u}", d ? ", " : "", number, bits < 8 ? 1 : bits / 8);
+    }
+    put(t, "};\n    unsigned long long extents[%d], strides[%d];\n    unsigned box[%d], steps[%d], i;\n"
+           "    int swizzle = w[3] == 128 ? 3 : w[3] == 64 ? 2 : w[3] == 32 ? 1 : 0;\n"
+           "    if (!q->device->api.tensor_map) return failed(q->device, 801); /* not supported */\n"
+           "    for (i = 0; i < w[2]; i++) {\n"
+           "        extents[i] = (unsigned long long)shape[i];\n"
+           "        if (i) strides[i - 1] = (unsigned long long)(shape[%d + i] * elements[w[1]].bytes);\n"
+           "        box[i] = w[%d + i];\n        steps[i] = 1;\n    }\n"
+           "    return failed(q->device, q->device->api.tensor_map(map, elements[w[1]].number, w[2], base, extents, strides, box, "
+           "steps,\n                                                       0, swizzle, 2, 0));\n}\n\n",
+        FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK - 1, FPK_MAP_BOX);
+}
+
+void put_gpu_launch(exporter *x, text *t) {
+    uint32_t most = 0, maps = most_maps(x);
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
-        uint32_t n = x->kernels[k].n_inputs + x->kernels[k].n_outputs + x->kernels[k].n_ints + 2;
+        uint32_t n = x->kernels[k].n_inputs + x->kernels[k].n_outputs + x->kernels[k].n_ints + x->kernels[k].n_maps + 2;
         if (n > most) most = n;
     }
+    if (maps) put_map(t);
     put(t,
         "/* ---- Launching ---- */\n"
-        "/* A kernel takes its buffers, its integers, the scratch and the number of tasks. scratch_bytes: of each "
+        "/* A kernel takes its buffers, its integers, the scratch and the number of tasks%s. scratch_bytes: of each "
         "block. */\n"
         "static int launch(const queue *q, int kernel, void **buffers, int n_buffers, const int64_t *ints, int "
         "n_ints,\n"
-        "                  char *scratch, int64_t scratch_bytes, int64_t tasks) {\n"
+        "                  %schar *scratch, int64_t scratch_bytes, int64_t tasks) {\n"
         "    void *params[%u];\n    void *value = scratch;\n",
-        most);
+        maps ? ", then tensor maps" : "", maps ? "const unsigned *maps, const int64_t *shapes, int n_maps, " : "", most);
+    if (maps) /* 64-byte aligned */
+        put(t, "    uint64_t room[%u];\n    char *map = (char *)(((uintptr_t)room + 63) & ~(uintptr_t)63);\n", maps * 16 + 8);
     put(t, "    int64_t blocks = tasks, most = UINT32_MAX / kernels[kernel].threads;\n    int i, n = 0;\n"
            "    if (tasks <= 0) return 0;\n"
            "    if (most > INT32_MAX) most = INT32_MAX;\n"
@@ -289,8 +332,13 @@ void put_gpu_launch(exporter *x, text *t) {
            "    if (blocks > most) blocks = most;\n"
            "    for (i = 0; i < n_buffers; i++) params[n++] = &buffers[i];\n"
            "    for (i = 0; i < n_ints; i++) params[n++] = (void *)&ints[i];\n"
-           "    params[n++] = &value;\n    params[n++] = &tasks;\n"
-           "    return failed(q->device, q->device->api.launch(q->device->kernels[kernel], (unsigned)blocks, 1, 1,\n"
+           "    params[n++] = &value;\n    params[n++] = &tasks;\n");
+    if (maps)
+        put(t, "    for (i = 0; i < n_maps; i++, map += 128, maps += %d, shapes += %d) {\n"
+               "        if (make_map(q, map, maps, buffers[maps[0]], shapes)) return 1;\n"
+               "        params[n++] = map;\n    }\n",
+            FPK_MAP_WORDS, FPK_MAP_VALUES);
+    put(t, "    return failed(q->device, q->device->api.launch(q->device->kernels[kernel], (unsigned)blocks, 1, 1,\n"
            "                                                   kernels[kernel].threads, 1, 1, kernels[kernel].shared, "
            "q->stream,\n"
            "                                                   params, NULL));\n}\n\n");

@@ -66,6 +66,20 @@ static void add_item(text *t, const char *item, size_t *column) {
     *column += strlen(item) + 2;
 }
 
+/* Declares the words and values of k's tensor maps; returns the arguments that name them. */
+static const char *tensor_maps(scope *s, const fpk_kernel *k) {
+    exporter *x = s->x;
+    text words = {.a = x->a}, shapes = {.a = x->a};
+    size_t column = 0;
+    for (uint32_t i = 0; i < k->n_maps * FPK_MAP_WORDS; i++) add_item(&words, arena_printf(x->a, "%u", x->p->lists[k->maps + i]), &column);
+    column = 0;
+    for (uint32_t i = 0; i < k->n_maps * FPK_MAP_VALUES; i++)
+        add_item(&shapes, formula(s, x->p->lists[k->ints + k->n_ints + i], false), &column);
+    line(s, "static const unsigned maps[] = {%s};", text_of(&words));
+    line(s, "const int64_t shapes[] = {%s};", text_of(&shapes));
+    return arena_printf(x->a, "maps, shapes, %u, ", k->n_maps);
+}
+
 static void launch(scope *s, const uint32_t *w) {
     exporter *x = s->x;
     const fpk_kernel *k = &x->kernels[w[1]];
@@ -81,14 +95,17 @@ static void launch(scope *s, const uint32_t *w) {
     s->indent++;
     line(s, "void *buffers[] = {%s};", text_of(&args));
     if (k->n_ints) line(s, "const int64_t ints[] = {%s};", text_of(&ints));
+    const char *maps = "";
+    if (k->n_maps) maps = tensor_maps(s, k);
+    else if (x->gpu && gpu_has_maps(x)) maps = "NULL, NULL, 0, ";
     if (s->checked) {
         line(s, "const int64_t tasks = %s;", tasks);
         line(s, "if (bad) return %s_E_TOO_LARGE;", x->upper);
         tasks = "tasks";
     }
     if (x->gpu)
-        line(s, "if (launch(q, %s, buffers, %u, %s, %u, memory + plan->total, %s, %s)) return %s_E_DEVICE;",
-             x->kernel[w[1]], k->n_inputs + k->n_outputs, k->n_ints ? "ints" : "NULL", k->n_ints,
+        line(s, "if (launch(q, %s, buffers, %u, %s, %u, %smemory + plan->total, %s, %s)) return %s_E_DEVICE;",
+             x->kernel[w[1]], k->n_inputs + k->n_outputs, k->n_ints ? "ints" : "NULL", k->n_ints, maps,
              formula(s, k->scratch, false), tasks, x->upper);
     else
         line(s, "launch(%s, %s, buffers, %s, memory + plan->total, plan->scratch, %s);", who, x->kernel[w[1]],

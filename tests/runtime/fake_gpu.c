@@ -5,10 +5,11 @@
  *
  * A module's image is a shared object. A kernel `name` in it is a function `name(void **params, unsigned blocks,
  * unsigned threads, unsigned shared)`, with `const unsigned name_args[2]` beside it: how many buffers and how many
- * integers it takes. Text images pass for PTX: their kernels are found as ".entry NAME(" and do nothing. Other text is
+ * integers it takes; `const unsigned name_maps`: tensor maps (fake_map.h) behind them. Text images pass for PTX: their kernels are found as ".entry NAME(" and do nothing. Other text is
  * given to the command in FAKE_GPU_TEXT, which makes such a shared object of it (its kernels are called NAME_launch).
  */
 #include "fake_gpu.h"
+#include "fake_map.h"
 #include <dlfcn.h>
 #include <elf.h>
 #include <pthread.h>
@@ -37,7 +38,7 @@
 #undef NULL
 #define NULL ((void *)0)
 
-enum { DEVICES = 2, GUARD = 256, MOST_ARGS = 64, FREE_SHARED = 48 << 10 };
+enum { DEVICES = 2, GUARD = 256, MOST_ARGS = 64, MOST_MAPS = 8, MAP_BYTES = 128, FREE_SHARED = 48 << 10 };
 enum {
     BAD_VALUE = 1,
     NO_MEMORY = 2,
@@ -72,7 +73,7 @@ typedef struct function {
     struct function *next;
     object *module;
     void (*run)(void **params, unsigned blocks, unsigned threads, unsigned shared);
-    unsigned buffers, ints, allowed_shared;
+    unsigned buffers, ints, maps, allowed_shared;
 } function;
 
 struct op {
@@ -86,6 +87,7 @@ struct op {
     function *fn;
     unsigned blocks, threads, shared, n_args;
     uint64_t args[MOST_ARGS];
+    _Alignas(16) char maps[MOST_MAPS][MAP_BYTES];
     object *event;
 };
 
@@ -266,7 +268,8 @@ static void fill(const op *p) {
 }
 
 static void run_launch(op *p, int device) {
-    void *params[MOST_ARGS];
+    void *params[MOST_ARGS + MOST_MAPS];
+    for (unsigned i = 0; i < p->fn->maps; i++) params[p->n_args + i] = p->maps[i];
     for (unsigned i = 0; i < p->n_args; i++) params[i] = &p->args[i];
     for (unsigned i = 0; i < p->fn->buffers; i++)
         if (p->args[i] && !block_of((void *)(uintptr_t)p->args[i], 0))
@@ -664,7 +667,10 @@ static bool find_text(function *f, const char *text, const char *name) {
     return end != NULL;
 }
 static bool find_code(function *f, void *library, const char *name) {
-    char args[256], launch[256];
+    char args[256], launch[256], maps[256];
+    snprintf(maps, sizeof maps, "%s_maps", name);
+    const unsigned *n_maps = dlsym(library, maps);
+    if (n_maps) f->maps = *n_maps;
     snprintf(args, sizeof args, "%s_args", name);
     snprintf(launch, sizeof launch, "%s_launch", name);
     const unsigned *n = dlsym(library, args);
@@ -715,7 +721,42 @@ int fake_launch(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, un
         return misuse("a launch of %u blocks of %u threads with %u bytes of shared memory", gx, bx, shared),
                leave(BAD_VALUE);
     for (unsigned i = 0; i < p.n_args; i++) memcpy(&p.args[i], params[i], sizeof p.args[i]);
+    for (unsigned i = 0; i < f->maps && i < MOST_MAPS; i++) {
+        memcpy(p.maps[i], params[p.n_args + i], MAP_BYTES);
+        if (((fake_map *)(void *)p.maps[i])->magic != FAKE_MAP_MAGIC) misuse("argument %u of a launch is no tensor map", p.n_args + i);
+    }
     return leave(submit(stream, &p, "launch"));
+}
+
+/* ---- Tensor maps: the rules of cuTensorMapEncodeTiled --------------------------------------------------------------------- */
+static bool map_fits(void *map, int element, unsigned rank, const fake_map *m, const unsigned *steps, int interleave, int promotion, int zero) {
+    static const unsigned char bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
+    bool good = (uintptr_t)map % 64 == 0 && element >= 0 && element < (int)sizeof bytes && rank >= 1 && rank <= 5 && (uintptr_t)m->base % 16 == 0;
+    if (!good || interleave || zero || promotion < 0 || promotion > 3) return false;
+    unsigned long long row = (m->box[0] + 1ull) * bytes[element];
+    for (unsigned i = 0; i < rank; i++) good = good && m->extents[i] >= 1 && m->extents[i] <= 1ull << 32 && steps[i] == 1;
+    for (unsigned i = 0; i + 1 < rank; i++) good = good && m->strides[i] % 16 == 0 && m->strides[i] < 1ull << 40;
+    return good && row % 16 == 0 && (m->swizzle == 16 || row <= m->swizzle);
+}
+
+int fake_tensor_map(void *map, int element, unsigned rank, void *base, const unsigned long long *extents, const unsigned long long *strides,
+                    const unsigned *box, const unsigned *steps, int interleave, int swizzle, int promotion, int zero) {
+    ENTER;
+    static const unsigned char bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
+    fake_map m = {.magic = FAKE_MAP_MAGIC, .rank = rank, .swizzle = 16u << swizzle, .base = base};
+    for (unsigned i = 0; i < rank && i < 5; i++) {
+        m.extents[i] = extents[i];
+        if (i) m.strides[i - 1] = strides[i - 1];
+        if (box[i] < 1 || box[i] > 256) return misuse("a tensor map's box of %u", box[i]), leave(BAD_VALUE);
+        m.box[i] = (unsigned char)(box[i] - 1);
+    }
+    if (swizzle < 0 || swizzle > 3 || !map_fits(map, element, rank, &m, steps, interleave, promotion, zero)) return misuse("a tensor map that can't be"), leave(BAD_VALUE);
+    if (!block_of(base, 0)) misuse("a tensor map of memory that is not allocated");
+    m.bytes = bytes[element];
+    memset(map, 0, MAP_BYTES);
+    memcpy(map, &m, sizeof m);
+    state->maps++;
+    return leave(0);
 }
 
 /* ---- Graphs ------------------------------------------------------------------------------------------------------ */

@@ -14,7 +14,7 @@ typedef struct fake_gpu {
     int fail_code; /* with this error */
     long fault_at; /* number of the launch that breaks its device, -1: none */
     /* Seen. */
-    long calls, launches, replays, recorded, jitted;
+    long calls, launches, replays, recorded, jitted, maps;
     long live;        /* objects and allocations that were not released */
     char misuse[256]; /* the first mistake of the caller's, "" */
     char last_call[64];

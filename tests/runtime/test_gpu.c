@@ -98,6 +98,56 @@ static void test_wrong_memory(void **state) {
     end(g);
 }
 
+/* A kernel that takes a tensor map: the map is made once for each shape and place. */
+static model model_map(void) {
+    model m = model_new();
+    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, NULL), twelve = sym_const(m.c, 12), eight = sym_const(m.c, 8);
+    package_input(m.p, "x", FRIT_f32, 1, &n, NULL);
+    package_output(m.p, "y", FRIT_f32, 1, &twelve);
+    model_target(&m);
+    package_map map = {{0, FRIT_f32, 3, 64, 16, 2, 3, 1, 1}, {n, eight, sym_addi(m.c, n, 5), NULL, NULL, sym_muli(m.c, n, 4), sym_const(m.c, 64)}};
+    package_kernel k = {.name = "map", .n_inputs = 1, .n_outputs = 1, .n_ints = 1, .ints = &n, .threads = 32, .entry = "gpu_blob_map", .code_size = m.code_bytes,
+                        .n_maps = 1, .maps = &map, .file = "test.frit", .line = 3};
+    int kernel = package_add_kernel(m.p, &k);
+    package_main(m.p);
+    package_launch(m.p, kernel, (package_ref[]){package_at(package_input_buffer(m.p, 0)), package_at(package_output_buffer(m.p, 0))});
+    return m;
+}
+
+static void check_map(rig *r, fake_gpu *g, int64_t n, float *x, float *y) {
+    int64_t twelve = 12;
+    DLTensor in = on_device(x, 0, &n), out = on_device(y, 0, &twelve);
+    assert_ok(frit_session_run(r->session, &in, 1, &out, 1, err));
+    assert_ok(frit_session_wait(r->session, err));
+    const float want[] = {0, 3, 4, 64, (float)n, 8, (float)(n + 5), (float)(16 * n), 256, 16, 2, 3};
+    for (int i = 0; i < 12; i++) assert_true(y[i] == want[i]);
+}
+
+static void test_maps(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    model m = model_map();
+    rig r = rig_open(&m, 1);
+    float *x = g->alloc(0, 4000), *y = g->alloc(0, 4000), *other = g->alloc(0, 4000);
+    if (is_hip()) { /* its driver has none */
+        int64_t n = 16, twelve = 12;
+        DLTensor in = on_device(x, 0, &n), out = on_device(y, 0, &twelve);
+        assert_fails(frit_session_run(r.session, &in, 1, &out, 1, err), FRIT_UNAVAILABLE, "no tensor maps");
+    }
+    g->maps = 0;
+    for (int i = 0; !is_hip() && i < 3; i++) check_map(&r, g, 16, x, y);
+    assert_int_equal(g->maps, is_hip() ? 0 : 1);
+    for (int i = 0; !is_hip() && i < 6; i++) { /* other shapes and places */
+        check_map(&r, g, i % 2 ? 16 : 20, x, y);
+        check_map(&r, g, 16, other, y);
+    }
+    assert_int_equal(g->maps, is_hip() ? 0 : 3);
+    g->free(x), g->free(y), g->free(other);
+    rig_close(&r);
+    model_free(&m);
+    end(g);
+}
+
 /* More than the pinned pieces hold, both ways. */
 static void test_tensor_copy(void **state) {
     (void)state;
@@ -630,7 +680,7 @@ int main(void) {
     const struct CMUnitTest without[] = {cmocka_unit_test(test_as_it_is)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),          cmocka_unit_test(test_memory), cmocka_unit_test(test_wrong_memory),
-        cmocka_unit_test(test_tensor_copy),     cmocka_unit_test(test_graphs), cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_maps), cmocka_unit_test(test_tensor_copy),     cmocka_unit_test(test_graphs), cmocka_unit_test(test_steady),
         cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),  cmocka_unit_test(test_variants),
         cmocka_unit_test(test_several_devices), cmocka_unit_test(test_stream), cmocka_unit_test(test_log),
         cmocka_unit_test(test_modules_shared),  cmocka_unit_test(test_limits), cmocka_unit_test(test_no_device),
