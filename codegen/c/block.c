@@ -114,6 +114,6 @@ bool c_block_op(cprinter *p, const ir_op *op) {
     case IR_copy_commit: print_commit(p); return true;
     case IR_copy_wait: print_wait(p, op); return true;
     case IR_atom: c_atom(p, op); return true;
-    default: return false;
+    default: return c_async_op(p, op);
     }
 }

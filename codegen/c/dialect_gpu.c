@@ -48,7 +48,8 @@ const dialect dialect_cuda = {.preamble = cuda_preamble,
                               .block_count = "gridDim.x",
                               .barrier = "__syncthreads()",
                               .bounds = "__global__ void __launch_bounds__(%d)",
-                              .shared = "extern __shared__ __align__(128) u8 shared[];"};
+                              .bounds_alone = "__global__ void __launch_bounds__(%d, 1)",
+                              .shared = "extern __shared__ __align__(1024) u8 shared[];"};
 
 static const char hip_preamble[] =
     "#pragma clang fp contract(off)\n"

@@ -175,7 +175,7 @@ static void pointer_facts(facts *f, const ir_op *op) {
     cprinter *p = f->p;
     if (op->n_results == 1 && op->n_operands && ir_operand(op, 0)->type.kind == IR_PTR && ir_result(op, 0)->type.kind == IR_PTR)
         p->roots[ir_result(op, 0)->id] = p->roots[ir_operand(op, 0)->id];
-    if (op->code == IR_store || op->code == IR_store_lanes) {
+    if (op->code == IR_store || op->code == IR_store_lanes || op->code == IR_bulk_store) {
         int root = p->roots[ir_operand(op, 0)->id];
         if (root) p->written[root - 1] = true;
     }

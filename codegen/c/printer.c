@@ -141,12 +141,34 @@ static const char *parameter(cprinter *p, int i) {
     return arena_printf(p->a, "%s%s *%s %s", p->written[i] ? "" : "const ", type, p->d->restrict_, name);
 }
 
+static bool changes_registers(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_registers) return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (changes_registers(op->blocks[i])) return true;
+    }
+    return false;
+}
+
+/* Tensor maps are parameters behind the func's arguments, in the order of their ops. */
+static void put_maps(cprinter *p, text *parameters) {
+    for (const ir_op *op = p->f->body->first; op; op = op->next) {
+        if (op->code != IR_tensor_map) continue;
+        const ir_value *v = ir_result(op, 0);
+        const char *name = c_fresh_name(p, v->name ? v->name : "map");
+        c_define_tensor_map(p);
+        text_printf(parameters, ",\n        const __grid_constant__ tensor_map %s", name);
+        p->value[v->id] = c_primary(arena_printf(p->a, "&%s", name));
+    }
+}
+
 static void print_block_kernel(cprinter *p, text *module) {
     text parameters = {.a = p->a};
     for (int i = 0; i < p->f->body->n_args; i++) text_printf(&parameters, "%s\n        %s", i ? "," : "", parameter(p, i));
+    put_maps(p, &parameters);
     c_block(p, p->f->body);
     text_printf(module, "\n%sextern \"C\" ", header(p));
-    text_printf(module, p->d->bounds, p->f->threads);
+    text_printf(module, p->d->bounds_alone && changes_registers(p->f->body) ? p->d->bounds_alone : p->d->bounds, p->f->threads);
     text_printf(module, " %s(%s) {\n", cprint_kernel_name(p->a, p->f), parameters.s);
     if (p->uses_shared) text_printf(module, "    %s\n", p->d->shared);
     text_printf(module, "%s%s}\n", p->locals.s, p->out.s);

@@ -55,6 +55,7 @@ struct dialect {
     bool rounds_products;            /* products that are added must say that they are rounded */
     const char *thread, *block, *block_count, *barrier; /* expressions */
     const char *bounds;              /* of a kernel, a format with the number of threads */
+    const char *bounds_alone;        /* of one whose blocks share out their registers */
     const char *shared;              /* declares the block's memory */
 };
 extern const dialect dialect_c, dialect_cuda, dialect_hip;
@@ -139,6 +140,10 @@ bool c_block_op(cprinter *p, const ir_op *op);
 void c_atom(cprinter *p, const ir_op *op);
 /* A helper that the emulation has its own form of. */
 void c_define_instruction(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- async.c: the ops of thread.def from warp_barrier on */
+bool c_async_op(cprinter *p, const ir_op *op);
+void c_define_tensor_map(cprinter *p);
 
 /* ---- facts.c */
 /* Fills in p->facts, p->scale, p->roots and p->written. */
