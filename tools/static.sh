@@ -22,7 +22,7 @@ cmake -S . -B "$out" -G Ninja "$@" -DFRIT_STDCXX=-l:libstdc++.a -DCMAKE_C_FLAGS=
     -DCMAKE_EXE_LINKER_FLAGS='-fuse-ld=lld -Wl,--gc-sections,--icf=all -static-libgcc' \
     -DCMAKE_INSTALL_RPATH='$ORIGIN' -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON > "$out.log" 2>&1 || { cat "$out.log"; exit 1; }
 rm -f "$out.log"
-tests="tests/compile/matrix tests/random/random_graphs tests/models/generate tests/gpu_device/launch"
+tests="tests/compile/matrix tests/random/random_graphs tests/models/generate tests/gpu_device/launch tests/gpu_device/twins"
 # shellcheck disable=SC2086
 ninja -C "$out" frit frit_rt_shared $tests
 rm -rf "$out/frit" "$out/shared" "$out/frit.tar.xz"

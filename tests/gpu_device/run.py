@@ -265,7 +265,15 @@ def part_launch(report, o):
         check(report, "launch overhead", [launch, package, ptx, o.device], 300)
 
 
-PARTS = {"matrix": part_matrix, "random": part_random, "models": part_models, "sanitizer": part_sanitizer,
+def part_twins(report, o):
+    twins = program("twins", "tests/gpu_device")
+    if not twins or o.kind != "cuda":
+        report.add("twins", "skipped", "the program twins is not here" if o.kind == "cuda" else "they are of cuda")
+        return
+    check(report, "instructions of sm_90a and their twins", [twins, HERE / "kernels", o.device], 600)
+
+
+PARTS = {"twins": part_twins, "matrix": part_matrix, "random": part_random, "models": part_models, "sanitizer": part_sanitizer,
          "bench": part_bench, "launch": part_launch}
 
 
