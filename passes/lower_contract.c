@@ -13,6 +13,7 @@
 enum {
     LEAST = 16,
     MOST_SUMS = 64,
+    SWIZZLE_BYTES = 1024,
     OTHER_REGISTERS = 48, /* of a thread: indices, addresses in shared memory, what an instruction is made of */
 };
 
@@ -100,20 +101,28 @@ static int64_t tile_bytes(lower_contract *p) {
     for (int i = 0; i < 2; i++) {
         lower_operand *o = &p->side[i];
         int64_t size = (int64_t)(frit_dtype_bits(o->t) / 8), pad = 16 / size;
+        o->at = bytes;
+        if (p->wgmma) {
+            o->elements = lower_wgmma_elements(p, o);
+            bytes += p->buffers * o->elements * size;
+            continue;
+        }
         if (p->product && size == 4 && !o->k_inner) pad *= 2; /* rows of four banks apart meet no other */
         o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
         o->elements = (o->k_inner ? o->tile : p->chunk) * o->ld;
-        o->at = bytes;
         bytes += (p->buffers * o->elements * size + 15) & ~INT64_C(15);
     }
     for (int i = 0; i < 2; i++) p->result_ld[i] = p->side[i].tile + (int)(16 / sums);
     int64_t result = sums * (p->n_inner ? p->side[0].tile * p->result_ld[1] : p->side[1].tile * p->result_ld[0]);
+    p->result_at = p->roles ? bytes : 0; /* the next tile's operands are on their way during the epilogue */
+    if (p->roles) return bytes + result;
     return bytes > result ? bytes : result;
 }
 
 /* ---- What a thread copies: vectors this wide, so many of them */
 static int copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
     int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
+    if (o->bulk) return lanes;
     const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
     if (inner->n != 1) return 1;
     while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
@@ -126,6 +135,7 @@ static const ir_op *plain_read(lower *l, lower_contract *p, const lower_operand 
     int bytes = lanes * (int)frit_dtype_bits(o->t) / 8;
     const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
     if (!(l->lim->atoms & FRIT_ATOM_COPY_ASYNC) || op->code != IR_read || op->n_operands > 1 || bytes < 4) return NULL;
+    if (o->bulk || (p->wgmma && o->t == FRIT_f32)) return NULL; /* copied otherwise; or to be split */
     const ir_value *ptr = l->ptrs[ir_operand(op, 0)->id]; /* of buffers of the task only where they have been placed */
     if (ir_has(op, IR_ATTR_checked) || !ptr || ptr->type.space != IR_GLOBAL) return NULL;
     bool steps = lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[inner->n - 1]) == 1;
@@ -134,15 +144,22 @@ static const ir_op *plain_read(lower *l, lower_contract *p, const lower_operand 
 
 /* Each vector has an address of two registers; those that pass through registers are there while a chunk is summed up. */
 static int copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
+    if (o->bulk) return 0;
     int lanes = copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
     int held = plain_read(l, p, o, lanes) ? 0 : (lanes * (int)frit_dtype_bits(o->t) + 31) / 32;
     return (n ? n : 1) * (2 + held);
 }
 
+/* Where the memory begins if nothing else needs any. */
+static int64_t first_byte(const lower *l, const lower_contract *p) {
+    int64_t at = l->reserved_bytes;
+    return p->wgmma ? (at + SWIZZLE_BYTES - 1) / SWIZZLE_BYTES * SWIZZLE_BYTES : at;
+}
+
 static bool fits(lower *l, lower_contract *p) {
-    if (tile_bytes(p) > l->lim->shared_bytes - l->merge_bytes) return false;
-    if (!p->product) return true;
-    int n = lower_mma_registers(l, p) + copy_registers(l, p, &p->side[0]) + copy_registers(l, p, &p->side[1]);
+    if (tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) return false;
+    if (!p->product && !p->wgmma) return true;
+    int n = (p->wgmma ? lower_wgmma_registers(l, p) : lower_mma_registers(l, p)) + copy_registers(l, p, &p->side[0]) + copy_registers(l, p, &p->side[1]);
     return n + OTHER_REGISTERS <= l->lim->registers;
 }
 
@@ -155,7 +172,9 @@ static bool choose_tile(lower *l, lower_contract *p) {
     }
     while ((int64_t)p->side[0].tile * p->side[1].tile > MOST_SUMS * threads)
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
-    p->buffers = l->lim->atoms & FRIT_ATOM_COPY_ASYNC ? 3 : 2;
+    p->buffers = p->roles ? 4 : l->lim->atoms & FRIT_ATOM_COPY_ASYNC || p->wgmma ? 3 : 2;
+    while (p->wgmma && p->buffers > 2 && tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) p->buffers--;
+    p->in_flight = p->wgmma && p->buffers > 2 && (p->roles || p->side[0].t == FRIT_f32);
     while (!fits(l, p)) {
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
         if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
@@ -173,7 +192,13 @@ static void choose_layout(lower *l, lower_contract *p, lower_operand *o) {
 static bool plan_tile(lower *l, lower_contract *p) {
     const ir_block *epilogue = p->op->blocks[1];
     find_cones(l, p);
-    for (int i = 0; i < 2; i++) choose_layout(l, p, &p->side[i]);
+    for (int i = 0; i < 2; i++) {
+        choose_layout(l, p, &p->side[i]);
+        if (!p->wgmma) continue;
+        lower_wgmma_layout(&p->side[i]);
+        lower_tma_plan(l, p, &p->side[i]);
+    }
+    p->roles = l->roles && p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     sym_t m = p->side[0].axes.var[p->side[0].axes.n - 1], n = p->side[1].axes.var[p->side[1].axes.n - 1];
     p->n_inner = lower_unit_steps(l, epilogue, NULL, 0, n) >= lower_unit_steps(l, epilogue, NULL, 0, m);
     return choose_tile(l, p);
@@ -196,15 +221,29 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
     sort_axes(l, p, s);
     if (!is_worthwhile(p)) return;
     const lower_contract plain = *p;
-    bool mma = lower_mma_plan(l, p);
-    if (!(mma && plan_tile(l, p) && lower_mma_share(l, p))) {
+    if (!(lower_wgmma_plan(l, p) && plan_tile(l, p) && lower_wgmma_share(l, p))) {
         *p = plain;
-        p->chunk = 16;
-        if (!plan_tile(l, p)) return;
+        bool mma = lower_mma_plan(l, p);
+        if (!(mma && plan_tile(l, p) && lower_mma_share(l, p))) {
+            *p = plain;
+            p->chunk = 16;
+            if (!plan_tile(l, p)) return;
+        }
     }
+    if (p->wgmma) p->place.align = SWIZZLE_BYTES;
+    for (int i = 0; i < 2; i++) lower_tma_check(&p->side[i]);
+    p->roles &= p->side[0].bulk && p->side[1].bulk;
     p->place.first = p->place.last = clock;
     vec_push(l->scratch, &l->contracts, p);
     vec_push(l->scratch, &l->places, &p->place);
+}
+
+bool lower_contract_has_roles(const lower *l) { return l->contracts.len == 1 && l->contracts.data[0]->roles; }
+
+void lower_contract_maps(lower *l) {
+    for (int i = 0; i < l->contracts.len; i++)
+        for (int k = 0; k < 2; k++)
+            if (l->contracts.data[i]->side[k].bulk) lower_tma_prepare(l, l->contracts.data[i], &l->contracts.data[i]->side[k]);
 }
 
 /* A plan whose memory is not to be had is dropped. */
@@ -244,6 +283,22 @@ typedef struct copy {
 
 static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 
+/* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows. */
+static void share_turned(lower *l, copy *c, int rows) {
+    sym_ctx *sc = l->syms;
+    int threads = l->lim->threads, bits = log2_of(rows), turns = rows / threads;
+    for (int i = 0; i < c->n; i++) {
+        if (turns) {
+            c->row[i] = sym_addi(sc, l->thread, (int64_t)(i % turns) * threads);
+            c->col[i] = sym_const(sc, (int64_t)(i / turns) * c->lanes);
+        } else {
+            sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
+            c->row[i] = lower_coordinate(l, 0, bits);
+            c->col[i] = sym_muli(sc, sym_addi(sc, high, (int64_t)i * (threads / rows)), c->lanes);
+        }
+    }
+}
+
 /* Vectors go to threads in the order of memory, a row of the layout after another. */
 static void share_vectors(lower *l, lower_contract *p, copy *c) {
     sym_ctx *sc = l->syms;
@@ -251,6 +306,7 @@ static void share_vectors(lower *l, lower_contract *p, copy *c) {
     int per_row = inner / c->lanes, threads = l->lim->threads, vectors = per_row * outer, bits = log2_of(per_row);
     c->n = vectors > threads ? vectors / threads : 1;
     c->some = vectors < threads;
+    if (c->o->turned) return share_turned(l, c, outer);
     for (int i = 0; i < c->n; i++) {
         if (per_row <= threads) {
             sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
@@ -318,8 +374,9 @@ static ir_value *load_vector(lower *l, lower_contract *p, copy *c, int i) {
     return ir_result(choice, 0);
 }
 
-static sym_t staged_at(lower *l, const copy *c, sym_t buffer, int i) {
+static sym_t staged_at(lower *l, const lower_contract *p, const copy *c, sym_t buffer, int i) {
     sym_ctx *sc = l->syms;
+    if (c->o->width) return lower_wgmma_staged_at(l, p, c->o, buffer, c->row[i], c->col[i]);
     sym_t at = sym_add(sc, sym_muli(sc, c->row[i], c->o->ld), c->col[i]);
     return sym_add(sc, sym_muli(sc, buffer, c->o->elements), at);
 }
@@ -334,19 +391,24 @@ static void copy_vector(lower *l, lower_contract *p, copy *c, sym_t buffer, int 
     }
     c->s->base[0] = x, c->s->base[1] = k;
     l->lanes = c->lanes;
-    ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, c, buffer, i))};
+    ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i))};
     lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, c->row[i]), c->lanes);
     if (spare) lower_if_end(l, spare);
 }
 
-/* The elements of the chunk at k0: on their way to the buffer, or into v. */
-static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, sym_t buffer, ir_value **v) {
+/* The op's variables in those of the chunk at k0. */
+static void aim(lower *l, lower_contract *p, copy *c, sym_t k0) {
     sym_t *outer = arena_array(l->scratch, sym_t, IR_MAX_RANK);
     c->k0 = k0;
     c->s->n_outer = 0;
     c->s->outer = outer;
     unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
     unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
+}
+
+/* The elements of the chunk at k0: on their way to the buffer, or into v. */
+static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, sym_t buffer, ir_value **v) {
+    aim(l, p, c, k0);
     lower_find_axes(l, c->s, p->op->blocks[0]);
     if (c->lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, c->lanes));
     for (int i = 0; i < c->n; i++) {
@@ -359,10 +421,29 @@ static void store_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer, ir_v
     sym_ctx *sc = l->syms;
     ir_value *some = NULL;
     int d, bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
-    for (int i = 0; i < c->n && !c->plain; i++) {
+    for (int i = 0; i < c->n && !c->plain && !c->o->bulk; i++) {
         if (c->some) some = lower_inside(l, c->row[i], sym_const(sc, c->o->k_inner ? c->o->tile : p->chunk), &d);
-        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, staged_at(l, c, buffer, i)), v[i], some);
+        if (p->wgmma) {
+            lower_wgmma_store(l, p, c->o, staged_at(l, p, c, buffer, i), v[i], some);
+            continue;
+        }
+        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i)), v[i], some);
         if (c->lanes > 1) ir_set_int(l->m, op, IR_ATTR_align, bytes);
+    }
+}
+
+/* Elements that were copied whole are split where they lie, each by one thread. */
+static void split_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer) {
+    ir_type t = ir_vector(c->o->t, c->lanes);
+    for (int i = 0; i < c->n && c->o->bulk && c->o->t == FRIT_f32; i++) {
+        int d;
+        ir_value *own = c->some ? lower_inside(l, c->row[i], sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d) : NULL;
+        ir_op *spare = own ? lower_if(l, own) : NULL;
+        sym_t at = staged_at(l, p, c, buffer, i);
+        ir_value *x = lower_load(l, l->depth, c->o->ptr, lower_index(l, at), t, NULL, NULL);
+        ir_set_int(l->m, x->op, IR_ATTR_align, c->lanes * (int)frit_dtype_bits(c->o->t) / 8);
+        lower_wgmma_store(l, p, c->o, at, x, NULL);
+        if (spare) lower_if_end(l, spare);
     }
 }
 
@@ -371,17 +452,20 @@ static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0);
 
 static void add_zeros(lower *l, lower_contract *p) {
     ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
-    for (int i = 0; i < p->n_sums && !p->product; i++) p->sums[i] = zero;
-    if (p->product) lower_mma_zero(l, p);
+    if (p->wgmma) lower_wgmma_begin(l, p);
+    else if (p->product) lower_mma_zero(l, p);
+    else
+        for (int i = 0; i < p->n_sums; i++) p->sums[i] = zero;
 }
 
 /* The copies of both operands. */
 typedef struct copies {
     copy side[2];
-    bool any_plain;
+    bool any_plain, any_bulk;
+    bool all_bulk; /* and the elements stay as they are copied */
 } copies;
 
-static int held(const copy *c) { return c->plain ? 0 : c->n; }
+static int held(const copy *c) { return c->plain || c->o->bulk ? 0 : c->n; }
 
 /* Chunks this thread has started to copy are groups: one a chunk, be it empty. */
 static void close_group(lower *l, const copies *c) {
@@ -394,40 +478,79 @@ static void wait_groups(lower *l, const copies *c, int pending) {
     ir_set_int(l->m, op, IR_ATTR_pending, pending);
 }
 
-/* What passes through registers is loaded one chunk ahead, what is copied as far ahead as there are buffers. */
+static sym_t buffer_of(lower *l, const lower_contract *p, sym_t k) {
+    return sym_mod(l->syms, sym_floordiv(l->syms, k, sym_const(l->syms, p->chunk)), sym_const(l->syms, p->buffers));
+}
+
+/* What passes through registers is loaded one chunk ahead, what is copied as far ahead as there are buffers that no
+ * product in flight reads. */
 static void load_ahead(lower *l, lower_contract *p, copies *c, sym_t k, bool plain, ir_value **v) {
-    sym_ctx *sc = l->syms;
-    sym_t chunk = sym_const(sc, p->chunk), buffer = sym_mod(sc, sym_floordiv(sc, k, chunk), sym_const(sc, p->buffers));
+    sym_t buffer = buffer_of(l, p, k);
     for (int i = 0; i < 2; i++) {
-        if ((c->side[i].plain != NULL) == plain) load_chunk(l, p, &c->side[i], k, buffer, v);
-        v += held(&c->side[i]);
+        copy *side = &c->side[i];
+        if (side->o->bulk) side->k0 = k;
+        else if ((side->plain != NULL) == plain) load_chunk(l, p, side, k, buffer, v);
+        v += held(side);
     }
-    if (plain) close_group(l, c);
+    if (!plain) return;
+    close_group(l, c);
+    if (c->any_bulk) lower_tma_load(l, p, (sym_t[]){c->side[0].side0, c->side[1].side0}, k, buffer);
 }
 
 static void start_tile(lower *l, lower_contract *p, copies *c, ir_value **ahead) {
     sym_t zero = sym_const(l->syms, 0);
+    if (p->roles) return;
     load_ahead(l, p, c, zero, false, ahead);
-    for (int i = 0; i < p->buffers - 1; i++) load_ahead(l, p, c, sym_addi(l->syms, zero, (int64_t)i * p->chunk), true, ahead);
+    for (int i = 0; i < p->buffers - 1 - p->in_flight; i++) load_ahead(l, p, c, sym_addi(l->syms, zero, (int64_t)i * p->chunk), true, ahead);
+}
+
+/* The chunk at k, if there is one, has been used up. */
+static void release_chunk(lower *l, const lower_contract *p, sym_t k) {
+    int d;
+    ir_value *is = lower_nonnegative(l, k, &d);
+    ir_op *choice = is ? lower_if(l, is) : NULL;
+    lower_tma_release(l, buffer_of(l, p, k));
+    if (choice) lower_if_end(l, choice);
+}
+
+/* Where another part of the block copies. */
+static void take_chunk(lower *l, lower_contract *p, sym_t k0) {
+    lower_wgmma_wait(l, p);
+    release_chunk(l, p, sym_addi(l->syms, k0, -(int64_t)(p->in_flight + 1) * p->chunk));
+    lower_tma_wait(l, buffer_of(l, p, k0));
+    lower_wgmma_sum_chunk(l, p, buffer_of(l, p, k0));
+}
+
+static void release_rest(lower *l, const lower_contract *p) {
+    sym_ctx *c = l->syms;
+    sym_t chunks = sym_ceildiv(c, total(l, &p->k), sym_const(c, p->chunk));
+    for (int i = p->in_flight; i >= 0; i--) release_chunk(l, p, sym_muli(c, sym_addi(c, chunks, -1 - i), p->chunk));
 }
 
 static void do_chunk(lower *l, lower_contract *p, copies *c, sym_t k0, ir_value **ahead) {
     sym_ctx *sc = l->syms;
-    sym_t buffer = sym_mod(sc, sym_floordiv(sc, k0, sym_const(sc, p->chunk)), sym_const(sc, p->buffers));
+    sym_t buffer = buffer_of(l, p, k0);
+    if (p->wgmma) lower_wgmma_wait(l, p);
     store_chunk(l, p, &c->side[0], buffer, ahead);
     store_chunk(l, p, &c->side[1], buffer, ahead + held(&c->side[0]));
-    wait_groups(l, c, p->buffers - 2);
+    wait_groups(l, c, p->buffers - 2 - p->in_flight);
+    if (c->any_bulk) lower_tma_wait(l, buffer);
+    for (int i = 0; i < 2; i++) split_chunk(l, p, &c->side[i], buffer);
+    if (p->wgmma && !c->all_bulk) ir_build(lower_here(l), IR_fence_async, 0, NULL, 0, NULL);
     lower_barrier(l);
     load_ahead(l, p, c, sym_addi(sc, k0, p->chunk), false, ahead);
-    load_ahead(l, p, c, sym_addi(sc, k0, (int64_t)(p->buffers - 1) * p->chunk), true, ahead);
-    if (p->product) lower_mma_sum_chunk(l, p, buffer);
+    load_ahead(l, p, c, sym_addi(sc, k0, (int64_t)(p->buffers - 1 - p->in_flight) * p->chunk), true, ahead);
+    if (p->wgmma) lower_wgmma_sum_chunk(l, p, buffer);
+    else if (p->product) lower_mma_sum_chunk(l, p, buffer);
     else lower_sum_chunk(l, p, buffer);
 }
 
 /* One tile of the result. carried: the sums, then the elements on their way. */
 static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     sym_ctx *c = l->syms;
-    copies both = {{make_copy(l, p, &p->side[0], m0), make_copy(l, p, &p->side[1], n0)}, false};
+    copies both = {.side = {make_copy(l, p, &p->side[0], m0), make_copy(l, p, &p->side[1], n0)}};
+    both.any_bulk = p->side[0].bulk || p->side[1].bulk;
+    both.all_bulk = p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     both.any_plain = both.side[0].plain || both.side[1].plain;
     sym_t depth = total(l, &p->k);
     int n = p->n_sums + held(&both.side[0]) + held(&both.side[1]);
@@ -439,11 +562,15 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
     lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
-    do_chunk(l, p, &both, k0, ahead);
+    if (p->roles) take_chunk(l, p, k0);
+    else do_chunk(l, p, &both, k0, ahead);
     lower_for_end(l, loop, n, carried);
+    if (p->wgmma) lower_wgmma_end(l, p);
+    if (p->roles) release_rest(l, p);
     wait_groups(l, &both, 0);
     lower_barrier(l);
-    if (p->product) lower_mma_store(l, p);
+    if (p->wgmma) lower_wgmma_store_sums(l, p);
+    else if (p->product) lower_mma_store(l, p);
     else lower_store_sums(l, p);
     lower_barrier(l);
     run_epilogue(l, p, m0, n0);
@@ -580,6 +707,19 @@ static ir_op *outer_loop(lower *l, const lower_axes *a, int i) {
     return loop;
 }
 
+/* The part of the block that copies: chunk after chunk, as buffers become free. */
+static void copy_tile(lower *l, lower_contract *p, const sym_t *at) {
+    sym_ctx *c = l->syms;
+    sym_t depth = p->k.extent[0];
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), 0, NULL);
+    sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
+    sym_var_bound(c, k0, NULL, NULL, p->chunk);
+    lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
+    lower_tma_wait_empty(l, buffer_of(l, p, k0));
+    lower_tma_load(l, p, at, k0, buffer_of(l, p, k0));
+    lower_for_end(l, loop, 0, NULL);
+}
+
 static lower_contract *plan_of(const lower *l, const ir_op *op) {
     for (int i = 0; i < l->contracts.len; i++)
         if (l->contracts.data[i]->op == op) return l->contracts.data[i];
@@ -591,8 +731,10 @@ static void prepare(lower *l, lower_contract *p) {
         int64_t at = p->side[i].at, end = i ? p->place.bytes : p->side[1].at;
         p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + at, end - at);
     }
-    p->result = lower_shared(l, p->sum, p->place.at, p->place.bytes);
-    if (!p->product) lower_share_sums(l, p);
+    p->result = lower_shared(l, p->sum, p->place.at + p->result_at, p->place.bytes - p->result_at);
+    for (int i = 0; i < 2; i++)
+        if (p->side[i].bulk) lower_tma_prepare(l, p, &p->side[i]);
+    if (!p->product && !p->wgmma) lower_share_sums(l, p);
 }
 
 bool lower_contract_op(lower *l, const ir_op *op) {
@@ -605,8 +747,14 @@ bool lower_contract_op(lower *l, const ir_op *op) {
     lower_touched before = lower_order_state(l);
     for (int i = 0; i < p->outer.n; i++) outer[i] = outer_loop(l, &p->outer, i);
     for (int i = 0; i < 2; i++) tiles[i] = tile_loop(l, &p->side[i], i ? "n" : "m", &at[i]);
-    lower_barrier(l);
-    run_tile(l, p, at[0], at[1]);
+    if (l->role == LOWER_PRODUCER) {
+        copy_tile(l, p, at);
+    } else {
+        bool bulk = p->side[0].bulk || p->side[1].bulk;
+        if (bulk && !p->roles) ir_build(lower_here(l), IR_fence_async, 0, NULL, 0, NULL);
+        if (!p->roles) lower_barrier(l);
+        run_tile(l, p, at[0], at[1]);
+    }
     for (int i = 1; i >= 0; i--)
         if (tiles[i]) lower_for_end(l, tiles[i], 0, NULL);
     for (int i = p->outer.n - 1; i >= 0; i--) lower_for_end(l, outer[i], 0, NULL);

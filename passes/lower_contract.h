@@ -16,8 +16,15 @@ typedef struct lower_operand {
     int tile;          /* positions along them that are done at a time */
     bool k_inner;      /* staged as [tile][chunk], else as [chunk][tile] */
     int ld;            /* elements from row to row of that */
+    int width;         /* elements of a row with exchanged pieces (lower_wgmma.c); 0: rows are padded instead */
+    bool turned;       /* memory is contiguous along the side, though it is staged along k */
     int64_t at, elements; /* bytes from the start of the contraction's memory; elements of one buffer */
     ir_value *ptr;
+    /* Copied as boxes of a tensor (lower_tma.c). */
+    bool bulk;
+    int k_axis, x_axis;  /* the tensor's axes that k and the side's axis move along */
+    int n_box, box_axis[IR_MAX_RANK]; /* its axes in the map, the contiguous one first */
+    ir_value *map;
 } lower_operand;
 
 typedef struct lower_contract {
@@ -38,6 +45,11 @@ typedef struct lower_contract {
     int n_sums;
     ir_value **sums;
     const ir_product *product; /* by matrix instructions: threads counts warps; or NULL */
+    bool wgmma;          /* by those of four warps: threads counts warpgroups */
+    bool roles;          /* a part of the block of its own copies both operands */
+    int64_t result_at;   /* bytes from the start of the contraction's memory */
+    int rows_of;         /* wgmma: the side that gives rows of 64 */
+    int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
 
 /* lower_sums.c: which sums a thread has; adds the chunk in the buffer of that number to them; puts them into `result`. */
@@ -56,4 +68,40 @@ int lower_mma_registers(lower *l, lower_contract *p);
 void lower_mma_zero(lower *l, lower_contract *p);
 void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_mma_store(lower *l, lower_contract *p);
+/* Takes the operands without the casts that widen them from t; false: they are not both of t before one. */
+bool lower_mma_narrow(lower_contract *p, frit_dtype t);
+/* The upper part of split f32, the sum of split products' sums. */
+ir_value *lower_mma_upper(lower *l, ir_value *x);
+ir_value *lower_mma_whole_sum(lower *l, ir_value *large, ir_value *small);
+
+/* lower_wgmma.c: the same by instructions of four warps that read shared memory. The layout follows the plan, before the
+ * tile is chosen; elements are those of one buffer of the operand. */
+bool lower_wgmma_plan(lower *l, lower_contract *p);
+void lower_wgmma_layout(lower_operand *o);
+int64_t lower_wgmma_elements(const lower_contract *p, const lower_operand *o);
+bool lower_wgmma_share(lower *l, lower_contract *p);
+/* Of a thread: its sums, and what it needs with them. */
+int lower_wgmma_registers(lower *l, lower_contract *p);
+/* Index of the element in that row and column of the operand's layout ([tile][chunk] or [chunk][tile]); puts x there. */
+sym_t lower_wgmma_staged_at(lower *l, const lower_contract *p, const lower_operand *o, sym_t buffer, sym_t row, sym_t col);
+void lower_wgmma_store(lower *l, lower_contract *p, const lower_operand *o, sym_t at, ir_value *x, ir_value *some);
+/* The sums belong to the tensor cores from begin to end. */
+void lower_wgmma_begin(lower *l, lower_contract *p);
+void lower_wgmma_end(lower *l, lower_contract *p);
+/* The products of chunks before those in flight are done, as far as this thread's warpgroup goes. */
+void lower_wgmma_wait(lower *l, const lower_contract *p);
+void lower_wgmma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
+void lower_wgmma_store_sums(lower *l, lower_contract *p);
+
+/* lower_tma.c: operands of those contractions that are boxes of a tensor. plan: once the layout is known; check: and the
+ * tile; prepare: before any task. load starts the copies of the chunk at k0, if there is one, of a tile that
+ * begins at those positions along the sides. wait: for the copies to a buffer; by all threads. release: this warp is done
+ * with the buffer; wait_empty: all are (at first they are, too). */
+void lower_tma_plan(lower *l, const lower_contract *p, lower_operand *o);
+void lower_tma_check(lower_operand *o);
+void lower_tma_prepare(lower *l, const lower_contract *p, lower_operand *o);
+void lower_tma_load(lower *l, const lower_contract *p, const sym_t *side0, sym_t k0, sym_t buffer);
+void lower_tma_wait(lower *l, sym_t buffer);
+void lower_tma_wait_empty(lower *l, sym_t buffer);
+void lower_tma_release(lower *l, sym_t buffer);
 #endif

@@ -26,11 +26,27 @@ typedef struct lower_alias {
     sym_t e, var;
 } lower_alias;
 
+/* Which threads the code being made is for: all of the block's, or one of its two parts (lower_tile.c). */
+typedef enum lower_role { LOWER_ALL, LOWER_CONSUMERS, LOWER_PRODUCER } lower_role;
+
 /* Bits of the thread's number as a variable. */
 typedef struct lower_coord {
     int first, bits;
     sym_t var;
 } lower_coord;
+
+/* A column with its pieces exchanged by the row (lower_wgmma.c). */
+typedef struct lower_exchange {
+    sym_t turn, col, var;
+} lower_exchange;
+
+/* A tensor as boxes are copied from it (lower_tma.c): `rows` positions along `axis`. */
+typedef struct lower_map {
+    const ir_value *buffer;
+    int64_t rows;
+    int axis;
+    ir_value *map;
+} lower_map;
 
 typedef struct lower {
     ir_module *m;   /* where the func is made */
@@ -57,10 +73,18 @@ typedef struct lower {
     int n_args;
     VEC(struct lower_contract *) contracts; /* plans of the grid's staged contractions */
     VEC(lower_coord) coords;
+    VEC(lower_exchange) exchanges;
     ir_value *block, *block_count; /* number of this block; how many */
     ir_value *block_scratch;   /* this block's part of the scratch memory */
     int64_t merge_bytes;       /* shared memory from 0 on in which partial results meet; 0: none */
     int64_t shared_bytes;      /* used at most */
+    int64_t reserved_bytes;    /* from 0 on: the above, and mbarriers */
+    int64_t barriers_at;
+    ir_value *barriers, *phases; /* mbarriers; of each the parity of the phase that is waited for next, a bit each */
+    ir_value *is_first;        /* bool: this thread starts copies */
+    bool roles;                /* the block has two parts */
+    lower_role role;
+    VEC(lower_map) maps;
 } lower;
 
 /* Ends the process: the program given was not a valid tile program. */
@@ -209,6 +233,10 @@ sym_t lower_in_vars(lower *l, const lower_stage *s, sym_t e);
 void lower_contract_plan(lower *l, const ir_op *op, int clock);
 void lower_contract_places(lower *l);
 bool lower_contract_op(lower *l, const ir_op *op);
+/* All that the grid last planned does is one contraction that a part of the block may copy for. */
+bool lower_contract_has_roles(const lower *l);
+/* Maps of the tensors that the contractions of the grid last planned are copied from, before any task is open. */
+void lower_contract_maps(lower *l);
 /* lower_body.c: all ops of the block for the tile at hand; the operands of its yield (if any) can be got after. */
 void lower_body(lower *l, lower_stage *s, const ir_block *b);
 /* lower_access.c */
@@ -278,11 +306,16 @@ ir_value *lower_thread_bits(lower *l, int64_t mask, int shift);
 /* lower_merge.c: n partial results, each of one value or two, become those of all threads that share the point. All
  * threads of the block must come here. */
 void lower_merge_threads(lower *l, const lower_stage *s, int n, const ir_combine *combine, ir_value *(*x)[2]);
+/* lower_tma.c: bytes of shared memory that mbarriers take; 0 where the target has none. */
+int64_t lower_tma_bytes(const lower *l);
+/* Makes them at the function's top, unless this has been done. */
+void lower_tma_begin(lower *l);
 /* lower_place.c: where the allocs of a grid live. */
 typedef struct lower_place {
     const ir_value *buffer; /* NULL: memory of a contraction */
     bool known, shared;
     int64_t at, bytes; /* in shared memory */
+    int64_t align;     /* of at, a power of two; 0: 16 */
     sym_t offset;      /* else in the block's scratch memory */
     int first, last;   /* stages that use it */
     uint8_t touched;   /* since the last barrier (lower_order.c) */

@@ -26,14 +26,19 @@ static const ir_value *narrow(const ir_value *v, frit_dtype t) {
     return ir_is(v, IR_cast) && ir_operand(v->op, 0)->type.dtype == t ? ir_operand(v->op, 0) : v;
 }
 
+bool lower_mma_narrow(lower_contract *p, frit_dtype t) {
+    const ir_value *x = narrow(p->side[0].v, t), *y = narrow(p->side[1].v, t);
+    if (x->type.dtype != t || y->type.dtype != t) return false;
+    p->side[0].v = x, p->side[1].v = y;
+    return true;
+}
+
 bool lower_mma_plan(lower *l, lower_contract *p) {
     static const frit_dtype narrow_types[] = {FRIT_f16, FRIT_bf16, FRIT_i8};
     if (l->lim->threads < l->lim->warp) return false;
     for (size_t i = 0; i < sizeof narrow_types / sizeof *narrow_types && !p->product; i++) {
-        frit_dtype t = narrow_types[i];
-        const ir_value *x = narrow(p->side[0].v, t), *y = narrow(p->side[1].v, t);
-        if (x->type.dtype != t || y->type.dtype != t || !(p->product = product_for(l, t, p->sum))) continue;
-        p->side[0].v = x, p->side[1].v = y;
+        const ir_product *q = product_for(l, narrow_types[i], p->sum);
+        if (q && lower_mma_narrow(p, narrow_types[i])) p->product = q;
     }
     if (!p->product) p->product = product_for(l, p->sum, p->sum);
     if (!p->product) return false;
@@ -212,7 +217,7 @@ static ir_value *is_special(lower *l, ir_value *bits) {
 
 /* x rounded to 11 bits of significand. Special ones are rounded to odd (the last bit says whether some of the 13 behind it are
  * set), so that nothing becomes infinite, zero, or of a NaN a number. No comparisons: GPUs have few predicates. */
-static ir_value *split_upper(lower *l, ir_value *x) {
+ir_value *lower_mma_upper(lower *l, ir_value *x) {
     enum { LOW = 0x1FFF, HALF = 0x1000 };
     int n = x->type.lanes;
     ir_value *bits = op1(l, IR_bitcast, x, FRIT_i32), *special = is_special(l, bits);
@@ -242,7 +247,7 @@ static void load_part(lower *l, const lower_contract *p, int side, sym_t buffer,
     }
     if (!is_split(p)) return;
     ir_value *x = f->hi[i];
-    f->hi[i] = split_upper(l, x);
+    f->hi[i] = lower_mma_upper(l, x);
     f->lo[i] = op2(l, IR_sub, x, f->hi[i], FRIT_f32);
 }
 
@@ -278,7 +283,7 @@ void lower_mma_zero(lower *l, lower_contract *p) {
 }
 
 /* ---- The result ---- */
-static ir_value *whole_sum(lower *l, ir_value *large, ir_value *small) {
+ir_value *lower_mma_whole_sum(lower *l, ir_value *large, ir_value *small) {
     ir_value *zero = op2(l, IR_sub, large, large, FRIT_f32), *finite = op2(l, IR_eq, zero, zero, FRIT_bool);
     return choose(l, finite, op2(l, IR_add, large, small, FRIT_f32), large);
 }
@@ -301,7 +306,7 @@ void lower_mma_store(lower *l, lower_contract *p) {
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             ir_value *v = p->sums[i * n + j];
-            if (is_split(p)) v = whole_sum(l, v, p->sums[m * n + i * n + j]);
+            if (is_split(p)) v = lower_mma_whole_sum(l, v, p->sums[m * n + i * n + j]);
             store_part(l, p, i, j, v);
         }
 }

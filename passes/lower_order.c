@@ -11,8 +11,13 @@ static void forget(lower *l) {
 
 void lower_barrier(lower *l) {
     const ir_builder *b = lower_here(l);
-    if (!b->block->last || b->before || b->block->last->code != IR_barrier) ir_build(lower_here(l), IR_barrier, 0, NULL, 0, NULL);
+    ir_opcode code = l->role == LOWER_ALL ? IR_barrier : IR_part_barrier;
     forget(l);
+    if (l->role == LOWER_PRODUCER || (b->block->last && !b->before && b->block->last->code == code)) return;
+    ir_op *op = ir_build(lower_here(l), code, 0, NULL, 0, NULL);
+    if (code == IR_barrier) return;
+    ir_set_int(l->m, op, IR_ATTR_barrier, 1);
+    ir_set_int(l->m, op, IR_ATTR_count, l->lim->threads);
 }
 
 static bool overlap(const lower_place *p, const lower_place *q) {

@@ -49,14 +49,14 @@ static sym_t bits_of(lower *l, const ir_value *buffer) {
 
 /* The lowest bytes that are free through the buffer's life. */
 static int64_t lowest_free(const lower *l, const lower_place *p, int64_t from) {
-    int64_t at = from;
+    int64_t align = p->align > 16 ? p->align : 16, at = (from + align - 1) / align * align;
     for (bool moved = true; moved;) {
         moved = false;
         for (int i = l->n_args; i < l->places.len; i++) {
             const lower_place *q = l->places.data[i];
             if (!q->shared || q == p || q->last < p->first || p->last < q->first) continue;
             if (q->at >= at + p->bytes || at >= q->at + q->bytes) continue;
-            at = q->at + q->bytes;
+            at = (q->at + q->bytes + align - 1) / align * align;
             moved = true;
         }
     }
@@ -65,7 +65,7 @@ static int64_t lowest_free(const lower *l, const lower_place *p, int64_t from) {
 
 bool lower_place_shared(lower *l, lower_place *p, int64_t bytes) {
     p->bytes = (bytes + 15) & ~INT64_C(15);
-    int64_t at = lowest_free(l, p, l->merge_bytes);
+    int64_t at = lowest_free(l, p, l->reserved_bytes);
     if (at + p->bytes > l->lim->shared_bytes) return false;
     p->at = at;
     p->shared = true;

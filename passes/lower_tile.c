@@ -204,7 +204,7 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
 /* Each task looks its thread up anew: what a thread computed once for all tasks would stay in its registers throughout. */
 static void open_task(lower *l) {
     l->floor = l->depth;
-    l->coords.len = 0;
+    l->coords.len = l->exchanges.len = 0;
     l->thread = sym_index(l->syms, "thread", sym_const(l->syms, l->lim->threads));
     ir_value *id = lower_build(l, l->depth, IR_thread_id, 0, NULL, ir_vector(FRIT_i64, 1));
     lower_bind(l, l->thread, id, l->depth);
@@ -242,13 +242,21 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
 /* ---- Blocks ---- */
 static ir_value *block_value(lower *l, ir_opcode code) { return lower_build(l, 0, code, 0, NULL, ir_vector(FRIT_i64, 1)); }
 
-/* Scratch memory of one block: what the grid that needs most of it needs. */
+static bool has_single_stages(const ir_func *k) {
+    for (const ir_op *op = k->body->first; op; op = op->next)
+        if (op->code == IR_grid && (op->blocks[0]->first != op->blocks[0]->last || op->blocks[0]->first->code != IR_stage)) return false;
+    return true;
+}
+
+/* Scratch memory of one block: what the grid that needs most of it needs. Whether a part of the block can copy for the
+ * rest is seen on the way. */
 static sym_t largest_scratch(lower *l, const ir_func *k) {
     sym_t most = sym_const(l->syms, 0);
     for (const ir_op *op = k->body->first; op; op = op->next) {
         if (op->code != IR_grid) continue;
         l->scratch_used = sym_const(l->syms, 0);
         lower_place_allocs(l, op->blocks[0]);
+        l->roles &= lower_contract_has_roles(l);
         most = sym_max(l->syms, most, l->scratch_used);
     }
     return most;
@@ -259,9 +267,18 @@ static void begin_block(lower *l, const ir_func *k) {
     l->warp_bits = 0;
     while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
     if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;
+    l->barriers_at = l->merge_bytes;
+    l->reserved_bytes = l->merge_bytes + lower_tma_bytes(l);
     l->block = block_value(l, IR_block_id);
     l->block_count = block_value(l, IR_block_count);
+    l->roles = lower_tma_bytes(l) > 0 && has_single_stages(k);
     sym_t bytes = largest_scratch(l, k);
+    if (!l->roles && lower_tma_bytes(l)) l->shared_bytes = 0, bytes = largest_scratch(l, k);
+    for (const ir_op *op = k->body->first; op && lower_tma_bytes(l); op = op->next) {
+        if (op->code != IR_grid) continue;
+        lower_place_allocs(l, op->blocks[0]);
+        lower_contract_maps(l);
+    }
     if (sym_is(bytes, 0)) return;
     ir_value *x[2] = {l->block, lower_index(l, bytes)};
     x[1] = lower_build(l, 0, IR_mul, 2, x, ir_vector(FRIT_i64, 1));
@@ -269,11 +286,10 @@ static void begin_block(lower *l, const ir_func *k) {
     l->block_scratch = lower_build(l, 0, IR_ptradd, 2, x, l->scratch_arg->type);
 }
 
-static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
+static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
     sym_ctx *c = l->syms;
     int n_grids = 0;
     for (const ir_op *op = k->body->first; op; op = op->next) n_grids += op->code == IR_grid;
-    if (lower_is_block(l)) begin_block(l, k);
     info->tasks = info->scratch_bytes = sym_const(c, 0);
     for (const ir_op *op = k->body->first; op; op = op->next) {
         if (op->code == IR_return) continue;
@@ -293,6 +309,38 @@ static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *in
     }
 }
 
+/* Two parts of a block run through the same tasks: warps that multiply, and behind them a warpgroup of which one thread
+ * starts the copies. The registers that it can spare go to the others. */
+enum { PRODUCERS = 128, PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232 };
+
+static void set_registers(lower *l, int64_t count) {
+    ir_set_int(l->m, ir_build(lower_here(l), IR_registers, 0, NULL, 0, NULL), IR_ATTR_count, count);
+}
+
+static void lower_parts(lower *l, const ir_func *k, task_range r, lower_info *info) {
+    lower_tma_begin(l);
+    ir_value *v[2] = {block_value(l, IR_thread_id), lower_int(l, FRIT_i64, l->lim->threads)};
+    ir_value *multiplies = lower_build(l, 0, IR_lt, 2, v, ir_vector(FRIT_bool, 1));
+    ir_op *parts = ir_build(lower_here(l), IR_tif, 1, &multiplies, 0, NULL);
+    for (int i = 0; i < 2; i++) {
+        lower_push(l, parts, parts->blocks[i]);
+        l->role = i ? LOWER_PRODUCER : LOWER_CONSUMERS;
+        set_registers(l, i ? PRODUCER_REGISTERS : CONSUMER_REGISTERS);
+        ir_op *one = i ? lower_if(l, l->is_first) : NULL;
+        lower_all_grids(l, k, r, info);
+        if (one) lower_if_end(l, one);
+        ir_build(lower_here(l), IR_yield, 0, NULL, 0, NULL);
+        lower_pop(l);
+    }
+    l->role = LOWER_ALL;
+}
+
+static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
+    if (lower_is_block(l)) begin_block(l, k);
+    if (l->roles) lower_parts(l, k, r, info);
+    else lower_all_grids(l, k, r, info);
+}
+
 ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits *lim, lower_info *info) {
     arena *scratch = arena_new();
     lower *l = arena_new_of(scratch, lower);
@@ -308,7 +356,7 @@ ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits 
     collect_symbols(&s, k);
     task_range r = make_args(l, f, k, &s);
     lower_grids(l, k, r, info);
-    f->threads = lim->threads;
+    f->threads = lim->threads + (l->roles ? PRODUCERS : 0);
     f->shared = l->shared_bytes;
     ir_build(lower_here(l), IR_return, 0, NULL, 0, NULL);
     arena_free(scratch);
