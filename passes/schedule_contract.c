@@ -226,14 +226,17 @@ static ir_value *copy_footprint(plan *p, const contraction *k, const footprint *
     sym_ctx *c = s->m->syms;
     int rank = f->of->type.rank;
     stage_vars sv = {0};
-    sym_t coords[IR_MAX_RANK];
+    sym_t coords[IR_MAX_RANK], dims[IR_MAX_RANK];
     for (int d = 0; d < rank; d++) {
+        int64_t lo, hi; /* the buffer is sized by the largest extent that any task meets */
+        sym_range(c, f->extent[d], &lo, &hi);
+        dims[d] = sym_const(c, hi);
         sym_t x = sym_index(c, "x", f->extent[d]);
         sched_add_var(&sv, x, f->extent[d]);
         coords[d] = sym_add(c, f->base[d], x);
     }
     sv.n_par = sv.n;
-    ir_value *buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)f->of->type.dtype), rank, f->extent);
+    ir_value *buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)f->of->type.dtype), rank, dims);
     if (!buffer) return NULL;
     ir_op *stage = sched_stage(s, p->block, &sv);
     ir_value *x = emit_element_or(&s->e, f->of, coords, f->fill);
