@@ -155,8 +155,11 @@ static const char *keeper(cprinter *p, ir_type t) {
 }
 
 static void keep_results(cprinter *p, const ir_op *op) {
-    for (int i = 0; i < op->n_results; i++)
-        c_declare(p, ir_result(op, i), arena_printf(p->a, "%s(%s)", keeper(p, ir_result(op, i)->type), plain(p, op, i)));
+    for (int i = 0; i < op->n_results; i++) {
+        const char *kept = arena_printf(p->a, "%s(%s)", keeper(p, ir_result(op, i)->type), plain(p, op, i));
+        if (ir_result(op, i)->uses) c_declare(p, ir_result(op, i), kept);
+        else c_line(p, "%s;", kept);
+    }
 }
 
 static void print_fence(cprinter *p, const ir_op *op) {

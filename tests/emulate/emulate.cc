@@ -1,5 +1,6 @@
 /* Fibers for the threads of a block, and the watch over what they do. Never compiled with a sanitizer itself. */
 #include "emulate.h"
+#include "../runtime/fake_map.h"
 extern "C" {
 #include "ir/atom.h"
 }
@@ -27,7 +28,7 @@ emulate_id threadIdx, blockIdx, gridDim;
 alignas(1024) unsigned char shared[EMULATE_MOST_SHARED];
 
 enum { MOST_THREADS = 1024, STACK = 1 << 18, MOST_COPIES = 4096, SLOTS = 1 << 20 };
-enum state { RUNS, AT_BARRIER, AT_EXCHANGE, DONE };
+enum state { RUNS, AT_BARRIER, AT_EXCHANGE, WAITS, DONE };
 
 struct copy {
     void *to;
@@ -43,6 +44,24 @@ struct fiber {
     int committed; /* groups of copies closed so far */
     int n_copies;
     copy *copies;
+    const void *waits_for; /* WAITS: an mbarrier, or a barrier of parts */
+    long long until;       /* parity; round */
+};
+
+enum { MOST_MBARRIERS = 256, MOST_BOXES = 1024, PARTS = 16 };
+struct mbarrier {
+    const void *at;
+    long long count, pending, expected, phase;
+};
+struct part {
+    long long arrived, round;
+};
+/* A copy by the asynchronous proxy that is on its way to shared memory. */
+struct box {
+    unsigned char *to, *data;
+    long long bytes;
+    unsigned swizzle;
+    const void *bar;
 };
 
 static struct {
@@ -61,6 +80,11 @@ static struct {
     int order;
     bool late;
     uint64_t random;
+    mbarrier mbarriers[MOST_MBARRIERS];
+    int n_mbarriers;
+    part parts[PARTS];
+    box boxes[MOST_BOXES];
+    int n_boxes;
 } m;
 
 [[noreturn]] static void fail(const char *what, long long a, long long b) {
@@ -151,6 +175,57 @@ static bool open_barrier() {
     return true;
 }
 
+/* ------------ mbarriers, copies of boxes */
+static mbarrier *mbarrier_at(const void *at) {
+    for (int i = 0; i < m.n_mbarriers; i++)
+        if (m.mbarriers[i].at == at) return &m.mbarriers[i];
+    fail("no mbarrier is there", 0, 0);
+}
+
+static bool is_part(const void *p) { return p >= (const void *)m.parts && p < (const void *)(m.parts + PARTS); }
+
+/* Those whose wait is over go on. */
+static bool open_waits() {
+    bool any = false;
+    for (int i = 0; i < m.threads; i++) {
+        fiber *f = &m.fibers[i];
+        if (f->s != WAITS) continue;
+        bool over = is_part(f->waits_for) ? ((const part *)f->waits_for)->round != f->until : (mbarrier_at(f->waits_for)->phase & 1) != f->until;
+        if (!over) continue;
+        f->s = RUNS;
+        any = true;
+    }
+    if (any) m.epoch++; /* what was done before may be ordered now */
+    return any;
+}
+
+static void settle(mbarrier *b) {
+    if (b->pending || b->expected) return;
+    b->pending = b->count;
+    b->phase++;
+}
+
+static void arrive_box(const box *b) {
+    for (long long at = 0; at < b->bytes; at += 16) {
+        long long place = b->to - shared + at;
+        memcpy(shared + (place ^ (place >> 3 & (b->swizzle - 16))), b->data + at, 16);
+    }
+    free(b->data);
+    mbarrier *bar = mbarrier_at(b->bar);
+    bar->expected -= b->bytes;
+    settle(bar);
+}
+
+static bool open_box() {
+    if (!m.n_boxes) return false;
+    m.random = m.random * 6364136223846793005u + 1442695040888963407u;
+    int i = (int)((m.random >> 33) % (uint64_t)m.n_boxes);
+    box b = m.boxes[i];
+    m.boxes[i] = m.boxes[--m.n_boxes];
+    arrive_box(&b);
+    return true;
+}
+
 static void run_block() {
     int order[MOST_THREADS];
     while (count(DONE, 0, m.threads) < m.threads) {
@@ -161,10 +236,11 @@ static void run_block() {
                 resume(order[i]);
                 ran = true;
             }
-        if (open_warps() || open_barrier() || ran) continue;
+        if (open_warps() || open_barrier() || open_waits() || ran || open_box()) continue;
         fail("not all threads reach a barrier or a shuffle: %lld wait at a barrier, %lld are done",
              count(AT_BARRIER, 0, m.threads), count(DONE, 0, m.threads));
     }
+    if (m.n_boxes) fail("a copy by the asynchronous proxy that nothing waits for", 0, 0);
 }
 
 static void set_up() {
@@ -189,6 +265,8 @@ void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg) {
     blockIdx.x = (unsigned)b->block, gridDim.x = 1;
     m.epoch++;
     memset(m.exchanges, 0, sizeof m.exchanges);
+    memset(m.parts, 0, sizeof m.parts);
+    m.n_mbarriers = 0;
     if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(shared, sizeof shared);
     memset(shared, 0xff, (size_t)bytes);
     if (__asan_poison_memory_region) __asan_poison_memory_region(shared + bytes, sizeof shared - (size_t)bytes);
@@ -333,6 +411,96 @@ void emulate_wait(int pending) {
     }
     f->n_copies = left;
 }
+
+/* ------------ sm_90a */
+static void wait_for(const void *what, long long until) {
+    m.fibers[m.current].waits_for = what, m.fibers[m.current].until = until;
+    suspend(WAITS);
+}
+
+void part_barrier(int number, int threads) {
+    part *p = &m.parts[number];
+    long long round = p->round;
+    if (number < 1 || number >= PARTS || threads % 32) fail("barrier %lld for %lld threads", number, threads);
+    if (++p->arrived > threads) fail("more than %lld threads come to barrier %lld", threads, number);
+    if (p->arrived == threads) p->arrived = 0, p->round++;
+    wait_for(p, round);
+}
+
+void mbarrier_init(unsigned long long *bar, unsigned n) {
+    int i = 0;
+    while (i < m.n_mbarriers && m.mbarriers[i].at != bar) i++;
+    if (i == MOST_MBARRIERS || (uintptr_t)bar % 8) fail("no room for an mbarrier", 0, 0);
+    if (i == m.n_mbarriers) m.n_mbarriers++;
+    m.mbarriers[i] = mbarrier{bar, n, n, 0, 0};
+}
+
+void emulate_arrive(unsigned long long *bar, long long bytes) {
+    mbarrier *b = mbarrier_at(bar);
+    b->expected += bytes;
+    if (b->pending-- == 0) fail("more arrivals than the mbarrier's %lld", b->count, 0);
+    settle(b);
+}
+
+void mbarrier_wait(unsigned long long *bar, long long parity) {
+    mbarrier_at(bar);
+    wait_for(bar, parity & 1);
+}
+
+void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const long long *extents, const long long *strides, const int *b) {
+    fake_map f = {FAKE_MAP_MAGIC, (unsigned)rank, (unsigned)bytes, (unsigned)swizzle, (char *)base, {}, {}, {}};
+    for (int i = 0; i < rank; i++) {
+        f.extents[i] = (unsigned long long)extents[i];
+        if (i) f.strides[i - 1] = (unsigned long long)(strides[i - 1] * bytes);
+        f.box[i] = (unsigned char)(b[i] - 1);
+    }
+    memset(map, 0, 128);
+    memcpy(map, &f, sizeof f);
+}
+
+static void start_load(void *to, unsigned char *data, long long bytes, unsigned swizzle, const void *bar) {
+    box b = {(unsigned char *)to, data, bytes, swizzle, bar};
+    if ((b.to - shared) % (swizzle > 16 ? 8 * swizzle : 16)) fail("byte %lld of the block's memory is not aligned", b.to - shared, 0);
+    if (!m.late) return arrive_box(&b);
+    memset(to, 0xff, (size_t)bytes);
+    if (m.n_boxes == MOST_BOXES) fail("more than %lld boxes under way", MOST_BOXES, 0);
+    m.boxes[m.n_boxes++] = b;
+}
+
+void emulate_box(void *at, const void *map, unsigned long long *bar, const long long *c) {
+    fake_map f;
+    memcpy(&f, map, sizeof f);
+    if (f.magic != FAKE_MAP_MAGIC) fail("this is no tensor map", 0, 0);
+    long long elements = 1;
+    for (unsigned i = 0; i < f.rank; i++) elements *= f.box[i] + 1;
+    unsigned char *data = (unsigned char *)calloc((size_t)elements, f.bytes);
+    for (long long k = 0; k < elements; k++) {
+        long long rest = k, from = 0, place = (unsigned char *)at - shared + k * f.bytes;
+        bool inside = true;
+        for (unsigned i = 0; i < f.rank; rest /= f.box[i] + 1, i++) {
+            long long x = c[i] + rest % (f.box[i] + 1);
+            inside = inside && x >= 0 && x < (long long)f.extents[i];
+            from += x * (long long)(i ? f.strides[i - 1] : f.bytes);
+        }
+        place ^= place >> 3 & (f.swizzle - 16);
+        if (inside && bar) memcpy(data + k * f.bytes, f.base + from, f.bytes);
+        if (inside && !bar) memcpy(f.base + from, shared + place, f.bytes);
+    }
+    if (bar) start_load(at, data, elements * f.bytes, f.swizzle, bar);
+    else free(data);
+}
+
+void bulk_load(void *to, const void *from, long long bytes, unsigned long long *bar) {
+    if (bytes % 16 || (uintptr_t)from % 16) fail("a bulk copy of %lld bytes", bytes, 0);
+    unsigned char *data = (unsigned char *)malloc((size_t)bytes);
+    memcpy(data, from, (size_t)bytes);
+    start_load(to, data, bytes, 16, bar);
+}
+void bulk_store(void *to, const void *from, long long bytes) {
+    if (bytes % 16 || (uintptr_t)to % 16 || (uintptr_t)from % 16) fail("a bulk copy of %lld bytes", bytes, 0);
+    memcpy(to, from, (size_t)bytes);
+}
+void bulk_commit() {}
 
 /* ------------ races: what has been done to each byte since the last barrier */
 struct shadow {

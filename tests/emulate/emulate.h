@@ -151,5 +151,112 @@ static inline emulate_row ldmatrix_x4_f16(const void *row) { return {emulate_ldm
 static inline emulate_row ldmatrix_x4_bf16(const void *row) { return {emulate_ldmatrix(row, false)}; }
 static inline emulate_row ldmatrix_x4_trans_f16(const void *row) { return {emulate_ldmatrix(row, true)}; }
 static inline emulate_row ldmatrix_x4_trans_bf16(const void *row) { return {emulate_ldmatrix(row, true)}; }
+
+/* ------------ sm_90a: mbarriers, copies by the asynchronous proxy (done when they start, or, late, when no thread can go on
+ * without them), barriers of parts. A tensor map is what the stand-in of the driver makes (tests/runtime/fake_map.h). */
+#define __grid_constant__
+static inline unsigned long long __cvta_generic_to_shared(const void *p) { return (unsigned long long)((const unsigned char *)p - shared); }
+static inline void __syncwarp() {
+    char none = 0;
+    emulate_exchange(&none, 1);
+}
+void part_barrier(int number, int threads);
+static inline void fence_async() {}
+template <int> void give_registers() {}
+template <int> void take_registers() {}
+void mbarrier_init(unsigned long long *bar, unsigned count);
+void emulate_arrive(unsigned long long *bar, long long bytes);
+static inline void mbarrier_arrive(unsigned long long *bar) { emulate_arrive(bar, 0); }
+static inline void mbarrier_expect(unsigned long long *bar, long long bytes) { emulate_arrive(bar, bytes); }
+void mbarrier_wait(unsigned long long *bar, long long parity);
+
+void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const long long *extents, const long long *strides, const int *box);
+void emulate_box(void *at, const void *map, unsigned long long *bar, const long long *c); /* bar NULL: to the tensor */
+template <class M, class... I> void emulate_load_box(void *to, const M *map, unsigned long long *bar, I... c) {
+    long long at[] = {c...};
+    emulate_box(to, map, bar, at);
+}
+template <class M, class... I> void emulate_store_box(const M *map, const void *from, I... c) {
+    long long at[] = {c...};
+    emulate_box((void *)from, map, nullptr, at);
+}
+#define EMULATE_BOXES(rank)                                                                                            \
+    template <class M, class... I> void tensor_load_##rank##d(void *to, const M *map, unsigned long long *bar, I... c) { \
+        emulate_load_box(to, map, bar, (long long)c...);                                                               \
+    }                                                                                                                  \
+    template <class M, class... I> void tensor_store_##rank##d(const M *map, const void *from, I... c) {               \
+        emulate_store_box(map, from, (long long)c...);                                                                 \
+    }
+EMULATE_BOXES(2) EMULATE_BOXES(3) EMULATE_BOXES(4) EMULATE_BOXES(5)
+void bulk_load(void *to, const void *from, long long bytes, unsigned long long *bar);
+void bulk_store(void *to, const void *from, long long bytes);
+void bulk_commit();
+template <int> void bulk_wait() {}
+template <int> void bulk_wait_read() {}
+
+/* The tensor core of four warps: each thread makes its elements of D when the product starts. */
+static inline void wgmma_fence() {}
+static inline void wgmma_commit() {}
+template <int> void wgmma_wait() {}
+
+/* Byte of the block's memory where the descriptor has element `row` of A (column of B), reduced position k: PTX ISA, "Matrix
+ * descriptor format" and "Shared Memory Matrix Layout". */
+static inline unsigned emulate_place(unsigned long long d, int row, int k, int size, bool major) {
+    static const unsigned spans[4] = {16, 128, 64, 32};
+    unsigned span = spans[d >> 62], start = (unsigned)(d & 0x3fff) << 4, leading = (unsigned)(d >> 16 & 0x3fff) << 4, stride = (unsigned)(d >> 32 & 0x3fff) << 4;
+    if (major && span == 16) { /* the fields have changed places */
+        unsigned t = leading;
+        leading = stride, stride = t;
+    }
+    unsigned along = (unsigned)((major ? row : k) * size), other = (unsigned)(major ? k : row);
+    unsigned at = start + other / 8 * stride + other % 8 * span + along / span * leading + along % span;
+    return at ^ (at >> 3 & (span - 16));
+}
+template <class E> struct emulate_element;
+template <class R, class E> struct emulate_element<R (*)(E)> {
+    typedef E in;
+    typedef R out;
+};
+template <auto value, int N, int MA, int MB, class A, class C> C emulate_products(A element_of_a, C c, unsigned long long b) {
+    typedef typename emulate_element<decltype(value)>::in E;
+    typedef typename emulate_element<decltype(value)>::out R;
+    enum { DEPTH = 32 / sizeof(E) };
+    int t = (int)threadIdx.x % 128;
+    for (int i = 0; i < N / 2; i++) {
+        int row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = t % 4 * 2 + i % 2 + i / 4 * 8;
+        R sum = c.v[i];
+        for (int k = 0; k < DEPTH; k++) {
+            E x = element_of_a(row, k), y;
+            memcpy(&y, shared + emulate_place(b, column, k, sizeof(E), MB), sizeof y);
+            if constexpr (sizeof(R) == 4 && R(0.5f) != R(0)) sum = (R)__builtin_fmaf((float)value(x), (float)value(y), (float)sum);
+            else sum = (R)((unsigned)sum + (unsigned)(value(x) * value(y)));
+        }
+        c.v[i] = sum;
+    }
+    return c;
+}
+template <auto value, int N, int MA, int MB, class C> C emulate_wgmma(C c, unsigned long long a, unsigned long long b) {
+    typedef typename emulate_element<decltype(value)>::in E;
+    auto of_a = [a](int row, int k) {
+        E x;
+        memcpy(&x, shared + emulate_place(a, row, k, sizeof(E), MA), sizeof x);
+        return x;
+    };
+    return emulate_products<value, N, MA, MB>(of_a, c, b);
+}
+/* A in registers: the threads of a row's group of four hold it, 4 bytes side by side, then 8 rows on, then the other half of k. */
+template <auto value, int N, int MA, int MB, class C, class A> C emulate_wgmma(C c, A a, unsigned long long b) {
+    typedef typename emulate_element<decltype(value)>::in E;
+    enum { PER = 4 / sizeof(E), HALF = 16 / sizeof(E) };
+    static_assert(sizeof a == 16, "");
+    const unsigned char *all = emulate_exchange(&a, sizeof a);
+    auto of_a = [all](int row, int k) {
+        E x;
+        int thread = row % 8 * 4 + k % HALF / PER, at = k % PER + PER * (row / 8 % 2) + 2 * PER * (k / HALF);
+        memcpy(&x, all + thread * EMULATE_SLOT + at * (int)sizeof(E), sizeof x);
+        return x;
+    };
+    return emulate_products<value, N, MA, MB>(of_a, c, b);
+}
 #endif
 #endif

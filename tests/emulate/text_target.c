@@ -26,6 +26,49 @@ static cprint_dialect dialect_of(const target *t) {
     return !strcmp(name, "cuda") ? CPRINT_CUDA : !strcmp(name, "hip") ? CPRINT_HIP : CPRINT_C;
 }
 
+/* An i64 that thread IR computes of arguments, in C. */
+static const char *value_text(arena *a, const ir_func *f, const ir_value *v) {
+    if (!v->op) {
+        int n = 0;
+        for (int i = 0; i < v->index; i++) n += f->body->args[i]->type.kind != IR_PTR;
+        return arena_printf(a, "ints[%d]", n);
+    }
+    if (v->op->code == IR_constant)
+        return arena_printf(a, "%lld", (long long)frit_load_int((frit_dtype)v->type.dtype, ir_attr_get(v->op, IR_ATTR_value)->data.p, 0));
+    const char *x = value_text(a, f, ir_operand(v->op, 0)), *y = v->op->n_operands > 1 ? value_text(a, f, ir_operand(v->op, 1)) : "";
+    switch (v->op->code) {
+    case IR_add: return arena_printf(a, "(%s + %s)", x, y);
+    case IR_sub: return arena_printf(a, "(%s - %s)", x, y);
+    case IR_mul: return arena_printf(a, "(%s * %s)", x, y);
+    case IR_floordiv: return arena_printf(a, "(%s / %s)", x, y);
+    default: return "unknown";
+    }
+}
+
+/* Declarations of f's tensor maps, map0 and so on; *args: ", map0, map1". */
+static const char *map_text(arena *a, const ir_func *f, const char **args) {
+    const char *s = "";
+    int n = 0;
+    *args = "";
+    for (const ir_op *op = f->body->first; op; op = op->next) {
+        if (op->code != IR_tensor_map) continue;
+        int rank = op->n_operands / 2;
+        const int64_t *box, *swizzle;
+        const char *lists[3] = {"", "", ""};
+        ir_get_ints(op, IR_ATTR_box, &box), ir_get_ints(op, IR_ATTR_swizzle, &swizzle);
+        for (int i = 1; i < op->n_operands; i++) {
+            const char **list = &lists[i > rank];
+            *list = arena_printf(a, "%s%s, ", *list, value_text(a, f, ir_operand(op, i)));
+        }
+        for (int i = 0; i < rank; i++) lists[2] = arena_printf(a, "%s%lld, ", lists[2], (long long)box[i]);
+        const char *held = arena_printf(a, "long long e%d[] = {%s}, s%d[] = {%s};\n    int b%d[] = {%s}", n, lists[0], n, lists[1], n, lists[2]);
+        s = arena_printf(a, "%s    tensor_map map%d;\n    %s;\n    emulate_map(&map%d, buffers[%d], %d, %d, %d, e%d, s%d, b%d);\n", s, n, held, n,
+                         ir_operand(op, 0)->index, (int)frit_dtype_bytes((frit_dtype)ir_result(op, 0)->type.dtype, 1), rank, (int)swizzle[0], n, n, n);
+        *args = arena_printf(a, "%s, map%d", *args, n++);
+    }
+    return s;
+}
+
 /* The kernel behind the CPU's ABI: one block does the tasks begin .. end - 1. */
 static const char *entry_text(arena *a, const ir_func *f, int warp) {
     const char *name = cprint_kernel_name(a, f), *args = "";
@@ -34,11 +77,12 @@ static const char *entry_text(arena *a, const ir_func *f, int warp) {
         bool ptr = f->body->args[i]->type.kind == IR_PTR;
         args = ptr ? arena_printf(a, "%sas_pointer(buffers[%d]), ", args, n_ptr++) : arena_printf(a, "%sints[%d], ", args, n_int++);
     }
+    const char *map_args, *maps = map_text(a, f, &map_args);
     return arena_printf(a,
                         "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
-                        "    (void)ints;\n"
-                        "    emulate({\"%s\", %d, %d, %lld, begin}, [=] { %s(%sas_pointer(scratch), end); });\n}\n",
-                        name, f->name, f->threads, warp, (long long)f->shared, name, args);
+                        "    (void)ints;\n%s"
+                        "    emulate({\"%s\", %d, %d, %lld, begin}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
+                        name, maps, f->name, f->threads, warp, (long long)f->shared, name, args, map_args);
 }
 
 /* The text without its nth barrier, for tests that want to see it missed. */

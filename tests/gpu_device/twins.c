@@ -3,88 +3,11 @@
  * is no such device; the executor has run by then. */
 #include "codegen/program_kernels.h"
 #include "codegen/target.h"
-#include "tests/gpu/exec.h"
-#include <dirent.h>
+#include "twin.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BYTES = 1 << 17, MOST_BUFFERS = 8, EXTENT = 96 };
-
-typedef struct kernel {
-    const char *path;
-    diag *d;
-    ir_module *m;
-    ir_func *f;
-    int n; /* buffers; the last is written */
-    char *host[MOST_BUFFERS], *want;
-} kernel;
-
-static void need(bool ok, const char *what, const char *more) {
-    if (ok) return;
-    fprintf(stderr, "twins: %s %s\n", what, more ? more : "");
-    exit(1);
-}
-
-/* ---- Kernels and their data -------------------------------------------------------------------------------------- */
-static char *read_file(const char *path, size_t *n) {
-    FILE *f = fopen(path, "rb");
-    need(f, "can't read", path);
-    char *s = calloc(1, 1 << 20);
-    *n = fread(s, 1, (1 << 20) - 1, f);
-    fclose(f);
-    return s;
-}
-
-/* Small whole numbers, so that every sum is exact. A buffer of u32 holds elements of dtype t. */
-static void fill(char *p, frit_dtype t, unsigned seed) {
-    int64_t n = BYTES / frit_dtype_bytes(t, 1);
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 1664525 + 1013904223;
-        int v = (int)(seed >> 28) - 8;
-        if (frit_dtype_is_float(t)) frit_store_float(t, p, i, v);
-        else frit_store_int(t, p, i, v);
-    }
-}
-
-static kernel open_kernel(const char *path) {
-    kernel k = {.path = path, .d = diag_new()};
-    size_t n;
-    char *s = read_file(path, &n);
-    const char *bad = NULL;
-    k.m = ir_parse(k.d, diag_add_source(k.d, path, s, n));
-    if (!k.m) diag_print_text(k.d, stderr, false);
-    need(k.m && !ir_verify(k.m->arena, k.m, &bad), path, bad);
-    free(s);
-    k.f = k.m->funcs;
-    while (k.n < MOST_BUFFERS && k.f->body->args[k.n]->type.kind == IR_PTR) k.n++;
-    for (int i = 0; i < k.n; i++) {
-        frit_dtype t = (frit_dtype)k.f->body->args[i]->type.dtype;
-        k.host[i] = aligned_alloc(128, BYTES);
-        fill(k.host[i], t == FRIT_u32 ? (frit_dtype)k.f->body->args[1]->type.dtype : t, 7u + (unsigned)i);
-    }
-    memset(k.host[k.n - 1], 0xff, BYTES);
-    k.want = aligned_alloc(128, BYTES);
-    return k;
-}
-
-static void run_twin(kernel *k) {
-    const char *error = NULL;
-    int64_t extent = EXTENT;
-    char message[1024];
-    exec_kernel *e = exec_kernel_new(k->f, 32, k->d, &error);
-    need(e, k->path, error);
-    for (int seed = 0; seed < 4; seed++) {
-        exec_memory memory[MOST_BUFFERS];
-        for (int i = 0; i < k->n; i++) memory[i] = (exec_memory){.data = k->host[i], .bytes = BYTES};
-        memory[k->n - 1] = (exec_memory){.data = k->want, .bytes = BYTES, .output = true};
-        memset(k->want, 0xff, BYTES);
-        exec_launch l = {.buffers = memory, .ints = &extent, .tasks = 1, .blocks = 1, .seed = (uint64_t)seed, .late = seed & 1};
-        need(exec_run(e, &l, message, sizeof message), k->path, message);
-    }
-    exec_kernel_free(e);
-}
 
 /* ---- The device -------------------------------------------------------------------------------------------------- */
 typedef struct driver {
@@ -97,7 +20,7 @@ typedef struct driver {
 
 static void find(void *library, void *to, const char *name) {
     void *at = dlsym(library, name);
-    need(at, "the driver has no", name);
+    twin_need(at, "the driver has no", name);
     memcpy(to, &at, sizeof at);
 }
 
@@ -116,14 +39,14 @@ static const char *open_driver(driver *d, int device) {
     find(l, &d->to_host, "cuMemcpyDtoH_v2"), find(l, &d->load, "cuModuleLoadDataEx"), find(l, &d->unload, "cuModuleUnload");
     find(l, &d->function, "cuModuleGetFunction"), find(l, &d->set, "cuFuncSetAttribute"), find(l, &d->launch, "cuLaunchKernel");
     find(l, &d->wait, "cuCtxSynchronize"), find(l, &d->map, "cuTensorMapEncodeTiled");
-    need(!d->retain(&context, handle) && !d->push(context), "no context", NULL);
+    twin_need(!d->retain(&context, handle) && !d->push(context), "no context", NULL);
     return NULL;
 }
 
-static void make_map(const driver *d, const kernel *k, const package_map *p, void *const *buffers, void *map) {
+static void make_map(const driver *d, const twin *k, const package_map *p, void *const *buffers, void *map) {
     unsigned long long extents[FPK_MAP_RANK], strides[FPK_MAP_RANK];
     unsigned steps[FPK_MAP_RANK] = {1, 1, 1, 1, 1};
-    sym_t var = k->f->arg_syms[k->n], value = sym_const(k->m->syms, EXTENT);
+    sym_t var = k->f->arg_syms[k->n], value = sym_const(k->m->syms, TWIN_EXTENT);
     for (unsigned i = 0; i < p->words[2]; i++) {
         int64_t extent = 1, stride = 1;
         sym_is_const(sym_subst(k->m->syms, p->values[i], 1, &var, &value), &extent);
@@ -131,64 +54,47 @@ static void make_map(const driver *d, const kernel *k, const package_map *p, voi
         extents[i] = (unsigned long long)extent;
         if (i) strides[i - 1] = (unsigned long long)stride * 4;
     }
-    need(p->words[1] == FRIT_f32, k->path, "a map of another dtype than f32");
+    twin_need(p->words[1] == FRIT_f32, k->path, "a map of another dtype than f32");
     int swizzle = p->words[3] == 128 ? 3 : p->words[3] == 64 ? 2 : p->words[3] == 32 ? 1 : 0;
-    need(!d->map(map, 7, p->words[2], buffers[p->words[0]], extents, strides, p->words + FPK_MAP_BOX, steps, 0, swizzle, 2, 0), k->path, "no tensor map");
+    twin_need(!d->map(map, 7, p->words[2], buffers[p->words[0]], extents, strides, p->words + FPK_MAP_BOX, steps, 0, swizzle, 2, 0), k->path, "no tensor map");
 }
 
-static void launch(const driver *d, kernel *k, const code_blob *code, void **buffers) {
+static void launch(const driver *d, twin *k, const code_blob *code, void **buffers) {
     enum { DYNAMIC_SHARED = 8, MOST_MAPS = 4 };
     static _Alignas(64) char maps[MOST_MAPS][128];
-    void *module, *function, *params[MOST_BUFFERS + 3 + MOST_MAPS], *scratch = NULL;
-    int64_t extent = EXTENT, tasks = 1;
+    void *module, *function, *params[TWIN_BUFFERS + 3 + MOST_MAPS], *scratch = NULL;
+    int64_t extent = TWIN_EXTENT, tasks = 1;
     package_map *list;
     const char *error = NULL;
     int n = 0, n_maps = kernel_maps(k->m->arena, k->f, &list, &error);
-    need(n_maps >= 0 && n_maps <= MOST_MAPS, k->path, error);
+    twin_need(n_maps >= 0 && n_maps <= MOST_MAPS, k->path, error);
     for (int i = 0; i < k->n; i++) params[n++] = &buffers[i];
     params[n++] = &extent, params[n++] = &scratch, params[n++] = &tasks;
     for (int i = 0; i < n_maps; i++) {
         make_map(d, k, &list[i], buffers, maps[i]);
         params[n++] = maps[i];
     }
-    need(!d->load(&module, code->bytes, 0, NULL, NULL), k->path, "its code does not load");
-    need(!d->function(&function, module, code->kernels[0].name), k->path, "its function is not found");
-    need(!d->set(function, DYNAMIC_SHARED, (int)k->f->shared), k->path, "too much shared memory");
-    need(!d->launch(function, 1, 1, 1, (unsigned)k->f->threads, 1, 1, (unsigned)k->f->shared, NULL, params, NULL) && !d->wait(), k->path, "it breaks");
+    twin_need(!d->load(&module, code->bytes, 0, NULL, NULL), k->path, "its code does not load");
+    twin_need(!d->function(&function, module, code->kernels[0].name), k->path, "its function is not found");
+    twin_need(!d->set(function, DYNAMIC_SHARED, (int)k->f->shared), k->path, "too much shared memory");
+    twin_need(!d->launch(function, 1, 1, 1, (unsigned)k->f->threads, 1, 1, (unsigned)k->f->shared, NULL, params, NULL) && !d->wait(), k->path, "it breaks");
     d->unload(module);
 }
 
 /* False: the device writes something else. */
-static bool same_on_device(const driver *d, kernel *k, const code_blob *code, const char *road) {
-    void *buffers[MOST_BUFFERS];
-    static char got[BYTES];
+static bool same_on_device(const driver *d, twin *k, const code_blob *code, const char *road) {
+    void *buffers[TWIN_BUFFERS];
+    static char got[TWIN_BYTES];
     for (int i = 0; i < k->n; i++)
-        need(!d->alloc(&buffers[i], BYTES) && !d->to_device(buffers[i], k->host[i], BYTES), k->path, "no memory");
+        twin_need(!d->alloc(&buffers[i], TWIN_BYTES) && !d->to_device(buffers[i], k->host[i], TWIN_BYTES), k->path, "no memory");
     launch(d, k, code, buffers);
-    need(!d->to_host(got, buffers[k->n - 1], BYTES), k->path, "no results");
+    twin_need(!d->to_host(got, buffers[k->n - 1], TWIN_BYTES), k->path, "no results");
     for (int i = 0; i < k->n; i++) d->release(buffers[i]);
     int at = 0;
-    while (at < BYTES && got[at] == k->want[at]) at++;
-    printf("%s%s: %s", k->path, road, at < BYTES ? "" : "the same\n");
-    if (at < BYTES) printf("differs from byte %d of its output on\n", at);
-    return at == BYTES;
-}
-
-static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-static int list_kernels(const char *folder, char **paths, int most) {
-    DIR *dir = opendir(folder);
-    need(dir, "no folder", folder);
-    int n = 0;
-    for (struct dirent *e; n < most && (e = readdir(dir));) {
-        size_t length = strlen(e->d_name);
-        if (length < 5 || strcmp(e->d_name + length - 4, ".fir")) continue;
-        paths[n] = malloc(strlen(folder) + length + 2);
-        sprintf(paths[n++], "%s/%s", folder, e->d_name);
-    }
-    closedir(dir);
-    qsort(paths, (size_t)n, sizeof *paths, compare);
-    return n;
+    while (at < TWIN_BYTES && got[at] == k->want[at]) at++;
+    printf("%s%s: %s", k->path, road, at < TWIN_BYTES ? "" : "the same\n");
+    if (at < TWIN_BYTES) printf("differs from byte %d of its output on\n", at);
+    return at == TWIN_BYTES;
 }
 
 int main(int n, char **args) {
@@ -196,22 +102,22 @@ int main(int n, char **args) {
     static const char *const roads[] = {"cuda:sm_90a", "cuda:sm_90a+nvrtc"};
     if (n < 2) return 2;
     char *paths[MOST];
-    int count = list_kernels(args[1], paths, MOST), wrong = 0;
+    int count = twin_list(args[1], paths, MOST), wrong = 0;
     driver d = {0};
     const char *missing = open_driver(&d, n > 2 ? atoi(args[2]) : 0);
     for (int i = 0; i < count; i++) {
-        kernel k = open_kernel(paths[i]);
-        run_twin(&k);
+        twin k = twin_open(paths[i]);
         for (int r = 0; r < 2 && !missing; r++) {
             const char *error = NULL;
             const target *t = target_open(k.m->arena, roads[r], &error);
             const code_blob *code = t ? target_compile(t, k.m->arena, 1, &k.f, &error) : NULL;
             if (!code && r && strstr(error, TARGET_MISSING)) continue;
-            need(code, paths[i], error);
+            twin_need(code, paths[i], error);
             wrong += !same_on_device(&d, &k, code, r ? ", CUDA C" : ", PTX");
         }
+        twin_close(&k);
     }
-    need(count > 0, "no kernels in", args[1]);
+    twin_need(count > 0, "no kernels in", args[1]);
     if (missing) return printf("skipped: %s; %d kernels are fine on the executor\n", missing, count), 77;
     return wrong > 0;
 }

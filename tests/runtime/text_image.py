@@ -9,16 +9,20 @@ import subprocess
 import sys
 
 EMULATE = pathlib.Path(__file__).resolve().parents[1] / "emulate"
-KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(([^)]*)\) {')
+KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\(\d+(?:, 1)?\) )?(\w+)\(([^)]*)\) {')
 
 
 def launcher(name, parameters):
-    """Buffers are pointers, then come integers, then the scratch and the number of tasks."""
+    """Buffers are pointers, then come integers, then the scratch and the number of tasks, then tensor maps."""
+    n_maps = sum("tensor_map" in p for p in parameters)
+    parameters = parameters[:len(parameters) - n_maps]
     pointer = ["*" in p for p in parameters]
     n_ptr = pointer[:-2].count(True)
     args = [f"as_pointer(*(void **)params[{i}])" if is_ptr else f"*(long long *)params[{i}]" for i, is_ptr in enumerate(pointer)]
+    args += [f"*(const tensor_map *)params[{len(parameters) + i}]" for i in range(n_maps)]
     return f"""
 extern "C" const unsigned {name}_args[2] = {{{n_ptr}, {len(parameters) - 2 - n_ptr}}};
+extern "C" const unsigned {name}_maps = {n_maps};
 extern "C" void {name}_launch(void **params, unsigned blocks, unsigned threads, unsigned bytes) {{
     for (unsigned b = 0; b < blocks; b++)
         emulate((int)threads, bytes, b, "{name}", [=] {{ gridDim.x = blocks; {name}({", ".join(args)}); }});
