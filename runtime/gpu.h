@@ -49,7 +49,7 @@ struct gpu_device {
     int device;    /* the driver's handle */
     void *context; /* retained; NULL in HIP */
     char architecture[48], version[24], model[64];
-    int shared;
+    int shared, processors; /* bytes that a block may ask for; multiprocessors */
     bool pools;
     pthread_mutex_t lock; /* of images */
     gpu_image *images;

@@ -139,18 +139,19 @@ void gpu_end(frit_device *d, uint32_t was) {
 
 static frit_status look_at(gpu_device *g, frit_device *d, frit_error *err) {
     const gpu_dialect *x = g->dialect;
-    int processors = 1, pools = 0, version = 0;
+    int pools = 0, version = 0;
     GPU_TRY(g, err, device_name, g->model, (int)sizeof g->model, g->device);
     g->model[sizeof g->model - 1] = 0;
     GPU_TRY(g, err, driver_version, &version);
     x->version(version, g->version, sizeof g->version);
-    GPU_TRY(g, err, device_attribute, &processors, x->multiprocessors, g->device);
+    GPU_TRY(g, err, device_attribute, &g->processors, x->multiprocessors, g->device);
     GPU_TRY(g, err, device_attribute, &g->shared, x->shared, g->device);
     g->pools =
         g->api.alloc_async && g->api.free_async && g->api.device_attribute(&pools, x->pools, g->device) == 0 && pools;
     x->architecture(g);
     /* Scratch is for so many blocks: each of a multiprocessor's four schedulers has one to run. */
-    d->workers = 4 * (processors > 0 ? processors : 1);
+    if (g->processors < 1) g->processors = 1;
+    d->workers = 4 * g->processors;
     snprintf(d->name, sizeof d->name, "%s (%.40s, %.16s, driver for %.20s)", x->kind, g->model, g->architecture,
              g->version);
     return FRIT_OK;

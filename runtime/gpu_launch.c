@@ -202,11 +202,16 @@ static frit_status make_room(frit_device *d, rt_queue *q, const rt_module *m, fr
     return FRIT_OK;
 }
 
-/* As many blocks as there are tasks, where the grid and the scratch have room for them. */
-static int64_t blocks_of(const rt_launch *l) {
+/* As many blocks as there are tasks, where the grid and the scratch have room for them. Blocks that copy by tensor maps are
+ * as many as the machine has room for at once: each starts the copies of its next task before it is done with the last. */
+static int64_t blocks_of(const gpu_device *g, const rt_launch *l) {
     int64_t most = UINT32_MAX / l->record->threads; /* HIP counts threads of a grid in 32 bits */
     if (most > INT32_MAX) most = INT32_MAX;
     if (l->scratch_bytes > 0 && l->workers < most) most = l->workers;
+    if (l->record->n_maps > 0 && l->record->shared > 0) {
+        int64_t each = g->shared / (int64_t)l->record->shared, room = g->processors * (each > 1 ? each : 1);
+        if (room < most) most = room;
+    }
     return l->tasks < most ? l->tasks : most;
 }
 
@@ -222,7 +227,7 @@ frit_status gpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_err
     q->params[n++] = &scratch;
     q->params[n++] = &tasks;
     for (uint32_t i = 0; i < k->n_maps; i++) TRY(gpu_map(d, q, l, i, &q->params[n++], err));
-    int error = g->api.launch(l->module->kernel[l->kernel].handle, (unsigned)blocks_of(l), 1, 1, k->threads, 1, 1,
+    int error = g->api.launch(l->module->kernel[l->kernel].handle, (unsigned)blocks_of(g, l), 1, 1, k->threads, 1, 1,
                               k->shared, q->stream, q->params, NULL);
     if (!error) return FRIT_OK;
     frit_error reason = {0};
