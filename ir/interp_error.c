@@ -129,6 +129,9 @@ static double pow_err(const scalar *a, const double *ea, double y) {
     return isfinite(first) ? fmax(first, corners) : corners;
 }
 
+/* What a kernel computes is rounded where it lies, which may be as far from y as the bound goes. */
+static double rounded_err(double carried, double y, double ku) { return carried + ku * (fabs(y) + 4 * carried); }
+
 /* err of a float result of an op on floats, before over- and underflow. */
 static double smooth_err(ir_opcode op, const scalar *a, const double *ea, double y, double u) {
     double x = a[0].f, ku = u * scalar_ulps(op);
@@ -151,9 +154,9 @@ static double smooth_err(ir_opcode op, const scalar *a, const double *ea, double
     case IR_round:
     case IR_trunc:
     case IR_sign: return span_err(op, x, ea[0], y);
-    case IR_atan2: return atan2_err(a, ea, y) + ku * fabs(y);
-    case IR_pow: return pow_err(a, ea, y) + ku * fabs(y);
-    default: return carried_err(op, x, ea[0], y) + ku * fabs(y);
+    case IR_atan2: return rounded_err(atan2_err(a, ea, y), y, ku);
+    case IR_pow: return rounded_err(pow_err(a, ea, y), y, ku);
+    default: return rounded_err(carried_err(op, x, ea[0], y), y, ku);
     }
 }
 

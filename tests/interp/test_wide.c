@@ -154,6 +154,18 @@ static void test_spans(void **state) {
     assert_true(e > 0 && 4 * e < y); /* far from the end of the domain, in units of the bound */
 }
 
+/* Around the origin an angle may be any, f32's pi (a little more than pi) included. */
+static void test_any_angle(void **state) {
+    float x = 0;
+    interp_tensor in = SCALAR(FRIT_f32, &x);
+    both b = run_both("fir 1\nfunc tensor @f(%x: f32[]) -> 1 {\n    %a = sin(%x) : f32[]\n    %b = atan2(%a, %a) : f32[]\n    return(%b)\n}\n", 1, &in);
+    *(float *)b.typed.data = 0x1.921fb6p1f;
+    assert_true(interp_compare(&b.typed, &b.wide, 0, 0).ok);
+    *(float *)b.typed.data = 3.2f;
+    assert_false(interp_compare(&b.typed, &b.wide, 0, 0).ok);
+    free_both(&b);
+}
+
 /* A value that nothing can be said about says nothing of what is computed from it, be it NaN in f64 and in f32. */
 static void test_undecidable_stays(void **state) {
     float x = 9.5f;
@@ -264,7 +276,7 @@ static void test_contract(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum),   cmocka_unit_test(test_softmax), cmocka_unit_test(test_undecidable), cmocka_unit_test(test_undecidable_stays),
-        cmocka_unit_test(test_spans), cmocka_unit_test(test_sign_of_zero),
+        cmocka_unit_test(test_spans), cmocka_unit_test(test_any_angle), cmocka_unit_test(test_sign_of_zero),
         cmocka_unit_test(test_exact), cmocka_unit_test(test_narrow),  cmocka_unit_test(test_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
