@@ -59,6 +59,11 @@ cuda)
     EMULATE_COPIES=late EMULATE_ORDER=2 run known
     tensor small
     EMULATE_COPIES=early EMULATE_ORDER=1 run small
+    emulation cuda:sm_90a
+    EMULATE_COPIES=late EMULATE_ORDER=3 run small
+    tensor roles
+    EMULATE_COPIES=late EMULATE_ORDER=2 run roles
+    EMULATE_COPIES=early EMULATE_ORDER=1 run roles
     ;;
 wave)
     for gfx in gfx90a gfx942 gfx1100 gfx1201; do
@@ -94,8 +99,9 @@ bounds)
     LD_PRELOAD=$asan ASAN_OPTIONS=detect_leaks=0 run small
     ;;
 nvrtc)
-    for sm in sm_80 sm_75 sm_90a; do
-        "$FRIT_BIN/frit" compile "$here/$([ $sm = sm_80 ] && echo known || echo small).frit" -t cuda:$sm+nvrtc -o "$work/k.fpk" 2>"$work/log" || {
+    for what in sm_80,known sm_75,small sm_90a,small sm_90a,roles; do
+        sm=${what%,*}
+        "$FRIT_BIN/frit" compile "$here/${what#*,}.frit" -t cuda:$sm+nvrtc -o "$work/k.fpk" 2>"$work/log" || {
             grep -q 'libnvrtc' "$work/log" && skip "libnvrtc is not here"
             cat "$work/log"
             exit 1

@@ -1,35 +1,5 @@
 /* mbarriers, tensor and bulk copies, barriers of parts, roles of warps: what they compute, and that each breach is found. */
-#include "exec.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-typedef struct kernel {
-    diag *d;
-    ir_module *m;
-    exec_kernel *k;
-} kernel;
-
-static kernel kernel_of(const char *text) {
-    kernel k = {.d = diag_new()};
-    k.m = ir_parse(k.d, diag_add_source(k.d, "async.fir", text, strlen(text)));
-    if (!k.m) diag_print_text(k.d, stderr, false);
-    assert_non_null(k.m);
-    const char *bad = NULL, *error = NULL;
-    if (ir_verify(k.m->arena, k.m, &bad)) fail_msg("%s", bad);
-    k.k = exec_kernel_new(k.m->funcs, 32, k.d, &error);
-    if (!k.k) fail_msg("%s", error);
-    return k;
-}
-
-static void kernel_free(kernel *k) {
-    exec_kernel_free(k->k);
-    ir_module_free(k->m);
-    diag_free(k->d);
-}
+#include "rig.h"
 
 enum { SIDE = 96, COUNT = SIDE * SIDE };
 static float x[COUNT], out[COUNT];
@@ -61,7 +31,7 @@ static bool run(kernel *k, int64_t n, int seed, char *message, size_t size) {
 
 static void breaks(const char *body, const char *what) {
     char message[1024];
-    kernel k = kernel_of(body);
+    kernel k = rig_kernel(body, 32);
     bool found = false;
     for (int seed = 0; seed < 8; seed++) {
         if (run(&k, SIDE, seed, message, sizeof message)) continue;
@@ -69,15 +39,15 @@ static void breaks(const char *body, const char *what) {
         if (!strstr(message, what)) fail_msg("'%s' does not say '%s'", message, what);
     }
     if (!found) fail_msg("nothing is found, but '%s' should be", what);
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 static void works(const char *body, int64_t n) {
     char message[1024];
-    kernel k = kernel_of(body);
+    kernel k = rig_kernel(body, 32);
     for (int seed = 0; seed < 8; seed++)
         if (!run(&k, n, seed, message, sizeof message)) fail_msg("%s", message);
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 /* ---- Tensor copies ----------------------------------------------------------------------------------------------- */

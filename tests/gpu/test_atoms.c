@@ -1,13 +1,7 @@
 /* Every row of ir/atoms.def against a plain matrix product (or a plain walk over the rows, for ldmatrix). The fragments are
  * made here from the definitions' wording, apart from the twins' own tables. */
-#include "exec.h"
+#include "rig.h"
 #include "ir/atom.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
 enum { WARPS = 2, THREADS = 32 * WARPS, MOST = 16 };
 
@@ -27,30 +21,6 @@ static int fragment(const char *s, frit_dtype *t) {
     s = strchr(s, 'x') + 1;
     *t = frit_dtype_from_name(s, strcspn(s, " "));
     return lanes;
-}
-
-typedef struct kernel {
-    diag *d;
-    ir_module *m;
-    exec_kernel *k;
-} kernel;
-
-static kernel kernel_of(const char *text) {
-    kernel k = {.d = diag_new()};
-    k.m = ir_parse(k.d, diag_add_source(k.d, "atom.fir", text, strlen(text)));
-    if (!k.m) diag_print_text(k.d, stderr, false);
-    assert_non_null(k.m);
-    const char *bad = NULL, *error = NULL;
-    if (ir_verify(k.m->arena, k.m, &bad)) fail_msg("%s", bad);
-    k.k = exec_kernel_new(k.m->funcs, 32, k.d, &error);
-    if (!k.k) fail_msg("%s", error);
-    return k;
-}
-
-static void kernel_free(kernel *k) {
-    exec_kernel_free(k->k);
-    ir_module_free(k->m);
-    diag_free(k->d);
 }
 
 static void run(kernel *k, int n, exec_memory *memory) {
@@ -79,7 +49,7 @@ static kernel product_kernel(int row) {
                      i, i, i, 'a' + i, i, frit_dtype_name(t[i]), lanes[i]);
     sprintf(p, "%%r = atom(%%v0, %%v1, %%v2) {name = \"%s\"} : %sx%d\nstore(%%d, %%i2, %%r)\nreturn()\n}\n", rows[row].name,
             frit_dtype_name(t[2]), lanes[2]);
-    return kernel_of(text);
+    return rig_kernel(text, 32);
 }
 
 /* Where the matrices' elements lie in fragments: (lane, index) by row and column, from the wording of the PTX ISA turned
@@ -99,19 +69,6 @@ static at b_at(int bits, int row, int column) {
 }
 static at c_at(int row, int column) { return (at){row % 8 * 4 + column / 2, column % 2 + 2 * (row / 8)}; }
 
-static int number(unsigned *s) { /* small whole numbers, so that every sum is exact */
-    *s = *s * 1664525 + 1013904223;
-    return (int)(*s >> 28) - 8;
-}
-
-static void put(frit_dtype t, void *p, int64_t i, int x) {
-    if (frit_dtype_is_float(t)) frit_store_float(t, p, i, x);
-    else frit_store_int(t, p, i, x);
-}
-static int got(frit_dtype t, const void *p, int64_t i) {
-    return frit_dtype_is_float(t) ? (int)frit_load_float(t, p, i) : (int)frit_load_int(t, p, i);
-}
-
 static void test_product(int row) {
     frit_dtype ta, tb, tc;
     const char *o = rows[row].operands;
@@ -125,15 +82,15 @@ static void test_product(int row) {
         for (int i = 0; i < 16; i++)
             for (int k = 0; k < depth; k++) {
                 at p = a_at(bits, i, k);
-                put(ta, fa, (w * 32 + p.lane) * la + p.i, a[w][i][k] = number(&seed));
+                rig_put(ta, fa, (w * 32 + p.lane) * la + p.i, a[w][i][k] = rig_number(&seed));
             }
         for (int k = 0; k < depth; k++)
             for (int j = 0; j < 8; j++) {
                 at p = b_at(bits, k, j);
-                put(tb, fb, (w * 32 + p.lane) * lb + p.i, b[w][k][j] = number(&seed));
+                rig_put(tb, fb, (w * 32 + p.lane) * lb + p.i, b[w][k][j] = rig_number(&seed));
             }
         for (int i = 0; i < 16; i++)
-            for (int j = 0; j < 8; j++) put(tc, fc, (w * 32 + c_at(i, j).lane) * lc + c_at(i, j).i, c[w][i][j] = number(&seed));
+            for (int j = 0; j < 8; j++) rig_put(tc, fc, (w * 32 + c_at(i, j).lane) * lc + c_at(i, j).i, c[w][i][j] = rig_number(&seed));
     }
     exec_memory memory[] = {{.data = fa, .bytes = THREADS * la * bits / 8}, {.data = fb, .bytes = THREADS * lb * bits / 8},
                             {.data = fc, .bytes = sizeof fc}, {.data = fd, .bytes = sizeof fd, .output = true}};
@@ -144,9 +101,9 @@ static void test_product(int row) {
             for (int j = 0; j < 8; j++) {
                 int want = c[w][i][j];
                 for (int l = 0; l < depth; l++) want += a[w][i][l] * b[w][l][j];
-                assert_int_equal(got(tc, fd, (w * 32 + c_at(i, j).lane) * lc + c_at(i, j).i), want);
+                assert_int_equal(rig_get(tc, fd, (w * 32 + c_at(i, j).lane) * lc + c_at(i, j).i), want);
             }
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 /* ---- ldmatrix ---------------------------------------------------------------------------------------------------- */
@@ -165,7 +122,7 @@ static void test_ldmatrix(int row) {
             "%%i = mul(%%t, %%n) : i64\n%%v = load(%%x, %%i) : %sx8\n%%s = shared() {offset = 0} : ptr core %s\nstore(%%s, %%i, %%v)\nbarrier()\n"
             "%%p = mul(%%t, %%f) : i64\n%%q = rem(%%p, %%m) : i64\n%%j = mul(%%q, %%n) : i64\n%%r = atom(%%s, %%j) {name = \"%s\"} : %sx8\n"
             "store(%%d, %%i, %%r)\nreturn()\n}\n", n, n, n, n, rows[row].name, n);
-    kernel k = kernel_of(text);
+    kernel k = rig_kernel(text, 32);
     uint16_t x[64][8], d[64][8];
     for (int i = 0; i < 64 * 8; i++) x[i / 8][i % 8] = (uint16_t)(i * 31);
     exec_memory memory[] = {{.data = x, .bytes = sizeof x}, {.data = d, .bytes = sizeof d, .output = true}};
@@ -177,7 +134,7 @@ static void test_ldmatrix(int row) {
                 int from = permuted(thread / 32 * 32 + matrix * 8 + (transposed ? column : r));
                 assert_int_equal(d[thread][matrix * 2 + e], x[from][transposed ? r : column]);
             }
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 static void test_every_row(void **state) {
@@ -201,7 +158,7 @@ static void test_tf32_cuts(void **state) {
     kernel k = product_kernel(row);
     run(&k, 4, memory);
     for (int i = 0; i < THREADS * 4; i++) assert_true(d[i] == 8 * (1.0f + 0x1p-10f));
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 /* What breaks the rules of atoms. */
@@ -211,13 +168,13 @@ static void breaks(const char *body, const char *what) {
              "fir 1\nfunc thread @k(%%x: ptr f16, %%scratch: ptr u8, %%tasks: i64) threads 64 shared 2048 {\n%%t = thread_id() : i64\n"
              "%%s = shared() {offset = 0} : ptr core f16\n%%n = constant() {value = 8} : i64\n%%one = constant() {value = 1} : i64\n"
              "%%i = mul(%%t, %%n) : i64\n%%v = load(%%x, %%i) : f16x8\n%sreturn()\n}\n", body);
-    kernel k = kernel_of(text);
+    kernel k = rig_kernel(text, 32);
     uint16_t x[64 * 8] = {0};
     exec_memory memory[] = {{.data = x, .bytes = sizeof x}};
     exec_launch l = {.buffers = memory, .tasks = 1, .blocks = 1};
     if (exec_run(k.k, &l, message, sizeof message)) fail_msg("nothing is found, but '%s' should be", what);
     if (!strstr(message, what)) fail_msg("'%s' does not say '%s'", message, what);
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 static void test_rules(void **state) {

@@ -1,13 +1,7 @@
 /* ir/products.def: its places cover every matrix, agree with atoms.def and with the vendors' wording at single points, and the
  * twins multiply. */
-#include "exec.h"
+#include "rig.h"
 #include "ir/atom.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
 enum { SIDE = 32, WARPS = 2, MOST = 64 * WARPS * 16 };
 
@@ -82,19 +76,6 @@ static void test_places(void **state) {
 }
 
 /* ------------ the twins */
-static int number(unsigned *s) { /* small whole numbers, so that every sum is exact */
-    *s = *s * 1664525 + 1013904223;
-    return (int)(*s >> 28) - 8;
-}
-
-static void put(frit_dtype t, void *p, int64_t i, int x) {
-    if (frit_dtype_is_float(t)) frit_store_float(t, p, i, x);
-    else frit_store_int(t, p, i, x);
-}
-static int get(frit_dtype t, const void *p, int64_t i) {
-    return frit_dtype_is_float(t) ? (int)frit_load_float(t, p, i) : (int)frit_load_int(t, p, i);
-}
-
 static const char *lanes_of(char *s, frit_dtype t, int n) {
     if (n == 1) return frit_dtype_name(t);
     sprintf(s, "%sx%d", frit_dtype_name(t), n);
@@ -132,11 +113,11 @@ static void check_product(const ir_product *p) {
             int rows, columns, n = ir_product_elements(p, o), r, c;
             sides(p, o, &rows, &columns);
             for (r = 0; r < rows; r++)
-                for (c = 0; c < columns; c++) x[o][w][r][c] = number(&seed);
+                for (c = 0; c < columns; c++) x[o][w][r][c] = rig_number(&seed);
             for (int lane = 0; lane < p->warp; lane++)
                 for (int e = 0; e < n; e++) {
                     ir_product_place(p, o, lane, e, &r, &c);
-                    put(o < 2 ? p->in : p->acc, memory[o], (w * p->warp + lane) * n + e, x[o][w][r][c]);
+                    rig_put(o < 2 ? p->in : p->acc, memory[o], (w * p->warp + lane) * n + e, x[o][w][r][c]);
                 }
         }
     diag *d = diag_new();
@@ -153,7 +134,7 @@ static void check_product(const ir_product *p) {
             ir_product_place(p, 2, t % p->warp, e, &r, &c);
             int sum = x[2][w][r][c];
             for (int i = 0; i < p->k; i++) sum += x[0][w][r][i] * x[1][w][i][c];
-            assert_int_equal(get(p->acc, memory[3], t * n + e), sum);
+            assert_int_equal(rig_get(p->acc, memory[3], t * n + e), sum);
         }
     exec_kernel_free(k);
     ir_module_free(m);

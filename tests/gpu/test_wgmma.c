@@ -1,38 +1,8 @@
 /* The op wgmma against a plain product, in every layout, and each breach of its rules found. */
-#include "exec.h"
+#include "rig.h"
 #include "ir/atom.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
 enum { THREADS = 256, ROWS = 64, MOST_N = 256, MOST_K = 32, B_AT = 32768, SHARED = B_AT + 65536 };
-
-typedef struct kernel {
-    diag *d;
-    ir_module *m;
-    exec_kernel *k;
-} kernel;
-
-static kernel kernel_of(const char *text) {
-    kernel k = {.d = diag_new()};
-    k.m = ir_parse(k.d, diag_add_source(k.d, "wgmma.fir", text, strlen(text)));
-    if (!k.m) diag_print_text(k.d, stderr, false);
-    assert_non_null(k.m);
-    const char *bad = NULL, *error = NULL;
-    if (ir_verify(k.m->arena, k.m, &bad)) fail_msg("%s", bad);
-    k.k = exec_kernel_new(k.m->funcs, 32, k.d, &error);
-    if (!k.k) fail_msg("%s", error);
-    return k;
-}
-
-static void kernel_free(kernel *k) {
-    exec_kernel_free(k->k);
-    ir_module_free(k->m);
-    diag_free(k->d);
-}
 
 static bool run(kernel *k, exec_memory *memory, uint64_t seed, bool late, char *message, size_t n) {
     exec_launch l = {.buffers = memory, .tasks = 1, .blocks = 1, .seed = seed, .late = late, .max_steps = 1 << 24};
@@ -65,18 +35,6 @@ static int place(const form *f, int side, int rows, int row, int k) {
     return at / 128 * 128 + chunk * 16 + at % 16;
 }
 
-static int number(unsigned *s) { /* small whole numbers, so that every sum is exact */
-    *s = *s * 1664525 + 1013904223;
-    return (int)(*s >> 28) - 8;
-}
-static void put(frit_dtype t, void *p, int64_t i, int x) {
-    if (frit_dtype_is_float(t)) frit_store_float(t, p, i, x);
-    else frit_store_int(t, p, i, x);
-}
-static int get(frit_dtype t, const void *p, int64_t i) {
-    return frit_dtype_is_float(t) ? (int)frit_load_float(t, p, i) : (int)frit_load_int(t, p, i);
-}
-
 /* Copies shared memory in, multiplies twice by both groups of warps, stores the fragments. */
 static kernel product_kernel(const form *f) {
     static char text[8192];
@@ -100,7 +58,7 @@ static kernel product_kernel(const form *f) {
              "%%o = wgmma_wait(%%q) {pending = 0} : %sx%d\nstore(%%d, %%ic, %%o)\nreturn()\n}\n",
              t, acc, acc, THREADS, SHARED, SHARED / 4, THREADS, lanes, held, t, B_AT, t, acc, lanes, t, held, acc, lanes, t, held, a, lists, acc, lanes,
              a, lists, acc, lanes, acc, lanes);
-    return kernel_of(text);
+    return rig_kernel(text, 32);
 }
 
 static void check_form(const form *f) {
@@ -112,23 +70,23 @@ static void check_form(const form *f) {
     unsigned seed = 3u + (unsigned)f->n;
     memset(shared, 0x11, sizeof shared);
     for (int r = 0; r < ROWS; r++)
-        for (int k = 0; k < depth; k++) put(f->t, shared, place(f, 0, ROWS, r, k) / (int)frit_dtype_bytes(f->t, 1), a[r][k] = number(&seed));
+        for (int k = 0; k < depth; k++) rig_put(f->t, shared, place(f, 0, ROWS, r, k) / (int)frit_dtype_bytes(f->t, 1), a[r][k] = rig_number(&seed));
     for (int n = 0; n < f->n; n++)
         for (int k = 0; k < depth; k++) {
             int at = place(f, 1, f->n, n, k);
             assert_true(at + 4 <= SHARED - B_AT);
-            put(f->t, shared + B_AT, at / (int)frit_dtype_bytes(f->t, 1), b[n][k] = number(&seed));
+            rig_put(f->t, shared + B_AT, at / (int)frit_dtype_bytes(f->t, 1), b[n][k] = rig_number(&seed));
         }
     for (int t = 0; t < THREADS; t++) {
         for (int e = 0; e < held; e++) {
             ir_product_place(p, 0, t % 128, e, &row, &column);
-            put(f->t, fragments, t * held + e, a[row][column]);
+            rig_put(f->t, fragments, t * held + e, a[row][column]);
         }
         for (int e = 0; e < lanes; e++) {
             ir_product_place(p, 2, t % 128, e, &row, &column);
             assert_in_range(column, 0, f->n - 1);
-            if (t < 128) sum[row][column] = number(&seed);
-            put(acc, c, t * lanes + e, sum[row][column]);
+            if (t < 128) sum[row][column] = rig_number(&seed);
+            rig_put(acc, c, t * lanes + e, sum[row][column]);
         }
     }
     exec_memory memory[] = {{.data = shared, .bytes = SHARED}, {.data = fragments, .bytes = THREADS * 16},
@@ -143,12 +101,12 @@ static void check_form(const form *f) {
                 ir_product_place(p, 2, t % 128, e, &row, &column);
                 int want = sum[row][column];
                 for (int i = 0; i < depth; i++) want += 2 * a[row][i] * b[column][i];
-                if (get(acc, d, t * lanes + e) != want)
+                if (rig_get(acc, d, t * lanes + e) != want)
                     fail_msg("%s n %d swizzle %d %d major %d %d: row %d column %d is %d and not %d", frit_dtype_name(f->t), f->n, f->swizzle[0],
-                             f->swizzle[1], f->major[0], f->major[1], row, column, get(acc, d, t * lanes + e), want);
+                             f->swizzle[1], f->major[0], f->major[1], row, column, rig_get(acc, d, t * lanes + e), want);
             }
     }
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 static void test_products(void **state) {
@@ -192,7 +150,7 @@ static void test_tf32_cuts(void **state) {
     char message[1024];
     if (!run(&k, memory, 0, false, message, sizeof message)) fail_msg("%s", message);
     for (int i = 0; i < THREADS * 4; i++) assert_true(d[i] == 16 * (1.0f + 0x1p-10f));
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 /* ---- Rules ------------------------------------------------------------------------------------------------------- */
@@ -203,7 +161,7 @@ static void breaks(const char *body, const char *what) {
              "%%s = shared() {offset = 0} : ptr core f16\n%%n = constant() {value = 8} : i64\n%%zero = constant() {value = 0} : i64\n"
              "%%i = mul(%%t, %%n) : i64\n%%v = load(%%x, %%i) : f16x8\n%%nil = constant() {value = 0} : f32x4\n%%h = constant() {value = 64} : i64\n%sreturn()\n}\n",
              body);
-    kernel k = kernel_of(text);
+    kernel k = rig_kernel(text, 32);
     static uint16_t x[4096];
     exec_memory memory[] = {{.data = x, .bytes = sizeof x}};
     for (int late = 0; late < 2; late++) {
@@ -211,7 +169,7 @@ static void breaks(const char *body, const char *what) {
         if (late && fine) fail_msg("nothing is found, but '%s' should be", what);
         if (!fine && !strstr(message, what)) fail_msg("'%s' does not say '%s'", message, what);
     }
-    kernel_free(&k);
+    rig_free(&k);
 }
 
 #define FILL "store(%s, %i, %v)\n%j = add(%i, %kb) : i64\nstore(%s, %j, %v)\n"
@@ -255,14 +213,14 @@ static void test_stages(void **state) {
                  "%at = mul(%t, %four) : i64\nstore(%d, %at, %o)\nreturn()\n}\n");
         at = strstr(text, "%@") + 1;
         *at = pending ? 'u' : 's';
-        kernel k = kernel_of(text);
+        kernel k = rig_kernel(text, 32);
         static uint16_t x[1024];
         static float d[512];
         exec_memory memory[] = {{.data = x, .bytes = sizeof x}, {.data = d, .bytes = sizeof d, .output = true}};
         bool fine = run(&k, memory, 1, true, message, sizeof message);
         if (!pending && !fine) fail_msg("%s", message);
         if (pending && (fine || !strstr(message, "race"))) fail_msg("the stage that is in use: %s", fine ? "nothing is found" : message);
-        kernel_free(&k);
+        rig_free(&k);
     }
 }
 
