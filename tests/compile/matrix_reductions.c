@@ -198,14 +198,15 @@ static void fused_contractions(matrix *m) {
 static void constant_contractions(matrix *m) {
     static const int sizes[][3] = {{1, 1, 1}, {0, 3, 2}, {3, 0, 2}, {3, 2, 0}, {4, 16, 8}, {6, 32, 7}, {13, 17, 19}, {64, 64, 64}, {1, 100, 50}, {100, 1, 50}, {97, 130, 40}};
     for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
-        char args[128];
+        char args[256];
         int a = sizes[i][0], b = sizes[i][1], k = sizes[i][2];
-        snprintf(args, sizeof args, "%%x: f32[%d, %d], %%y: f32[%d, %d], %%u: f32[%d, %d], %%g: f16[%d, %d], %%h: f16[%d, %d]", a, k, k, b, b, k, a, k, k, b);
+        snprintf(args, sizeof args, "%%x: f32[%d, %d], %%y: f32[%d, %d], %%u: f32[%d, %d], %%g: f16[%d, %d], %%h: f16[%d, %d], %%i: i8[%d, %d], %%j: i8[%d, %d]", a, k, k, b, b, k, a, k, k, b, k, a, k, b);
         matrix_begin(m, "contract_constant_dims", i < 4 ? 0 : MATRIX_FULL, "", "", args);
         const char *plain = "lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract";
         matrix_out(m, "$ = contract(%%x, %%y) {%s = [0]} : f32[%d, %d]", plain, a, b);
         matrix_out(m, "$ = contract(%%x, %%u) {%s = [1]} : f32[%d, %d]", plain, a, b);
         matrix_out(m, "$c = contract(%%g, %%h) {%s = [0]} : f16[%d, %d]\n$ = neg($c) : f16[%d, %d]", plain, a, b, a, b);
+        matrix_out(m, "$ = contract(%%i, %%j) {lhs_batch = [], rhs_batch = [], lhs_contract = [0], rhs_contract = [0]} : i32[%d, %d]", a, b);
         matrix_end(m);
     }
 }
