@@ -195,11 +195,25 @@ static bool after_global_readers(exec_context *x, const exec_inst *i, const exec
     return race(x, i, r, t, g, "writes", "reads", op, actor, other), false;
 }
 
+/* What the asynchronous proxy reads or overwrites, its writer has fenced. */
+static bool is_fenced(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, const char *does) {
+    const exec_clock *c = x->k->clock;
+    const exec_cell *cell = &r->cells[g];
+    uint64_t e = cell->w >> CELL_W_SHIFT;
+    int writer = (int)(cell->w & 1023);
+    if (e < x->block_epoch || writer >= c->threads || e < c->fenced[writer] || e < row_of(c, t)[c->actors + writer]) return true;
+    exec_fail(x, i, t, "the asynchronous proxy %s byte %lld of shared memory, which thread %d writes with no fence_async after", does,
+              (long long)(g * r->granule), writer);
+    return false;
+}
+
 bool exec_clock_write(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag) {
     uint64_t mine = x->epoch << CELL_W_SHIFT | flag | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
+    bool by_proxy = i->op->code == IR_tensor_load || i->op->code == IR_bulk_load;
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
         if (!after_write(x, i, r, &r->cells[g], t, g, false, "writes")) return false;
         if (!(r->kind == ROOT_SHARED ? after_readers : after_global_readers)(x, i, r, t, g)) return false;
+        if (r->kind == ROOT_SHARED && by_proxy && !is_fenced(x, i, r, t, g, "overwrites")) return false;
         r->cells[g].w = mine;
     }
     return true;
@@ -214,18 +228,11 @@ void exec_clock_landed(exec_context *x, const exec_inst *i, const exec_root *r, 
 static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int actor) {
     const exec_clock *c = x->k->clock;
     exec_cell *cell = &r->cells[g];
-    uint64_t e = cell->w >> CELL_W_SHIFT;
-    int writer = (int)(cell->w & 1023);
-    if (e < x->block_epoch) {
+    if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
         exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
         return false;
     }
-    if (!after_write(x, i, r, cell, t, g, false, "reads")) return false;
-    if (writer < c->threads && e >= c->fenced[writer] && e >= row_of(c, t)[c->actors + writer]) {
-        exec_fail(x, i, t, "the asynchronous proxy reads byte %lld of shared memory, which thread %d writes with no fence_async after",
-                  (long long)(g * r->granule), writer);
-        return false;
-    }
+    if (!after_write(x, i, r, cell, t, g, false, "reads") || !is_fenced(x, i, r, t, g, "reads")) return false;
     cell->r = 1;
     readers_of(x, r, g)[c->warps + actor - c->threads] = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP;
     return true;

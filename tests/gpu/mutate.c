@@ -167,7 +167,7 @@ static ir_module *parse(const exec_tapped *t, diag **d) {
 /* Whether the launch has come to op, or, where op only computes, to something that its results go into. */
 static bool matters(const exec_kernel *k, const ir_op *op) {
     if (!exec_reached(k, op)) return false;
-    if (!(ir_op_flags(op) & IR_F_ELEMENTWISE)) return true;
+    if (!(ir_op_flags(op) & IR_F_ELEMENTWISE) && op->code != IR_tensor_map) return true;
     for (const ir_use *u = ir_result(op, 0)->uses; u; u = u->next) {
         bool end = ir_op_flags(u->user) & IR_F_TERMINATOR;
         if (matters(k, end ? u->user->parent->op : u->user)) return true;
@@ -191,7 +191,7 @@ static bool learn(trial *r, subject *s, char *message, size_t n) {
         mutant_kind what;
         int left = i;
         const ir_op *op = mutant_find(m->funcs->body, &left, &what);
-        s->reached[i] = matters(k, op), s->barrier[i] = op->code == IR_barrier;
+        s->reached[i] = matters(k, op), s->barrier[i] = mutant_is_barrier(op, what);
     }
     exec_kernel_free(k);
     ir_module_free(m);

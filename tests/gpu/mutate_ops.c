@@ -2,7 +2,7 @@
 #include <math.h>
 
 const char *const mutant_kind_names[MUTANT_KINDS] = {"",         "removed", "one group less", "without its predicate", "taken always",
-                                                     "taken never", "one off", "shifted",     "without the xor"};
+                                                     "taken never", "one off", "shifted",     "without the xor",   "the other phase",       "without its swizzle"};
 
 static bool points_to(const ir_value *v, ir_opcode root) {
     while (v->op && (v->op->code == IR_ptradd || v->op->code == IR_ptrcast)) v = ir_operand(v->op, 0);
@@ -23,7 +23,8 @@ static int mask_operand(const ir_op *op) {
 /* The operand that indexes shared memory. */
 static int shared_index(const ir_op *op) {
     bool memory = op->code == IR_load || op->code == IR_store || op->code == IR_load_lanes || op->code == IR_store_lanes;
-    if (!memory && op->code != IR_copy_async && op->code != IR_atom) return -1;
+    bool mbarrier = op->code == IR_mbarrier_arrive || op->code == IR_mbarrier_wait;
+    if (!memory && !mbarrier && op->code != IR_copy_async && op->code != IR_atom) return -1;
     return op->n_operands > 1 && ir_operand(op, 0)->type.kind == IR_PTR && points_to(ir_operand(op, 0), IR_shared) ? 1 : -1;
 }
 
@@ -31,10 +32,44 @@ static bool compares_i64(const ir_op *op) {
     return (op->code == IR_lt || op->code == IR_le) && ir_operand(op, 0)->type.dtype == FRIT_i64;
 }
 
+/* What can be left out and leaves a kernel that has a meaning. */
+static bool is_removable(const ir_op *op) {
+    switch (op->code) {
+    case IR_barrier:
+    case IR_copy_commit:
+    case IR_copy_wait:
+    case IR_warp_barrier:
+    case IR_part_barrier:
+    case IR_fence_async:
+    case IR_mbarrier_arrive:
+    case IR_mbarrier_wait:
+    case IR_tensor_load:
+    case IR_tensor_store:
+    case IR_bulk_load:
+    case IR_bulk_store:
+    case IR_bulk_commit:
+    case IR_bulk_wait:
+    case IR_wgmma_commit: return true;
+    case IR_wgmma_wait: return !op->n_results;
+    default: return false;
+    }
+}
+
+static int64_t swizzle_of(const ir_op *op) {
+    const int64_t *v;
+    return ir_get_ints(op, IR_ATTR_swizzle, &v) == 1 ? v[0] : 0;
+}
+
+bool mutant_is_barrier(const ir_op *op, mutant_kind k) {
+    return k == MUTANT_REMOVED && (op->code == IR_barrier || op->code == IR_warp_barrier || op->code == IR_part_barrier || op->code == IR_fence_async);
+}
+
 static bool applies(const ir_op *op, mutant_kind k) {
     switch (k) {
-    case MUTANT_REMOVED: return op->code == IR_barrier || op->code == IR_copy_commit || op->code == IR_copy_wait;
-    case MUTANT_WAITED: return op->code == IR_copy_wait;
+    case MUTANT_REMOVED: return is_removable(op);
+    case MUTANT_WAITED: return op->code == IR_copy_wait || op->code == IR_wgmma_wait || op->code == IR_bulk_wait;
+    case MUTANT_PHASE: return op->code == IR_mbarrier_wait;
+    case MUTANT_PLAIN: return op->code == IR_tensor_map && swizzle_of(op) > 16;
     case MUTANT_UNMASKED: return mask_operand(op) >= 0;
     case MUTANT_ALWAYS:
     case MUTANT_NEVER: return op->code == IR_tif;
@@ -48,6 +83,7 @@ static bool applies(const ir_op *op, mutant_kind k) {
 static int lanes_moved(const ir_op *op) {
     if (op->code == IR_copy_async) return (int)ir_get_int(op, IR_ATTR_lanes, 1);
     if (op->code == IR_store || op->code == IR_store_lanes) return ir_operand(op, 2)->type.lanes;
+    if (!op->n_results) return 1; /* an mbarrier */
     return op->code == IR_atom ? 8 : ir_result(op, 0)->type.lanes;
 }
 
@@ -79,6 +115,8 @@ void mutant_apply(ir_module *m, ir_op *op, mutant_kind k) {
     if (v && at >= 0) ir_set_operand(op, at, v);
     else if (v) ir_replace_uses(ir_result(op, 0), v);
     else if (k == MUTANT_REMOVED) ir_op_remove(op);
+    else if (k == MUTANT_PHASE) ir_set_operand(op, 2, ir_binary(&b, IR_xor, ir_operand(op, 2), ir_splat_int(&b, ir_operand(op, 2)->type, 1)));
+    else if (k == MUTANT_PLAIN) ir_set_ints(m, op, IR_ATTR_swizzle, 1, (const int64_t[]){16});
     else if (k == MUTANT_WAITED) ir_set_int(m, op, IR_ATTR_pending, ir_get_int(op, IR_ATTR_pending, 0) + 1);
     else shift(m, op);
 }
@@ -235,7 +273,7 @@ bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings)
     case MUTANT_SHIFTED:
         if (stores(op)) return spoil_store(m, op, NULL), true;
         if (op->n_results) return ir_replace_uses(ir_result(op, 0), nonsense(&b, ir_result(op, 0)->type)), true;
-        return *brings = op, op->n_operands > 4; /* a copy under a predicate */
+        return *brings = op, op->code == IR_copy_async && op->n_operands > 4; /* a copy under a predicate */
     default: return false;
     }
 }

@@ -5,20 +5,24 @@
 
 typedef enum mutant_kind {
     MUTANT_NONE,
-    MUTANT_REMOVED,  /* barrier, copy_commit, copy_wait */
-    MUTANT_WAITED,   /* copy_wait leaves one group more */
+    MUTANT_REMOVED,  /* barriers, fences, arrivals, waits, commits, tensor copies */
+    MUTANT_WAITED,   /* copy_wait, wgmma_wait, bulk_wait leave one group more */
     MUTANT_UNMASKED, /* load, store, copy_async: everywhere */
     MUTANT_ALWAYS,   /* tif */
     MUTANT_NEVER,
     MUTANT_ONE_OFF,    /* lt of i64 as le, le as lt */
     MUTANT_SHIFTED,    /* index into shared memory + lanes */
     MUTANT_UNSWIZZLED, /* xor of i64: its first operand */
+    MUTANT_PHASE,      /* mbarrier_wait for the other parity */
+    MUTANT_PLAIN,      /* tensor_map: as if not swizzled */
     MUTANT_KINDS
 } mutant_kind;
 extern const char *const mutant_kind_names[MUTANT_KINDS];
 
 /* Mutant number *left counted from here: its op and kind. NULL: there are fewer; *left goes down by as many. */
 ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k);
+/* Where no check of the executor fails without this op, nothing needs it. */
+bool mutant_is_barrier(const ir_op *op, mutant_kind k);
 void mutant_apply(ir_module *m, ir_op *op, mutant_kind k);
 
 /* What follows changes a kernel so that it fails, or has other results, where something is not so. False: nothing can be

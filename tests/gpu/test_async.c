@@ -110,7 +110,9 @@ static void test_copy_rules(void **state) {
     breaks(HEAD INIT("") ONE(EXPECT "tensor_load(%s, %half, %map, %bar, %zero, %zero, %zero)\n") WAIT TAIL, "not aligned");
     breaks(HEAD INIT("") ONE(EXPECT LOAD("%s", "%zero", "%zero")) TAIL, "");
     breaks(HEAD INIT("") "%f = load(%x, %t) : f32\nstore(%s, %t, %f)\n"
-           ONE(EXPECT LOAD("%s", "%zero", "%zero")) WAIT STORE TAIL, "race");
+           ONE(EXPECT LOAD("%s", "%zero", "%zero")) WAIT STORE TAIL, "");
+    breaks(HEAD INIT("") "%f = load(%x, %t) : f32\nstore(%s, %t, %f)\nbarrier()\n" ONE(EXPECT LOAD("%s", "%zero", "%zero")) WAIT STORE TAIL, "no fence_async");
+    works(HEAD INIT("") "%f = load(%x, %t) : f32\nstore(%s, %t, %f)\nfence_async()\nbarrier()\n" ONE(EXPECT LOAD("%s", "%zero", "%zero")) WAIT STORE TAIL, SIDE);
     breaks(HEAD INIT("") ONE("mbarrier_arrive(%bar, %one)\n") TAIL, "no mbarrier");
     /* stores */
 #define FILLED HEAD "%f = load(%x, %t) : f32\ntfor(%zero, %side, %four) (%i: i64) {\n%j = mul(%i, %warp) : i64\n%k = add(%j, %t) : i64\n%m = constant() {value = 1024} : i64\n%ok = lt(%k, %m) : bool\ntif(%ok) () {\nstore(%s, %k, %f)\nyield()\n} () {\nyield()\n}\nyield()\n}\n"
