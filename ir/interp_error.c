@@ -307,7 +307,7 @@ static double decided_err(ir_opcode op, frit_dtype in, frit_dtype out, const sca
     for (int i = 0; i < n; i++)
         if (!(ea[i] < INFINITY)) return INFINITY;
     if (op == IR_cast) return cast_err(in, out, a, ea, y);
-    if (op == IR_bitcast) return int_err(1, ea);
+    if (op == IR_bitcast) return from_float && isnan(a[0].f) ? INFINITY : int_err(1, ea); /* which NaN, nothing says */
     if (!from_float) return int_err(n, ea);
     if (ir_op_table[op].flags & IR_F_COMPARE) return interp_too_close(a[0].f, ea[0], a[1].f, ea[1]) ? INFINITY : 0;
     if (op == IR_neg || op == IR_abs) return ea[0];

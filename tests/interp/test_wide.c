@@ -154,6 +154,15 @@ static void test_spans(void **state) {
     assert_true(e > 0 && 4 * e < y); /* far from the end of the domain, in units of the bound */
 }
 
+/* NaN has many patterns of bits. */
+static void test_bits_of_nan(void **state) {
+    float x[2] = {NAN, 1};
+    interp_tensor in = F32(x, 2);
+    both b = run_both("fir 1\nfunc tensor @f(%x: f32[2]) -> 1 {\n    %a = bitcast(%x) : i32[2]\n    return(%a)\n}\n", 1, &in);
+    assert_true(isinf(b.wide.err[0]) && b.wide.err[1] == 0);
+    free_both(&b);
+}
+
 /* Around the origin an angle may be any, f32's pi (a little more than pi) included. */
 static void test_any_angle(void **state) {
     float x = 0;
@@ -276,7 +285,7 @@ static void test_contract(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum),   cmocka_unit_test(test_softmax), cmocka_unit_test(test_undecidable), cmocka_unit_test(test_undecidable_stays),
-        cmocka_unit_test(test_spans), cmocka_unit_test(test_any_angle), cmocka_unit_test(test_sign_of_zero),
+        cmocka_unit_test(test_spans), cmocka_unit_test(test_any_angle), cmocka_unit_test(test_bits_of_nan), cmocka_unit_test(test_sign_of_zero),
         cmocka_unit_test(test_exact), cmocka_unit_test(test_narrow),  cmocka_unit_test(test_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
