@@ -77,6 +77,56 @@ static void index_op(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
     } while (lower_next(s, v->axes, s->count, p));
 }
 
+/* The i64 that v is, as a formula of positions and sizes; NULL: none, or one whose sums might wrap. */
+static sym_t position_of(const lower *l, const ir_value *v, int depth) {
+    enum { DEEPEST = 8 };
+    const sym_t *size;
+    double c;
+    if (!v->op || depth > DEEPEST || v->type.dtype != FRIT_i64) return NULL;
+    if (ir_splat_value(v, &c)) return c > -0x1p47 && c < 0x1p47 ? sym_const(l->syms, (int64_t)c) : NULL;
+    if (v->op->code == IR_index && ir_get_syms(v->op, IR_ATTR_size, &size) == 1) return size[0];
+    if (v->op->code != IR_add && v->op->code != IR_sub) return NULL;
+    sym_t x = position_of(l, ir_operand(v->op, 0), depth + 1), y = position_of(l, ir_operand(v->op, 1), depth + 1);
+    if (!x || !y) return NULL;
+    return v->op->code == IR_add ? sym_add(l->syms, x, y) : sym_sub(l->syms, x, y);
+}
+
+static bool compares_positions(const lower *l, const ir_op *op) {
+    return (op->code == IR_le || op->code == IR_lt) && position_of(l, ir_operand(op, 0), 0) && position_of(l, ir_operand(op, 1), 0);
+}
+
+bool lower_only_compared(const lower *l, const ir_op *op) {
+    enum { MOST = 8 };
+    const ir_value *v = ir_result(op, 0);
+    int n = 0;
+    if (!v->uses || !position_of(l, v, 0)) return false;
+    for (const ir_use *u = v->uses; u; u = u->next) {
+        bool sum = u->user->code == IR_add || u->user->code == IR_sub;
+        if (++n > MOST || !(sum ? lower_only_compared(l, u->user) : compares_positions(l, u->user))) return false;
+    }
+    return true;
+}
+
+/* A comparison of positions along lanes is one of the lane's number, in 32 bits: a mask in attention costs as little as a tail.
+ * False: op is no such comparison. */
+static bool compare_lanes(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
+    if (!compares_positions(l, op) || !lower_has_lanes(s, v->axes)) return false;
+    sym_ctx *c = l->syms;
+    sym_t x = position_of(l, ir_operand(op, 0), 0), y = position_of(l, ir_operand(op, 1), 0), coef, rest;
+    sym_t over = sym_addi(c, sym_sub(c, y, x), op->code == IR_le); /* positive where op holds */
+    int p[IR_MAX_RANK] = {0}, i = 0, d;
+    do {
+        sym_t e = lower_point(l, s, over, p, 0, NULL, NULL);
+        bool linear = sym_linear(c, e, l->lane, &coef, &rest) && (sym_is(coef, 1) || sym_is(coef, -1));
+        if (!linear) return false;
+        ir_value *below = lower_lanes_below(l, sym_is(coef, -1) ? rest : sym_sub(c, sym_const(c, 1), rest), &d);
+        if (d > v->depth) v->depth = d;
+        if (sym_is(coef, 1)) below = lower_build(l, v->depth, IR_not, 1, &below, below->type);
+        v->inst[i++] = below;
+    } while (lower_next(s, v->axes, s->count, p));
+    return true;
+}
+
 void lower_body(lower *l, lower_stage *s, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next) {
         lower_here(l)->span = op->span;
@@ -89,6 +139,7 @@ void lower_body(lower *l, lower_stage *s, const ir_block *b) {
         else if (op->code == IR_inrange) lower_inrange(l, s, op, v);
         else if (op->code == IR_index) index_op(l, s, op, v);
         else if (op->code == IR_constant) constant(l, op, v);
+        else if (compare_lanes(l, s, op, v)) continue;
         else if (ir_op_flags(op) & IR_F_ELEMENTWISE) elementwise(l, s, op, v);
         else lower_fail(op, "not an op of a stage's block");
     }

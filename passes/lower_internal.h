@@ -239,6 +239,8 @@ bool lower_contract_has_roles(const lower *l);
 void lower_contract_maps(lower *l);
 /* lower_body.c: all ops of the block for the tile at hand; the operands of its yield (if any) can be got after. */
 void lower_body(lower *l, lower_stage *s, const ir_block *b);
+/* op's result is a position that is compared with positions, and nothing else: along lanes it takes none of its width. */
+bool lower_only_compared(const lower *l, const ir_op *op);
 /* lower_access.c */
 void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
 void lower_write(lower *l, lower_stage *s, const ir_op *op);

@@ -274,7 +274,8 @@ static int widest_bits(const lower *l, const lower_stage *s, const ir_block *b) 
     for (const ir_op *op = b->first; op; op = op->next)
         for (int i = 0; i < op->n_results; i++) {
             unsigned w = frit_dtype_bits((frit_dtype)op->results[i].type.dtype);
-            if (lower_has_lanes(s, l->vals[op->results[i].id].axes) && w > bits) bits = w;
+            bool along = lower_has_lanes(s, l->vals[op->results[i].id].axes);
+            if (along && w > bits && !lower_only_compared(l, op)) bits = w;
         }
     return (int)bits;
 }
