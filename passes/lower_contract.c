@@ -432,14 +432,16 @@ static void store_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer, ir_v
     }
 }
 
-/* Elements that were copied whole are split where they lie, each by one thread. */
+/* Elements that were copied whole are split where they lie, each by one thread, whichever it is: pieces are taken as they
+ * come. */
 static void split_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer) {
     ir_type t = ir_vector(c->o->t, c->lanes);
     for (int i = 0; i < c->n && c->o->bulk && c->o->t == FRIT_f32; i++) {
         int d;
         ir_value *own = c->some ? lower_inside(l, c->row[i], sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d) : NULL;
         ir_op *spare = own ? lower_if(l, own) : NULL;
-        sym_t at = staged_at(l, p, c, buffer, i);
+        sym_t at = sym_add(l->syms, sym_muli(l->syms, c->row[i], c->o->width), c->col[i]);
+        at = sym_add(l->syms, sym_muli(l->syms, buffer, c->o->elements), at);
         ir_value *x = lower_load(l, l->depth, c->o->ptr, lower_index(l, at), t, NULL, NULL);
         ir_set_int(l->m, x->op, IR_ATTR_align, c->lanes * (int)frit_dtype_bits(c->o->t) / 8);
         lower_wgmma_store(l, p, c->o, at, x, NULL);
@@ -737,6 +739,15 @@ static void prepare(lower *l, lower_contract *p) {
     if (!p->product && !p->wgmma) lower_share_sums(l, p);
 }
 
+/* The memory is free; for copies that are not the threads' own too, if a fence comes before the barrier. */
+static void begin_copies(lower *l, bool bulk) {
+    lower_barrier(l);
+    if (!bulk) return;
+    ir_builder b = *lower_here(l);
+    b.before = b.block->last;
+    ir_build(&b, IR_fence_async, 0, NULL, 0, NULL);
+}
+
 bool lower_contract_op(lower *l, const ir_op *op) {
     enum { TOUCHED = 3 };
     lower_contract *p = lower_is_block(l) ? plan_of(l, op) : NULL;
@@ -750,9 +761,7 @@ bool lower_contract_op(lower *l, const ir_op *op) {
     if (l->role == LOWER_PRODUCER) {
         copy_tile(l, p, at);
     } else {
-        bool bulk = p->side[0].bulk || p->side[1].bulk;
-        if (bulk && !p->roles) ir_build(lower_here(l), IR_fence_async, 0, NULL, 0, NULL);
-        if (!p->roles) lower_barrier(l);
+        if (!p->roles) begin_copies(l, p->side[0].bulk || p->side[1].bulk);
         run_tile(l, p, at[0], at[1]);
     }
     for (int i = 1; i >= 0; i--)
