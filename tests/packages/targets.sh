@@ -46,6 +46,10 @@ cat "$dir/text"
 case $(uname -m) in x86_64) other=aarch64 ;; *) other=x86-64-v3 ;; esac
 grep "^target: cpu:$other.*does not run here: cpu:$other needs another architecture" "$dir/text" || fail "why not"
 
+# ---- every so many bytes changed: refused, or without meaning
+flip=$FRIT_BUILD/tests/runtime/runtime_flip
+[ ! -x "$flip" ] || "$flip" "$dir/a.fpk" 499 || fail "a changed byte was accepted"
+
 # ---- results: of the package with several, of one alone, of the source
 "$frit" run "$dir/a.fpk" -D B=3 -o result="$dir/a.npy"
 "$frit" run "$dir/m.frit" -w "$dir/w.safetensors" -D B=3 -o result="$dir/s.npy" 2> /dev/null
