@@ -211,7 +211,7 @@ enum frit_bind_flags {
 /* Gives the param called `name` its value; dtype and dims must fit. Binding again replaces it. Not after load. Params
  * that the package holds inside or beside need no binding, but may be overridden. `flags`: frit_bind_flags; borrowed data
  * that cannot be used in place is copied all the same. FRIT_NOT_FOUND: the model has no such param; FRIT_SHAPE;
- * FRIT_USAGE: after load; FRIT_NO_MEMORY. */
+ * FRIT_USAGE: after load, or unknown flags; FRIT_NO_MEMORY. Dims are compared with those of other params by load. */
 FRIT_API frit_status frit_weights_bind(frit_weights *w, const char *name, const DLTensor *t, int flags,
                                        frit_error *err);
 /* Fixes a dim by name before params are bound, where their shapes do not tell it. FRIT_NOT_FOUND: no such dim. */

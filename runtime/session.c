@@ -119,6 +119,7 @@ frit_status frit_session_create(frit_weights *w, const frit_session_options *opt
     if (!rt_take_options(&o, sizeof o, options))
         return rt_fail(err, FRIT_USAGE,
                        "frit_session_create: set struct_size, and nothing that this version does not know");
+    if (o.threads < 0) return rt_fail(err, FRIT_USAGE, "frit_session_create: threads = %d is below 0", o.threads);
     if (o.n_dims < 0 || (o.n_dims && !o.dims)) return rt_fail(err, FRIT_USAGE, "frit_session_create: dims is NULL");
     if (o.allocator && (!o.allocator->alloc || !o.allocator->free))
         return rt_fail(err, FRIT_USAGE, "frit_session_create: an allocator needs `alloc` and `free`");

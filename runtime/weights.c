@@ -176,6 +176,7 @@ frit_status frit_weights_bind(frit_weights *w, const char *name, const DLTensor 
     if (!w || !name || !t)
         return rt_fail(err, FRIT_USAGE, "frit_weights_bind: weights, name and tensor must not be NULL");
     if (w->loaded) return rt_fail(err, FRIT_USAGE, "frit_weights_bind: '%s' comes after load", name);
+    if (flags & ~FRIT_BORROW) return rt_fail(err, FRIT_USAGE, "frit_weights_bind: there are no such flags as %d", flags);
     uint32_t i;
     if (!find_param(w->pkg, name, &i))
         return rt_fail(err, FRIT_NOT_FOUND, "the model %s has no param '%s'", rt_string(w->pkg, w->pkg->info->entry),

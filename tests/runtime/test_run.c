@@ -293,6 +293,8 @@ static void test_sessions(void **state) {
     frit_session_release(other.session);
     o.dims = (frit_dim[]){{"q", 2}};
     assert_fails(frit_session_create(r.weights, &o, &other.session, err), FRIT_NOT_FOUND, "no dim q");
+    o.threads = -1;
+    assert_fails(frit_session_create(r.weights, &o, &other.session, err), FRIT_USAGE, "threads");
     rig_close(&r);
     model_free(&m);
 }
