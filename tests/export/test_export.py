@@ -54,6 +54,15 @@ model steps(a: f32[N], n: int, big: bool[]) -> (y: f32[N], turns: i32[]) {
     return total * f32(turns)
 }
 """,
+    "convnet": """## Two convolutions and a dense layer.
+model convnet(image: f32[N, 1, 28, 28]) -> (classes: f32[N, 10]) {
+    param k1: f32[8, 1, 5, 5], b1: f32[8, 1, 1], k2: f32[16, 8, 3, 3], b2: f32[16, 1, 1], w: f32[16, 5, 5, 10]
+    x = max_pool(relu(conv2d(image, k1) + b1), kernel = 2, stride = 2)
+    x = max_pool(relu(conv2d(x, k2) + b2), kernel = 2, stride = 2)
+    scores[n, o] = sum[c, i, j](x[n, c, i, j] * w[c, i, j, o])
+    return softmax(scores, axis = -1)
+}
+""",
     "mixed": """## Names that C has for itself, several dtypes, dims that are formulas.
 model mixed(int: f16[A, 2*A + 1], double: i8[B], class: bool[B], x: f64[A]) -> (new: f16[2*A + 1], delete: i32[B], this: f64[])
     where B % 4 == 0, A <= 100 {
@@ -177,6 +186,12 @@ def tagger(folder):
                           {"y": ("f32", (2, 7, d)), "h": ("f32", (2, 2, d))}, [2, 7], weights_of(shapes))
 
 
+def convnet(folder):
+    w = weights_of([("k1", (8, 1, 5, 5)), ("b1", (8, 1, 1)), ("k2", (16, 8, 3, 3)), ("b2", (16, 1, 1)), ("w", (16, 5, 5, 10))])
+    return "convnet", Case(folder, written(folder, "convnet"), {"image": random("f32", (2, 1, 28, 28), 1)},
+                           {"classes": ("f32", (2, 10))}, [2], w)
+
+
 def pick(folder):
     x = random("f32", (100,), 5)
     limit = Tensor.of("f32", (), [0.25])
@@ -212,7 +227,7 @@ def mixed(folder):
                          {"new": ("f16", (7,)), "delete": ("i32", (8,)), "this": ("f64", ())}, [3, 8])
 
 
-CASES = [digits, digits_inside, mlp, mlp_pointers, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
+CASES = [digits, digits_inside, mlp, mlp_pointers, convnet, minilm, stories, tagger, pick, steps, dice, counter, mixed, resnet50]
 
 
 def sizes(folder):

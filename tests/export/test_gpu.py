@@ -37,6 +37,44 @@ BODY = {
     digits_destroy(context);
     digits_weights_free(weights);
 """,
+    "convnet": """
+    convnet_weights *weights = NULL;
+    convnet_context *context = NULL;
+    float *image, *classes;
+    TRY(convnet_weights_open(device, "convnet.weights", &weights));
+    TRY(convnet_create(device, weights, &context));
+    image = (float *)convnet_alloc(device, 2 * 28 * 28 * 4);
+    classes = (float *)convnet_alloc(device, 2 * 10 * 4);
+    TRY(convnet_upload(context, image, host, 2 * 28 * 28 * 4));
+    TRY(convnet_run(context, 2, image, classes));
+    TRY(convnet_download(context, host, classes, 2 * 10 * 4));
+    convnet_free(device, image);
+    convnet_free(device, classes);
+    convnet_destroy(context);
+    convnet_weights_free(weights);
+""",
+    "minilm": """
+    minilm_weights *weights = NULL;
+    minilm_context *context = NULL;
+    int64_t *ids, *mask;
+    float *embedding;
+    TRY(minilm_weights_open(device, "minilm.weights", &weights));
+    TRY(minilm_create(device, weights, &context));
+    ids = (int64_t *)minilm_alloc(device, 2 * 9 * 8);
+    mask = (int64_t *)minilm_alloc(device, 2 * 9 * 8);
+    embedding = (float *)minilm_alloc(device, 2 * 16 * 4);
+    TRY(minilm_upload(context, ids, host, 2 * 9 * 8));
+    TRY(minilm_upload(context, mask, host, 2 * 9 * 8));
+    TRY(minilm_run(context, 2, 9, ids, mask, embedding));
+    TRY(minilm_run(context, 1, 4, ids, mask, embedding));
+    TRY(minilm_download(context, host, embedding, 16 * 4));
+    if (!bad && minilm_run(context, 1, 513, ids, mask, embedding) == MINILM_OK) bad = 3;
+    minilm_free(device, ids);
+    minilm_free(device, mask);
+    minilm_free(device, embedding);
+    minilm_destroy(context);
+    minilm_weights_free(weights);
+""",
     "counter": """
     counter_context *context = NULL;
     float *x, *y;
@@ -170,7 +208,8 @@ def main():
     failed = passed = 0
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        for name, make in (("digits", test_export.digits), ("counter", test_export.counter), ("pick", test_export.pick)):
+        for name, make in (("digits", test_export.digits), ("counter", test_export.counter), ("pick", test_export.pick),
+                           ("convnet", test_export.convnet), ("minilm", test_export.minilm)):
             _, case = make(folder / name)
             for target in ("cuda:sm_80", "hip:gfx942"):
                 try:

@@ -491,6 +491,7 @@ static void test_params_bound(void **state) {
                      "'layer.w': f32[4] has no value");
         DLTensor t = frit_dense(w, FRIT_f32, 1, &five);
         assert_fails(frit_weights_bind(r.weights, "w", &t, 0, err), FRIT_NOT_FOUND, "no param 'w'");
+        assert_fails(frit_weights_bind(r.weights, "layer.w", &t, 6, err), FRIT_USAGE, "no such flags");
         assert_ok(frit_weights_bind(r.weights, "layer.w", &t, flags, err));
         assert_fails(frit_weights_load(r.weights, err), FRIT_SHAPE, "param 'layer.w' has shape [5], but f32[4]");
         t.shape = &four, t.strides = &step;
