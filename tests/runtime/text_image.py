@@ -25,7 +25,7 @@ extern "C" const unsigned {name}_args[2] = {{{n_ptr}, {len(parameters) - 2 - n_p
 extern "C" const unsigned {name}_maps = {n_maps};
 extern "C" void {name}_launch(void **params, unsigned blocks, unsigned threads, unsigned bytes) {{
     for (unsigned b = 0; b < blocks; b++)
-        emulate((int)threads, bytes, b, "{name}", [=] {{ gridDim.x = blocks; {name}({", ".join(args)}); }});
+        emulate({{"{name}", (int)threads, 32, (long long)bytes, (long long)b}}, [=] {{ gridDim.x = blocks; {name}({", ".join(args)}); }});
 }}
 """
 
@@ -39,8 +39,12 @@ def main():
     whole = out.with_suffix(".cc")
     whole.write_text('#include "emulate.h"\n' + text + "".join(launcher(*k) for k in kernels))
     compiler = os.environ.get("FRIT_CLANG", "clang")
+    atoms = out.with_suffix(".atom.o")
+    root = EMULATE.parents[1]
+    if subprocess.run([compiler, "-O1", "-fPIC", f"-I{root}", "-c", str(root / "ir/atom.c"), "-o", str(atoms)]).returncode:
+        sys.exit("ir/atom.c is not taken")
     sys.exit(subprocess.run([compiler, "-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-w", f"-I{EMULATE}",
-                             f"-I{EMULATE.parents[1]}", str(whole), str(EMULATE / "emulate.cc"), "-lm", "-lpthread", "-ldl", "-o",
+                             f"-I{EMULATE.parents[1]}", str(whole), str(EMULATE / "emulate.cc"), "-x", "none", str(atoms), "-lm", "-lpthread", "-ldl", "-o",
                              str(out)]).returncode)
 
 
