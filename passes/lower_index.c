@@ -184,7 +184,7 @@ static sym_t new_alias(lower *l, sym_t e) {
             sym_var_bound(l->syms, a.var, NULL, NULL, k);
             break;
         }
-    lower_bind(l, a.var, lower_index(l, e), 0);
+    lower_bind(l, a.var, lower_index(l, e), lower_depth(l, e));
     vec_push(l->scratch, &l->opaque, a);
     return a.var;
 }
@@ -193,11 +193,7 @@ sym_t lower_opaque(lower *l, sym_t e) {
     if (sym_is_const(e, NULL) || sym_is_var(e)) return e;
     for (int i = 0; i < l->opaque.len; i++)
         if (l->opaque.data[i].e == e) return l->opaque.data[i].var;
-    int floor = l->floor;
-    l->floor = 0;
-    if (lower_depth(l, e) == 0) e = new_alias(l, e); /* an inner one's variable would outlive it */
-    l->floor = floor;
-    return e;
+    return lower_depth(l, e) > l->floor ? e : new_alias(l, e); /* an inner one's variable would outlive it */
 }
 
 /* ---- Predicates ---- */

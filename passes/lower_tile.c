@@ -204,7 +204,7 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
 /* Each task looks its thread up anew: what a thread computed once for all tasks would stay in its registers throughout. */
 static void open_task(lower *l) {
     l->floor = l->depth;
-    l->coords.len = l->exchanges.len = 0;
+    l->coords.len = l->exchanges.len = l->opaque.len = 0;
     l->thread = sym_index(l->syms, "thread", sym_const(l->syms, l->lim->threads));
     ir_value *id = lower_build(l, l->depth, IR_thread_id, 0, NULL, ir_vector(FRIT_i64, 1));
     lower_bind(l, l->thread, id, l->depth);
