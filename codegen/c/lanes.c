@@ -122,19 +122,37 @@ static expr reinterpreted(cprinter *p, const ir_op *op, expr x) {
     return c_call(p, name, 1, &x);
 }
 
-/* A constant whose lanes differ is made lane by lane. */
-static expr constant_of(cprinter *p, const ir_op *op) {
-    ir_type t = ir_result(op, 0)->type;
+/* A constant whose lanes differ is made lane by lane, once in a kernel. */
+typedef struct lane_constant {
+    ir_type t;
+    const void *bytes;
+    const char *name;
+    struct lane_constant *next;
+} lane_constant;
+
+static const char *lane_by_lane(cprinter *p, ir_type t, const void *bytes) {
     frit_dtype d = (frit_dtype)t.dtype;
-    const ir_attr *value = ir_attr_get(op, IR_ATTR_value);
-    if (t.lanes <= 1 || value->data.bytes < frit_dtype_bytes(d, t.lanes))
-        return c_splat_of(p, t, c_literal(p, d, value->data.p, 0));
+    size_t n = (size_t)frit_dtype_bytes(d, t.lanes);
+    for (const lane_constant *c = p->constants; c; c = c->next)
+        if (c->t.dtype == t.dtype && c->t.lanes == t.lanes && !memcmp(c->bytes, bytes, n)) return c->name;
     const char *name = c_fresh_name(p, "constant"), *type = c_type_of(p, t);
     text_printf(&p->locals, "    %s %s%s;\n", type, name, zero_init(p));
     for (int l = 0; l < t.lanes; l++)
         text_printf(&p->locals, "    %s = %s;\n", c_lane_text(p, name, arena_printf(p->a, "%d", l), t.lanes),
-                    c_as_lane(p, c_literal(p, d, value->data.p, l), d));
-    return c_primary(name);
+                    c_as_lane(p, c_literal(p, d, bytes, l), d));
+    lane_constant *c = arena_new_of(p->a, lane_constant);
+    *c = (lane_constant){t, bytes, name, p->constants};
+    p->constants = c;
+    return name;
+}
+
+void c_constant(cprinter *p, const ir_op *op) {
+    const ir_value *v = ir_result(op, 0);
+    frit_dtype d = (frit_dtype)v->type.dtype;
+    const ir_attr *value = ir_attr_get(op, IR_ATTR_value);
+    bool splat = v->type.lanes <= 1 || value->data.bytes < frit_dtype_bytes(d, v->type.lanes);
+    if (splat) c_bind(p, v, c_splat_of(p, v->type, c_literal(p, d, value->data.p, 0)));
+    else p->value[v->id] = c_primary(lane_by_lane(p, v->type, value->data.p));
 }
 
 expr c_lanes_op(cprinter *p, const ir_op *op) {
@@ -144,7 +162,6 @@ expr c_lanes_op(cprinter *p, const ir_op *op) {
     case IR_ramp: return ramp_of(p, t, c_operand_of(p, op, 0));
     case IR_extract: return extract_of(p, op, c_operand_of(p, op, 0));
     case IR_reinterpret: return reinterpreted(p, op, c_operand_of(p, op, 0));
-    case IR_reduce_lanes: return reduce_of(p, op, c_operand_of(p, op, 0));
-    default: return constant_of(p, op);
+    default: return reduce_of(p, op, c_operand_of(p, op, 0));
     }
 }

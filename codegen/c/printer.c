@@ -51,7 +51,8 @@ static void print_op(cprinter *p, const ir_op *op) {
     bool lanes = op->code == IR_splat || op->code == IR_ramp || op->code == IR_extract || op->code == IR_reduce_lanes ||
                  op->code == IR_reinterpret;
     if (op->code == IR_load || op->code == IR_load_lanes) c_bind(p, v, c_load_of(p, op));
-    else if (lanes || op->code == IR_constant) c_bind(p, v, c_lanes_op(p, op));
+    else if (op->code == IR_constant) c_constant(p, op);
+    else if (lanes) c_bind(p, v, c_lanes_op(p, op));
     else if (ir_op_flags(op) & IR_F_ELEMENTWISE) c_bind(p, v, c_elementwise(p, op));
     else c_fail(p, op, "has no meaning in thread code");
 }
@@ -115,6 +116,7 @@ static void start(cprinter *p, const ir_func *f) {
     p->roots = arena_array(p->a, int, n);
     p->written = arena_array(p->a, bool, f->body->n_args + 1);
     p->names = (name_table){.a = p->a};
+    p->constants = NULL;
     p->next_temp = p->loops = 0;
     p->uses_shared = false;
     c_find_facts(p);

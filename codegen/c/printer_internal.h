@@ -40,6 +40,7 @@ typedef struct cprinter {
     int *roots;        /* by id of a pointer: the argument it is derived from + 1; 0: none */
     bool *written;     /* by argument: stored through */
     name_table names;  /* identifiers in use */
+    struct lane_constant *constants; /* those whose lanes differ (lanes.c) */
     bool uses_shared;  /* the block's memory */
     int next_temp, loops; /* number of the next temporary; loops around */
 } cprinter;
@@ -120,7 +121,8 @@ expr c_combine(cprinter *p, ir_combine c, frit_dtype t, expr x, expr y);
 
 /* ---- lanes.c */
 expr c_splat_of(cprinter *p, ir_type t, expr x);
-expr c_lanes_op(cprinter *p, const ir_op *op); /* splat, ramp, extract, reduce_lanes, constant */
+expr c_lanes_op(cprinter *p, const ir_op *op); /* splat, ramp, extract, reinterpret, reduce_lanes */
+void c_constant(cprinter *p, const ir_op *op);
 
 /* ---- memory.c */
 expr c_element_address(cprinter *p, expr ptr, expr index); /* ptr + index */

@@ -168,7 +168,7 @@ static bool open_barrier() {
     for (int i = 0; i < m.threads; i++) {
         m.current = i;
         if (m.fibers[i].place != m.fibers[0].place)
-            fail("waits at barrier %lld, thread 0 at barrier %lld (a line, or an address)", m.fibers[i].place, m.fibers[0].place);
+            fail("waits at the barrier of line %lld, thread 0 at that of line %lld", m.fibers[i].place, m.fibers[0].place);
         m.fibers[i].s = RUNS;
     }
     m.epoch++;
@@ -281,7 +281,6 @@ void emulate_barrier(long long place) {
     suspend(AT_BARRIER);
 }
 
-void emulate_barrier_here() { emulate_barrier((long long)(uintptr_t)__builtin_return_address(0)); }
 int emulate_threads() { return m.threads; }
 
 int emulate_lane() { return m.current % m.warp; }

@@ -49,9 +49,8 @@ struct as_pointer {
     template <class T> operator T *() const { return (T *)p; }
 };
 
-/* `place` tells barriers apart. */
+/* `place` tells barriers apart; 0 where it is not known. */
 void emulate_barrier(long long place);
-void emulate_barrier_here(); /* its place is where it is called from */
 int emulate_threads();
 unsigned emulate_shuffle(unsigned x, long long lane);
 

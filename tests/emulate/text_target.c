@@ -1,9 +1,11 @@
 #include "text_target.h"
+#include "text_slots.h"
 #include "codegen/c/printer.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 typedef struct text_target {
@@ -19,6 +21,14 @@ static void put_jump(uint8_t *at, const void *to) {
     at[0] = 0x48, at[1] = 0xb8;
     memcpy(at + 2, &to, sizeof to);
     at[10] = 0xff, at[11] = 0xe0;
+}
+
+/* movabs rax, slot; jmp [rax] */
+static void put_slot_jump(uint8_t *at, int64_t slot) {
+    uint64_t where = TEXT_SLOTS + 8 * (uint64_t)slot;
+    at[0] = 0x48, at[1] = 0xb8;
+    memcpy(at + 2, &where, sizeof where);
+    at[10] = 0xff, at[11] = 0x20;
 }
 
 static cprint_dialect dialect_of(const target *t) {
@@ -116,43 +126,88 @@ static bool write_file(const char *path, const char *s) {
     return f && fwrite(s, 1, strlen(s), f) == strlen(s) && !fclose(f);
 }
 
+/* Compiles `source` to a library in folder dir. */
+static const char *build_library(const text_target *t, arena *a, const char *dir, const char *name, const char *source, bool cpp,
+                                 const char **error) {
+    const char *in = arena_printf(a, "%s/%s.%s", dir, name, cpp ? "cc" : "c"), *out = arena_printf(a, "%s/%s.so", dir, name);
+    const char *more = cpp && getenv("TEXT_MORE") ? getenv("TEXT_MORE") : ""; /* what emulates: options and objects */
+    const char *command =
+        arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s %s -lm > %s/%s.log 2>&1", t->cc, out, in, more, dir, name);
+    if (!write_file(in, source)) *error = "the source can't be written";
+    else if (system(command)) *error = arena_printf(a, "failed (see %s): %s", dir, command);
+    else return out;
+    return NULL;
+}
+
 /* The library stays loaded until the process ends. */
-static void *build_library(const text_target *t, arena *a, const char *source, bool cpp, const char **error) {
+static void *load_library(const text_target *t, arena *a, const char *source, bool cpp, const char **error) {
     char dir[] = "/tmp/frit-text-XXXXXX";
     if (!mkdtemp(dir)) {
         *error = "no temporary folder";
         return NULL;
     }
-    const char *in = arena_printf(a, "%s/k.%s", dir, cpp ? "cc" : "c"), *out = arena_printf(a, "%s/k.so", dir);
-    const char *more = cpp && getenv("TEXT_MORE") ? getenv("TEXT_MORE") : ""; /* what emulates: options and objects */
-    const char *command =
-        arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s %s -lm > %s/log 2>&1", t->cc, out, in, more, dir);
-    void *lib = NULL;
-    if (!write_file(in, source)) *error = "the source can't be written";
-    else if (system(command)) *error = arena_printf(a, "failed (see %s): %s", dir, command);
-    else if (!(lib = dlopen(out, RTLD_NOW | RTLD_LOCAL))) *error = arena_strdup(a, dlerror());
+    const char *path = build_library(t, a, dir, "k", source, cpp, error);
+    void *lib = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (path && !lib) *error = arena_strdup(a, dlerror());
     if (lib) (void)!system(arena_printf(a, "rm -rf %s", dir));
     return lib;
 }
 
+/* Notes n symbols of a library in the folder's index: the slot of the first, or -1. */
+static int64_t note_slots(arena *a, const char *folder, const char *library, int n, const char *const *symbols) {
+    FILE *f = fopen(arena_printf(a, "%s/index", folder), "a+");
+    int64_t first = 0;
+    if (!f || flock(fileno(f), LOCK_EX)) return -1;
+    rewind(f);
+    for (int c; (c = getc(f)) != EOF;) first += c == '\n';
+    for (int i = 0; i < n; i++) fprintf(f, "%s.so %s\n", library, symbols[i]);
+    return fclose(f) ? -1 : first;
+}
+
+static const char *symbol_of(arena *a, const ir_func *f, bool c) {
+    return arena_printf(a, "%s%s", cprint_kernel_name(a, f), c ? "" : "_entry");
+}
+
+/* Code that finds the kernels by their slots (text_slots.h). */
+static bool keep(const text_target *t, arena *a, const char *folder, const char *source, int n, ir_func *const *kernels, uint8_t *bytes,
+                 const char **error) {
+    bool c = dialect_of(t->inner) == CPRINT_C;
+    char file[] = "kXXXXXX";
+    char *path = (char *)arena_printf(a, "%s/%s", folder, file);
+    const char **symbols = arena_array(a, const char *, n + 1);
+    int fd = mkstemp(path);
+    if (fd < 0) return *error = "no file in the folder of libraries", false;
+    close(fd);
+    const char *name = strrchr(path, '/') + 1;
+    if (!build_library(t, a, folder, name, source, !c || !strncmp(t->cc, "g++", 3), error)) return false;
+    for (int i = 0; i < n; i++) symbols[i] = symbol_of(a, kernels[i], c);
+    int64_t first = note_slots(a, folder, name, n, symbols);
+    for (int i = 0; i < n; i++) put_slot_jump(bytes + i * JUMP_BYTES, first + i);
+    if (first < 0) *error = "the index of libraries can't be written";
+    return first >= 0;
+}
+
+/* Code that jumps to the kernels in a library of this process. */
+static bool load(const text_target *t, arena *a, const char *source, int n, ir_func *const *kernels, uint8_t *bytes, const char **error) {
+    bool c = dialect_of(t->inner) == CPRINT_C;
+    void *lib = load_library(t, a, source, !c || !strncmp(t->cc, "g++", 3), error);
+    for (int i = 0; lib && i < n; i++) {
+        const char *name = symbol_of(a, kernels[i], c);
+        void *to = dlsym(lib, name);
+        if (!to) return *error = arena_printf(a, "no '%s' in the library", name), false;
+        put_jump(bytes + i * JUMP_BYTES, to);
+    }
+    return lib != NULL;
+}
+
 static const code_blob *text_compile(const target *base, arena *a, int n, ir_func *const *kernels, const char **error) {
     const text_target *t = (const text_target *)base;
-    bool c = dialect_of(t->inner) == CPRINT_C;
-    const char *source = source_text(t, a, n, kernels, error);
-    void *lib = source ? build_library(t, a, source, !c || !strncmp(t->cc, "g++", 3), error) : NULL;
-    if (!lib) return NULL;
+    const char *folder = getenv("TEXT_KEEP"), *source = source_text(t, a, n, kernels, error);
     uint8_t *bytes = arena_alloc(a, (size_t)n * JUMP_BYTES);
     code_kernel *k = arena_array(a, code_kernel, n);
-    for (int i = 0; i < n; i++) {
-        const char *name = arena_printf(a, "%s%s", cprint_kernel_name(a, kernels[i]), c ? "" : "_entry");
-        void *to = dlsym(lib, name);
-        if (!to) {
-            *error = arena_printf(a, "no '%s' in the library", name);
-            return NULL;
-        }
-        put_jump(bytes + i * JUMP_BYTES, to);
-        k[i] = (code_kernel){.name = kernels[i]->name, .offset = (int64_t)i * JUMP_BYTES};
-    }
+    if (!source) return NULL;
+    if (!(folder ? keep(t, a, folder, source, n, kernels, bytes, error) : load(t, a, source, n, kernels, bytes, error))) return NULL;
+    for (int i = 0; i < n; i++) k[i] = (code_kernel){.name = kernels[i]->name, .offset = (int64_t)i * JUMP_BYTES};
     code_blob *b = arena_new_of(a, code_blob);
     *b = (code_blob){bytes, (int64_t)n * JUMP_BYTES, JUMP_BYTES, n, k};
     return b;
