@@ -80,7 +80,7 @@ def campaign(names, share, most, file):
                     run(MUTATE, "run", package, "-q", *arguments, FRIT_MUTANTS=str(file), FRIT_MUTANTS_SHARE=share)
 
 
-def report(file):
+def report(file, whole=True):
     kernels, alive, redundant, caught, vacuous = {}, {}, {}, set(), set()
     for line in file.read_text().splitlines():
         status, kernel, number, rest = line.split(" ", 3)
@@ -102,7 +102,7 @@ def report(file):
     tried_at_all = caught | vacuous | set(alive) | set(redundant)
     for kernel, (number, name) in kernels.items():
         left = number - sum(mutant[0] == kernel for mutant in tried_at_all)
-        if left:
+        if left and whole:
             print(f"not reached: {left} of {number} mutants of {name}")
     same = len(vacuous - caught - set(alive) - set(redundant))
     print(f"{len(kernels)} kernels, {sum(n for n, _ in kernels.values())} mutants, {same} with no effect on these data, {len(needless)} shown "
@@ -124,7 +124,7 @@ def main():
             raise SystemExit(__doc__)
     file = keep or pathlib.Path(tempfile.mkstemp(suffix=".mutants")[1])
     campaign(arguments or list(ALL), share, most, file)
-    status = report(file)
+    status = report(file, share.endswith("/1"))
     if not keep:
         file.unlink()
     return status
