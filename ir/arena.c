@@ -12,6 +12,7 @@ typedef struct chunk {
 struct arena {
     chunk *head;
     size_t used;
+    arena *children, *sibling; /* arenas that end with this one */
 };
 
 static void *checked(void *p) {
@@ -24,13 +25,36 @@ static void *checked(void *p) {
 
 arena *arena_new(void) { return checked(calloc(1, sizeof(arena))); }
 
-void arena_free(arena *a) {
-    if (!a) return;
-    for (chunk *c = a->head, *next; c; c = next) {
-        next = c->next;
+arena *arena_child(arena *parent) {
+    arena *a = arena_new();
+    a->sibling = parent->children;
+    return parent->children = a;
+}
+
+static void free_until(arena *a, const chunk *last) {
+    while (a->head != last) {
+        chunk *c = a->head;
+        a->head = c->next;
         free(c);
     }
+}
+
+void arena_free(arena *a) {
+    if (!a) return;
+    for (arena *c = a->children, *next; c; c = next) {
+        next = c->sibling;
+        arena_free(c);
+    }
+    free_until(a, NULL);
     free(a);
+}
+
+arena_place arena_here(const arena *a) { return (arena_place){a->head, a->head ? a->head->used : 0, a->used}; }
+
+void arena_back(arena *a, arena_place to) {
+    free_until(a, to.chunk);
+    if (a->head) a->head->used = to.chunk_used;
+    a->used = to.used;
 }
 
 void *arena_alloc(arena *a, size_t size) {

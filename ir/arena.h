@@ -10,6 +10,15 @@ typedef struct arena arena;
 
 arena *arena_new(void);
 void arena_free(arena *a);
+/* An arena that is freed with its parent, at the latest. */
+arena *arena_child(arena *parent);
+/* Gives back what has been handed out since `arena_here`. Places are given back last first. */
+typedef struct arena_place {
+    void *chunk;
+    size_t chunk_used, used;
+} arena_place;
+arena_place arena_here(const arena *a);
+void arena_back(arena *a, arena_place to);
 /* Zeroed memory aligned to 16 bytes. Exhausted memory ends the process through arena_oom (frit's own limit, see
  * docs/architecture.md, Memory). */
 void *arena_alloc(arena *a, size_t size);

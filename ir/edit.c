@@ -80,20 +80,32 @@ void ir_op_move_before(ir_op *op, ir_op *before) {
 
 /* ---- Copies ---- */
 
+/* Open addressing by id; at most half of the slots are taken. */
+static ir_map_slot *map_slot(const ir_map *map, const ir_value *v) {
+    uint32_t mask = (uint32_t)map->cap - 1, i = (uint32_t)v->id * UINT32_C(0x9E3779B1) >> 7;
+    while (map->slots[i & mask].from && map->slots[i & mask].from != v) i++;
+    return &map->slots[i & mask];
+}
+
 ir_value *ir_map_get(const ir_map *map, ir_value *v) {
-    return map && v->id < map->n && map->v[v->id] ? map->v[v->id] : v;
+    if (!map || !map->n) return v;
+    ir_value *to = map_slot(map, v)->to;
+    return to ? to : v;
+}
+
+static void grow_map(ir_module *m, ir_map *map) {
+    ir_map old = *map;
+    map->cap = old.cap ? old.cap * 2 : 32;
+    map->slots = arena_array(m->arena, ir_map_slot, map->cap);
+    for (int i = 0; i < old.cap; i++)
+        if (old.slots[i].from) *map_slot(map, old.slots[i].from) = old.slots[i];
 }
 
 void ir_map_set(ir_module *m, ir_map *map, const ir_value *v, ir_value *to) {
-    if (v->id >= map->n) {
-        int n = v->id + 1 > 2 * map->n ? v->id + 1 : 2 * map->n;
-        if (n < m->n_values) n = m->n_values;
-        ir_value **grown = arena_array(m->arena, ir_value *, n);
-        if (map->n) memcpy(grown, map->v, sizeof(ir_value *) * (size_t)map->n);
-        map->v = grown;
-        map->n = n;
-    }
-    map->v[v->id] = to;
+    if (map->n * 2 >= map->cap) grow_map(m, map);
+    ir_map_slot *s = map_slot(map, v);
+    map->n += !s->from;
+    *s = (ir_map_slot){v, to};
 }
 
 static void clone_block(ir_builder *b, ir_block *to, const ir_block *from, ir_map *map) {

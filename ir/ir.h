@@ -138,7 +138,7 @@ struct ir_value {
     ir_op *op;       /* defining op, or NULL for a block argument */
     ir_block *block; /* the block it is an argument of, or NULL */
     int index;       /* which result or argument */
-    int id;          /* unique in the module; passes index side tables with it (module->n_values) */
+    int id;          /* unique in its func's module; passes index side tables with it (module->n_values) */
     const char *name; /* from the source, for people; may be NULL, need not be unique */
     ir_use *uses;
 };
@@ -318,12 +318,12 @@ void ir_replace_uses(ir_value *of, ir_value *with);
 void ir_op_remove(ir_op *op); /* its results must be unused; drops its operand uses (nested blocks included) */
 void ir_op_move_before(ir_op *op, ir_op *before);
 int ir_use_count(const ir_value *v);
-/* A copy of op at the cursor, operands mapped through map[value id] (NULL entry: the value itself); results and nested
- * block arguments are entered into map. map needs room for ids up to the module's n_values at the time of the call,
- * and ir_map grows as needed. */
-typedef struct ir_map { ir_value **v; int n; } ir_map;
+/* Values and what they became. Zeroed, it is empty. */
+typedef struct ir_map_slot { const ir_value *from; ir_value *to; } ir_map_slot;
+typedef struct ir_map { ir_map_slot *slots; int n, cap; } ir_map;
 ir_value *ir_map_get(const ir_map *map, ir_value *v); /* v itself when unmapped */
 void ir_map_set(ir_module *m, ir_map *map, const ir_value *v, ir_value *to);
+/* A copy of op at the cursor, operands mapped through map; results and nested block arguments are entered into it. */
 ir_op *ir_clone(ir_builder *b, const ir_op *op, ir_map *map);
 
 /* Replaces vars[i] by with[i] in the types and attributes of op and everything in it. Operands from outside stay. */

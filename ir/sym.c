@@ -22,6 +22,7 @@ struct sym {
     int id;
     uint32_t hash;
     sym_t next; /* hash chain */
+    sym_t made; /* the node that was made before this one */
     /* What is known of the node while the bounds of variables stay as they are (the context's epoch). */
     uint32_t range_epoch, sign_epoch;
     bool nonnegative; /* valid in sign_epoch: proved >= 0, or not provable */
@@ -43,7 +44,9 @@ struct sym {
 };
 
 struct sym_ctx {
-    arena *arena;
+    arena *arena; /* nodes alone */
+    arena *tables;
+    sym_t last; /* the node made last */
     sym_t *table;
     int size, count, next_id;
     int work; /* budget of the proof under way */
@@ -101,7 +104,7 @@ static bool same_node(const sym *a, const sym *b) {
 
 static void grow_table(sym_ctx *c) {
     int size = c->size ? c->size * 2 : 256;
-    sym_t *t = arena_array(c->arena, sym_t, size);
+    sym_t *t = arena_array(c->tables, sym_t, size);
     for (int i = 0; i < c->size; i++)
         for (sym *s = (sym *)c->table[i], *next; s; s = next) {
             next = (sym *)s->next;
@@ -125,17 +128,32 @@ static sym_t intern(sym_ctx *c, const sym *proto) {
     s->next = c->table[h & (uint32_t)(c->size - 1)];
     c->table[h & (uint32_t)(c->size - 1)] = s;
     c->count++;
+    s->made = c->last;
+    c->last = s;
     return s;
 }
 
 sym_ctx *sym_ctx_new(arena *a) {
     sym_ctx *c = arena_new_of(a, sym_ctx);
-    c->arena = a;
+    c->arena = arena_child(a);
+    c->tables = a;
     c->epoch = 1;
     c->invalid = intern(c, &(sym){.kind = SYM_INVALID});
     c->zero = sym_const(c, 0);
     c->one = sym_const(c, 1);
     return c;
+}
+
+sym_place sym_here(const sym_ctx *c) { return (sym_place){c->last, c->next_id, arena_here(c->arena)}; }
+
+void sym_back(sym_ctx *c, sym_place to) {
+    for (; c->last != to.last; c->last = c->last->made, c->count--) {
+        sym_t *link = &c->table[c->last->hash & (uint32_t)(c->size - 1)];
+        while (*link != c->last) link = &((sym *)*link)->next;
+        *link = c->last->next;
+    }
+    c->next_id = to.next_id;
+    arena_back(c->arena, to.memory);
 }
 
 sym_t sym_const(sym_ctx *c, int64_t v) { return intern(c, &(sym){.kind = SYM_CONST, .value = v}); }
@@ -464,6 +482,7 @@ bool sym_is_var(sym_t s) { return s->kind == SYM_VAR; }
 sym_role sym_var_role(sym_t v) { return (sym_role)v->role; }
 const char *sym_var_name(sym_t v) { return v->var.name; }
 int sym_var_id(sym_t v) { return v->id; }
+int sym_id(sym_t s) { return s->id; }
 sym_t sym_var_lo(sym_t v) { return v->var.lo; }
 sym_t sym_var_hi(sym_t v) { return v->var.hi; }
 int64_t sym_var_multiple(sym_t v) { return v->var.multiple; }

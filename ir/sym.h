@@ -27,6 +27,16 @@ typedef enum sym_kind { SYM_CONST, SYM_VAR, SYM_SUM, SYM_PRODUCT, SYM_FLOORDIV, 
 
 sym_ctx *sym_ctx_new(arena *a);
 
+/* Forgets every expression made since `sym_here`: for trials that leave nothing behind. Nothing made before may have come
+ * to refer to something made since. Places are given back last first. */
+typedef struct sym_place {
+    sym_t last;
+    int next_id;
+    arena_place memory;
+} sym_place;
+sym_place sym_here(const sym_ctx *c);
+void sym_back(sym_ctx *c, sym_place to);
+
 /* Leaves. sym_var makes a fresh variable at each call; `name` is for people (copied). lo and hi bound it inclusively;
  * NULL is no bound (but a SYM_DIM is never below 0). */
 sym_t sym_const(sym_ctx *c, int64_t v);
@@ -58,6 +68,7 @@ bool sym_is_var(sym_t s);
 sym_role sym_var_role(sym_t var);
 const char *sym_var_name(sym_t var);
 int sym_var_id(sym_t var); /* dense, in creation order */
+int sym_id(sym_t s);       /* of any expression: equal ids, equal expressions */
 sym_t sym_var_lo(sym_t var), sym_var_hi(sym_t var);
 int64_t sym_var_multiple(sym_t var); /* 1 when nothing is known */
 bool sym_uses(sym_t s, sym_t var);

@@ -4,6 +4,7 @@
  *   3. siblings: independent groups that read the same value become one dispatch with a grid each.
  * Views, generators and cheap formulas of inputs belong to no group: each kernel that reads them evaluates them. */
 #include "fuse.h"
+#include "isomorph.h"
 #include "region.h"
 #include "schedule_internal.h"
 #include "stream.h"
@@ -31,12 +32,21 @@ typedef struct group {
     const char *reason;
 } group;
 
+typedef struct verdict {
+    double cost;
+    const char *why;
+} verdict;
+
 typedef struct fuser {
     ir_module *m;
     ir_block *block;
     const fuse_options *o;
     schedule_sizes sizes;
     arena *scratch;
+    arena *trial; /* for one attempt at a time: what `collect` finds */
+    isomorph_names names;
+    isomorph_table costs, scheduled; /* sets of ops that were weighed; kernels that were scheduled */
+    VEC(verdict) verdicts;
     node *nodes;
     int n_nodes;
     int *node_of; /* value id -> node index, -1 for values of other blocks */
@@ -143,7 +153,7 @@ static bool in_either(const fuser *f, int at, int a, int b) {
 static void add_value(fuser *f, ir_value ***data, int *len, int *cap, ir_value *v) {
     for (int i = 0; i < *len; i++)
         if ((*data)[i] == v) return;
-    if (*len == *cap) *data = arena_grow(f->scratch, *data, *len, cap, sizeof **data);
+    if (*len == *cap) *data = arena_grow(f->trial, *data, *len, cap, sizeof **data);
     (*data)[(*len)++] = v;
 }
 
@@ -152,7 +162,7 @@ static int by_node(const void *a, const void *b) { return *(const int *)a - *(co
 /* Someone other than groups a and b reads v, directly or through inline ops. */
 static bool read_outside(fuser *f, const ir_value *v, int a, int b) {
     VEC(const ir_value *) todo = {0};
-    vec_push(f->scratch, &todo, v);
+    vec_push(f->trial, &todo, v);
     int walk = ++f->walk;
     for (int t = 0; t < todo.len; t++)
         for (const ir_use *u = todo.data[t]->uses; u; u = u->next) {
@@ -161,7 +171,7 @@ static bool read_outside(fuser *f, const ir_value *v, int a, int b) {
             if (f->nodes[n].group < 0) {
                 if (f->walked[n] == walk) continue;
                 f->walked[n] = walk;
-                vec_push(f->scratch, &todo, ir_result(f->nodes[n].op, 0));
+                vec_push(f->trial, &todo, ir_result(f->nodes[n].op, 0));
             } else if (!in_either(f, n, a, b)) return true;
         }
     return false;
@@ -175,7 +185,7 @@ static io collect(fuser *f, int a, int b) {
     for (int k = 0; k < 2; k++) {
         int g = k ? b : a;
         if (g < 0) continue;
-        for (int i = 0; i < f->groups.data[g].ops.len; i++) vec_push(f->scratch, &list, f->groups.data[g].ops.data[i]);
+        for (int i = 0; i < f->groups.data[g].ops.len; i++) vec_push(f->trial, &list, f->groups.data[g].ops.data[i]);
     }
     for (int i = 0; i < list.len; i++) { /* grows by the inline ops it meets */
         const ir_op *op = f->nodes[list.data[i]].op;
@@ -184,7 +194,7 @@ static io collect(fuser *f, int a, int b) {
             int n = node_index(f, v);
             if (n >= 0 && in_either(f, n, a, b)) continue;
             if (n >= 0 && f->nodes[n].group < 0) {
-                if (f->walked[n] != walk) vec_push(f->scratch, &list, n);
+                if (f->walked[n] != walk) vec_push(f->trial, &list, n);
                 f->walked[n] = walk;
                 continue;
             }
@@ -194,7 +204,7 @@ static io collect(fuser *f, int a, int b) {
     qsort(list.data, (size_t)list.len, sizeof *list.data, by_node);
     for (int i = 0; i < list.len; i++) {
         ir_op *op = f->nodes[list.data[i]].op;
-        vec_push(f->scratch, &r.ops, op);
+        vec_push(f->trial, &r.ops, op);
         if (f->nodes[list.data[i]].group < 0) continue;
         for (int k = 0; k < op->n_results; k++) {
             ir_value *v = ir_result(op, k);
@@ -264,8 +274,7 @@ static bool has_long_extents(const io *k) {
     return false;
 }
 
-/* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Sets *why. */
-static double cost_of(fuser *f, io *k, const char **why) {
+static double weigh(fuser *f, io *k, arena *trial, const char **why) {
     VEC(ir_value *) roots = {0};
     double cost = LAUNCH_BYTES;
     if (k->ops.len > 1 && has_long_extents(k)) return *why = "its extents are long formulas", -1;
@@ -276,8 +285,8 @@ static double cost_of(fuser *f, io *k, const char **why) {
         cost += (double)bytes_of(f, v->type);
         if (v->op && sched_is_special(v->op)) return cost;
         if (v->op && v->op->code == IR_concat)
-            for (int j = 0; j < v->op->n_operands; j++) vec_push(f->scratch, &roots, ir_operand(v->op, j));
-        else vec_push(f->scratch, &roots, v);
+            for (int j = 0; j < v->op->n_operands; j++) vec_push(trial, &roots, ir_operand(v->op, j));
+        else vec_push(trial, &roots, v);
     }
     int n = 0;
     for (int i = 0; i < roots.len; i++) { /* stored inputs of the kernel need no loops of their own */
@@ -286,12 +295,8 @@ static double cost_of(fuser *f, io *k, const char **why) {
         if (inside) roots.data[n++] = roots.data[i];
     }
     if (n == 0) return cost;
-    arena *trial = arena_new();
     region *r = region_analyse(f->m, trial, k->ops.len, k->ops.data, n, roots.data, why);
-    if (!r) {
-        arena_free(trial);
-        return -1;
-    }
+    if (!r) return -1;
     bool chain = false;
     double flops = 0, tasks = 1;
     int contracts = 0;
@@ -317,17 +322,47 @@ static double cost_of(fuser *f, io *k, const char **why) {
         *why = "what one task keeps would not fit a block's shared memory";
     }
     region_release(r);
-    arena_free(trial);
     return cost;
+}
+
+/* A key in memory that stays. */
+static isomorph_key kept_key(fuser *f, const isomorph_key *k) {
+    isomorph_key copy = *k;
+    copy.words = arena_copy(f->scratch, k->words, (size_t)k->n_words * sizeof *k->words);
+    return copy;
+}
+
+/* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Sets *why. Layers of a
+ * network are alike: each set of ops is weighed once, and nothing of the attempt stays. */
+static double cost_of(fuser *f, io *k, const char **why) {
+    arena *trial = arena_new();
+    isomorph_set s = {k->inputs.len, k->ops.len, k->outputs.len, k->inputs.data, k->ops.data, k->outputs.data};
+    isomorph_key key = isomorph_key_of(&f->names, trial, &s);
+    int known = isomorph_find(&f->costs, &key);
+    if (known < 0) {
+        verdict v = {0};
+        sym_place here = sym_here(f->m->syms);
+        v.cost = weigh(f, k, trial, &v.why);
+        sym_back(f->m->syms, here);
+        known = f->verdicts.len;
+        vec_push(f->scratch, &f->verdicts, v);
+        isomorph_key kept = kept_key(f, &key);
+        isomorph_enter(f->scratch, &f->costs, &kept, known);
+    }
+    arena_free(trial);
+    if (f->verdicts.data[known].why) *why = f->verdicts.data[known].why;
+    return f->verdicts.data[known].cost;
 }
 
 static double group_cost(fuser *f, int g) {
     group *p = &f->groups.data[g];
     if (p->cost < 0) {
         const char *why = NULL;
+        arena_place here = arena_here(f->trial);
         io k = collect(f, g, -1);
         double c = cost_of(f, &k, &why);
         f->groups.data[g].cost = c < 0 ? 1e300 : c;
+        arena_back(f->trial, here);
     }
     return f->groups.data[g].cost;
 }
@@ -507,9 +542,10 @@ static void join_epilogue(fuser *f, int at) {
     if (g < 0 || f->o->mode == FUSE_OP || f->groups.data[own].special || needs_group(f, op, g, ++f->walk)) return;
     if (updates_own_value(f, own, g)) return;
     const char *why = NULL;
+    arena_place here = arena_here(f->trial);
     io k = collect(f, own, g);
-    if (k.outputs.len > MAX_OUTPUTS) return;
-    double c = cost_of(f, &k, &why);
+    double c = k.outputs.len > MAX_OUTPUTS ? -1 : cost_of(f, &k, &why);
+    arena_back(f->trial, here);
     if (c >= 0) merge(f, own, g, -1, "computed where its producer stores");
 }
 
@@ -525,7 +561,7 @@ static bool add_reader(fuser *f, void *u, int g) {
     return true;
 }
 
-static bool try_merge(fuser *f, int a, int b) {
+static bool merge_if_better(fuser *f, int a, int b) {
     group *p = &f->groups.data[a], *q = &f->groups.data[b];
     if (p->kept) return false;
     if (a == b || p->fixed || q->fixed || p->dead || q->dead || p->special || p->ops.len + q->ops.len > MAX_GROUP)
@@ -546,6 +582,13 @@ static bool try_merge(fuser *f, int a, int b) {
     if (merged < 0 || merged > group_cost(f, a) + group_cost(f, b)) return false;
     merge(f, a, b, merged, "one kernel moves fewer bytes");
     return true;
+}
+
+static bool try_merge(fuser *f, int a, int b) {
+    arena_place here = arena_here(f->trial);
+    bool merged = merge_if_better(f, a, b);
+    arena_back(f->trial, here);
+    return merged;
 }
 
 /* Tries each group with its readers, from the back. Later sweeps try those again that have grown since. */
@@ -592,6 +635,7 @@ static void merge_siblings(fuser *f) {
     for (int b = 0; b < f->groups.len; b++) {
         group *q = &f->groups.data[b];
         if (q->fixed || q->dead) continue;
+        arena_place here = arena_here(f->trial);
         io kb = collect(f, b, -1);
         for (int i = 0; i < kb.inputs.len; i++) {
             ir_value *v = kb.inputs.data[i];
@@ -619,6 +663,7 @@ static void merge_siblings(fuser *f) {
                 q = &f->groups.data[b];
             }
         }
+        arena_back(f->trial, here);
     }
 }
 
@@ -634,47 +679,65 @@ static const char *kernel_name(fuser *f, const io *k) {
                  : arena_printf(f->m->arena, "%s_%d", what, f->next_name++);
 }
 
+/* Kernels that are alike are tried once. */
 static bool schedulable(fuser *f, const ir_op *kernel) {
-    ir_module trial = {.arena = f->scratch, .syms = f->m->syms, .seed = f->m->seed};
-    trial.last_func = &trial.funcs;
-    return schedule_kernel(&trial, kernel, "trial", f->o->limits, NULL) != NULL;
+    ir_module trial = {.arena = arena_new(), .syms = f->m->syms, .seed = f->m->seed};
+    isomorph_key key = isomorph_key_of_kernel(&f->names, trial.arena, kernel);
+    int known = isomorph_find(&f->scheduled, &key);
+    if (known < 0) {
+        trial.last_func = &trial.funcs;
+        sym_place here = sym_here(f->m->syms);
+        known = schedule_kernel(&trial, kernel, "trial", f->o->limits, NULL) != NULL;
+        sym_back(f->m->syms, here);
+        isomorph_key kept = kept_key(f, &key);
+        isomorph_enter(f->scratch, &f->scheduled, &kept, known);
+    }
+    arena_free(trial.arena);
+    return known;
 }
 
 /* False (and nothing made) when the group has several ops and no schedule. */
-static bool make_kernel(fuser *f, int g, ir_map *outer) {
-    io k = collect(f, g, -1);
+static bool kernel_of(fuser *f, int g, const io *k, ir_map *outer) {
     ir_module *m = f->m;
-    int n_in = k.inputs.len, n_out = k.outputs.len;
-    ir_value **ins = arena_array(f->scratch, ir_value *, n_in + 1);
-    ir_type *types = arena_array(f->scratch, ir_type, n_out + 1);
-    for (int i = 0; i < n_in; i++) ins[i] = ir_map_get(outer, k.inputs.data[i]);
-    for (int i = 0; i < n_out; i++) types[i] = k.outputs.data[i]->type;
+    int n_in = k->inputs.len, n_out = k->outputs.len;
+    ir_value **ins = arena_array(f->trial, ir_value *, n_in + 1);
+    ir_type *types = arena_array(f->trial, ir_type, n_out + 1);
+    for (int i = 0; i < n_in; i++) ins[i] = ir_map_get(outer, k->inputs.data[i]);
+    for (int i = 0; i < n_out; i++) types[i] = k->outputs.data[i]->type;
     ir_builder b = ir_builder_at_end(m, f->block);
-    b.span = n_out ? k.outputs.data[0]->op->span : k.ops.data[0]->span;
+    b.span = n_out ? k->outputs.data[0]->op->span : k->ops.data[0]->span;
     ir_op *kernel = ir_build(&b, IR_kernel, n_in, ins, n_out, types);
-    ir_set_string(m, kernel, IR_ATTR_name, kernel_name(f, &k));
+    ir_set_string(m, kernel, IR_ATTR_name, kernel_name(f, k));
     if (f->groups.data[g].reason) ir_set_string(m, kernel, IR_ATTR_reason, f->groups.data[g].reason);
     ir_map map = {0};
     for (int i = 0; i < n_in; i++)
-        ir_map_set(m, &map, k.inputs.data[i],
-                   ir_block_add_arg(m, kernel->blocks[0], k.inputs.data[i]->type, k.inputs.data[i]->name));
+        ir_map_set(m, &map, k->inputs.data[i],
+                   ir_block_add_arg(m, kernel->blocks[0], k->inputs.data[i]->type, k->inputs.data[i]->name));
     ir_builder inner = ir_builder_at_end(m, kernel->blocks[0]);
-    for (int i = 0; i < k.ops.len; i++) {
-        inner.span = k.ops.data[i]->span;
-        ir_clone(&inner, k.ops.data[i], &map);
+    for (int i = 0; i < k->ops.len; i++) {
+        inner.span = k->ops.data[i]->span;
+        ir_clone(&inner, k->ops.data[i], &map);
     }
-    ir_value **outs = arena_array(f->scratch, ir_value *, n_out + 1);
+    ir_value **outs = arena_array(f->trial, ir_value *, n_out + 1);
     for (int i = 0; i < n_out; i++) {
-        outs[i] = ir_map_get(&map, k.outputs.data[i]);
-        ir_result(kernel, i)->name = k.outputs.data[i]->name;
+        outs[i] = ir_map_get(&map, k->outputs.data[i]);
+        ir_result(kernel, i)->name = k->outputs.data[i]->name;
     }
     ir_build(&inner, IR_yield, n_out, outs, 0, NULL);
     if (f->groups.data[g].ops.len > 1 && !schedulable(f, kernel)) {
         ir_op_remove(kernel);
         return false;
     }
-    for (int i = 0; i < n_out; i++) ir_map_set(m, outer, k.outputs.data[i], ir_result(kernel, i));
+    for (int i = 0; i < n_out; i++) ir_map_set(m, outer, k->outputs.data[i], ir_result(kernel, i));
     return true;
+}
+
+static bool make_kernel(fuser *f, int g, ir_map *outer) {
+    arena_place here = arena_here(f->trial);
+    io k = collect(f, g, -1);
+    bool made = kernel_of(f, g, &k, outer);
+    arena_back(f->trial, here);
+    return made;
 }
 
 static void emit_group(fuser *f, int g, ir_map *outer, int depth);
@@ -708,6 +771,7 @@ static void emit_group(fuser *f, int g, ir_map *outer, int depth) {
     group *p = &f->groups.data[g];
     if (p->emitted || p->dead) return;
     p->emitted = 1;
+    arena_place here = arena_here(f->trial);
     io k = collect(f, g, -1);
     for (int i = 0; i < k.inputs.len; i++) {
         int n = node_index(f, k.inputs.data[i]);
@@ -715,6 +779,7 @@ static void emit_group(fuser *f, int g, ir_map *outer, int depth) {
     }
     if (f->counts)
         for (int i = 0; i < k.ops.len; i++) emit_counters(f, k.ops.data[i], g, outer, depth);
+    arena_back(f->trial, here);
     p = &f->groups.data[g]; /* splits make groups */
     if (p->fixed) {
         ir_op *op = f->nodes[p->ops.data[0]].op;
@@ -758,6 +823,8 @@ static void rewrite(fuser *f) {
 
 static bool fuse_block(ir_module *m, ir_block *block, const fuse_options *o, arena *scratch, int *next_name) {
     fuser f = {.m = m, .block = block, .o = o, .sizes = schedule_sizes_of(o->limits), .scratch = scratch, .next_name = *next_name};
+    f.trial = arena_child(scratch);
+    f.names.m = m;
     for (ir_op *op = block->first; op; op = op->next) {
         for (int k = 0; k < op->n_blocks; k++)
             if (op->code != IR_kernel) fuse_block(m, op->blocks[k], o, scratch, next_name);
