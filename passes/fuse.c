@@ -49,6 +49,7 @@ typedef struct fuser {
     VEC(verdict) verdicts;
     node *nodes;
     int n_nodes;
+    int classified; /* nodes up to this one belong to a group or are known to be inline; no op after it is in a group */
     int *node_of; /* value id -> node index, -1 for values of other blocks */
     int n_ids;
     VEC(group) groups;
@@ -168,6 +169,7 @@ static bool read_outside(fuser *f, const ir_value *v, int a, int b) {
         for (const ir_use *u = todo.data[t]->uses; u; u = u->next) {
             if (u->user->parent != f->block || u->user->n_results == 0) return true;
             int n = node_index(f, ir_result(u->user, 0));
+            if (n > f->classified) return true;
             if (f->nodes[n].group < 0) {
                 if (f->walked[n] == walk) continue;
                 f->walked[n] = walk;
@@ -387,7 +389,7 @@ static bool each_reader(fuser *f, const ir_op *op, bool (*visit)(fuser *, void *
     for (int k = 0; k < op->n_results; k++)
         for (ir_use *use = op->results[k].uses; use; use = use->next) {
             int n = node_of_user(f, use->user);
-            if (n < 0) continue;
+            if (n < 0 || n > f->classified) continue;
             int g = f->nodes[n].group;
             if (g >= 0 ? !visit(f, u, g) : first_visit(f, n) && !each_reader(f, f->nodes[n].op, visit, u)) return false;
         }
@@ -847,6 +849,7 @@ static bool fuse_block(ir_module *m, ir_block *block, const fuse_options *o, are
     f.walked = arena_array(scratch, int, f.n_nodes + 1);
     for (i = 0; i < f.n_nodes; i++) {
         const ir_op *op = f.nodes[i].op;
+        f.classified = i;
         if (is_fixed(op)) new_group(&f, i, true);
         else if (!is_inline(&f, op)) join_epilogue(&f, i);
     }
