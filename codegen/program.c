@@ -244,19 +244,12 @@ static bool launch(planner *p, const ir_op *op, int packed_results) {
     return true;
 }
 
-static int global_index(const planner *p, const char *path, bool state) {
-    int n = 0;
-    for (int i = 0; i < p->m->globals.len; i++) {
-        const ir_global *g = p->m->globals.data[i];
-        if (g->is_state != state) continue;
-        if (!strcmp(g->path, path)) return n;
-        n++;
-    }
-    return -1;
+static int global_index(const planner *p, const ir_op *op) {
+    return ir_global_find(p->m, ir_get_string(op, IR_ATTR_path))->number;
 }
 
 static int state_buffer(planner *p, const ir_op *op) {
-    return aligned(p, package_state_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), true)));
+    return aligned(p, package_state_buffer(p->p, global_index(p, op)));
 }
 
 static bool writes_state(const ir_op *op, const char *path) {
@@ -378,7 +371,7 @@ static bool plan_if(planner *p, ir_op *op) {
 static bool plan_op(planner *p, ir_op *op) {
     switch (op->code) {
     case IR_param:
-        set_buffer(p, ir_result(op, 0), aligned(p, package_param_buffer(p->p, global_index(p, ir_get_string(op, IR_ATTR_path), false))));
+        set_buffer(p, ir_result(op, 0), aligned(p, package_param_buffer(p->p, global_index(p, op))));
         return true;
     case IR_constant: {
         const ir_attr *a = ir_attr_get(op, IR_ATTR_value);

@@ -174,7 +174,7 @@ struct elab {
     VEC(sym_t) subst_var; /* dims found equal: subst_var[k] stands for subst_to[k] from there on */
     VEC(sym_t) subst_to;
     VEC(sym_t) free_dims; /* dims of params that no file and no -D gives */
-    VEC(ir_value *) param_values; /* by index in m->globals */
+    VEC(ir_value *) param_values; /* by number of the param */
     VEC(ir_block *) open_blocks;  /* blocks being filled that no op holds yet */
     bool *define_used;
     char *stack_base;

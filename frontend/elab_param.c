@@ -89,22 +89,16 @@ static ir_global *global_of(elab *e, const ast_decl *d, bool is_state) {
     if (!el_type_dims(e, &d->type->dims, &rank, dims, true, dim_prefix(e)))
         return NULL;
     g = ir_global_add(e->m, path, ir_tensor(e->m, t, rank, dims), is_state, d->span);
-    vec_push(e->a, &e->param_values, NULL);
+    if (!is_state)
+        vec_push(e->a, &e->param_values, NULL);
     return g;
-}
-
-static int global_index(const elab *e, const ir_global *g) {
-    int i = 0;
-    while (e->m->globals.data[i] != g)
-        i++;
-    return i;
 }
 
 /* The op that stands for a param, at the front of the func so that every block sees it. */
 static ir_value *param_value(elab *e, ir_global *g, ir_span span) {
-    int k = global_index(e, g);
-    if (e->param_values.data[k])
-        return e->param_values.data[k];
+    ir_value **made = &e->param_values.data[g->number];
+    if (*made)
+        return *made;
     ir_builder b = e->last_param ? ir_builder_after(e->m, e->last_param) : ir_builder_at_end(e->m, e->func->body);
     if (!e->last_param)
         b.before = e->func->body->first;
@@ -112,7 +106,7 @@ static ir_value *param_value(elab *e, ir_global *g, ir_span span) {
     ir_op *op = ir_build(&b, IR_param, 0, NULL, 1, &g->type);
     ir_set_string(e->m, op, IR_ATTR_path, g->path);
     e->last_param = op;
-    return e->param_values.data[k] = ir_result(op, 0);
+    return *made = ir_result(op, 0);
 }
 
 bool el_params(elab *e, const ast_stmt *s) {

@@ -83,10 +83,30 @@ ir_value *ir_block_add_arg(ir_module *m, ir_block *b, ir_type t, const char *nam
     return v;
 }
 
-ir_global *ir_global_find(const ir_module *m, const char *path) {
-    for (int i = 0; i < m->globals.len; i++)
-        if (!strcmp(m->globals.data[i]->path, path)) return m->globals.data[i];
-    return NULL;
+/* Where the first global of the path is, or may be put. */
+static ir_global **global_slot(const ir_module *m, const char *path) {
+    uint32_t h = 5381, mask = (uint32_t)m->n_by_path - 1;
+    for (const char *c = path; *c; c++) h = h * 33 ^ (unsigned char)*c;
+    while (m->by_path[h & mask] && strcmp(m->by_path[h & mask]->path, path)) h++;
+    return &m->by_path[h & mask];
+}
+
+ir_global *ir_global_find(const ir_module *m, const char *path) { return m->n_by_path ? *global_slot(m, path) : NULL; }
+
+static void enter_global(ir_module *m, ir_global *g, int at) {
+    g->number = g->is_state ? at - m->n_params : m->n_params;
+    m->n_params += !g->is_state;
+    ir_global **slot = global_slot(m, g->path);
+    if (!*slot) *slot = g;
+}
+
+void ir_global_index(ir_module *m) {
+    int room = 16;
+    while (room < 4 * m->globals.len) room *= 2;
+    m->by_path = arena_array(m->arena, ir_global *, room);
+    m->n_by_path = room;
+    m->n_params = 0;
+    for (int i = 0; i < m->globals.len; i++) enter_global(m, m->globals.data[i], i);
 }
 
 ir_global *ir_global_add(ir_module *m, const char *path, ir_type t, bool is_state, ir_span span) {
@@ -96,6 +116,8 @@ ir_global *ir_global_add(ir_module *m, const char *path, ir_type t, bool is_stat
     g->is_state = is_state;
     g->span = span;
     vec_push(m->arena, &m->globals, g);
+    if (m->globals.len * 2 > m->n_by_path) ir_global_index(m);
+    else enter_global(m, g, m->globals.len - 1);
     return g;
 }
 

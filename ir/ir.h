@@ -171,6 +171,7 @@ typedef struct ir_global {
     const char *path;
     ir_type type; /* IR_TENSOR */
     bool is_state;
+    int number; /* among the module's params, or among its states */
     ir_span span;
     /* A state's first value: `init` (a 0-operand func of the module whose one result is the value). NULL for a param. */
     ir_func *init;
@@ -205,6 +206,8 @@ struct ir_module {
     sym_ctx *syms;
     ir_func *funcs, **last_func;
     VEC(ir_global *) globals;
+    ir_global **by_path; /* open addressing, at most half full */
+    int n_by_path, n_params;
     VEC(ir_check) checks;
     sym_t seed; /* the session's seed in kernels; NULL until a kernel set is made */
     VEC(sym_t) symbols; /* dims and host ints that a run binds, in order of first appearance */
@@ -223,6 +226,8 @@ ir_block *ir_block_new(ir_module *m);
 /* The param or state at `path`, or NULL; ir_global_add appends (the caller has checked that the path is new). */
 ir_global *ir_global_find(const ir_module *m, const char *path);
 ir_global *ir_global_add(ir_module *m, const char *path, ir_type t, bool is_state, ir_span span);
+/* To be called when globals have been taken out of the list. */
+void ir_global_index(ir_module *m);
 /* The func that encloses b, through any nesting. */
 ir_func *ir_block_func(const ir_block *b);
 

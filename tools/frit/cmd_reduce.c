@@ -63,6 +63,7 @@ static void remove_params(ir_module *m) {
             m->globals.data[n++] = m->globals.data[i];
     }
     m->globals.len = n;
+    ir_global_index(m);
 }
 
 static void tidy(ir_module *m) {
