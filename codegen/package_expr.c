@@ -123,7 +123,10 @@ static void emit_sym(emitter *e, sym_t s) {
         sym_is_const(s, &v);
         emit(e, FPK_CONST, 0, v);
         return;
-    case SYM_VAR: emit(e, FPK_SYM, package_symbol_of(e->p, s), 0); return;
+    case SYM_VAR:
+        if (sym_definition(s)) emit_sym(e, sym_definition(s));
+        else emit(e, FPK_SYM, package_symbol_of(e->p, s), 0);
+        return;
     case SYM_SUM: emit_sum(e, s); return;
     case SYM_PRODUCT: emit_product(e, s); return;
     case SYM_INVALID:

@@ -96,6 +96,33 @@ static bool make_record(kernel_set *s, const ir_op *op, const isomorph_key *key,
     return true;
 }
 
+/* Symbols of a record's kernel and what they are in a use of it; both grow by the variables of formulas that lowering made. */
+typedef struct renaming {
+    kernel_set *s;
+    arena *a;
+    VEC(sym_t) from, to;
+} renaming;
+
+static sym_t renamed(renaming *r, sym_t e);
+
+static void rename_opaque(void *u, sym_t var) {
+    renaming *r = u;
+    sym_t formula = sym_definition(var);
+    for (int i = 0; i < r->from.len; i++)
+        if (r->from.data[i] == var) return;
+    if (!formula) return;
+    sym_t to = renamed(r, formula);
+    if (to != formula) to = sym_opaque(r->s->m->syms, sym_var_name(var), sym_var_role(var), to);
+    else to = var;
+    vec_push(r->a, &r->from, var);
+    vec_push(r->a, &r->to, to);
+}
+
+static sym_t renamed(renaming *r, sym_t e) {
+    sym_each_var(e, rename_opaque, r);
+    return sym_subst(r->s->m->syms, e, r->from.len, r->from.data, r->to.data);
+}
+
 bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char **error) {
     arena *scratch = arena_new();
     isomorph_key key = isomorph_key_of_kernel(&s->names, scratch, op);
@@ -112,19 +139,22 @@ bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char 
     record *r = s->records.data[at];
     r->k.launches++;
     const ir_func *f = r->k.thread;
-    sym_ctx *c = s->m->syms;
+    renaming names = {.s = s, .a = scratch};
+    for (int i = 0; i < key.n_symbols; i++) {
+        vec_push(scratch, &names.from, r->key.symbols[i]);
+        vec_push(scratch, &names.to, key.symbols[i]);
+    }
     sym_t *ints = arena_array(s->arena, sym_t, f->body->n_args + 1);
-    int n = 0, n_symbols = r->key.n_symbols;
+    int n = 0;
     for (int i = 0; i < f->body->n_args; i++)
-        if (f->arg_syms && f->arg_syms[i]) ints[n++] = sym_subst(c, f->arg_syms[i], n_symbols, r->key.symbols, key.symbols);
+        if (f->arg_syms && f->arg_syms[i]) ints[n++] = renamed(&names, f->arg_syms[i]);
     package_map *maps = NULL;
     int n_maps = kernel_maps(s->arena, f, &maps, error);
     for (int i = 0; i < n_maps * FPK_MAP_VALUES; i++) {
         sym_t *v = &maps[i / FPK_MAP_VALUES].values[i % FPK_MAP_VALUES];
-        if (*v) *v = sym_subst(c, *v, n_symbols, r->key.symbols, key.symbols);
+        if (*v) *v = renamed(&names, *v);
     }
-    *use = (kernel_use){at, n, ints, sym_subst(c, r->tasks, n_symbols, r->key.symbols, key.symbols),
-                        sym_subst(c, r->scratch, n_symbols, r->key.symbols, key.symbols), n_maps, maps};
+    *use = (kernel_use){at, n, ints, renamed(&names, r->tasks), renamed(&names, r->scratch), n_maps, maps};
     arena_free(scratch);
     return n_maps >= 0;
 }

@@ -1,5 +1,6 @@
 #include "compiler.h"
 #include "codegen/llvm/load.h"
+#include "passes/extents.h"
 #include "passes/fuse.h"
 #include "passes/pack.h"
 #include "passes/pass.h"
@@ -25,6 +26,7 @@ const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o)
             return ctx.bug;
     }
     tell_absent(m);
+    shorten_extents(m);
     if (o->fusion == COMPILE_FULL && !o->target->limits.threads) pack_weights(m, model); /* blocks of threads take their own copies */
     fuse(m, model, &f);
     for (int i = 0; i < m->globals.len; i++)

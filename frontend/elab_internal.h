@@ -171,6 +171,7 @@ struct elab {
     int guarded;    /* inside the arms of a select or the left of ??: a miss is not an error */
     bool in_init;   /* inside a state's first value: no run-time value may be used */
     ir_op *last_param;
+    VEC(sym_t) opaque;    /* variables that stand for long formulas */
     VEC(sym_t) subst_var; /* dims found equal: subst_var[k] stands for subst_to[k] from there on */
     VEC(sym_t) subst_to;
     VEC(sym_t) free_dims; /* dims of params that no file and no -D gives */

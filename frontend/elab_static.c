@@ -28,7 +28,18 @@ sym_t el_resolve(elab *e, sym_t s) {
 static val overflow(elab *e, ir_span at) {
     return el_fail(e, diag_report(e->d, MSG_STATIC_ARITHMETIC, el_at(e, at), "the result does not fit 64 bits"));
 }
-static val checked(elab *e, sym_t s, ir_span at) { return sym_is_invalid(s) ? overflow(e, at) : v_int(s); }
+
+/* Formulas of open sizes grow from layer to layer of a deep network: one that has become long gets a variable. */
+static val checked(elab *e, sym_t s, ir_span at) {
+    enum { LONG = 48 };
+    if (sym_is_invalid(s))
+        return overflow(e, at);
+    if (sym_leaves(s, LONG) <= LONG || !el_runs_known(e, s))
+        return v_int(s);
+    sym_t v = sym_opaque(e->s, "size", SYM_INT, s);
+    vec_push(e->a, &e->opaque, v);
+    return v_int(v);
+}
 
 static val int_power(elab *e, int64_t x, int64_t y, ir_span at) {
     if (y < 0)

@@ -100,6 +100,8 @@ static void substitute(elab *e, sym_t var, sym_t to) {
         e->m->checks.data[i].lhs = subst_one(&s, e->m->checks.data[i].lhs);
         e->m->checks.data[i].rhs = subst_one(&s, e->m->checks.data[i].rhs);
     }
+    for (int i = 0; i < e->opaque.len; i++)
+        sym_redefine(e->opaque.data[i], subst_one(&s, sym_definition(e->opaque.data[i])));
     for (int i = 0; i < e->axis_of_var.len; i++) {
         iaxis *x = e->axis_of_var.data[i];
         if (x) {
@@ -159,6 +161,10 @@ struct known {
 };
 static void known_var(void *u, sym_t var) {
     struct known *k = u;
+    if (sym_definition(var)) {
+        sym_each_var(sym_definition(var), known_var, u);
+        return;
+    }
     for (int i = k->e->m->symbols.len - 1; i >= 0; i--)
         if (k->e->m->symbols.data[i] == var)
             return;
@@ -171,10 +177,12 @@ bool el_runs_known(elab *e, sym_t s) {
     return k.ok;
 }
 
-static bool dim_var(elab *e, sym_t s) { return sym_is_var(s) && sym_var_role(s) == SYM_DIM && el_runs_known(e, s); }
+static bool dim_var(elab *e, sym_t s) { return sym_is_var(s) && !sym_definition(s) && sym_var_role(s) == SYM_DIM && el_runs_known(e, s); }
 
 static void free_var(void *u, sym_t var) {
     struct known *k = u;
+    if (sym_definition(var))
+        sym_each_var(sym_definition(var), free_var, u);
     k->ok = k->ok || is_free(k->e, var);
 }
 

@@ -425,6 +425,11 @@ static void find_free(void *u, sym_t var) {
         if (f->bound.data[i] == var) return;
     for (int i = 0; i < f->found.len; i++)
         if (f->found.data[i] == var) return;
+    if (sym_definition(var)) { /* written behind what it is made of */
+        sym_each_var(sym_definition(var), find_free, f);
+        vec_push(f->p->a, &f->found, var);
+        return;
+    }
     vec_push(f->p->a, &f->found, var);
     if (sym_var_lo(var)) sym_each_var(sym_var_lo(var), find_free, f);
     if (sym_var_hi(var)) sym_each_var(sym_var_hi(var), find_free, f);
@@ -485,6 +490,12 @@ static void find_in_module(finder *f) {
 
 static void put_symbol(printer *p, sym_t var, const char *name, bool is_free) {
     text_printf(&p->t, "%s%s %s", is_free ? "free " : "", ir_role_names[sym_var_role(var)], name);
+    if (sym_definition(var)) {
+        text_put(&p->t, " = ");
+        put_sym(p, sym_definition(var));
+        text_put(&p->t, "\n");
+        return;
+    }
     sym_t lo = said_lo(var), hi = sym_var_hi(var);
     if ((lo || hi) && is_const_or_none(lo) && is_const_or_none(hi)) put_range(p, lo, hi);
     put_multiple(p, var);
@@ -497,7 +508,7 @@ static void put_symbol(printer *p, sym_t var, const char *name, bool is_free) {
 /* Bounds that are no numbers follow once all symbols are declared. */
 static void put_bound(printer *p, sym_t var, const char *name) {
     sym_t lo = said_lo(var), hi = sym_var_hi(var);
-    if (sym_var_role(var) > SYM_INT || (is_const_or_none(lo) && is_const_or_none(hi))) return;
+    if (sym_definition(var) || sym_var_role(var) > SYM_INT || (is_const_or_none(lo) && is_const_or_none(hi))) return;
     text_printf(&p->t, "bound %s", name);
     put_range(p, lo, hi);
     text_put(&p->t, "\n");

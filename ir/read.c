@@ -385,10 +385,18 @@ static void read_symbol(reader *r, int role, bool is_free) {
         return;
     }
     read_next(r);
-    read_range(r, &lo, &hi);
-    sym_t var = sym_var(r->m->syms, arena_strndup(r->scratch, name.s, name.len), (sym_role)role, lo, hi);
-    read_multiple(r, var);
-    if (read_accept_word(r, "hint")) sym_var_hint(var, read_int(r));
+    const char *said = arena_strndup(r->scratch, name.s, name.len);
+    sym_t var;
+    if (is_free && read_accept(r, '=')) {
+        sym_t formula = read_sym(r);
+        if (r->failed) return;
+        var = sym_opaque(r->m->syms, said, (sym_role)role, formula);
+    } else {
+        read_range(r, &lo, &hi);
+        var = sym_var(r->m->syms, said, (sym_role)role, lo, hi);
+        read_multiple(r, var);
+        if (read_accept_word(r, "hint")) sym_var_hint(var, read_int(r));
+    }
     read_add_var(r, name.s, name.len, var);
     r->header = r->scope.len;
     if (!is_free) vec_push(r->m->arena, &r->m->symbols, var);

@@ -23,6 +23,7 @@ struct sym {
     uint32_t hash;
     sym_t next; /* hash chain */
     sym_t made; /* the node that was made before this one */
+    sym_t opaque; /* the variable that stands for it, or NULL */
     /* What is known of the node while the bounds of variables stay as they are (the context's epoch). */
     uint32_t range_epoch, sign_epoch;
     bool nonnegative; /* valid in sign_epoch: proved >= 0, or not provable */
@@ -33,6 +34,7 @@ struct sym {
             const char *name;
             sym_t lo, hi;
             int64_t multiple, hint;
+            sym_t definition;
         } var;
         struct {
             int64_t c0;
@@ -171,6 +173,47 @@ sym_t sym_index(sym_ctx *c, const char *name, sym_t extent) {
     return sym_var(c, name, SYM_INDEX, c->zero, sym_addi(c, extent, -1));
 }
 
+sym_t sym_opaque(sym_ctx *c, const char *name, sym_role role, sym_t formula) {
+    if (formula->opaque) return formula->opaque;
+    int64_t lo, hi;
+    sym_range(c, formula, &lo, &hi);
+    sym_t v = sym_var(c, name, role, lo == INT64_MIN || (role == SYM_DIM && lo < 0) ? NULL : sym_const(c, lo),
+                      hi == INT64_MAX ? NULL : sym_const(c, hi));
+    sym *node = (sym *)v;
+    for (int64_t k = 64; k > 1 && node->var.multiple == 1; k /= 2)
+        if (sym_prove_multiple(c, formula, k)) node->var.multiple = k;
+    int64_t hint = sym_hint(formula);
+    for (node->var.hint = 1; node->var.hint < hint && node->var.hint < INT64_C(1) << 40;) node->var.hint *= 2; /* layers are alike */
+    node->var.definition = formula;
+    return ((sym *)formula)->opaque = v;
+}
+
+sym_t sym_definition(sym_t var) { return var->kind == SYM_VAR ? var->var.definition : NULL; }
+
+void sym_redefine(sym_t opaque, sym_t formula) {
+    assert(opaque->var.definition);
+    ((sym *)opaque)->var.definition = formula;
+    if (!formula->opaque) ((sym *)formula)->opaque = opaque;
+}
+
+static int count_leaves(sym_t s, int most, int n) {
+    if (n > most) return n;
+    switch ((sym_kind)s->kind) {
+    case SYM_CONST:
+    case SYM_INVALID: return n;
+    case SYM_VAR: return n + 1;
+    case SYM_SUM:
+        for (int i = 0; i < s->n && n <= most; i++) n = count_leaves(s->sum.terms[i].mono, most, n);
+        return n;
+    case SYM_PRODUCT:
+        for (int i = 0; i < s->n; i++) n = count_leaves(s->atoms[i], most, n);
+        return n;
+    default: return count_leaves(s->arg[1], most, count_leaves(s->arg[0], most, n));
+    }
+}
+
+int sym_leaves(sym_t s, int most) { return count_leaves(s, most, 0); }
+
 void sym_var_bound(sym_ctx *c, sym_t var, sym_t lo, sym_t hi, int64_t multiple) {
     sym *v = (sym *)var;
     assert(v->kind == SYM_VAR);
@@ -221,8 +264,10 @@ static void poly_add(poly *p, int64_t k, sym_t s) {
     }
 }
 
+static void poly_clear(poly *p) { p->c0 = 0, p->n = 0, p->bad = false; }
+
 static void poly_of(poly *p, sym_t s) {
-    p->c0 = 0, p->n = 0, p->bad = false;
+    poly_clear(p);
     poly_add(p, 1, s);
 }
 
@@ -312,7 +357,8 @@ sym_t sym_sub(sym_ctx *c, sym_t a, sym_t b) {
 }
 
 sym_t sym_mul(sym_ctx *c, sym_t a, sym_t b) {
-    poly p, q, r = {0};
+    poly p, q, r;
+    poly_clear(&r);
     poly_of(&p, a);
     poly_of(&q, b);
     int64_t v;
@@ -360,7 +406,8 @@ static void split_by(sym_ctx *c, sym_t a, sym_t b, sym_t *q, sym_t *r) {
     poly_of(&d, b);
     if (d.bad) return;
     for (int step = 0; step < 32; step++) {
-        poly p, f = {0};
+        poly p, f;
+        poly_clear(&f);
         poly_of(&p, *r);
         if (p.bad) return;
         if (d.n == 0) { /* constant divisor */
@@ -428,7 +475,8 @@ sym_t sym_floordiv(sym_ctx *c, sym_t a, sym_t b) {
 
 /* Replaces remainders by a multiple of b inside r: (x % (k*b)) % b = x % b. */
 static sym_t drop_inner_mods(sym_ctx *c, sym_t r, sym_t b) {
-    poly p, out = {0};
+    poly p, out;
+    poly_clear(&out);
     poly_of(&p, r);
     out.c0 = p.c0;
     for (int i = 0; i < p.n; i++) {
@@ -483,6 +531,7 @@ sym_role sym_var_role(sym_t v) { return (sym_role)v->role; }
 const char *sym_var_name(sym_t v) { return v->var.name; }
 int sym_var_id(sym_t v) { return v->id; }
 int sym_id(sym_t s) { return s->id; }
+int sym_count(const sym_ctx *c) { return c->next_id; }
 sym_t sym_var_lo(sym_t v) { return v->var.lo; }
 sym_t sym_var_hi(sym_t v) { return v->var.hi; }
 int64_t sym_var_multiple(sym_t v) { return v->var.multiple; }
@@ -492,7 +541,7 @@ bool sym_uses(sym_t s, sym_t var) {
     switch ((sym_kind)s->kind) {
     case SYM_CONST:
     case SYM_INVALID: return false;
-    case SYM_VAR: return s == var;
+    case SYM_VAR: return s == var || (s->var.definition && sym_uses(s->var.definition, var));
     case SYM_SUM:
         for (int i = 0; i < s->n; i++)
             if (sym_uses(s->sum.terms[i].mono, var)) return true;
@@ -555,7 +604,9 @@ sym_t sym_atom(sym_t mono, int i) { return mono->kind == SYM_PRODUCT ? mono->ato
 
 /* ---- Structure --------------------------------------------------------------------------------------------------- */
 bool sym_linear(sym_ctx *c, sym_t s, sym_t var, sym_t *coef, sym_t *rest) {
-    poly p, k = {0}, r = {0};
+    poly p, k, r;
+    poly_clear(&k);
+    poly_clear(&r);
     poly_of(&p, s);
     if (p.bad) return false;
     r.c0 = p.c0;
@@ -813,7 +864,7 @@ bool sym_eval(sym_t s, bool (*value)(void *u, sym_t var, int64_t *v), void *u, i
     switch ((sym_kind)s->kind) {
     case SYM_CONST: *out = s->value; return true;
     case SYM_INVALID: return false;
-    case SYM_VAR: return value(u, s, out);
+    case SYM_VAR: return s->var.definition ? sym_eval(s->var.definition, value, u, out) : value(u, s, out);
     case SYM_SUM:
         *out = s->sum.c0;
         for (int i = 0; i < s->n; i++)

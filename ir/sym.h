@@ -43,6 +43,16 @@ sym_t sym_const(sym_ctx *c, int64_t v);
 sym_t sym_var(sym_ctx *c, const char *name, sym_role role, sym_t lo, sym_t hi);
 /* A loop index over [0, extent). */
 sym_t sym_index(sym_ctx *c, const char *name, sym_t extent);
+/* A variable that stands for a formula and evaluates to its value: what is long to write becomes short, and to proofs it is
+ * a variable with the formula's numeric bounds, divisor and typical size. One formula has one variable, whose role and name
+ * are those of the first call. */
+sym_t sym_opaque(sym_ctx *c, const char *name, sym_role role, sym_t formula);
+/* The formula of such a variable; NULL of any other. */
+sym_t sym_definition(sym_t var);
+/* Another formula with the same value, once dims have been found equal. */
+void sym_redefine(sym_t opaque, sym_t formula);
+/* How long s is: its leaves (an opaque variable is one), counted up to a little over `most`. */
+int sym_leaves(sym_t s, int most);
 /* Narrow what is known of a variable (from `where`, assert, or a solved binding). `multiple`: v % multiple == 0. */
 void sym_var_bound(sym_ctx *c, sym_t var, sym_t lo, sym_t hi, int64_t multiple);
 
@@ -69,9 +79,10 @@ sym_role sym_var_role(sym_t var);
 const char *sym_var_name(sym_t var);
 int sym_var_id(sym_t var); /* dense, in creation order */
 int sym_id(sym_t s);       /* of any expression: equal ids, equal expressions */
+int sym_count(const sym_ctx *c); /* ids of what has been made so far are below it */
 sym_t sym_var_lo(sym_t var), sym_var_hi(sym_t var);
 int64_t sym_var_multiple(sym_t var); /* 1 when nothing is known */
-bool sym_uses(sym_t s, sym_t var);
+bool sym_uses(sym_t s, sym_t var); /* itself or in the formula of an opaque variable */
 /* Calls f for each distinct variable of s, in id order. */
 void sym_each_var(sym_t s, void (*f)(void *u, sym_t var), void *u);
 /* The two operands of FLOORDIV, MOD, MIN, MAX. */

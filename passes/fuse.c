@@ -263,23 +263,14 @@ static double task_bytes(fuser *f, region *r) {
     return bytes;
 }
 
-/* Extents that are long formulas of open sizes (the weights of a deep network are not given): index maps that combine
- * several of them would grow out of hand. */
-static bool has_long_extents(const io *k) {
-    enum { MOST_TERMS = 8 };
-    for (int i = 0; i < k->ops.len; i++)
-        for (int j = 0; j < k->ops.data[i]->n_results; j++) {
-            ir_type t = ir_result(k->ops.data[i], j)->type;
-            for (int d = 0; d < t.rank; d++)
-                if (sym_n_terms(t.dims[d]) > MOST_TERMS) return true;
-        }
-    return false;
+/* Bytes that a task may keep: of a core, what its cache and its share of the one behind it hold. */
+static double most_kept(const frit_target_limits *l) {
+    return l->threads ? (double)l->shared_bytes : 4 * (double)l->l2_bytes;
 }
 
 static double weigh(fuser *f, io *k, arena *trial, const char **why) {
     VEC(ir_value *) roots = {0};
     double cost = LAUNCH_BYTES;
-    if (k->ops.len > 1 && has_long_extents(k)) return *why = "its extents are long formulas", -1;
     for (int i = 0; i < k->inputs.len; i++) cost += (double)bytes_of(f, k->inputs.data[i]->type);
     for (int i = 0; i < k->outputs.len; i++) {
         ir_value *v = k->outputs.data[i];
@@ -319,9 +310,10 @@ static double weigh(fuser *f, io *k, arena *trial, const char **why) {
     if (contracts && chain && tasks < (double)f->sizes.least_tasks && flops > 2e6) {
         cost = -1;
         *why = "one kernel would have too few independent tasks";
-    } else if (contracts && chain && f->o->limits->threads && task_bytes(f, r) > (double)f->o->limits->shared_bytes) {
+    } else if (contracts && chain && task_bytes(f, r) > most_kept(f->o->limits)) {
         cost = -1;
-        *why = "what one task keeps would not fit a block's shared memory";
+        *why = f->o->limits->threads ? "what one task keeps would not fit a block's shared memory"
+                                     : "what one task keeps would go to memory all the same";
     }
     region_release(r);
     return cost;

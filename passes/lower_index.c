@@ -196,6 +196,23 @@ sym_t lower_opaque(lower *l, sym_t e) {
     return lower_depth(l, e) > l->floor ? e : new_alias(l, e); /* an inner one's variable would outlive it */
 }
 
+/* The sum over many buffers would grow long: from time to time the running total becomes a variable of its own. */
+sym_t lower_take_scratch(lower *l, sym_t bits) {
+    enum { LONG = 8 };
+    sym_ctx *c = l->syms;
+    sym_t at = l->scratch_used, next = sym_add(c, at, sym_muli(c, sym_ceildiv(c, bits, sym_const(c, 512)), 64));
+    if (sym_n_terms(next) > LONG) {
+        sym_t v = sym_opaque(c, "taken", SYM_INT, next);
+        int floor = l->floor;
+        l->floor = 0;
+        if (!lower_memo_find(l, v, NULL, TAG_VALUE)) lower_bind(l, v, lower_index(l, next), lower_depth(l, next));
+        l->floor = floor;
+        next = v;
+    }
+    l->scratch_used = next;
+    return at;
+}
+
 /* ---- Predicates ---- */
 ir_value *lower_and(lower *l, ir_value *x, int xd, ir_value *y, int yd, int *depth) {
     *depth = xd > yd ? xd : yd;

@@ -124,6 +124,8 @@ int lower_depth(lower *l, sym_t e);
 ir_value *lower_index(lower *l, sym_t e);
 /* e as one variable where it is more than that: products of dims that are long sums would grow out of hand. */
 sym_t lower_opaque(lower *l, sym_t e);
+/* Takes `bits` of the task's scratch memory, rounded up to 64 bytes: where they begin, in bytes. */
+sym_t lower_take_scratch(lower *l, sym_t bits);
 /* bool: 0 <= e < n, as far as the bounds of e's variables do not prove it; NULL when they do. *depth: its scope. */
 ir_value *lower_inside(lower *l, sym_t e, sym_t n, int *depth);
 /* bool: 0 <= e, a scalar; NULL when proven. */

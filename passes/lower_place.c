@@ -73,12 +73,6 @@ bool lower_place_shared(lower *l, lower_place *p, int64_t bytes) {
     return true;
 }
 
-static void place_scratch(lower *l, lower_place *p, sym_t bits) {
-    sym_ctx *c = l->syms;
-    p->offset = l->scratch_used;
-    l->scratch_used = sym_add(c, l->scratch_used, sym_muli(c, sym_ceildiv(c, bits, sym_const(c, 512)), 64));
-}
-
 void lower_place_allocs(lower *l, const ir_block *grid) {
     int clock = 0;
     l->places.len = l->n_args;
@@ -92,7 +86,7 @@ void lower_place_allocs(lower *l, const ir_block *grid) {
         int64_t lo, hi;
         sym_range(l->syms, bits, &lo, &hi);
         if (hi <= l->lim->shared_bytes * 8 && lower_place_shared(l, p, (hi + 7) / 8)) continue;
-        place_scratch(l, p, bits);
+        p->offset = lower_take_scratch(l, bits);
     }
 }
 

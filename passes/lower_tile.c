@@ -114,12 +114,11 @@ static void lower_alloc(lower *l, const ir_op *op) {
     }
     sym_each_var(elements, check_unbound, (void *)op);
     sym_t bits = sym_muli(c, elements, (int64_t)frit_dtype_bits((frit_dtype)t.dtype));
-    sym_t slots = sym_ceildiv(c, bits, sym_const(c, 512));
-    ir_value *v[2] = {l->scratch_arg, lower_index(l, l->scratch_used)};
-    int depth = lower_depth(l, l->scratch_used);
+    sym_t at = lower_take_scratch(l, bits);
+    ir_value *v[2] = {l->scratch_arg, lower_index(l, at)};
+    int depth = lower_depth(l, at);
     ir_value *p = lower_build(l, depth, IR_ptradd, 2, v, l->scratch_arg->type);
     l->ptrs[buffer->id] = lower_build(l, depth, IR_ptrcast, 1, &p, ir_ptr((frit_dtype)t.dtype, IR_CORE));
-    l->scratch_used = sym_add(c, l->scratch_used, sym_muli(c, slots, 64));
 }
 
 static void lower_list(lower *l, const ir_block *b);

@@ -28,7 +28,7 @@ static int factors(sym_t size, sym_t *vars) {
         sym_t v = sym_atom(m, k), one = NULL;
         if (n == VARIANT_MAX_DIMS || !sym_is_var(v) || (sym_var_role(v) != SYM_DIM && sym_var_role(v) != SYM_INT)) return 0;
         if ((one = sym_var_lo(v)) && !sym_is(one, 0) && !sym_is(one, 1)) return 0;
-        if (sym_var_multiple(v) > 1) return 0;
+        if (sym_var_multiple(v) > 1 || sym_definition(v)) return 0;
         vars[n++] = v;
     }
     return n;
