@@ -17,7 +17,7 @@ enum { MAX_GROUPS = 16 };
 typedef struct record {
     program_kernel k;
     isomorph_key key;
-    ir_module tile, thread; /* its funcs are made in: ids of their own, so that side tables are as long as the kernel */
+    ir_module tile, thread; /* its funcs are made in: ids of their own, so that side tables are no longer than a kernel */
     sym_t tasks, scratch;
     const code_blob *blob;
     const code_kernel *code; /* its place in the blob */
@@ -55,11 +55,12 @@ kernel_set *kernel_set_new(arena *a, ir_module *m, const target *t) {
 }
 
 /* ---- Scheduling ------------------------------------------------------------------------------------------------------ */
-/* The funcs of all kernels as one list; each keeps the module that it was made in. */
+/* The funcs of all kernels as one list. Ids of values are unique in each func alone. */
 static void list_func(ir_module *list, ir_func *f) {
     *list->last_func = f;
     list->last_func = &f->next;
     if (list->n_values < f->module->n_values) list->n_values = f->module->n_values;
+    f->module = list;
 }
 
 static bool make_record(kernel_set *s, const ir_op *op, const isomorph_key *key, const char **error) {

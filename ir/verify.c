@@ -132,6 +132,10 @@ typedef struct free_check {
 static void check_var(void *u, sym_t var) {
     free_check *c = u;
     verifier *v = c->v;
+    if (sym_definition(var)) { /* known where what it is made of is known */
+        sym_each_var(sym_definition(var), check_var, u);
+        return;
+    }
     for (int i = v->bound.len - 1; i >= 0; i--)
         if (v->bound.data[i] == var) return;
     for (int i = 0; i < v->m->symbols.len; i++)
