@@ -245,14 +245,21 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     return price * (again - 1) * (double)bytes_of(f, t);
 }
 
-/* Memory for the values that pass between the nests of a task. */
+/* Memory for the values that pass between the nests of a task, which takes on a few of the grid's points. */
 static double task_bytes(fuser *f, region *r) {
     const stream *of = stream_find(r, f->sizes.chunk);
     double bytes = 0;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
         if (n->output || n->n_readers <= (n->into >= 0)) continue;
-        double elements = (double)f->sizes.chain_rows;
+        double rows = 1;
+        for (int g = 0; g < r->n_grid; g++)
+            for (int d = 0; d < n->rank; d++)
+                if (sym_uses(n->dim[d].expr, r->grid[g])) {
+                    rows *= (double)sym_hint(r->grid_extent[g]);
+                    break;
+                }
+        double elements = rows < (double)f->sizes.chain_rows ? rows : (double)f->sizes.chain_rows;
         for (int d = 0; d < n->rank; d++)
             for (int k = 0; k < n->dim[d].n_vars; k++) {
                 bool streamed = of && stream_var(of, n->dim[d].vars[k]) >= 0;
@@ -263,9 +270,9 @@ static double task_bytes(fuser *f, region *r) {
     return bytes;
 }
 
-/* Bytes that a task may keep: of a core, what its cache and its share of the one behind it hold. */
+/* Bytes that a task may keep: of a core, what the caches hold in all. Beyond, memory holds it, and kernels apart do as well. */
 static double most_kept(const frit_target_limits *l) {
-    return l->threads ? (double)l->shared_bytes : 4 * (double)l->l2_bytes;
+    return l->threads ? (double)l->shared_bytes : 20 * (double)l->l2_bytes;
 }
 
 static double weigh(fuser *f, io *k, arena *trial, const char **why) {
@@ -760,6 +767,17 @@ static void emit_counters(fuser *f, const ir_op *op, int g, ir_map *outer, int d
     }
 }
 
+/* Values of this block that a nested block reads are inputs of the op that holds it. */
+static void emit_captures(fuser *f, const ir_block *b, int g, ir_map *outer, int depth) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        for (int i = 0; i < op->n_operands; i++) {
+            int n = node_index(f, ir_operand(op, i));
+            if (n >= 0 && f->nodes[n].group >= 0 && f->nodes[n].group != g) emit_group(f, f->nodes[n].group, outer, depth + 1);
+        }
+        for (int k = 0; k < op->n_blocks; k++) emit_captures(f, op->blocks[k], g, outer, depth);
+    }
+}
+
 /* What g needs comes first. Effects keep their order through the `order` chain of the caller. */
 static void emit_group(fuser *f, int g, ir_map *outer, int depth) {
     group *p = &f->groups.data[g];
@@ -774,24 +792,15 @@ static void emit_group(fuser *f, int g, ir_map *outer, int depth) {
     if (f->counts)
         for (int i = 0; i < k.ops.len; i++) emit_counters(f, k.ops.data[i], g, outer, depth);
     arena_back(f->trial, here);
-    p = &f->groups.data[g]; /* splits make groups */
+    const ir_op *first = f->nodes[f->groups.data[g].ops.data[0]].op; /* splits make groups */
+    for (int i = 0; i < first->n_blocks; i++) emit_captures(f, first->blocks[i], g, outer, depth);
+    p = &f->groups.data[g];
     if (p->fixed) {
         ir_op *op = f->nodes[p->ops.data[0]].op;
         ir_builder b = ir_builder_at_end(f->m, f->block);
         b.span = op->span;
         ir_clone(&b, op, outer);
     } else if (!make_kernel(f, g, outer)) split_group(f, g, outer, depth);
-}
-
-/* Values of this block that a nested block reads are inputs of the op that holds it. */
-static void emit_captures(fuser *f, const ir_block *b, ir_map *outer) {
-    for (const ir_op *op = b->first; op; op = op->next) {
-        for (int i = 0; i < op->n_operands; i++) {
-            int n = node_index(f, ir_operand(op, i));
-            if (n >= 0 && f->nodes[n].group >= 0) emit_group(f, f->nodes[n].group, outer, 0);
-        }
-        for (int k = 0; k < op->n_blocks; k++) emit_captures(f, op->blocks[k], outer);
-    }
 }
 
 static void rewrite(fuser *f) {
@@ -802,8 +811,6 @@ static void rewrite(fuser *f) {
     for (int i = 0; i < f->n_nodes; i++) { /* fixed ops in program order, each after what it needs */
         int g = f->nodes[i].group;
         if (g < 0 || !f->groups.data[g].fixed) continue;
-        const ir_op *op = f->nodes[i].op;
-        for (int k = 0; k < op->n_blocks; k++) emit_captures(f, op->blocks[k], &outer);
         emit_group(f, g, &outer, 0);
     }
     for (int i = old.len - 1; i >= 0; i--) {
