@@ -305,6 +305,22 @@ static term unless_empty(build *w, term t) {
     return t;
 }
 
+/* f times t, but nothing where t is: of a sum whose terms a mask has left out, every factor that stood in them is left out,
+ * infinite ones too. (Where terms that are there vanish beside an infinite factor, it is nothing as well.) */
+static term apply_masked(build *w, term t, term f) {
+    term product = apply(w, t, f, false);
+    t = spread(w, t, product.axes);
+    ir_value *zero = ir_splat(w->b, t.v->type, 0);
+    product.v = ir_select(w->b, ir_binary(w->b, IR_eq, t.v, zero), zero, product.v);
+    return product;
+}
+
+static bool has_mask(const products *p) {
+    for (int i = 0; i < p->n_factors; i++)
+        if (!p->f[i].outside && is_float_type(p->f[i].v->type) && products_masked(p->f[i].v, 0)) return true;
+    return false;
+}
+
 static ir_value *finish(build *w, term t) {
     ir_type type = ir_result(w->p->op, 0)->type;
     t = spread(w, t, w->p->kept & ((1u << type.rank) - 1));
@@ -369,8 +385,12 @@ ir_value *products_build(rewriter *r, products *p) {
     else t = sum_over(&w, t, t.axes & p->summed, w.sum_dtype);
     p->n_axes = n_axes;
     if (repeated) t = apply(&w, t, count_of(&w, repeated), false);
-    for (int i = 0; i < p->n_factors; i++)
-        if (p->f[i].outside) t = apply(&w, t, term_of(&w, &p->f[i]), p->f[i].divides);
+    bool masked = is_float && has_mask(p);
+    for (int i = 0; i < p->n_factors; i++) {
+        if (!p->f[i].outside) continue;
+        term f = term_of(&w, &p->f[i]);
+        t = masked && !p->f[i].divides ? apply_masked(&w, t, f) : apply(&w, t, f, p->f[i].divides);
+    }
     if (repeated || inside(p) != all) t = unless_empty(&w, t);
     return finish(&w, t);
 }
