@@ -370,7 +370,7 @@ def build_snippets(folder):
         if shutil.which("cmake"):
             (place / "CMakeLists.txt").write_text(f"cmake_minimum_required(VERSION 3.16)\nproject(p C)\ninclude({out}/digits.cmake)\n"
                                                   "add_executable(p main.c)\ntarget_link_libraries(p PRIVATE digits)\n")
-            run("cmake", "-S", place, "-B", place / "b", "-DCMAKE_BUILD_TYPE=Release")
+            run("cmake", "-G", "Ninja", "-S", place, "-B", place / "b", "-DCMAKE_BUILD_TYPE=Release")
             run("cmake", "--build", place / "b")
             run(place / "b/p", cwd=out)
         if shutil.which("pkg-config") and shutil.which("ar") and compilers("cc"):

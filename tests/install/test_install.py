@@ -69,7 +69,8 @@ class Install(unittest.TestCase):
     def test_cmake(self):
         self.need("c++")
         build = self.work / "cmake"
-        run("cmake", "-S", HERE / "project", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DEXAMPLES={EXAMPLES}")
+        run("cmake", "-G", "Ninja", "-S", HERE / "project", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            f"-DEXAMPLES={EXAMPLES}")
         run("cmake", "--build", build)
         for kind in ("frit", "frit_static"):
             self.assertIn("parsed: 0.", self.run_built(build / f"jit_{kind}"))
