@@ -166,3 +166,12 @@ void ir_substitute(ir_module *m, ir_op *op, int n, const sym_t *vars, const sym_
         for (ir_op *o = op->blocks[b]->first; o; o = o->next) ir_substitute(m, o, n, vars, with);
     }
 }
+
+bool ir_block_has(const ir_block *b, ir_opcode code) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == code) return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (ir_block_has(op->blocks[i], code)) return true;
+    }
+    return false;
+}

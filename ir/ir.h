@@ -321,6 +321,8 @@ static inline uint32_t ir_op_flags(const ir_op *op) { return ir_op_table[op->cod
 void ir_set_operand(ir_op *op, int i, ir_value *v);
 void ir_replace_uses(ir_value *of, ir_value *with);
 void ir_op_remove(ir_op *op); /* its results must be unused; drops its operand uses (nested blocks included) */
+/* An op of this code is in b or in a block nested in it. */
+bool ir_block_has(const ir_block *b, ir_opcode code);
 void ir_op_move_before(ir_op *op, ir_op *before);
 int ir_use_count(const ir_value *v);
 /* Values and what they became. Zeroed, it is empty. */

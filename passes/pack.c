@@ -2,8 +2,8 @@
  *
  *     w[k.., n]  ->  packed[n / 16, k.., n % 16]
  *
- * the last panel filled up with zeros, so that its inner loop reads one stream with unit stride. The packed tensor is made by a kernel that reads params only,
- * which the load program runs once. */
+ * the last panel filled up with zeros, so that its inner loop reads one stream with unit stride. The packed tensor is made
+ * by a kernel that reads params only, which the load program runs once. */
 #include "pack.h"
 #include "access.h"
 #include "schedule.h"

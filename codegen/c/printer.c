@@ -143,15 +143,6 @@ static const char *parameter(cprinter *p, int i) {
     return arena_printf(p->a, "%s%s *%s %s", p->written[i] ? "" : "const ", type, p->d->restrict_, name);
 }
 
-static bool changes_registers(const ir_block *b) {
-    for (const ir_op *op = b->first; op; op = op->next) {
-        if (op->code == IR_registers) return true;
-        for (int i = 0; i < op->n_blocks; i++)
-            if (changes_registers(op->blocks[i])) return true;
-    }
-    return false;
-}
-
 /* Tensor maps are parameters behind the func's arguments, in the order of their ops. */
 static void put_maps(cprinter *p, text *parameters) {
     for (const ir_op *op = p->f->body->first; op; op = op->next) {
@@ -170,7 +161,8 @@ static void print_block_kernel(cprinter *p, text *module) {
     put_maps(p, &parameters);
     c_block(p, p->f->body);
     text_printf(module, "\n%sextern \"C\" ", header(p));
-    text_printf(module, p->d->bounds_alone && changes_registers(p->f->body) ? p->d->bounds_alone : p->d->bounds, p->f->threads);
+    bool alone = p->d->bounds_alone && ir_block_has(p->f->body, IR_registers);
+    text_printf(module, alone ? p->d->bounds_alone : p->d->bounds, p->f->threads);
     text_printf(module, " %s(%s) {\n", cprint_kernel_name(p->a, p->f), parameters.s);
     if (p->uses_shared) text_printf(module, "    %s\n", p->d->shared);
     text_printf(module, "%s%s}\n", p->locals.s, p->out.s);

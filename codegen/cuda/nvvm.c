@@ -16,15 +16,6 @@ static void annotate(printer *p, LLVMValueRef fn, const char *key, LLVMMetadataR
     if (machine_llvm_version() < 21) LLVMAddNamedMetadataOperand(p->module, "nvvm.annotations", shim_metadata(p->context, node, 3));
 }
 
-static bool changes_registers(const ir_block *b) {
-    for (const ir_op *op = b->first; op; op = op->next) {
-        if (op->code == IR_registers) return true;
-        for (int i = 0; i < op->n_blocks; i++)
-            if (changes_registers(op->blocks[i])) return true;
-    }
-    return false;
-}
-
 /* A tensor map is 128 bytes of the kernel's parameters, read where they lie. */
 static void declare_maps(printer *p, LLVMValueRef fn, int maps) {
     int n = (int)LLVMCountParams(fn);
@@ -46,7 +37,7 @@ void nvvm_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
     annotate(p, fn, "maxntidx", LLVMValueAsMetadata(k32(p, f->threads)));
     shim_string_attribute(fn, "nvvm.maxntid", arena_printf(p->a, "%d", f->threads));
     declare_maps(p, fn, maps);
-    if (!changes_registers(f->body)) return; /* what a thread starts with must be known */
+    if (!ir_block_has(f->body, IR_registers)) return; /* what a thread starts with must be known */
     annotate(p, fn, "minctasm", LLVMValueAsMetadata(k32(p, 1)));
     shim_string_attribute(fn, "nvvm.minctasm", "1");
 }
