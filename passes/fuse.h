@@ -15,6 +15,6 @@ typedef struct fuse_options {
     const frit_target_limits *limits;
 } fuse_options;
 
-/* Always succeeds: a group that cannot be scheduled is not formed. Every kernel carries its `name` and `reason`. */
-bool fuse(ir_module *m, ir_func *f, const fuse_options *o);
+/* A group that cannot be scheduled is not formed. Every kernel carries its `name` and `reason`. */
+void fuse(ir_module *m, ir_func *f, const fuse_options *o);
 #endif

@@ -1,0 +1,167 @@
+/* What a kernel costs: the bytes that it moves, what it reads again, and its start. */
+#include "fuse_internal.h"
+#include "region.h"
+#include "stream.h"
+
+/* What starting a kernel costs, as the bytes that could move in that time: some microseconds. */
+enum { LAUNCH_BYTES = 1 << 16 };
+/* Floating-point operations from which it matters that all cores have a task. */
+enum { MUCH_WORK = 2000000 };
+
+typedef VEC(ir_value *) roots;
+
+static int64_t bytes_of(fuser *f, ir_type t) {
+    int64_t n = sym_hint(ir_type_elements(f->m, t));
+    return n * frit_dtype_bits((frit_dtype)t.dtype) / 8;
+}
+
+static double ceil_div(double a, double b) {
+    double q = a / b;
+    return q <= 1 ? 1 : q;
+}
+
+/* Bytes that contraction n's operand i is read again for grid variables that it does not vary along, discounted by where
+ * it then comes from: the part that neighbouring tasks share stays in a core's cache, or in the one behind it. */
+static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
+    sym_t at[IR_MAX_RANK], red[IR_MAX_RANK], coords[IR_MAX_RANK];
+    for (int d = 0; d < n->rank; d++) coords[d] = n->dim[d].expr;
+    for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
+    access_reduced(&r->x, n->v->op, i, coords, red, at);
+    ir_type t = ir_operand(n->v->op, i)->type;
+    double again = 1, shared = (double)bytes_of(f, t), rows = (double)(chain ? f->sizes.chain_rows : i ? f->sizes.rows : f->sizes.cols);
+    for (int g = r->n_grid - 1; g >= 0; g--) { /* a task covers `rows` of the innermost, like the schedule's cuts */
+        bool used = false;
+        for (int d = 0; d < t.rank; d++) used |= sym_uses(at[d], r->grid[g]);
+        if (!used) {
+            double extent = (double)sym_hint(r->grid_extent[g]);
+            again *= ceil_div(extent, rows);
+            rows = extent < rows ? rows / extent : 1;
+        } else shared /= (double)sym_hint(r->grid_extent[g]);
+    }
+    double price = shared <= (double)f->o->limits->l2_bytes / 2 ? 0.05 : 0.5;
+    return price * (again - 1) * (double)bytes_of(f, t);
+}
+
+/* Memory for the values that pass between the nests of a task, which takes on a few of the grid's points. */
+static double task_bytes(fuser *f, region *r) {
+    const stream *of = stream_find(r, f->sizes.chunk);
+    double bytes = 0;
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        if (n->output || n->n_readers <= (n->into >= 0)) continue;
+        double rows = 1;
+        for (int g = 0; g < r->n_grid; g++)
+            for (int d = 0; d < n->rank; d++)
+                if (sym_uses(n->dim[d].expr, r->grid[g])) {
+                    rows *= (double)sym_hint(r->grid_extent[g]);
+                    break;
+                }
+        double elements = rows < (double)f->sizes.chain_rows ? rows : (double)f->sizes.chain_rows;
+        for (int d = 0; d < n->rank; d++)
+            for (int k = 0; k < n->dim[d].n_vars; k++) {
+                bool streamed = of && stream_var(of, n->dim[d].vars[k]) >= 0;
+                elements *= (double)(streamed ? f->sizes.chunk : sym_hint(n->dim[d].extents[k]));
+            }
+        bytes += elements * frit_dtype_bits((frit_dtype)n->v->type.dtype) / 8;
+    }
+    return bytes;
+}
+
+/* Bytes that a task may keep: of a core, what the caches hold in all. Beyond, memory holds it, and kernels apart do as well. */
+static double most_kept(const frit_target_limits *l) {
+    return l->threads ? (double)l->shared_bytes : 20 * (double)l->l2_bytes;
+}
+
+/* The values that the kernel's loop nests are made for; also the bytes that it loads and stores, added to *bytes. Empty where
+ * it has no nests of its own: all it stores was stored before, or an op with a schedule of its own computes it. */
+static roots roots_of(fuser *f, const fuse_io *k, arena *trial, double *bytes) {
+    roots r = {0}, inside = {0};
+    for (int i = 0; i < k->inputs.len; i++) *bytes += (double)bytes_of(f, k->inputs.data[i]->type);
+    for (int i = 0; i < k->outputs.len; i++) {
+        ir_value *v = k->outputs.data[i];
+        if (v->op->code == IR_insert) v = ir_operand(v->op, 1);
+        *bytes += (double)bytes_of(f, v->type);
+        if (v->op && sched_is_special(v->op)) return (roots){0};
+        if (v->op && v->op->code == IR_concat)
+            for (int j = 0; j < v->op->n_operands; j++) vec_push(trial, &r, ir_operand(v->op, j));
+        else vec_push(trial, &r, v);
+    }
+    for (int i = 0; i < r.len; i++)
+        for (int j = 0; j < k->ops.len; j++)
+            if (r.data[i]->op == k->ops.data[j]) {
+                vec_push(trial, &inside, r.data[i]);
+                break;
+            }
+    return inside;
+}
+
+/* What loads and stores do not show of a kernel with contractions: what they read again. < 0 where it should not be one
+ * kernel: too few tasks for the work, or more memory a task than there is near it. */
+static double contraction_cost(fuser *f, region *r) {
+    bool chain = false; /* some nest has loops within a task: one contraction follows another */
+    double cost = 0, flops = 0, tasks = 1;
+    int contracts = 0;
+    for (int i = 0; i < r->nests.len; i++)
+        for (int d = 0; d < r->nests.data[i].rank; d++) chain |= r->nests.data[i].dim[d].n_vars > 0;
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *c = &r->nests.data[i];
+        if (c->kind != NEST_CONTRACT) continue;
+        contracts++;
+        cost += reread(f, r, c, 0, chain) + reread(f, r, c, 1, chain);
+        double depth = 1;
+        for (int j = 0; j < c->n_red; j++)
+            for (int v = 0; v < c->red[j].n_vars; v++) depth *= (double)sym_hint(c->red[j].extents[v]);
+        flops += 2 * depth * (double)sym_hint(ir_type_elements(f->m, c->v->type));
+    }
+    if (contracts == 0 || !chain) return cost;
+    for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
+    if (tasks / (double)f->sizes.chain_rows < (double)f->sizes.least_tasks && flops > MUCH_WORK) return -1;
+    return task_bytes(f, r) > most_kept(f->o->limits) ? -1 : cost;
+}
+
+static double weigh(fuser *f, const fuse_io *k, arena *trial) {
+    double cost = LAUNCH_BYTES;
+    roots wanted = roots_of(f, k, trial, &cost);
+    if (wanted.len == 0) return cost;
+    const char *why;
+    region *r = region_analyse(f->m, trial, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
+    if (!r) return -1;
+    double again = contraction_cost(f, r);
+    region_release(r);
+    return again < 0 ? -1 : cost + again;
+}
+
+isomorph_key fuse_kept_key(fuser *f, const isomorph_key *k) {
+    isomorph_key copy = *k;
+    copy.words = arena_copy(f->scratch, k->words, (size_t)k->n_words * sizeof *k->words);
+    return copy;
+}
+
+double fuse_cost(fuser *f, const fuse_io *k) {
+    arena *trial = arena_new();
+    isomorph_set s = {k->inputs.len, k->ops.len, k->outputs.len, k->inputs.data, k->ops.data, k->outputs.data};
+    isomorph_key key = isomorph_key_of(&f->names, trial, &s);
+    int known = isomorph_find(&f->costs, &key);
+    if (known < 0) {
+        sym_place here = sym_here(f->m->syms);
+        double cost = weigh(f, k, trial);
+        sym_back(f->m->syms, here);
+        known = f->weights.len;
+        vec_push(f->scratch, &f->weights, cost);
+        isomorph_key kept = fuse_kept_key(f, &key);
+        isomorph_enter(f->scratch, &f->costs, &kept, known);
+    }
+    arena_free(trial);
+    return f->weights.data[known];
+}
+
+double fuse_group_cost(fuser *f, int g) {
+    if (f->groups.data[g].cost < 0) {
+        arena_place here = arena_here(f->trial);
+        fuse_io k = fuse_collect(f, g, -1);
+        double c = fuse_cost(f, &k);
+        f->groups.data[g].cost = c < 0 ? 1e300 : c;
+        arena_back(f->trial, here);
+    }
+    return f->groups.data[g].cost;
+}
