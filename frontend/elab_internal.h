@@ -215,10 +215,16 @@ ir_span el_at(const elab *e, ir_span s);     /* s, or the call in the user's fil
 val el_fail(elab *e, diag_record *r);        /* adds where it was called from; gives V_ERROR */
 bool el_deep(elab *e, ir_span s);            /* reports nesting beyond the stack that elaboration may use */
 
-/* elab_tensor.c: tensor operations that carry index axes along */
+/* elab_convert.c: values as tensors */
 val el_tensor(elab *e, val v, frit_dtype t, ir_span at); /* host values become tensors of dtype t (COUNT: default) */
 val el_strong(elab *e, val v, ir_span at);               /* tensor of a strong dtype */
 val el_cast(elab *e, val v, frit_dtype t, ir_span at);
+val el_no_tensor(elab *e, val v, ir_span at);            /* reports that v is none */
+/* Same value as a tensor over the index axes that s uses; dtype i64. */
+val el_sym_tensor(elab *e, sym_t s);
+void el_sym_axes(elab *e, sym_t s, iaxis ***axes, int *n);
+
+/* elab_tensor.c: tensor operations that carry index axes along */
 /* The dtype that n operands share; COUNT after an error. */
 frit_dtype el_common_dtype(elab *e, const val *v, int n, const char *what, ir_span at);
 /* All v[i] (tensors) brought to common index axes and own dims; false after an error. */
@@ -236,9 +242,8 @@ val el_transpose(elab *e, val x, const int *perm);
 val el_matmul(elab *e, val x, val y, frit_dtype t, ir_span at);
 val el_broadcast_to(elab *e, val x, int rank, const sym_t *dims, ir_span at);
 val el_own_axes(val v, int n); /* the last n index axes become own dims in front */
-/* Same value as a tensor over the index axes that s uses; dtype i64. */
-val el_sym_tensor(elab *e, sym_t s);
-void el_sym_axes(elab *e, sym_t s, iaxis ***axes, int *n);
+/* v with its own dim k written as `dim`, which a check says it is. */
+val el_with_dim(elab *e, val v, int k, sym_t dim);
 
 /* elab_static.c: arithmetic on host values */
 bool el_is_host(val v); /* int, number or bool: arithmetic may be done on the host */
@@ -257,6 +262,20 @@ bool el_eval_int(elab *e, const ast_expr *x, sym_t *out, const char *what);
 const char *el_eval_string(elab *e, const ast_expr *x); /* interpolated; NULL after an error */
 val el_binary_op(elab *e, ast_op op, val x, val y, ir_span at);
 val el_eval_subst_name(elab *e, const ast_expr *x);
+
+/* elab_dims.c */
+/* a == b by proof, by unification, or by a check on the host. False when they differ for certain. */
+bool el_dims_equal(elab *e, sym_t a, sym_t b, ir_span at, const char *text);
+/* Dims that depend on a param's unknown dim are taken to be equal, and checked when the weights are there. */
+bool el_dims_assume(elab *e, sym_t a, sym_t b, ir_span at);
+bool el_dims_merge(elab *e, sym_t a, sym_t b); /* unifies if one is a param's dim that nothing gives yet */
+bool el_is_free_dim(const elab *e, sym_t s);   /* a param's dim that nothing gives yet */
+void el_substitute(elab *e, sym_t var, sym_t to);
+/* A check of every run: lhs op rhs. */
+void el_check(elab *e, const char *op, sym_t lhs, sym_t rhs, const char *text, ir_span at);
+/* Records what lhs <= rhs says about the variable that is an integer input, else about a lone dim. */
+void el_bound(elab *e, const char *op, sym_t lhs, sym_t rhs);
+bool el_runs_known(elab *e, sym_t s); /* only dims and int inputs: the host can compute it before a run */
 
 /* elab_types.c */
 typedef struct place_of { /* where a type is matched, for messages */
@@ -278,18 +297,8 @@ bool el_solve(elab *e, equations *eqs);
 /* Dims of a type whose names are all known (new: makes a dim for each unknown name). */
 bool el_type_dims(elab *e, const ast_subs *subs, int *rank, sym_t dims[IR_MAX_RANK], bool make_new, const char *path);
 val el_eval_type(elab *e, const ast_expr *x); /* f32[B, 4] as an expression */
-/* a == b by proof, by unification, or by a check on the host. False when they differ for certain. */
-/* v with its own dim k written as `dim`, which a check says it is. */
-val el_with_dim(elab *e, val v, int k, sym_t dim);
-bool el_dims_equal(elab *e, sym_t a, sym_t b, ir_span at, const char *text);
-bool el_dims_assume(elab *e, sym_t a, sym_t b, ir_span at);
-bool el_dims_merge(elab *e, sym_t a, sym_t b); /* unifies if one is a param's dim that nothing gives yet */
-void el_substitute(elab *e, sym_t var, sym_t to);
-void el_check(elab *e, const char *op, sym_t lhs, sym_t rhs, const char *text, ir_span at);
-void el_bound(elab *e, const char *op, sym_t lhs, sym_t rhs);
 void el_warn_misspelt(elab *e, const fn_ref *f, scope *s);
 bool el_define(elab *e, const char *name, val *out);
-bool el_runs_known(elab *e, sym_t s); /* only dims and int inputs: the host can compute it before a run */
 
 /* elab_call.c */
 typedef struct arg {
@@ -320,7 +329,7 @@ bool el_builtin_takes(const builtin *b, const char *param);
 ir_opcode el_elementwise_op(const char *name);
 void el_builtin_names(void (*f)(void *u, const char *name), void *u);
 
-/* elab_access.c: subscripts */
+/* elab_access.c, elab_read.c: subscripts */
 typedef struct access {
     val base;
     int n_axes;
@@ -337,6 +346,10 @@ typedef struct access {
     ir_span span;
 } access;
 bool el_access(elab *e, val base, const ast_subs *subs, ir_span at, access *out);
+bool el_from_end(const ast_expr *x); /* a subscript that counts from the end: -1 */
+bool el_bad_subscript(elab *e, ir_span at, const char *what); /* reports it; false */
+/* v, whose own dims stand for the result's own dims where[0], where[1], ..., with 1 for the others. */
+val el_place_own(elab *e, const access *a, val v, const int *where);
 val el_read(elab *e, const access *x, const val *otherwise);
 val el_index(elab *e, const ast_expr *x, const val *otherwise);
 /* True when every coordinate certainly lies inside base. */
@@ -347,18 +360,19 @@ val el_in_range(elab *e, const access *x); /* bool tensor */
 /* elab_update.c */
 val el_update(elab *e, const access *x, val value, bool add, ir_span at); /* the updated base */
 
-/* elab_notation.c */
+/* elab_extents.c, elab_notation.c */
 iaxis *el_axis_new(elab *e, const char *name, sym_t lo, sym_t extent, ir_span span);
 bool el_assign_indexed(elab *e, const ast_target *t, const ast_expr *value, const val *given, bool add, ir_span at);
 val el_call_notation(elab *e, const ast_expr *call);
 
-/* elab_stmt.c, elab_control.c */
+/* elab_stmt.c, elab_control.c, elab_loop.c */
 bool el_block(elab *e, const ast_stmts *stmts); /* false: stop (returned or error) */
 bool el_stmt(elab *e, const ast_stmt *s);
 bool el_if(elab *e, const ast_stmt *s);
 bool el_for(elab *e, const ast_stmt *s);
 bool el_loop(elab *e, const ast_stmt *s);
 bool el_while(elab *e, const ast_stmt *s);
+void el_discard(ir_block *b); /* removes every op of a block (NULL: none) */
 void el_assert(elab *e, const ast_stmt *s);
 bool el_assume(elab *e, const ast_expr *cond, const char *text, ir_span at);
 bool el_assigned_value(elab *e, binding *b, val v, ir_span at);
