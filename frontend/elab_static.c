@@ -33,7 +33,8 @@ static val overflow(elab *e, ir_span at) {
 static val checked(elab *e, sym_t s, ir_span at) {
     enum { LONG = 48 };
     if (sym_is_invalid(s))
-        return overflow(e, at);
+        return el_fail(e, diag_report(e->d, MSG_STATIC_ARITHMETIC, el_at(e, at),
+                                      "the result does not fit 64 bits, or its formula is too long"));
     if (sym_leaves(s, LONG) <= LONG || !el_runs_known(e, s))
         return v_int(s);
     sym_t v = sym_opaque(e->s, "size", SYM_INT, s);

@@ -59,16 +59,35 @@ static void grow_table(sym_ctx *c) {
     c->size = size;
 }
 
+static uint32_t weight_of(const sym *s) { /* at most 256 parts of SYM_MAX_WEIGHT each: no overflow */
+    uint32_t w = 0;
+    switch ((sym_kind)s->kind) {
+    case SYM_CONST:
+    case SYM_VAR:
+    case SYM_INVALID: return 1;
+    case SYM_SUM:
+        for (int i = 0; i < s->n; i++) w += s->sum.terms[i].mono->weight;
+        return w + 1;
+    case SYM_PRODUCT:
+        for (int i = 0; i < s->n; i++) w += s->atoms[i]->weight;
+        return w;
+    default: return s->arg[0]->weight + s->arg[1]->weight;
+    }
+}
+
 sym_t sym_intern(sym_ctx *c, const sym *proto) {
     uint32_t h = hash_node(proto);
     for (sym_t s = c->size ? c->table[h & (uint32_t)(c->size - 1)] : NULL; s; s = s->next)
         if (s->hash == h && same_node(s, proto)) return s;
+    uint32_t weight = weight_of(proto);
+    if (weight > SYM_MAX_WEIGHT) return c->invalid;
     if (c->count >= c->size) grow_table(c);
     sym *s = arena_copy(c->arena, proto, sizeof *proto);
     if (s->kind == SYM_SUM) s->sum.terms = arena_copy(c->arena, proto->sum.terms, s->n * sizeof(term));
     if (s->kind == SYM_PRODUCT) s->atoms = arena_copy(c->arena, proto->atoms, s->n * sizeof(sym_t));
     if (s->kind != SYM_VAR) s->id = c->next_id++;
     s->hash = h;
+    s->weight = weight;
     s->next = c->table[h & (uint32_t)(c->size - 1)];
     c->table[h & (uint32_t)(c->size - 1)] = s;
     c->count++;
@@ -129,6 +148,7 @@ sym_t sym_opaque(sym_ctx *c, const char *name, sym_role role, sym_t formula) {
     int64_t hint = sym_hint(formula);
     for (node->var.hint = 1; node->var.hint < hint && node->var.hint < INT64_C(1) << 40;) node->var.hint *= 2; /* layers are alike */
     node->var.definition = formula;
+    node->weight = formula->weight;
     return ((sym *)formula)->opaque = v;
 }
 

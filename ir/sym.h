@@ -4,8 +4,8 @@
  * the same pointer. The canonical form is a polynomial: a constant plus a sorted list of terms, each an integer
  * coefficient times a product of atoms; an atom is a variable or one of floordiv, mod, min, max over expressions.
  * Division and remainder round toward minus infinity; division by zero evaluates to 0 and x mod 0 to 0.
- * Arithmetic is checked 64-bit: an overflow while folding gives sym_invalid, which no comparison proves anything about
- * and which fails to evaluate. */
+ * Arithmetic is checked 64-bit: an overflow while folding, or a formula too long to be walked (sym_internal.h), gives
+ * sym_invalid, which no comparison proves anything about and which fails to evaluate. */
 #ifndef FRIT_IR_SYM_H
 #define FRIT_IR_SYM_H
 #include "arena.h"

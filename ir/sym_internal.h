@@ -3,7 +3,9 @@
 #define FRIT_IR_SYM_INTERNAL_H
 #include "sym.h"
 
-enum { SYM_MAX_TERMS = 128 };
+/* A formula whose leaves, written out in full, are more than SYM_MAX_WEIGHT is refused: functions that walk one, and programs
+ * that evaluate one, see shared parts once for every use, which a few dozen layers can make astronomically many. */
+enum { SYM_MAX_TERMS = 128, SYM_MAX_WEIGHT = 1 << 16 };
 
 typedef struct term {
     int64_t coef;
@@ -16,6 +18,7 @@ struct sym {
     uint16_t n;
     int id;
     uint32_t hash;
+    uint32_t weight; /* leaves of the formula written out, those of opaque variables' formulas included */
     sym_t next; /* hash chain */
     sym_t made; /* the node that was made before this one */
     sym_t opaque; /* the variable that stands for it, or NULL */

@@ -82,7 +82,8 @@ static sym_t mono_mul(sym_ctx *c, sym_t a, sym_t b) {
     if (na + nb > MAX_ATOMS) return NULL;
     for (int i = 0, j = 0; i < na || j < nb;)
         out[n++] = j == nb || (i < na && pa[i]->id <= pb[j]->id) ? pa[i++] : pb[j++];
-    return mono_of(c, out, n);
+    sym_t m = mono_of(c, out, n);
+    return m == c->invalid ? NULL : m;
 }
 
 bool mono_div(sym_ctx *c, sym_t a, sym_t b, sym_t *q) {
