@@ -54,10 +54,12 @@ typedef struct params {
     char name[MAX_PARAMS][24], text[MAX_PARAMS][24]; /* text "": required */
 } params;
 
+static const char *params_text(const builtin *b) {
+    return b->params ? b->params : elementwise_params[ir_op_table[el_elementwise_op(b->name)].n_operands];
+}
+
 static void read_params(const builtin *b, params *p) {
-    const char *s = b->params;
-    if (!s)
-        s = elementwise_params[ir_op_table[el_elementwise_op(b->name)].n_operands];
+    const char *s = params_text(b);
     *p = (params){0};
     while (*s) {
         size_t n = strcspn(s, ",="), d = 0;
@@ -98,14 +100,20 @@ static int find_param(const params *p, const char *name) {
     return -1;
 }
 
+static void note_usage(elab *e, const builtin *b, diag_record *r) {
+    diag_note(e->d, r, (ir_span){0}, "%s(%s): %s", b->name, params_text(b), b->doc);
+}
+
 static bool unknown_param(elab *e, const builtin *b, const params *p, const arg *a) {
     const char *names[MAX_PARAMS];
     for (int i = 0; i < p->n; i++)
         names[i] = p->name[i];
     diag_record *r = diag_report(e->d, MSG_UNKNOWN_ARGUMENT, el_at(e, a->span), b->name, a->name);
-    const char *near = diag_nearest(a->name, names, p->n);
+    const char *near = el_keyword(a->name, names, p->n);
     if (near)
         diag_suggest(e->d, r, "did you mean '%s'?", near);
+    else
+        note_usage(e, b, r);
     el_fail(e, r);
     return false;
 }
@@ -117,7 +125,9 @@ static bool place(elab *e, const builtin *b, const params *p, arg *args, int n, 
         if (k < 0)
             return unknown_param(e, b, p, &args[i]);
         if (k >= p->n) {
-            el_fail(e, diag_report(e->d, MSG_EXTRA_ARGUMENT, el_at(e, args[i].span), b->name, p->n, position));
+            diag_record *r = diag_report(e->d, MSG_EXTRA_ARGUMENT, el_at(e, args[i].span), b->name, p->n, position);
+            note_usage(e, b, r);
+            el_fail(e, r);
             return false;
         }
         if (out[k].span.file || out[k].v.kind != V_ERROR) {
@@ -138,8 +148,11 @@ val el_call_builtin(elab *e, const builtin *b, arg *args, int n, ir_span at) {
         return v_error();
     for (int i = 0; i < p.n; i++) {
         bool present = given[i].v.kind != V_ERROR;
-        if (!present && !p.text[i][0])
-            return el_fail(e, diag_report(e->d, MSG_MISSING_ARGUMENT, el_at(e, at), b->name, p.name[i]));
+        if (!present && !p.text[i][0]) {
+            diag_record *r = diag_report(e->d, MSG_MISSING_ARGUMENT, el_at(e, at), b->name, p.name[i]);
+            note_usage(e, b, r);
+            return el_fail(e, r);
+        }
         v[i] = present ? given[i].v : default_value(e, p.text[i]);
     }
     call_site c = {at, b->name, given};

@@ -39,8 +39,18 @@ static val extreme(elab *e, const call_site *c, val *a, ir_combine how) {
         return v_error();
     return reduce(e, c, a, how, el_dtype(a[0]));
 }
-val b_max(elab *e, const call_site *c, val *a) { return extreme(e, c, a, IR_MAX); }
-val b_min(elab *e, const call_site *c, val *a) { return extreme(e, c, a, IR_MIN); }
+/* max(a, b) of two values is meant where the second is no axis. */
+static val extreme_along(elab *e, const call_site *c, val *a, ir_combine how) {
+    if (a[1].kind != V_NONE && a[1].kind != V_LIST && a[1].kind != V_ERROR && !el_const_int(a[1], &(int64_t){0})) {
+        diag_record *r = diag_report(e->d, MSG_NOT_STATIC, el_at(e, c->span), arena_printf(e->a, "an axis of '%s'", c->name));
+        diag_suggest(e->d, r, "of two values: %s(x, y)", how == IR_MAX ? "maximum" : "minimum");
+        return el_fail(e, r);
+    }
+    return extreme(e, c, a, how);
+}
+
+val b_max(elab *e, const call_site *c, val *a) { return extreme_along(e, c, a, IR_MAX); }
+val b_min(elab *e, const call_site *c, val *a) { return extreme_along(e, c, a, IR_MIN); }
 
 static val logical(elab *e, const call_site *c, val *a, ir_combine how) {
     if (!el_arg_tensor(e, c, &a[0]))

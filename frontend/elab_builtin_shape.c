@@ -168,8 +168,9 @@ val b_squeeze(elab *e, const call_site *c, val *a) {
     for (int i = 0, k = 0; i < el_rank(a[0]); i++) {
         if (k < n && axes[k] == i) {
             k++;
-            if (!sym_is(el_dims(a[0])[i], 1))
-                return el_fail(e, diag_report(e->d, MSG_RESHAPE, el_at(e, c->span), el_shape_text(e, a[0]), "a shape without that dim"));
+            if (!el_dims_equal(e, el_dims(a[0])[i], sym_const(e->s, 1), c->span, "a squeezed dim is 1"))
+                return el_fail(e, diag_report(e->d, MSG_RESHAPE, el_at(e, c->span), el_shape_text(e, a[0]),
+                                              arena_printf(e->a, "a shape without dim %d, which is not 1", i + 1)));
             continue;
         }
         dims[kept++] = el_dims(a[0])[i];

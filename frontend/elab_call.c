@@ -74,6 +74,41 @@ typedef struct binder {
     ir_span at;
 } binder;
 
+/* More arguments by position than run-time parameters: as many static parameters on, one may be meant. */
+static bool extra_argument(binder *b, const arg *a, int position) {
+    elab *e = b->e;
+    int k = position - b->fn->params.len;
+    diag_record *r = diag_report(e->d, MSG_EXTRA_ARGUMENT, el_at(e, a->span), b->fn->name.text, b->fn->params.len, position + 1);
+    for (int i = 0; i < b->fn->statics.len; i++) {
+        const ast_static *s = &b->fn->statics.data[i];
+        if (s->kind.text && strcmp(s->kind.text, "int") && strcmp(s->kind.text, "bool") && strcmp(s->kind.text, "str"))
+            continue; /* a dtype */
+        if (k-- == 0)
+            diag_suggest(e->d, r, "static parameters are given by keyword: %s = ...", s->name.text);
+    }
+    diag_note(e->d, r, b->fn->head, "declared here");
+    el_fail(e, r);
+    return false;
+}
+
+static bool unknown_argument(binder *b, const arg *a) {
+    elab *e = b->e;
+    const char **names = arena_array(e->a, const char *, b->fn->params.len + b->fn->statics.len + 1);
+    int n = 0;
+    for (int i = 0; i < b->fn->params.len; i++)
+        names[n++] = b->fn->params.data[i].name.text;
+    for (int i = 0; i < b->fn->statics.len; i++)
+        names[n++] = b->fn->statics.data[i].name.text;
+    const char *near = el_keyword(a->name, names, n);
+    diag_record *r = diag_report(e->d, MSG_UNKNOWN_ARGUMENT, el_at(e, a->span), b->fn->name.text, a->name);
+    if (near)
+        diag_suggest(e->d, r, "did you mean '%s'?", near);
+    else
+        diag_note(e->d, r, b->fn->head, "declared here");
+    el_fail(e, r);
+    return false;
+}
+
 static bool assign_arg(binder *b, const arg *a, int *position) {
     elab *e = b->e;
     const arg **slot = NULL;
@@ -83,32 +118,12 @@ static bool assign_arg(binder *b, const arg *a, int *position) {
     for (int i = 0; a->name && i < b->fn->statics.len; i++)
         if (!strcmp(a->name, b->fn->statics.data[i].name.text))
             slot = &b->statics[i];
-    if (!a->name) {
-        if (*position >= b->fn->params.len) {
-            diag_record *r = diag_report(e->d, MSG_EXTRA_ARGUMENT, el_at(e, a->span), b->fn->name.text, b->fn->params.len,
-                                         *position + 1);
-            if (b->fn->statics.len)
-                diag_note(e->d, r, b->fn->head, "static parameters are given by keyword: %s = ...",
-                          b->fn->statics.data[b->fn->statics.len - 1].name.text);
-            el_fail(e, r);
-            return false;
-        }
+    if (!a->name && *position >= b->fn->params.len)
+        return extra_argument(b, a, (*position)++);
+    if (!a->name)
         slot = &b->runtime[(*position)++];
-    }
-    if (!slot) {
-        const char **names = arena_array(e->a, const char *, b->fn->params.len + b->fn->statics.len + 1);
-        int n = 0;
-        for (int i = 0; i < b->fn->params.len; i++)
-            names[n++] = b->fn->params.data[i].name.text;
-        for (int i = 0; i < b->fn->statics.len; i++)
-            names[n++] = b->fn->statics.data[i].name.text;
-        const char *near = diag_nearest(a->name, names, n);
-        diag_record *r = diag_report(e->d, MSG_UNKNOWN_ARGUMENT, el_at(e, a->span), b->fn->name.text, a->name);
-        if (near)
-            diag_suggest(e->d, r, "did you mean '%s'?", near);
-        el_fail(e, r);
-        return false;
-    }
+    if (!slot)
+        return unknown_argument(b, a);
     if (*slot) {
         el_fail(e, diag_report(e->d, MSG_DUPLICATE_ARGUMENT, el_at(e, a->span), a->name ? a->name : "this"));
         return false;

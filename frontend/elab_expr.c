@@ -302,8 +302,12 @@ static val attribute(elab *e, const ast_expr *x) {
         return v_consti(e, el_rank(base));
     if (base.kind == V_TENSOR && !strcmp(name, "dtype"))
         return v_dtype(el_dtype(base));
-    const char *what = el_describe(e, base);
-    return el_fail(e, diag_report(e->d, MSG_ATTRIBUTE, el_at(e, x->attr.name.span), what, name));
+    diag_record *r = diag_report(e->d, MSG_ATTRIBUTE, el_at(e, x->attr.name.span), el_describe(e, base), name);
+    if (el_spelling(name))
+        diag_suggest(e->d, r, "%s", el_spelling(name));
+    else if (el_is_function(e, name))
+        diag_suggest(e->d, r, "write %s(x, ...): values have no methods", name);
+    return el_fail(e, r);
 }
 
 /* ---- Evaluation ---------------------------------------------------------------------------------------------------- */

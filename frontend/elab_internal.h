@@ -191,8 +191,12 @@ binding *el_find_local(const elab *e, const char *name);  /* through the scopes 
 binding *el_bind(elab *e, scope *s, const char *name, val v, ir_span span); /* new or replaced in s */
 void el_rebind(elab *e, binding *b, val v);
 val el_lookup(elab *e, const ast_name *n);                /* reports unknown names */
+bool el_is_function(const elab *e, const char *name); /* of the prelude, or built in */
 bool el_known(elab *e, const char *name);                 /* as a local name or a const of the file */
 const char *el_suggest(elab *e, const char *name);        /* nearest known name, or NULL */
+const char *el_spelling(const char *name);                /* what to write for a name of another library, or NULL */
+/* The parameter that a keyword of another library stands for, else the nearest; or NULL. */
+const char *el_keyword(const char *name, const char *const *params, int n);
 file_env *el_current_file(const elab *e);
 val el_lookup_in(file_env *f, const char *name, bool *found);
 

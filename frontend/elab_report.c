@@ -17,10 +17,16 @@ ir_span el_at(const elab *e, ir_span s) {
     return s;
 }
 
+/* The place is an argument of the call, which it shows already. */
+static bool within_call(const diag_record *r, ir_span call) {
+    ir_span s = diag_record_span(r);
+    return s.file == call.file && s.begin > call.begin && s.end <= call.end;
+}
+
 val el_fail(elab *e, diag_record *r) {
     int n = 0;
     for (const frame *f = e->frame; f && f->up && n < MAX_TRACE; f = f->up, n++)
-        if (f->call.file && !in_prelude(e, f->call))
+        if (f->call.file && !in_prelude(e, f->call) && !within_call(r, f->call))
             diag_note(e->d, r, f->call, "in the call of '%s'", f->fn->fn->name.text);
     return v_error();
 }

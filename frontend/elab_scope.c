@@ -83,6 +83,13 @@ val el_lookup_in(file_env *f, const char *name, bool *found) {
     return b->v;
 }
 
+bool el_is_function(const elab *e, const char *name) {
+    binding *b = NULL;
+    for (int i = 0; i < e->preludes.len && !b; i++)
+        b = el_find(e->preludes.data[i]->top, name);
+    return (b && b->v.kind == V_FN) || el_builtin_find(name);
+}
+
 bool el_known(elab *e, const char *name) {
     binding *b = el_find_local(e, name);
     if (b)
@@ -132,9 +139,11 @@ const char *el_suggest(elab *e, const char *name) {
 }
 
 static val unknown_name(elab *e, const ast_name *n) {
-    const char *near = el_suggest(e, n->text);
+    const char *other = el_spelling(n->text), *near = el_suggest(e, n->text);
     diag_record *r = diag_report(e->d, MSG_UNKNOWN_NAME, el_at(e, n->span), n->text);
-    if (near)
+    if (other)
+        diag_suggest(e->d, r, "%s", other);
+    else if (near)
         diag_suggest(e->d, r, "did you mean '%s'?", near);
     return el_fail(e, r);
 }

@@ -160,7 +160,11 @@ static bool operand_kind(elab *e, ir_opcode op, frit_dtype t, const char *name, 
     if (!need)
         return true;
     diag_record *r = diag_report(e->d, MSG_OPERAND_KIND, el_at(e, at), name, need, frit_dtype_name(t));
-    diag_suggest(e->d, r, "cast it first, for example f32(...)");
+    bool whole = !strcmp(need, "integer") || !strcmp(need, "integer or bool");
+    if (op == IR_xor)
+        diag_suggest(e->d, r, "^ works on bits; a power is written x ** y");
+    else
+        diag_suggest(e->d, r, "cast it first, for example %s(...)", whole ? "i64" : "f32");
     el_fail(e, r);
     return false;
 }
@@ -201,9 +205,23 @@ val el_elementwise(elab *e, ir_opcode op, const val *in, int n, const char *name
     return r;
 }
 
-val el_unary(elab *e, ir_opcode op, val x, ir_span at) { return el_elementwise(e, op, &x, 1, ir_op_table[op].name, at); }
+/* An op as messages name it. */
+static const char *operator_text(ir_opcode op) {
+    static const struct {
+        ir_opcode op;
+        const char *text;
+    } operators[] = {{IR_add, "+"}, {IR_sub, "-"}, {IR_mul, "*"}, {IR_div, "/"}, {IR_floordiv, "//"}, {IR_mod, "%"},
+                     {IR_pow, "**"}, {IR_and, "&"}, {IR_or, "|"}, {IR_xor, "^"}, {IR_not, "~"}, {IR_shl, "<<"},
+                     {IR_shr, ">>"}, {IR_neg, "-"}, {IR_eq, "=="}, {IR_ne, "!="}, {IR_lt, "<"}, {IR_le, "<="}};
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (operators[i].op == op)
+            return operators[i].text;
+    return ir_op_table[op].name;
+}
+
+val el_unary(elab *e, ir_opcode op, val x, ir_span at) { return el_elementwise(e, op, &x, 1, operator_text(op), at); }
 val el_binary(elab *e, ir_opcode op, val x, val y, ir_span at) {
-    return el_elementwise(e, op, (val[]){x, y}, 2, ir_op_table[op].name, at);
+    return el_elementwise(e, op, (val[]){x, y}, 2, operator_text(op), at);
 }
 
 val el_select(elab *e, val c, val x, val y, ir_span at) {

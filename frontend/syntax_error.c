@@ -212,6 +212,8 @@ static bool missing_closer(const syntax_error *e) {
     diag_note(e->p->d, r, b->span, "to close this '%s'", bracket_text(b->kind));
     if (e->found.kind == '?')
         suggest(e, r, "a choice is written a if c else b");
+    else if (e->found.kind == ',' && closer == ')')
+        suggest(e, r, "a list is written [a, b]");
     return true;
 }
 

@@ -98,6 +98,8 @@ void diag_suggest(diag *d, diag_record *r, const char *format, ...) {
     va_end(ap);
 }
 
+ir_span diag_record_span(const diag_record *r) { return r ? r->span : (ir_span){0}; }
+
 int diag_errors(const diag *d) {
     return d->errors;
 }

@@ -48,6 +48,7 @@ diag_record *diag_report(diag *d, diag_message m, ir_span span, ...);
 /* Adds a note (span.file 0: no place) or sets the suggestion printed as `help:`. A NULL record is ignored. */
 void diag_note(diag *d, diag_record *r, ir_span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diag_suggest(diag *d, diag_record *r, const char *format, ...) __attribute__((format(printf, 3, 4)));
+ir_span diag_record_span(const diag_record *r); /* file 0 for NULL */
 
 int diag_errors(const diag *d);
 int diag_warnings(const diag *d);
