@@ -89,6 +89,7 @@ struct exporter {
     int *code;                       /* per kernel of the variant: the program's kernel */
     const gpu_family *gpu;           /* NULL: kernels run on the host */
     uint32_t n_functions, n_modules; /* of a GPU */
+    uint32_t n_map_places;           /* tensor maps of all launches of runs: each has a place among those that a context keeps */
     bool has_params;                 /* the caller sees a weights object */
     bool has_load;                   /* there is a weights object at all */
     bool *helps;                     /* helper functions in use */
@@ -218,7 +219,13 @@ uint32_t gpu_module(const exporter *x, uint32_t kernel);   /* number of the modu
 const char *gpu_module_file(exporter *x, uint32_t kernel); /* "kernels/NAME_0.ptx" */
 void put_gpu_support(exporter *x, text *t);
 void put_gpu_launch(exporter *x, text *t);
-bool gpu_has_maps(const exporter *x); /* some kernel takes tensor maps */
+/* Tensor maps (gpu_maps.c); all but the first put nothing where no kernel takes any. Call after the schedules were written. */
+bool gpu_has_maps(const exporter *x);
+void put_gpu_map_struct(exporter *x, text *t);
+void put_gpu_maps(exporter *x, text *t);
+const char *gpu_map_parameters(const exporter *x);        /* of the function that launches */
+void put_gpu_map_locals(const exporter *x, text *t);      /* in it */
+void put_gpu_map_params(const exporter *x, text *t);      /* finds the maps of a launch */
 void put_gpu_device(exporter *x, text *t);
 void put_gpu_transfers(exporter *x, text *t);
 void put_gpu_header(exporter *x, text *t);

@@ -182,10 +182,10 @@ static void put_device_struct(exporter *x, text *t) {
         "    int error;   /* of the last call that failed */\n");
     for (uint32_t b = 0; b < x->v->n_buffers; b++)
         if (x->const_used[b]) put(t, "    void *constant%u;\n", b);
-    put(t,
-        "};\n\n/* Where work is queued. */\ntypedef struct queue {\n    %s_device *device;\n    void *stream;\n} "
-        "queue;\n\n",
-        x->name);
+    put(t, "};\n\n");
+    put_gpu_map_struct(x, t);
+    put(t, "/* Where work is queued. */\ntypedef struct queue {\n    %s_device *device;\n    void *stream;\n%s} queue;\n\n", x->name,
+        gpu_has_maps(x) ? "    tensor_map *maps; /* the context's; NULL: none are kept */\n" : "");
 }
 
 static void put_current(exporter *x, text *t) {
@@ -268,52 +268,13 @@ static void put_moves(exporter *x, text *t) {
     put(t, "\n");
 }
 
-static uint32_t most_maps(const exporter *x) {
-    uint32_t most = 0;
-    for (uint32_t k = 0; k < x->v->n_kernels; k++)
-        if (x->kernels[k].n_maps > most) most = x->kernels[k].n_maps;
-    return most;
-}
-
-bool gpu_has_maps(const exporter *x) { return most_maps(x) > 0; }
-
-/* The driver's numbers of dtypes (CUtensorMapDataType) by ours, of those that have 8 bits or more. */
-static void put_map(text *t) {
-    put(t,
-        "/* ---- Tensor maps ---- */\n"
-        "/* A buffer as bulk copies see it. w: its number, dtype, rank, bytes of the swizzle, box; shape: extents, then "
-        "strides\n"
-        " * of all axes but the first, in elements. */\n"
-        "static int make_map(const queue *q, void *map, const unsigned *w, void *base, const int64_t *shape) {\n"
-        "    static const struct {\n        int number, bytes;\n    } elements[] = {");
-    for (int d = 0; d < FRIT_DTYPE_COUNT; d++) {
-        unsigned bits = frit_dtype_bits((frit_dtype)d);
-        int number = bits <= 8 ? 0 : bits == 16 ? 1 : bits == 32 ? 2 : 4;
-        if (d == FRIT_f16) number = 6;
-        if (d == FRIT_f32) number = 7;
-        if (d == FRIT_f64) number = 8;
-        if (d == FRIT_bf16) number = 9;
-        put(t, "%s{%d, %u}", d ? ", " : "", number, bits < 8 ? 1 : bits / 8);
-    }
-    put(t, "};\n    unsigned long long extents[%d], strides[%d];\n    unsigned box[%d], steps[%d], i;\n"
-           "    int swizzle = w[3] == 128 ? 3 : w[3] == 64 ? 2 : w[3] == 32 ? 1 : 0;\n"
-           "    if (!q->device->api.tensor_map) return failed(q->device, 801); /* not supported */\n"
-           "    for (i = 0; i < w[2]; i++) {\n"
-           "        extents[i] = (unsigned long long)shape[i];\n"
-           "        if (i) strides[i - 1] = (unsigned long long)(shape[%d + i] * elements[w[1]].bytes);\n"
-           "        box[i] = w[%d + i];\n        steps[i] = 1;\n    }\n"
-           "    return failed(q->device, q->device->api.tensor_map(map, elements[w[1]].number, w[2], base, extents, strides, box, "
-           "steps,\n                                                       0, swizzle, 2, 0));\n}\n\n",
-        FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK - 1, FPK_MAP_BOX);
-}
-
 void put_gpu_launch(exporter *x, text *t) {
-    uint32_t most = 0, maps = most_maps(x);
+    uint32_t most = 0;
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
         uint32_t n = x->kernels[k].n_inputs + x->kernels[k].n_outputs + x->kernels[k].n_ints + x->kernels[k].n_maps + 2;
         if (n > most) most = n;
     }
-    if (maps) put_map(t);
+    put_gpu_maps(x, t);
     put(t,
         "/* ---- Launching ---- */\n"
         "/* A kernel takes its buffers, its integers, the scratch and the number of tasks%s. scratch_bytes: of each "
@@ -322,9 +283,8 @@ void put_gpu_launch(exporter *x, text *t) {
         "n_ints,\n"
         "                  %schar *scratch, int64_t scratch_bytes, int64_t tasks) {\n"
         "    void *params[%u];\n    void *value = scratch;\n",
-        maps ? ", then tensor maps" : "", maps ? "const unsigned *maps, const int64_t *shapes, int n_maps, " : "", most);
-    if (maps) /* 64-byte aligned */
-        put(t, "    uint64_t room[%u];\n    char *map = (char *)(((uintptr_t)room + 63) & ~(uintptr_t)63);\n", maps * 16 + 8);
+        gpu_has_maps(x) ? ", then tensor maps" : "", gpu_map_parameters(x), most);
+    put_gpu_map_locals(x, t);
     put(t, "    int64_t blocks = tasks, most = UINT32_MAX / kernels[kernel].threads;\n    int i, n = 0;\n"
            "    if (tasks <= 0) return 0;\n"
            "    if (most > INT32_MAX) most = INT32_MAX;\n"
@@ -333,11 +293,7 @@ void put_gpu_launch(exporter *x, text *t) {
            "    for (i = 0; i < n_buffers; i++) params[n++] = &buffers[i];\n"
            "    for (i = 0; i < n_ints; i++) params[n++] = (void *)&ints[i];\n"
            "    params[n++] = &value;\n    params[n++] = &tasks;\n");
-    if (maps)
-        put(t, "    for (i = 0; i < n_maps; i++, map += 128, maps += %d, shapes += %d) {\n"
-               "        if (make_map(q, map, maps, buffers[maps[0]], shapes)) return 1;\n"
-               "        params[n++] = map;\n    }\n",
-            FPK_MAP_WORDS, FPK_MAP_VALUES);
+    put_gpu_map_params(x, t);
     put(t, "    return failed(q->device, q->device->api.launch(q->device->kernels[kernel], (unsigned)blocks, 1, 1,\n"
            "                                                   kernels[kernel].threads, 1, 1, kernels[kernel].shared, "
            "q->stream,\n"
@@ -425,6 +381,10 @@ void put_gpu_device(exporter *x, text *t) {
 
 /* Copies between host and device, on a context's stream. */
 void put_gpu_transfers(exporter *x, text *t) {
+    put_template(t, x,
+                 "static queue queue_of(const @_context *context) {\n    queue q;\n    q.device = context->device;\n"
+                 "    q.stream = context->stream;\n");
+    put(t, "%s    return q;\n}\n\n", gpu_has_maps(x) ? "    q.maps = context->maps;\n" : "");
     put_template(
         t, x,
         "@_status @_upload(@_context *context, void *to, const void *host, int64_t bytes) {\n    int was, error;\n"
@@ -439,7 +399,7 @@ void put_gpu_transfers(exporter *x, text *t) {
         "    queue q;\n    int was, error;\n"
         "    if (!context || bytes < 0 || (bytes && (!host || !from))) return $_E_ARGUMENT;\n    if (!bytes) return "
         "$_OK;\n"
-        "    q.device = context->device;\n    q.stream = context->stream;\n"
+        "    q = queue_of(context);\n"
         "    was = enter_(context->device);\n    error = read_(&q, host, from, (size_t)bytes);\n    "
         "leave_(context->device, was);\n"
         "    return error ? $_E_DEVICE : $_OK;\n}\n\n"

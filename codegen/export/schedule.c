@@ -77,7 +77,10 @@ static const char *tensor_maps(scope *s, const fpk_kernel *k) {
         add_item(&shapes, formula(s, x->p->lists[k->ints + k->n_ints + i], false), &column);
     line(s, "static const unsigned maps[] = {%s};", text_of(&words));
     line(s, "const int64_t shapes[] = {%s};", text_of(&shapes));
-    return arena_printf(x->a, "maps, shapes, %u, ", k->n_maps);
+    bool kept = s->layout->schedule != 1; /* the load program runs once */
+    uint32_t place = kept ? x->n_map_places : 0;
+    if (kept) x->n_map_places += k->n_maps;
+    return arena_printf(x->a, "maps, shapes, %u, %u, ", k->n_maps, place);
 }
 
 static void launch(scope *s, const uint32_t *w) {
@@ -97,7 +100,7 @@ static void launch(scope *s, const uint32_t *w) {
     if (k->n_ints) line(s, "const int64_t ints[] = {%s};", text_of(&ints));
     const char *maps = "";
     if (k->n_maps) maps = tensor_maps(s, k);
-    else if (x->gpu && gpu_has_maps(x)) maps = "NULL, NULL, 0, ";
+    else if (x->gpu && gpu_has_maps(x)) maps = "NULL, NULL, 0, 0, ";
     if (s->checked) {
         line(s, "const int64_t tasks = %s;", tasks);
         line(s, "if (bad) return %s_E_TOO_LARGE;", x->upper);

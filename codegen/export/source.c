@@ -146,9 +146,10 @@ static void put_context_struct(exporter *x, text *t) {
         put_template(t, x, x->has_params ? "    const @_weights *weights;\n" : "    @_weights *weights;\n");
     put(t, "    run_plan plan;\n    int planned; /* `plan` holds */\n    char *memory;\n    int64_t size; /* of memory "
            "*/\n");
-    if (x->gpu)
+    if (x->gpu) {
         put_template(t, x, "    @_device *device;\n    void *stream, *own; /* where runs are queued; made here */\n");
-    else
+        if (gpu_has_maps(x)) put(t, "    tensor_map *maps; /* MAP_WAYS for each place in the schedule */\n");
+    } else
         put_template(t, x, "    int threads;\n    @_parallel parallel;\n    void *user;\n");
     if (uses_seed(x)) put(t, "    uint64_t seed;\n");
     for (uint32_t i = 0; i < n_symbols(x); i++)
@@ -248,8 +249,7 @@ static void put_states(exporter *x, text *t) {
     if (!has_states(x)) return;
     put_template(t, x,
                  x->gpu ? "@_status @_reset(@_context *context) {\n    queue q;\n    int was, error;\n"
-                          "    if (!context) return $_E_ARGUMENT;\n    q.device = context->device;\n"
-                          "    q.stream = context->stream;\n"
+                          "    if (!context) return $_E_ARGUMENT;\n    q = queue_of(context);\n"
                         : "@_status @_reset(@_context *context) {\n    if (!context) return $_E_ARGUMENT;\n");
     for (uint32_t i = 0; i < x->p->info->n_states; i++) {
         x->helps[HELP_DEVICE_FILL8] |= x->gpu != NULL;
@@ -311,6 +311,11 @@ static void put_make_context(exporter *x, text *t) {
                      "        leave_(context->device, was);\n"
                      "        if (failed(context->device, error)) return $_E_DEVICE;\n"
                      "        context->stream = context->own;\n    }\n");
+    if (gpu_has_maps(x))
+        put_template(t, x,
+                     "    context->maps = (tensor_map *)get_memory((int64_t)sizeof(tensor_map) * MAP_WAYS * MAP_PLACES);\n"
+                     "    if (!context->maps) return $_E_NO_MEMORY;\n"
+                     "    memset(context->maps, 0, sizeof(tensor_map) * MAP_WAYS * MAP_PLACES);\n");
     put(t, "%s%s", x->gpu ? "" : "    context->threads = 1;\n", text_of(&s.body));
     if (has_states(x))
         put_template(t, x, "    return @_reset(context);\n");
@@ -358,6 +363,7 @@ static void put_destroy(exporter *x, text *t) {
             state_name(x, i));
     if (x->has_load && !x->has_params) put(t, "    weights_free(context->weights);\n");
     put(t, x->gpu ? "    free_device(context->device, context->memory);\n" : "    free_memory(context->memory);\n");
+    if (gpu_has_maps(x)) put(t, "    free_memory(context->maps);\n");
     put(t, "    free_memory(context);\n}\n\n");
 }
 
@@ -474,7 +480,7 @@ static void put_run(exporter *x, text *t) {
     }
     put_template(t, x, "    if (status != $_OK) return status;\n");
     if (x->gpu)
-        put(t, "    q.device = context->device;\n    q.stream = context->stream;\n    saved = enter_(q.device);\n");
+        put(t, "    q = queue_of(context);\n    saved = enter_(q.device);\n");
     else
         put(t, "    saved = enter_();\n");
     put_template(t, x, x->gpu ? "    status = run_schedule(&q, context," : "    status = run_schedule(context,");

@@ -193,6 +193,7 @@ static void put_load_call(exporter *x, scope *s) {
         line(s, "    queue q;");
         line(s, "    q.device = weights->device;");
         line(s, "    q.stream = weights->device->stream;");
+        if (gpu_has_maps(x)) line(s, "    q.maps = NULL; /* the load program runs once */");
         line(s, "    status = load_schedule(&q, weights, &plan, memory);");
         line(s, "    if (failed(q.device, q.device->api.stream_wait(q.stream))) status = %s_E_DEVICE;", x->upper);
         line(s, "    leave_(weights->device, saved);");
