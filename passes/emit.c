@@ -444,6 +444,22 @@ static ir_value *compute(emit *e, ir_value *v, const sym_t *coords) {
     return emit_element(e, ir_operand(op, 0), at);
 }
 
+static bool is_rounded(const ir_value *v, int depth) {
+    enum { DEEPEST = 16 };
+    const ir_op *op = v->op;
+    if (!op || op->code == IR_cast || op->code == IR_constant) return true;
+    double fill = ir_get_float(op, IR_ATTR_fill, 0);
+    if (depth > DEEPEST || !(fill == 0 || isinf(fill))) return false;
+    bool moves = (ir_op_flags(op) & IR_F_VIEW) || op->code == IR_gather || op->code == IR_materialize;
+    bool chooses = op->code == IR_select || op->code == IR_neg || op->code == IR_abs;
+    int first = op->code == IR_select, n = op->code == IR_gather ? 1 : op->n_operands;
+    for (int i = first; i < n && (moves || chooses); i++)
+        if (!is_rounded(ir_operand(op, i), depth + 1)) return false;
+    return moves || chooses;
+}
+
+bool emit_is_rounded(const ir_value *v) { return is_rounded(v, 0); }
+
 ir_value *emit_element(emit *e, ir_value *v, const sym_t *coords) {
     struct slot *s = memo_slot(e, v, coords);
     if (s->v) return s->scalar;

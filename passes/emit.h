@@ -48,6 +48,9 @@ ir_value *emit_size(emit *e, sym_t size);
 void emit_known(emit *e, const ir_value *v, const sym_t *coords, ir_value *scalar);
 /* The element of v at coords, of dtype emit_compute_dtype(v's). NULL with e->error set when there is no formula. */
 ir_value *emit_element(emit *e, ir_value *v, const sym_t *coords);
+/* All of those are numbers of v's own dtype, so that a copy in it loses nothing: v is a written cast, or made of such
+ * elements without arithmetic. */
+bool emit_is_rounded(const ir_value *v);
 /* The same where coords may be outside of v: fill is read there. */
 ir_value *emit_element_or(emit *e, ir_value *v, const sym_t *coords, double fill);
 /* Stores scalar x at map in buffer, converted to its dtype. */

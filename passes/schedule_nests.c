@@ -44,6 +44,14 @@ void plan_coords(plan *p, const nest *n, sym_t *out) {
     for (int d = 0; d < n->rank; d++) out[d] = plan_on_cuts(p, n->dim[d].expr);
 }
 
+/* What a task keeps of n. A block's matrix instructions take operands of 16 bits as they are, and shared memory is short; a
+ * core would widen each element again. */
+static frit_dtype held_dtype(const plan *p, const nest *n) {
+    frit_dtype t = (frit_dtype)n->v->type.dtype;
+    bool narrow = p->s->lim->threads && frit_dtype_is_float(t) && frit_dtype_bits(t) == 16 && emit_is_rounded(n->v);
+    return narrow && !plan_is_state(p, n) ? t : emit_compute_dtype(t);
+}
+
 /* The task-private buffer of n: the covered grid variables, then every local dim in full. */
 ir_value *plan_buffer(plan *p, const nest *n) {
     sched *s = p->s;
@@ -80,7 +88,7 @@ ir_value *plan_buffer(plan *p, const nest *n) {
     }
     place.at = at;
     place.index = index;
-    place.buffer = sched_alloc(s, p->grid, emit_compute_dtype((frit_dtype)n->v->type.dtype), place.rank, dims);
+    place.buffer = sched_alloc(s, p->grid, held_dtype(p, n), place.rank, dims);
     if (!place.buffer) return NULL;
     vec_push(s->scratch, &s->e.places, place);
     return place.buffer;
