@@ -112,6 +112,7 @@ static int64_t tile_bytes(lower_contract *p) {
         o->elements = (o->k_inner ? o->tile : p->chunk) * o->ld;
         bytes += (p->buffers * o->elements * size + 15) & ~INT64_C(15);
     }
+    if (p->direct) return bytes;
     for (int i = 0; i < 2; i++) p->result_ld[i] = p->side[i].tile + (int)(16 / sums);
     int64_t result = sums * (p->n_inner ? p->side[0].tile * p->result_ld[1] : p->side[1].tile * p->result_ld[0]);
     p->result_at = p->roles ? bytes : 0; /* the next tile's operands are on their way during the epilogue */
@@ -189,7 +190,7 @@ static void choose_layout(lower *l, lower_contract *p, lower_operand *o) {
     o->k_inner = !(lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, x) > lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, k));
 }
 
-static bool plan_tile(lower *l, lower_contract *p) {
+static bool plan_tile(lower *l, lower_contract *p, const lower_stage *s) {
     const ir_block *epilogue = p->op->blocks[1];
     find_cones(l, p);
     for (int i = 0; i < 2; i++) {
@@ -201,6 +202,7 @@ static bool plan_tile(lower *l, lower_contract *p) {
     p->roles = l->roles && p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     sym_t m = p->side[0].axes.var[p->side[0].axes.n - 1], n = p->side[1].axes.var[p->side[1].axes.n - 1];
     p->n_inner = lower_unit_steps(l, epilogue, NULL, 0, n) >= lower_unit_steps(l, epilogue, NULL, 0, m);
+    p->direct = lower_epilogue_may_be_direct(l, p, s);
     return choose_tile(l, p);
 }
 
@@ -221,13 +223,13 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
     sort_axes(l, p, s);
     if (!is_worthwhile(p)) return;
     const lower_contract plain = *p;
-    if (!(lower_wgmma_plan(l, p) && plan_tile(l, p) && lower_wgmma_share(l, p))) {
+    if (!(lower_wgmma_plan(l, p) && plan_tile(l, p, s) && lower_wgmma_share(l, p))) {
         *p = plain;
         bool mma = lower_mma_plan(l, p);
-        if (!(mma && plan_tile(l, p) && lower_mma_share(l, p))) {
+        if (!(mma && plan_tile(l, p, s) && lower_mma_share(l, p))) {
             *p = plain;
             p->chunk = 16;
-            if (!plan_tile(l, p)) return;
+            if (!plan_tile(l, p, s)) return;
         }
     }
     if (p->wgmma) p->place.align = SWIZZLE_BYTES;
@@ -257,10 +259,9 @@ void lower_contract_places(lower *l) {
 }
 
 /* ---- Axes ---- */
-static sym_t total(lower *l, const lower_axes *a) { return sym_prod(l->syms, a->extent, a->n); }
+sym_t lower_axes_total(lower *l, const lower_axes *a) { return sym_prod(l->syms, a->extent, a->n); }
 
-/* The axes' variables at position `at` of all of them in row-major order. */
-static void unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at) {
+void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at) {
     sym_ctx *c = l->syms;
     for (int i = a->n - 1; i >= 0; i--) {
         outer[s->n_outer] = a->var[i];
@@ -339,8 +340,8 @@ static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t
 /* bool: the i-th vector holds elements of the operand; NULL: always. */
 static ir_value *is_element(lower *l, lower_contract *p, const copy *c, sym_t x, sym_t k, sym_t row) {
     int d, e, f;
-    ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), total(l, &c->o->axes), &d);
-    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), total(l, &p->k), &e);
+    ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), lower_axes_total(l, &c->o->axes), &d);
+    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), lower_axes_total(l, &p->k), &e);
     ir_value *in = lower_and(l, v, d, w, e, &f);
     if (!c->some) return in;
     w = lower_inside(l, row, sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d);
@@ -402,8 +403,8 @@ static void aim(lower *l, lower_contract *p, copy *c, sym_t k0) {
     c->k0 = k0;
     c->s->n_outer = 0;
     c->s->outer = outer;
-    unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
-    unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
+    lower_unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
+    lower_unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
 }
 
 /* The elements of the chunk at k0: on their way to the buffer, or into v. */
@@ -450,8 +451,6 @@ static void split_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer) {
 }
 
 /* ---- The tile ---- */
-static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0);
-
 static void add_zeros(lower *l, lower_contract *p) {
     ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
     if (p->wgmma) lower_wgmma_begin(l, p);
@@ -525,7 +524,7 @@ static void take_chunk(lower *l, lower_contract *p, sym_t k0) {
 
 static void release_rest(lower *l, const lower_contract *p) {
     sym_ctx *c = l->syms;
-    sym_t chunks = sym_ceildiv(c, total(l, &p->k), sym_const(c, p->chunk));
+    sym_t chunks = sym_ceildiv(c, lower_axes_total(l, &p->k), sym_const(c, p->chunk));
     for (int i = p->in_flight; i >= 0; i--) release_chunk(l, p, sym_muli(c, sym_addi(c, chunks, -1 - i), p->chunk));
 }
 
@@ -554,7 +553,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     both.any_bulk = p->side[0].bulk || p->side[1].bulk;
     both.all_bulk = p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     both.any_plain = both.side[0].plain || both.side[1].plain;
-    sym_t depth = total(l, &p->k);
+    sym_t depth = lower_axes_total(l, &p->k);
     int n = p->n_sums + held(&both.side[0]) + held(&both.side[1]);
     ir_value **carried = arena_array(l->scratch, ir_value *, n), **ahead = carried + p->n_sums;
     p->sums = carried;
@@ -570,128 +569,23 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     if (p->wgmma) lower_wgmma_end(l, p);
     if (p->roles) release_rest(l, p);
     wait_groups(l, &both, 0);
+    sym_t first[2] = {m0, n0};
+    if (p->direct) {
+        lower_epilogue_direct(l, p, first);
+        return;
+    }
     lower_barrier(l);
     if (p->wgmma) lower_wgmma_store_sums(l, p);
     else if (p->product) lower_mma_store(l, p);
     else lower_store_sums(l, p);
     lower_barrier(l);
-    run_epilogue(l, p, m0, n0);
-}
-
-/* ---- The epilogue ---- */
-static ir_value *sum_at(lower *l, lower_contract *p, const lower_stage *s, const int *pos) {
-    sym_ctx *c = l->syms;
-    int inner = p->n_inner;
-    sym_t at = sym_add(c, sym_muli(c, s->vars[!inner], p->result_ld[inner]), s->vars[inner]), coef, rest;
-    at = lower_point(l, s, at, pos, 0, NULL, NULL);
-    ir_type t = ir_vector(p->sum, s->vector >= 0 ? l->lanes : 1);
-    if (t.lanes > 1 && !(sym_linear(c, at, l->lane, &coef, &rest) && sym_is(coef, 1)))
-        return lower_load(l, l->depth, p->result, lower_splat(l, lower_index(l, at), t.lanes, lower_depth(l, at)), t, NULL, NULL);
-    ir_value *v = lower_load(l, l->depth, p->result, lower_index(l, t.lanes > 1 ? rest : at), t, NULL, NULL);
-    if (t.lanes > 1 && sym_prove_multiple(c, rest, t.lanes))
-        ir_set_int(l->m, v->op, IR_ATTR_align, t.lanes * (int)frit_dtype_bits(p->sum) / 8);
-    return v;
-}
-
-/* The sum at one position of s, term by term. */
-static ir_value *sum_of_terms(lower *l, lower_contract *p, lower_stage *s) {
-    sym_ctx *c = l->syms;
-    sym_t depth = total(l, &p->k), outer[2 * IR_MAX_RANK];
-    int zero[IR_MAX_RANK] = {0};
-    ir_value *sum = lower_float(l, p->sum, 0);
-    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, 1), 1, &sum);
-    sym_t k = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
-    lower_bind(l, k, loop->blocks[0]->args[0], l->depth);
-    for (int i = 0; i < s->n_outer; i++) outer[i] = s->outer[i];
-    s->outer = outer;
-    unflatten(l, s, outer, &p->k, k);
-    lower_find_axes(l, s, p->op->blocks[0]);
-    s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
-    lower_body(l, s, p->op->blocks[0]);
-    sum = lower_combine(l, IR_SUM, sum, lower_get(l, s, p->guarded, zero, false));
-    lower_for_end(l, loop, 1, &sum);
-    return sum;
-}
-
-/* Sums x at pos that are infinite or NaN are made again, lane by lane, in their place in `result`. */
-static ir_value *leave_out(lower *l, lower_contract *p, const lower_stage *s, const int *pos, ir_value *x) {
-    sym_ctx *c = l->syms;
-    lower_stage one = *s;
-    int lanes = l->lanes, u = s->vector;
-    sym_t lane = l->lane, lane_no = sym_const(c, 0);
-    ir_op *loop = NULL, *again = lower_choice(l, lower_any_infinite(l, 1, &x), 1, &x);
-    for (int i = 0; i < s->n; i++) {
-        one.base[i] = sym_addi(c, s->base[i], i == u ? (int64_t)pos[i] * lanes : pos[i]);
-        one.count[i] = 1;
-        one.clamped[i] = false;
-    }
-    if (u >= 0) {
-        sym_t some = sym_min(c, sym_const(c, lanes), sym_sub(c, s->extent[u], one.base[u]));
-        loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, some), lower_int(l, FRIT_i64, 1), 0, NULL);
-        lane_no = sym_var(c, "lane", SYM_INDEX, lane_no, sym_const(c, lanes - 1));
-        lower_bind(l, lane_no, loop->blocks[0]->args[0], l->depth);
-        one.base[u] = sym_add(c, one.base[u], lane_no);
-    }
-    one.vector = -1;
-    one.rest = NULL;
-    l->lanes = 1;
-    int inner = p->n_inner;
-    sym_t at = sym_add(c, sym_muli(c, one.base[!inner], p->result_ld[inner]), one.base[inner]);
-    lower_store(l, p->result, lower_index(l, at), sum_of_terms(l, p, &one), NULL);
-    if (loop) lower_for_end(l, loop, 0, NULL);
-    l->lanes = lanes;
-    l->lane = lane;
-    x = sum_at(l, p, s, pos);
-    lower_choice_end(l, again, 1, &x);
-    return x;
-}
-
-static void at_point(lower *l, lower_stage *s, void *u) {
-    lower_contract *p = u;
-    const ir_value *arg = p->op->blocks[1]->args[0];
-    uint32_t axes = (UINT32_C(1) << s->parallel) - 1;
-    lower_val *v = &l->vals[arg->id];
-    int n = lower_positions(s, axes, s->count), pos[IR_MAX_RANK] = {0}, i = 0;
-    *v = (lower_val){.axes = axes, .depth = l->depth, .n = n, .inst = arena_array(l->scratch, ir_value *, n)};
-    do {
-        ir_value *x = sum_at(l, p, s, pos);
-        if (p->guarded) x = leave_out(l, p, s, pos, x);
-        if (x->type.dtype != arg->type.dtype)
-            x = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector((frit_dtype)arg->type.dtype, x->type.lanes));
-        v->inst[i++] = x;
-    } while (lower_next(s, axes, s->count, pos));
-    lower_body(l, s, p->op->blocks[1]);
-}
-
-static sym_t rest_of_tile(lower *l, const lower_operand *o, sym_t at) {
-    sym_ctx *c = l->syms;
-    sym_t all = total(l, &o->axes), tile = sym_const(c, o->tile);
-    if (sym_prove_multiple(c, all, o->tile)) return tile;
-    return sym_min(c, tile, sym_sub(c, all, at));
-}
-
-static void run_epilogue(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
-    lower_stage *s = arena_new_of(l->scratch, lower_stage);
-    sym_t *outer = arena_array(l->scratch, sym_t, 2 * IR_MAX_RANK), *vars = arena_array(l->scratch, sym_t, 2);
-    sym_t *extent = arena_array(l->scratch, sym_t, 2), first[2] = {m0, n0};
-    s->op = p->op, s->n = s->parallel = 2, s->vars = vars, s->extent = extent, s->outer = outer;
-    s->first_block = 1;
-    s->unit = p->n_inner;
-    s->leaf = at_point, s->leaf_data = p;
-    for (int i = 0; i < 2; i++) {
-        extent[i] = rest_of_tile(l, &p->side[i], first[i]);
-        vars[i] = sym_index(l->syms, i ? "n" : "m", extent[i]);
-        unflatten(l, s, outer, &p->side[i].axes, sym_add(l->syms, first[i], vars[i]));
-        s->tile[i] = 1;
-    }
-    s->tile[s->unit] = l->lim->vector_bytes;
-    lower_part(l, s);
+    lower_epilogue_shared(l, p, first);
 }
 
 /* ---- Loops around the tile ---- */
 static ir_op *tile_loop(lower *l, const lower_operand *o, const char *name, sym_t *at) {
     sym_ctx *c = l->syms;
-    sym_t all = total(l, &o->axes);
+    sym_t all = lower_axes_total(l, &o->axes);
     int64_t lo, hi;
     sym_range(c, all, &lo, &hi);
     *at = sym_const(c, 0);
@@ -733,7 +627,7 @@ static void prepare(lower *l, lower_contract *p) {
         int64_t at = p->side[i].at, end = i ? p->place.bytes : p->side[1].at;
         p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + at, end - at);
     }
-    p->result = lower_shared(l, p->sum, p->place.at + p->result_at, p->place.bytes - p->result_at);
+    if (!p->direct) p->result = lower_shared(l, p->sum, p->place.at + p->result_at, p->place.bytes - p->result_at);
     for (int i = 0; i < 2; i++)
         if (p->side[i].bulk) lower_tma_prepare(l, p, &p->side[i]);
     if (!p->product && !p->wgmma) lower_share_sums(l, p);

@@ -40,6 +40,7 @@ typedef struct lower_contract {
     bool n_inner;        /* the sums pass to the epilogue as [m][n], else as [n][m] */
     int result_ld[2];    /* elements from row to row, where m or n is inner */
     ir_value *result;
+    bool direct;         /* the epilogue takes the sums from registers: none of the above */
     /* The sums of a thread. */
     int threads[2], n_each[2]; /* along m and n: threads, and positions of each */
     int n_sums;
@@ -51,6 +52,25 @@ typedef struct lower_contract {
     int rows_of;         /* wgmma: the side that gives rows of 64 */
     int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
+
+/* The sums that a thread has in registers: a grid of positions of the tile. */
+typedef struct lower_fragment {
+    sym_t first[2];      /* position of the first one along m and n */
+    int count[2];        /* positions along each, a power of two */
+    int64_t *offset[2];  /* of each from the first; that of i is the sum of those of i's bits */
+    ir_value **sum;      /* of each, along n fastest: the vector and its lane in it */
+    int *lane;
+} lower_fragment;
+
+/* The extent of all axes; their variables at position `at` of all of them in row-major order, for s. */
+sym_t lower_axes_total(lower *l, const lower_axes *a);
+void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at);
+
+/* lower_epilogue.c: block 1 over the tile that begins at those positions along the sides, the sums being in `result`, or
+ * in the threads' registers. The question is asked of the op as it stands, s. */
+bool lower_epilogue_may_be_direct(lower *l, const lower_contract *p, const lower_stage *s);
+void lower_epilogue_shared(lower *l, lower_contract *p, const sym_t *first);
+void lower_epilogue_direct(lower *l, lower_contract *p, const sym_t *first);
 
 /* lower_sums.c: which sums a thread has; adds the chunk in the buffer of that number to them; puts them into `result`. */
 void lower_share_sums(lower *l, lower_contract *p);
@@ -68,6 +88,7 @@ int lower_mma_registers(lower *l, lower_contract *p);
 void lower_mma_zero(lower *l, lower_contract *p);
 void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_mma_store(lower *l, lower_contract *p);
+void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f);
 /* Takes the operands without the casts that widen them from t; false: they are not both of t before one. */
 bool lower_mma_narrow(lower_contract *p, frit_dtype t);
 /* The upper part of split f32, the sum of split products' sums. */
@@ -92,6 +113,7 @@ void lower_wgmma_end(lower *l, lower_contract *p);
 void lower_wgmma_wait(lower *l, const lower_contract *p);
 void lower_wgmma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_wgmma_store_sums(lower *l, lower_contract *p);
+void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f);
 
 /* lower_tma.c: operands of those contractions that are boxes of a tensor. plan: once the layout is known; check: and the
  * tile; prepare: before any task. load starts the copies of the chunk at k0, if there is one, of a tile that

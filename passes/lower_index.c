@@ -300,7 +300,7 @@ ir_value *lower_nonnegative(lower *l, sym_t e, int *depth) {
 ir_value *lower_rest_mask(lower *l, const lower_stage *s, const int *p, int *depth) {
     *depth = 0;
     if (!s->rest) return NULL;
-    sym_t at = sym_addi(l->syms, s->base[s->vector], (int64_t)p[s->vector] * l->lanes);
+    sym_t at = sym_addi(l->syms, s->base[s->vector], lower_place_of(l, s, s->vector, p[s->vector]));
     sym_t left = sym_sub(l->syms, s->rest, at);
     if (is_nonnegative(l, sym_addi(l->syms, left, -l->lanes))) return NULL;
     return lower_lanes_below(l, left, depth);

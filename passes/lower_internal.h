@@ -185,6 +185,7 @@ typedef struct lower_stage {
     int count[IR_MAX_RANK];    /* tile positions of the body being emitted (vectors, for the vector axis) */
     int full[IR_MAX_RANK];     /* of the axis's main loop */
     int at_depth[IR_MAX_RANK]; /* scope that knows base */
+    const int64_t *place[IR_MAX_RANK]; /* elements from base to each position; NULL: one after another */
     bool clamped[IR_MAX_RANK];     /* positions beyond the extent stand for the last one */
     int border_axis;               /* the axis whose interior tiles run without checks, or -1 */
     bool interior;                 /* the code being emitted is for such tiles */
@@ -224,6 +225,10 @@ ir_value *lower_get(lower *l, const lower_stage *s, const ir_value *v, const int
 
 /* lower_stage.c */
 void lower_stage_op(lower *l, const ir_op *op);
+/* Chooses the lanes of s->vector, at most s->tile[vector], by what blocks access. Axes have been found. */
+void lower_settle_lanes(lower *l, lower_stage *s);
+/* Elements from base to position p of the axis. */
+int64_t lower_place_of(const lower *l, const lower_stage *s, int axis, int p);
 /* Runs a part: s has op, n, vars, extent, parallel, tile, unit, outer, first_block and leaf. */
 void lower_part(lower *l, lower_stage *s);
 /* The axes of s that each value of the block depends on. */

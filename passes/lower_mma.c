@@ -310,3 +310,47 @@ void lower_mma_store(lower *l, lower_contract *p) {
             store_part(l, p, i, j, v);
         }
 }
+
+/* Positions of one instruction's elements of a thread along an axis, in order; at[e] is that of element e. */
+static int places_along(const lower_contract *p, int axis, int64_t *offset, int *at) {
+    int n = ir_product_elements(p->product, 2), count = 0, place[2];
+    for (int e = 0; e < n; e++) {
+        int i = 0;
+        ir_product_place(p->product, 2, 0, e, &place[0], &place[1]);
+        while (i < count && offset[i] < place[axis]) i++;
+        if (i == count || offset[i] != place[axis]) {
+            for (int k = count++; k > i; k--) offset[k] = offset[k - 1];
+            offset[i] = place[axis];
+        }
+    }
+    for (int e = 0; e < n; e++) {
+        ir_product_place(p->product, 2, 0, e, &place[0], &place[1]);
+        for (int i = 0; i < count; i++)
+            if (offset[i] == place[axis]) at[e] = i;
+    }
+    return count;
+}
+
+void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
+    enum { MOST = 16 };
+    int m = parts(p, 0), n = parts(p, 1), elements = ir_product_elements(p->product, 2), each[2], at[2][MOST];
+    for (int i = 0; i < 2; i++) {
+        int64_t offset[MOST];
+        layout own = {p->product, 2, !i, i};
+        each[i] = places_along(p, i, offset, at[i]);
+        f->count[i] = each[i] * parts(p, i);
+        f->offset[i] = arena_array(l->scratch, int64_t, f->count[i]);
+        for (int k = 0; k < f->count[i]; k++) f->offset[i][k] = (int64_t)(k / each[i]) * unit(p, i) + offset[k % each[i]];
+        f->first[i] = sym_add(l->syms, part_at(l, p, i, 0), thread_at(l, &own));
+    }
+    f->sum = arena_array(l->scratch, ir_value *, f->count[0] * f->count[1]);
+    f->lane = arena_array(l->scratch, int, f->count[0] * f->count[1]);
+    for (int i = 0; i < m * n; i++) {
+        ir_value *sum = is_split(p) ? lower_mma_whole_sum(l, p->sums[i], p->sums[m * n + i]) : p->sums[i];
+        for (int e = 0; e < elements; e++) {
+            int row = i / n * each[0] + at[0][e], col = i % n * each[1] + at[1][e];
+            f->sum[row * f->count[1] + col] = sum;
+            f->lane[row * f->count[1] + col] = e;
+        }
+    }
+}

@@ -26,6 +26,11 @@ int lower_positions(const lower_stage *s, uint32_t axes, const int *count) {
     return n;
 }
 
+int64_t lower_place_of(const lower *l, const lower_stage *s, int axis, int p) {
+    if (s->place[axis]) return s->place[axis][p];
+    return axis == s->vector ? (int64_t)p * l->lanes : p;
+}
+
 sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_idx, const sym_t *idx, const sym_t *with) {
     sym_ctx *c = l->syms;
     sym_t from[2 * IR_MAX_RANK], to[2 * IR_MAX_RANK];
@@ -33,10 +38,9 @@ sym_t lower_point(lower *l, const lower_stage *s, sym_t e, const int *p, int n_i
     e = lower_in_vars(l, s, e);
     for (int i = 0; i < s->n; i++) {
         if (!sym_uses(e, s->vars[i])) continue;
-        bool lanes = i == s->vector;
         from[n] = s->vars[i];
-        to[n] = sym_addi(c, s->base[i], lanes ? (int64_t)p[i] * l->lanes : p[i]);
-        if (lanes) to[n] = sym_add(c, to[n], l->lane);
+        to[n] = sym_addi(c, s->base[i], lower_place_of(l, s, i, p[i]));
+        if (i == s->vector) to[n] = sym_add(c, to[n], l->lane);
         if (s->clamped[i] && p[i]) to[n] = sym_min(c, to[n], sym_addi(c, s->extent[i], -1));
         n++;
     }
@@ -305,7 +309,7 @@ static bool is_ordered(const lower_stage *s, const ir_block *b) {
     return false;
 }
 
-static void choose_lanes(lower *l, lower_stage *s) {
+void lower_settle_lanes(lower *l, lower_stage *s) {
     l->lanes = 1;
     if (s->vector < 0) return;
     int bits = 8;
@@ -349,7 +353,7 @@ static void settle_axes(lower *l, lower_stage *s) {
     s->repeats = !s->in_order && lower_may_repeat(s);
     if (s->in_order) s->vector = -1;
     for (int i = s->first_block; i < 2; i++) lower_find_axes(l, s, s->op->blocks[i]);
-    choose_lanes(l, s);
+    lower_settle_lanes(l, s);
     s->border_axis = lower_is_block(l) ? -1 : lower_border_axis(l, s);
     lower_spread(l, s);
     bound_code_size(l, s);

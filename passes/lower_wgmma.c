@@ -214,6 +214,32 @@ static void store_part(lower *l, lower_contract *p, int i, ir_value *v) {
     }
 }
 
+/* Of every 8 columns a thread has two neighbours, in two rows of each 16. */
+void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
+    enum { WARP_BITS = 5, WARP_ROWS = 16, HALF = 8 };
+    sym_ctx *c = l->syms;
+    int a = p->rows_of, m = row_parts(p), count[2] = {2 * m, columns(p) / 4};
+    sym_t warp = lower_coordinate(l, WARP_BITS, GROUP_BITS - WARP_BITS);
+    f->first[a] = sym_add(c, part_at(l, p, a, 0), sym_add(c, sym_muli(c, warp, WARP_ROWS), lower_coordinate(l, 2, 3)));
+    f->first[!a] = sym_add(c, part_at(l, p, !a, 0), sym_muli(c, lower_coordinate(l, 0, 2), 2));
+    for (int i = 0; i < 2; i++) {
+        int side = i ? !a : a;
+        f->count[side] = count[i];
+        f->offset[side] = arena_array(l->scratch, int64_t, count[i]);
+        for (int k = 0; k < count[i]; k++) f->offset[side][k] = i ? k / 2 * COLS + k % 2 : k / 2 * ROWS + k % 2 * HALF;
+    }
+    f->sum = arena_array(l->scratch, ir_value *, count[0] * count[1]);
+    f->lane = arena_array(l->scratch, int, count[0] * count[1]);
+    for (int i = 0; i < m; i++) {
+        ir_value *sum = is_split(p) ? lower_mma_whole_sum(l, p->sums[i], p->sums[m + i]) : p->sums[i];
+        for (int k = 0; k < 2 * count[1]; k++) {
+            int row = 2 * i + k / count[1], col = k % count[1], at = a ? col * count[0] + row : row * count[1] + col;
+            f->sum[at] = sum;
+            f->lane[at] = col / 2 * 4 + k / count[1] * 2 + col % 2;
+        }
+    }
+}
+
 void lower_wgmma_store_sums(lower *l, lower_contract *p) {
     int m = row_parts(p);
     for (int i = 0; i < m; i++)
