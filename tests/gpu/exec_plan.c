@@ -80,6 +80,12 @@ static void spread_while(planner *p, const ir_op *op) {
     for (int i = 0; i < op->n_results; i++) follow(p, test->args[i], ir_operand(body->last, i));
 }
 
+/* Each thread has its own there. */
+static bool is_local(const ir_value *ptr) {
+    while (ptr->op && (ptr->op->code == IR_ptradd || ptr->op->code == IR_ptrcast)) ptr = ir_operand(ptr->op, 0);
+    return ptr->op && ptr->op->code == IR_local;
+}
+
 static void spread_block(planner *p, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next) switch (op->code) {
         case IR_tfor: spread_for(p, op); break;
@@ -94,6 +100,7 @@ static void spread_block(planner *p, const ir_block *b) {
             for (int i = 0; i < op->n_results; i++) vary(p, ir_result(op, i));
             break;
         default:
+            if ((op->code == IR_load || op->code == IR_load_lanes) && is_local(ir_operand(op, 0))) vary(p, ir_result(op, 0));
             for (int i = 0; i < op->n_operands; i++)
                 for (int j = 0; j < op->n_results; j++) follow(p, ir_result(op, j), ir_operand(op, i));
         }
