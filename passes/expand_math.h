@@ -16,4 +16,7 @@ bool expand_math(ir_func *f);
 /* How far the expansion of op in f32 or f64 may be from the exact result, in units in the last place of that result;
  * 0 for ops that are not expanded or exact (remainders, integer powers). */
 double expand_math_ulps(ir_opcode op, frit_dtype t);
+
+/* About how many ops the expansion of op in f32 is: 1 for ops that are not expanded. */
+int expand_math_length(ir_opcode op);
 #endif

@@ -1,4 +1,5 @@
 #include "region.h"
+#include "expand_math.h"
 #include <assert.h>
 #include <limits.h>
 #include <string.h>
@@ -82,6 +83,15 @@ static double element_cost(region *r, const ir_value *v, int depth) {
     return cost;
 }
 double region_element_cost(region *r, const ir_value *v) { return element_cost(r, v, 0); }
+
+static int element_length(region *r, const ir_value *v, int most, int depth) {
+    if (!region_inside(r, v) || !access_is_pointwise(v->op) || (depth && region_nest_of(r, v))) return 0;
+    int n = ir_op_flags(v->op) & IR_F_ELEMENTWISE ? expand_math_length(v->op->code) : 0;
+    for (int i = 0; i < v->op->n_operands && n <= most && depth < 64; i++)
+        n += element_length(r, ir_operand(v->op, i), most - n, depth + 1);
+    return n;
+}
+int region_element_length(region *r, const ir_value *v, int most) { return element_length(r, v, most, 0); }
 
 bool region_is_plain_read(region *r, const ir_value *v) {
     for (int depth = 0; depth < 64; depth++) {
@@ -693,7 +703,7 @@ static void merge_epilogues(region *r) {
 
 void region_set_apart(region *r, int i, int q) {
     nest *n = &r->nests.data[i];
-    for (int d = 0; d < n->rank; d++) {
+    for (int d = 0; n->own && d < n->rank; d++) {
         nest_axis a = n->dim[d];
         n->dim[d] = n->own[d];
         n->own[d] = a;

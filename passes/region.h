@@ -66,13 +66,16 @@ nest *region_nest_of(region *r, const ir_value *v);
 /* Calls f for every read of another nest by nest i, with the coordinates in nest i's variables (each distinct one once). */
 typedef void (*region_read_fn)(void *u, nest *n, const sym_t *coords);
 void region_each_read(region *r, int i, region_read_fn f, void *u);
-/* Takes nest i, which runs on its reader's variables, off them again; its epilogue becomes a nest apart. The same call
- * undoes it: q is the reader. */
+/* Makes nest i's epilogue a nest apart; where i runs on the variables of that reader, it goes back to its own. The same
+ * call undoes it: q is the reader. */
 void region_set_apart(region *r, int i, int q);
 /* v is computed by one of the region's ops (not an input). */
 bool region_inside(const region *r, const ir_value *v);
 /* Flops of evaluating one element of v down to inputs and nests; transcendental ops count 20. */
 double region_element_cost(region *r, const ir_value *v);
+/* Ops to write one element of v out, once transcendental ones are expanded, down to inputs and nests; counted up to a
+ * little over `most`. */
+int region_element_length(region *r, const ir_value *v, int most);
 /* The primary output reads some tensor with a stride along this variable: neighbours in it are not neighbours in memory. */
 bool region_strided(region *r, sym_t var);
 /* v reaches an input or nest through transpose, broadcast, slice, cast and exact reshape only. */

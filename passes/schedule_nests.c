@@ -289,12 +289,24 @@ static bool all_stages(plan *p) {
     return plan_end_states(p) && stages_of(p, STREAM_AFTER, STREAM_AFTER);
 }
 
+/* On a core the epilogue of a contraction is written out for every sum that is in a register: one that is long is a loop
+ * of its own behind them. */
+static void set_long_epilogues_apart(plan *p) {
+    enum { LONG = 100 };
+    for (int i = 0; i < p->r->nests.len && !p->s->lim->threads; i++) {
+        const nest *n = &p->r->nests.data[i];
+        if (n->kind != NEST_CONTRACT || n->into < 0) continue;
+        if (region_element_length(p->r, p->r->nests.data[n->into].v, LONG) > LONG) region_set_apart(p->r, i, n->into);
+    }
+}
+
 bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
     ir_value **values = arena_array(s->scratch, ir_value *, n_outputs);
     for (int i = 0; i < n_outputs; i++) values[i] = outputs[i].v;
     p.r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, n_outputs, values, &s->why);
     if (!p.r) return false;
+    set_long_epilogues_apart(&p);
     plan_choose_cuts(&p);
     plan_choose_chunks(&p);
     open_grid(&p);
