@@ -128,6 +128,7 @@ const char *status_for(exporter *x, const char *what, const char *meaning);
 /* Index of tensor i of a kind in x->tensor. */
 uint32_t tensor_at(const exporter *x, int kind, uint32_t i);
 const char *tensor_type(const exporter *x, int kind, uint32_t i); /* its element type in C */
+const char *state_name(const exporter *x, uint32_t i);            /* its name in C (context.c) */
 bool has_states(const exporter *x);
 bool uses_seed(const exporter *x);
 bool schedule_empty(const exporter *x, uint32_t s);
@@ -190,6 +191,9 @@ void put_schedule(text *t, layout *l);
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 void put_header(export_set *s, text *t); /* header.c */
 void put_source(export_set *s, text *t); /* source.c */
+/* context.c: the struct that a caller keeps between runs; the functions that make, set and free it. */
+void put_context_struct(exporter *x, text *t);
+void put_context_functions(exporter *x, text *t);
 /* One model's part of a C file that `several` share: its file-level names that are no part of the interface get the model's
  * name in front (section.c). */
 void put_section(text *t, const exporter *x, const char *section, bool several);

@@ -10,9 +10,7 @@ static const char section_names[] = "\0.text\0.symtab\0.strtab\0.shstrtab\0.note
 static const Elf64_Word name_at[S_COUNT] = {0, 1, 7, 15, 23, 33};
 
 static void align(text *t, size_t to) {
-    static const char zeros[64];
-    size_t rest = t->len % to;
-    if (rest) put_bytes(t, zeros, to - rest);
+    while (t->len % to) put_bytes(t, "", 1);
 }
 
 /* Bytes from a kernel's begin to the next one's, or the end of the code. */
