@@ -128,8 +128,9 @@ static void multiply_int(const product *p, int64_t x0, int64_t y0, int64_t z0, i
         }
 }
 
+/* n + k of the bound: k for the products, as of a mul, n for their sum. */
 static void set_err(const product *p, frit_dtype t, int64_t at, double value, double magnitude, double carried) {
-    double e = carried + (double)p->k * interp_unit(t) * magnitude;
+    double e = carried + ((double)p->k + scalar_ulps(IR_mul)) * interp_unit(t) * magnitude;
     if (magnitude > 0) e += (double)p->k * interp_half_least(t == FRIT_f64 ? FRIT_f64 : FRIT_f32); /* products underflow */
     if (!isfinite(value)) e = carried != 0 ? INFINITY : 0;
     else if (isnan(e) || (t != FRIT_f64 && magnitude > 0x1.fffffep127)) e = INFINITY;

@@ -2,9 +2,10 @@
  * a block share the tile as a grid of equal parts; each part is as many rows and columns of instructions as fit it.
  *
  * Products of f32 by instructions that read 19 bits of them are split: x = hi + lo with hi of 11 and lo of the next 11 bits
- * of significand, and x y = hi hi + (hi lo + lo hi) up to 2^-22 of it (Ootomo and Yokota, "Recovering single precision
- * accuracy from Tensor Cores while surpassing the FP32 theoretical peak performance", 2022). The small products have sums
- * of their own, which count only where the sum of the large ones is finite: infinities and NaN come out as in f32. */
+ * of significand, and x y = hi hi + (hi lo + lo hi) up to 2^-21 of it, mostly far less (Ootomo and Yokota, "Recovering
+ * single precision accuracy from Tensor Cores while surpassing the FP32 theoretical peak performance", 2022). The small
+ * products have sums of their own, which count only where the sum of the large ones is finite: infinities and NaN come out
+ * as in f32. */
 #include "lower_contract.h"
 #include <string.h>
 
