@@ -14,7 +14,7 @@ typedef struct exec_tapped {
 
 typedef struct exec_tap {
     void *(*open)(void); /* with the device */
-    void (*launch)(void *ctx, const exec_tapped *t); /* before every launch; leaves its memory as it is */
+    bool (*launch)(void *ctx, const exec_tapped *t); /* before every launch. False: leaves its memory as it is. True: has filled its outputs, it does not run */
     void (*close)(void *ctx);
 } exec_tap;
 extern const exec_tap exec_device_tap;

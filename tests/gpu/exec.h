@@ -47,6 +47,7 @@ typedef struct exec_launch {
     uint64_t seed;     /* of the order of the blocks */
     const ir_op *nonsense; /* NULL, or a copy_async: brings nonsense where its predicate is false */
     bool late;         /* asynchronous copies complete as late as they may */
+    bool watch;        /* exec_seen is to say all it can */
     int64_t max_steps; /* ops (each for all threads) after which the kernel is said not to end; 0: no limit */
 } exec_launch;
 
@@ -60,6 +61,14 @@ void exec_kernel_free(exec_kernel *k);
 bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n);
 /* Ops executed so far, each counted once however many threads it is done for. */
 int64_t exec_steps(const exec_kernel *k);
-/* Whether any launch so far has come to op (of the kernel's func). True for ops that are no steps: constants, `shared`. */
-bool exec_reached(const exec_kernel *k, const ir_op *op);
+/* What any launch so far has seen op (of the kernel's func) do, as bits; EXEC_REACHED for ops that are no steps: constants,
+ * `shared`. But for EXEC_REACHED only launches with `watch` count. */
+enum {
+    EXEC_REACHED = 1,
+    EXEC_TRUE = 2,   /* a condition, or the predicate of an access, that holds for some thread's lane; */
+    EXEC_FALSE = 4,  /* that does not */
+    EXEC_EQUAL = 8,  /* a comparison of equal integers (i64) */
+    EXEC_CHANGED = 16 /* an xor (i64) that is not its first operand */
+};
+int exec_seen(const exec_kernel *k, const ir_op *op);
 #endif

@@ -74,10 +74,11 @@ static void assign(const exec_context *x, const exec_inst *i, int n, exec_value 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 void exec_code_run(exec_context *x, const exec_code *c) {
     if ((x->steps_left -= c->n) < 0) exec_fail(x, c->n ? &c->v[0] : NULL, -1, "does not end: too many steps");
-    uint8_t *reached = x->k->reached;
+    uint8_t *seen = x->k->seen;
     x->run++;
     for (int i = 0; i < c->n && !x->failed; i++) {
-        reached[c->v[i].id] = 1;
+        seen[c->v[i].id] |= EXEC_REACHED;
+        if (x->l->watch) exec_watch(x, &c->v[i]);
         c->v[i].fn(x, &c->v[i]);
     }
 }

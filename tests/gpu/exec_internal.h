@@ -116,7 +116,7 @@ struct exec_kernel {
     exec_code *body;
     int n_inst;
     const exec_inst **insts; /* by id */
-    uint8_t *reached;        /* by id */
+    uint8_t *seen;           /* by id: exec_seen */
     exec_value *values;      /* by ir value id */
     int n_roots;
     exec_root *roots;
@@ -212,6 +212,9 @@ void exec_wgmma_fence(exec_context *x, const exec_inst *i);
 void exec_wgmma(exec_context *x, const exec_inst *i);
 void exec_wgmma_commit(exec_context *x, const exec_inst *i);
 void exec_wgmma_wait(exec_context *x, const exec_inst *i);
+
+/* exec_watch.c: notes in `seen` what the op is about to do. */
+void exec_watch(exec_context *x, const exec_inst *i);
 
 /* exec_control.c */
 void exec_code_run(exec_context *x, const exec_code *c);

@@ -551,7 +551,7 @@ exec_kernel *exec_kernel_new(ir_func *f, int warp, const diag *d, const char **e
     k->body = plan_block(&p, f->body);
     k->n_inst = p.insts.len;
     k->insts = p.insts.data;
-    k->reached = arena_alloc(a, (size_t)k->n_inst + 1);
+    k->seen = arena_alloc(a, (size_t)k->n_inst + 1);
     finish_roots(&p);
     if (!p.error) return k;
     *error = arena_strdup(f->module->arena, p.error);
@@ -565,10 +565,10 @@ void exec_kernel_free(exec_kernel *k) {
     arena_free(k->a);
 }
 
-bool exec_reached(const exec_kernel *k, const ir_op *op) {
+int exec_seen(const exec_kernel *k, const ir_op *op) {
     for (int i = 0; i < k->n_inst; i++)
-        if (k->insts[i]->op == op) return k->reached[i];
-    return true;
+        if (k->insts[i]->op == op) return k->seen[i];
+    return EXEC_REACHED;
 }
 
 int64_t exec_steps(const exec_kernel *k) { return k->steps; }

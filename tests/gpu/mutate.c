@@ -2,35 +2,51 @@
  *
  *     FRIT_MUTANTS=FILE [FRIT_MUTANTS_SHARE=N/M] frit_mutate run PACKAGE ...
  *
- * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs on the data of the
- * launch at hand, in few blocks and in as many as there may be, of which six run, with early and late copies, and is caught by one of the
- * executor's checks or by results that differ from the kernel's own in a single bit. One that is not caught is "vacuous" when
- * on this data the changed value is never another than it was (a predicate that is never false): the run is the same, step
- * by step, and says nothing. It is "redundant" when that is shown: a barrier without which no two accesses collide (the
- * executor would tell), a predicate without which all accesses are in bounds and of what has a value, while nonsense
- * in place of what it keeps back changes no result; an access to shared memory that may as well move nonsense; a branch
- * that makes no difference to what is computed or stored. Else it is "alive".
+ * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, on the data of the
+ * launch at hand and on other data (mutate_launch.h), in as many blocks as there may be and in few, of which six run, with
+ * early and late copies, and is caught by one of the executor's checks or by results that differ from the kernel's own in a
+ * single bit. Of those that are not:
  *
- * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", and for each mutant that was tried, "caught",
- * "alive", "redundant" or "vacuous", the kernel's hash, the mutant's number, line, what was done, the op. Mutants of ops that a launch does not come to
- * are not tried on it; those that FILE says are caught are not tried again. The share tries those whose number is N modulo
- * M. A kernel is looked at in the first launches that differ in their integers. */
-#include "driver.h"
+ *   - "unreached": no launch came to the op;
+ *   - "implied": the mutant can't differ, as mutate_proof.h shows for all sizes;
+ *   - "vacuous": where a value was changed, on no data it was ever another than before, and that is not shown to be so always;
+ *   - "redundant": shown to make no difference where it was another: a barrier without which no two accesses collide (the
+ *     executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds and of what
+ *     has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory that may as
+ *     well move nonsense; a branch that makes no difference to what is computed or stored;
+ *   - "alive": none of these.
+ *
+ * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", for each mutant that is caught "caught HASH NUMBER
+ * TEXT", and when the device is closed one such line for every other mutant of the kernels that ran; the text is the line,
+ * what was done, and the op. Those that FILE says are caught are not tried again. The share tries those whose number is N
+ * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
+ * all behind the trials: numbers in their outputs serve the kernels that follow as well. */
+#include "mutate_launch.h"
 #include "mutate_ops.h"
+#include "mutate_proof.h"
 #include "runtime/package.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAUNCHES = 3 };
+enum { MAX_LAUNCHES = 3, MANY_TASKS = 48 };
 
 /* ---- Bookkeeping ------------------------------------------------------------------------------------------------- */
+typedef enum verdict { UNTRIED, UNREACHED, VACUOUS, REDUNDANT, ALIVE, IMPLIED, CAUGHT } verdict; /* later ones count */
+static const char *const verdict_names[] = {"", "unreached", "vacuous", "redundant", "alive", "implied", "caught"};
+
+typedef struct mutant {
+    verdict v;
+    mutant_kind kind;
+    const ir_op *op; /* of the module at hand */
+    uint32_t seen;   /* the sets of data on which it differs */
+    char *text;
+} mutant;
+
 typedef struct subject {
     uint64_t hash;
-    int n;            /* mutants */
-    uint8_t *caught;
-    uint8_t *reached; /* by the launch at hand */
-    uint8_t *barrier; /* is one less */
+    int n;
+    mutant *mutants;
     int launches;
     uint64_t seen[MAX_LAUNCHES]; /* hashes of their integers */
     struct subject *next;
@@ -42,25 +58,70 @@ typedef struct campaign {
     subject *subjects;
 } campaign;
 
-static subject *subject_of(campaign *c, uint64_t hash, int n, const char *name) {
-    for (subject *s = c->subjects; s; s = s->next)
-        if (s->hash == hash) return s;
+static ir_module *parse(const exec_tapped *t, diag **d) {
+    size_t n;
+    const char *text = diag_source_text(t->d, 1, &n);
+    *d = diag_new();
+    return ir_parse(*d, diag_add_source(*d, diag_source_name(t->d, 1), text, n));
+}
+
+static char *describe(const diag *d, ir_module *m, const ir_op *op, mutant_kind k) {
+    char text[400];
+    int line, column;
+    diag_locate(d, op->span.file, op->span.begin, &line, &column);
+    snprintf(text, sizeof text, "%s:%d %s: %.200s", diag_source_name(d, 1), line, mutant_kind_names[k], ir_print_op(m->arena, op));
+    text[strcspn(text, "\n")] = 0;
+    return strdup(text);
+}
+
+static subject *new_subject(campaign *c, const exec_tapped *t, uint64_t hash) {
     subject *s = calloc(1, sizeof *s);
     if (!s) abort();
-    *s = (subject){.hash = hash, .n = n, .next = c->subjects};
-    s->caught = calloc((size_t)n + 1, 1), s->reached = calloc((size_t)n + 1, 1), s->barrier = calloc((size_t)n + 1, 1);
-    if (!s->caught || !s->reached || !s->barrier) abort();
-    c->subjects = s;
+    diag *d;
+    ir_module *m = parse(t, &d);
+    int left = s->n = mutant_count(m->funcs->body);
+    s->hash = hash, s->next = c->subjects;
+    s->mutants = calloc((size_t)s->n + 1, sizeof *s->mutants);
+    if (!s->mutants) abort();
+    for (int i = 0; i < s->n; i++) {
+        mutant *u = &s->mutants[i];
+        const ir_op *op = mutant_find(m->funcs->body, (left = i, &left), &u->kind);
+        u->text = describe(d, m, op, u->kind);
+    }
+    ir_module_free(m);
+    diag_free(d);
+    return c->subjects = s;
+}
+
+static subject *subject_of(campaign *c, const exec_tapped *t) {
+    size_t n_text;
+    const char *text = diag_source_text(t->d, 1, &n_text);
+    uint64_t hash = fpk_hash(text, n_text);
+    for (subject *s = c->subjects; s; s = s->next)
+        if (s->hash == hash) return s;
+    subject *s = new_subject(c, t, hash);
     FILE *f = fopen(c->path, "r");
     char line[1024];
     unsigned long long h;
     int number;
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < n) s->caught[number] = 1;
+        if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = CAUGHT;
     if (f) fclose(f);
     f = fopen(c->path, "a");
-    if (f) fprintf(f, "kernel %016llx %d %s\n", (unsigned long long)hash, n, name), fclose(f);
+    if (f) fprintf(f, "kernel %016llx %d %s\n", (unsigned long long)hash, s->n, t->kernel), fclose(f);
     return s;
+}
+
+static bool in_share(const campaign *c, const subject *s, int number) {
+    return (number * 7919 + (int)(s->hash % 9973)) % c->of == c->share;
+}
+
+static void record(const campaign *c, const subject *s, int number) {
+    FILE *f = fopen(c->path, "a");
+    if (!f) return;
+    const mutant *u = &s->mutants[number];
+    fprintf(f, "%s %016llx %d %s\n", verdict_names[u->v], (unsigned long long)s->hash, number, u->text);
+    fclose(f);
 }
 
 static void *campaign_open(void) {
@@ -76,97 +137,28 @@ static void campaign_close(void *ctx) {
     campaign *c = ctx;
     for (subject *s = c->subjects, *next; s; s = next) {
         next = s->next;
-        free(s->caught);
-        free(s->reached);
-        free(s->barrier);
+        for (int i = 0; i < s->n; i++) {
+            if (s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i);
+            free(s->mutants[i].text);
+        }
+        free(s->mutants);
         free(s);
     }
     free(c);
 }
 
-/* ---- Memory of a launch ------------------------------------------------------------------------------------------ */
-/* What the outputs hold, and which of their bytes have a value. */
-typedef struct picture {
-    char *data;
-    size_t n;
-} picture;
-
-enum { MEASURE, TAKE, PUT_BACK };
-
-static void each_output(const exec_launch *l, int n, picture *p, int what) {
-    size_t at = 0;
-    for (int i = 0; i < n; i++) {
-        const exec_memory *m = &l->buffers[i];
-        if (!m->output || !m->bytes) continue;
-        size_t bits = m->written ? (size_t)((m->first % 8 + m->bytes + 7) / 8) : 0;
-        uint8_t *written = bits ? m->written + m->first / 8 : NULL;
-        if (what == TAKE) memcpy(p->data + at, m->data, (size_t)m->bytes);
-        if (what == PUT_BACK) memcpy(m->data, p->data + at, (size_t)m->bytes);
-        at += (size_t)m->bytes;
-        if (what == TAKE && bits) memcpy(p->data + at, written, bits);
-        if (what == PUT_BACK && bits) memcpy(written, p->data + at, bits);
-        at += bits;
-    }
-    p->n = at;
-}
-
-static picture take(const exec_launch *l, int n) {
-    picture p = {0};
-    each_output(l, n, &p, MEASURE);
-    p.data = malloc(p.n + 16);
-    if (!p.data) abort();
-    each_output(l, n, &p, TAKE);
-    return p;
-}
-
-/* The launch's memory as it was; nothing in scratch memory has a value. */
-static void put_back(const exec_launch *l, int n, const picture *p, int64_t most_blocks) {
-    picture copy = *p;
-    each_output(l, n, &copy, PUT_BACK);
-    const exec_memory *s = &l->scratch;
-    if (s->bytes && s->written) memset(s->written + s->first / 8, 0, (size_t)(s->bytes / l->blocks * most_blocks + 7) / 8);
-}
-
-/* ---- Trying ------------------------------------------------------------------------------------------------------ */
-enum { RUNS = 4, SAMPLE = 6 };
-
-typedef struct trial {
-    const exec_tapped *t;
-    int n_buffers;
-    picture before, after[RUNS];
-    int64_t steps;
-} trial;
-
-/* As many blocks as there may be, or few that have several tasks each. */
-static int64_t blocks_for(const trial *r, int run) {
-    int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= 2 * SAMPLE ? 1 : (tasks + 2) / 3;
-    return run % 2 || few > most ? most : few;
-}
-
-/* Variant `run` of the launch: many or few blocks, of which some run; early or late copies. */
-static bool run_once(const trial *r, exec_kernel *k, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
-    exec_launch l = *r->t->launch;
-    l.blocks = blocks_for(r, run);
-    if (l.blocks != r->t->launch->blocks) l.scratch.bytes = l.scratch.bytes / r->t->launch->blocks * l.blocks;
-    l.late = run / 2;
-    l.sample = SAMPLE;
-    l.nonsense = nonsense;
-    l.seed = (uint64_t)run * 77 + 5;
-    l.max_steps = max_steps;
-    put_back(r->t->launch, r->n_buffers, &r->before, r->t->most_blocks);
-    return exec_run(k, &l, message, n);
-}
-
-static ir_module *parse(const exec_tapped *t, diag **d) {
-    size_t n;
-    const char *text = diag_source_text(t->d, 1, &n);
-    *d = diag_new();
-    return ir_parse(*d, diag_add_source(*d, diag_source_name(t->d, 1), text, n));
-}
+/* ---- The kernel itself ------------------------------------------------------------------------------------------- */
+/* The kernel at hand. */
+typedef struct original {
+    diag *d;
+    ir_module *m;
+    exec_kernel *k;
+    bool learnt[MAX_DATA], good[MAX_DATA];
+} original;
 
 /* Whether the launch has come to op, or, where op only computes, to something that its results go into. */
 static bool matters(const exec_kernel *k, const ir_op *op) {
-    if (!exec_reached(k, op)) return false;
+    if (!(exec_seen(k, op) & EXEC_REACHED)) return false;
     if (!(ir_op_flags(op) & IR_F_ELEMENTWISE) && op->code != IR_tensor_map) return true;
     for (const ir_use *u = ir_result(op, 0)->uses; u; u = u->next) {
         bool end = ir_op_flags(u->user) & IR_F_TERMINATOR;
@@ -175,99 +167,108 @@ static bool matters(const exec_kernel *k, const ir_op *op) {
     return false;
 }
 
-/* The kernel itself in every variant; its results are what mutants are compared with. */
-static bool learn(trial *r, subject *s, char *message, size_t n) {
-    diag *d;
-    ir_module *m = parse(r->t, &d);
+/* Runs the kernel itself on set d: what mutants are compared with, and which of them differ there. */
+static bool learn(original *o, trial *r, subject *s, int d, char *message, size_t n) {
+    if (o->learnt[d]) return o->good[d];
+    o->learnt[d] = true;
     const char *error;
-    exec_kernel *k = exec_kernel_new(m->funcs, r->t->warp, d, &error);
+    exec_kernel *k = exec_kernel_new(o->m->funcs, r->t->warp, o->d, &error);
+    r->watch = true;
     bool ok = k;
     for (int run = 0; run < RUNS && ok; run++) {
-        ok = run_once(r, k, run, 0, NULL, message, n);
-        r->after[run] = take(r->t->launch, r->n_buffers);
+        ok = trial_run(r, k, d, run, d == DATA_OWN ? 0 : r->steps * 4 + 100000, NULL, message, n);
+        r->after[d][run] = trial_outcome(r);
     }
-    r->steps = k ? exec_steps(k) : 0;
+    r->watch = false;
+    if (d == DATA_OWN && k) r->steps = exec_steps(k);
     for (int i = 0; i < s->n && ok; i++) {
-        mutant_kind what;
-        int left = i;
-        const ir_op *op = mutant_find(m->funcs->body, &left, &what);
-        s->reached[i] = matters(k, op), s->barrier[i] = mutant_is_barrier(op, what);
+        mutant *u = &s->mutants[i];
+        if (u->v == UNTRIED || u->v == CAUGHT || !matters(k, u->op)) continue;
+        if (u->v == UNREACHED) u->v = VACUOUS;
+        if (!(exec_seen(k, u->op) & mutant_shows(u->kind))) continue;
+        u->seen |= 1u << d;
+        if (u->v == IMPLIED) u->v = ALIVE, fprintf(stderr, "seen to differ, and proven not to: %s\n", u->text);
     }
     exec_kernel_free(k);
-    ir_module_free(m);
-    diag_free(d);
-    return ok;
+    return o->good[d] = ok;
 }
 
-typedef enum verdict { CAUGHT, ALIVE, REDUNDANT, VACUOUS } verdict;
-static const char *const verdict_names[] = {"caught", "alive", "redundant", "vacuous"};
-
-/* Runs m in the first `runs` variants: true when a check fails or results differ. */
-static bool fails(const trial *r, ir_module *m, const diag *d, int runs, const ir_op *nonsense) {
+/* ---- Trying ------------------------------------------------------------------------------------------------------ */
+/* Runs m on set d: true when a check fails or results differ. */
+static bool fails_on(const trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     char message[1024];
-    const char *error;
-    exec_kernel *e = exec_kernel_new(m->funcs, r->t->warp, d, &error);
-    bool found = !e;
-    for (int run = 0; run < runs && !found; run++) {
-        found = !run_once(r, e, run, r->steps * 4 + 100000, nonsense, message, sizeof message);
-        picture p = take(r->t->launch, r->n_buffers);
-        found = found || memcmp(p.data, r->after[run].data, p.n) != 0;
-        free(p.data);
-    }
-    exec_kernel_free(e);
-    return found;
+    for (int run = 0; run < RUNS; run++)
+        if (!trial_run(r, e, d, run, r->steps * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run]) return true;
+    return false;
 }
 
-typedef enum change { MUTANT, PROBE, POISON, SAME } change;
+typedef enum change { MUTANT, POISON, SAME } change;
 
-/* Whether the kernel fails with the mutant `number`, or with what is to show something about it. -1: nothing can be shown
- * that way. */
-static int try_one(const trial *r, int number, change c, char *what, size_t n) {
+/* Whether the kernel fails on one of the sets of data, with the mutant `number` or with what is to show something about it.
+ * -1: nothing can be shown that way. */
+static int try_on(const trial *r, int number, change c, uint32_t sets) {
     diag *d;
     ir_module *m = parse(r->t, &d);
     mutant_kind k;
-    int left = number, line, column;
+    int left = number, found = -1;
     ir_op *op = mutant_find(m->funcs->body, &left, &k);
     const ir_op *nonsense = NULL;
-    diag_locate(d, op->span.file, op->span.begin, &line, &column);
-    snprintf(what, n, "%s:%d %s: %.200s", diag_source_name(d, 1), line, mutant_kind_names[k], ir_print_op(m->arena, op));
     bool changed = true;
     if (c == MUTANT) mutant_apply(m, op, k);
-    else if (c == PROBE) changed = mutant_probe(m, op, k);
     else if (c == POISON) changed = mutant_poison(m, op, k, &nonsense);
     else changed = mutant_compare(m, op, k);
-    int found = changed ? fails(r, m, d, c == PROBE ? 1 : RUNS, nonsense) : -1; /* values are alike in all variants */
+    if (changed) {
+        const char *error;
+        exec_kernel *e = exec_kernel_new(m->funcs, r->t->warp, d, &error);
+        found = !e;
+        for (int set = 0; set < MAX_DATA && !found; set++)
+            if (sets >> set & 1) found = fails_on(r, e, set, nonsense);
+        exec_kernel_free(e);
+    }
     ir_module_free(m);
     diag_free(d);
     return found;
 }
 
-static verdict judge(const trial *r, int number, bool barrier, char *what, size_t n) {
-    if (!try_one(r, number, PROBE, what, n)) return VACUOUS;
-    if (try_one(r, number, MUTANT, what, n)) return CAUGHT;
-    bool shown = barrier || !try_one(r, number, POISON, what, n) || !try_one(r, number, SAME, what, n);
-    return shown ? REDUNDANT : ALIVE;
+static void judge(original *o, trial *r, subject *s, int number) {
+    mutant *u = &s->mutants[number];
+    char message[512];
+    if (u->seen & 1 && try_on(r, number, MUTANT, 1)) {
+        u->v = CAUGHT;
+        return;
+    }
+    if (u->v <= VACUOUS && !(u->seen & 1) && mutate_proven(o->m->funcs, u->op, u->kind)) {
+        u->v = IMPLIED;
+        return;
+    }
+    for (int d = 1; d < r->n_data; d++) learn(o, r, s, d, message, sizeof message);
+    if (u->v == UNREACHED || !u->seen) return;
+    if (try_on(r, number, MUTANT, u->seen & ~1u) > 0) {
+        u->v = CAUGHT;
+        return;
+    }
+    bool shown = mutant_is_barrier(u->op, u->kind) || !try_on(r, number, POISON, u->seen) || !try_on(r, number, SAME, u->seen);
+    verdict v = shown ? REDUNDANT : ALIVE;
+    if (u->v < v) u->v = v;
 }
 
-static void record(const campaign *c, const subject *s, int number, verdict v, char *what) {
-    FILE *f = fopen(c->path, "a");
-    if (!f) return;
-    what[strcspn(what, "\n")] = 0;
-    fprintf(f, "%s %016llx %d %s\n", verdict_names[v], (unsigned long long)s->hash, number, what);
-    fclose(f);
-}
-
-static void try_all(campaign *c, subject *s, trial *r) {
-    char what[512];
-    if (!learn(r, s, what, sizeof what)) fprintf(stderr, "kernel %s is wrong without a mutation: %s\n", r->t->kernel, what);
+static void try_all(campaign *c, subject *s, trial *r, original *o) {
+    char message[512];
+    for (int i = 0; i < s->n; i++) {
+        int left = i;
+        mutant *u = &s->mutants[i];
+        u->op = mutant_find(o->m->funcs->body, &left, &u->kind), u->seen = 0;
+        if (u->v == UNTRIED && in_share(c, s, i)) u->v = UNREACHED;
+    }
+    if (!learn(o, r, s, DATA_OWN, message, sizeof message))
+        fprintf(stderr, "kernel %s is wrong without a mutation: %s\n", r->t->kernel, message);
     else
         for (int i = 0; i < s->n; i++) {
-            if (s->caught[i] || !s->reached[i] || (i * 7919 + (int)(s->hash % 9973)) % c->of != c->share) continue;
-            verdict v = judge(r, i, s->barrier[i], what, sizeof what);
-            s->caught[i] = v == CAUGHT;
-            record(c, s, i, v, what);
+            mutant *u = &s->mutants[i];
+            if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, i)) continue;
+            judge(o, r, s, i);
+            if (u->v == CAUGHT) record(c, s, i);
         }
-    put_back(r->t->launch, r->n_buffers, &r->before, r->t->most_blocks);
 }
 
 static bool is_new(subject *s, uint64_t ints) {
@@ -278,29 +279,21 @@ static bool is_new(subject *s, uint64_t ints) {
     return true;
 }
 
-static void campaign_launch(void *ctx, const exec_tapped *t) {
+static bool campaign_launch(void *ctx, const exec_tapped *t) {
     campaign *c = ctx;
-    size_t n_text;
-    const char *text = diag_source_text(t->d, 1, &n_text);
-    diag *d;
-    if (!c->path) return;
-    ir_module *m = parse(t, &d);
-    const ir_block *b = m->funcs->body;
-    int n_buffers = 0, n_ints = 0, n = 1 << 30;
-    for (int i = 0; i < b->n_args - 2; i++) *(b->args[i]->type.kind == IR_PTR ? &n_buffers : &n_ints) += 1;
-    mutant_kind k;
-    int left = n;
-    mutant_find(b, &left, &k);
-    n -= left;
-    ir_module_free(m);
-    diag_free(d);
-    subject *s = subject_of(c, fpk_hash(text, n_text), n, t->kernel);
-    uint64_t ints = fpk_hash(t->launch->ints, sizeof(int64_t) * (size_t)n_ints) ^ (uint64_t)t->launch->tasks;
-    if (!is_new(s, ints)) return;
-    trial r = {.t = t, .n_buffers = n_buffers, .before = take(t->launch, n_buffers)};
-    try_all(c, s, &r);
-    free(r.before.data);
-    for (int i = 0; i < RUNS; i++) free(r.after[i].data);
+    if (!c->path) return false;
+    subject *s = subject_of(c, t);
+    original o = {0};
+    o.m = parse(t, &o.d);
+    trial r;
+    trial_open(&r, t, o.m->funcs->body);
+    uint64_t ints = fpk_hash(t->launch->ints, sizeof(int64_t) * (size_t)r.n_ints) ^ (uint64_t)t->launch->tasks;
+    if (is_new(s, ints)) try_all(c, s, &r, &o);
+    bool filled = t->launch->tasks > MANY_TASKS;
+    trial_close(&r, filled);
+    ir_module_free(o.m);
+    diag_free(o.d);
+    return filled;
 }
 
 const exec_tap exec_device_tap = {campaign_open, campaign_launch, campaign_close};

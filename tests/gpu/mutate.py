@@ -1,39 +1,52 @@
 #!/usr/bin/env python3
-"""Mutants of the test models' kernels on the executor: mutate.py [--share N/M] [--runs N] [--keep FILE] [MODEL]...
+"""Mutants of the test models' kernels on the executor: mutate.py [--share N/M] [--runs N] [--jobs N] [--form NAME]... [--keep FOLDER] [MODEL]...
 
-Each model is compiled for a block of threads and run on a few shapes, so that guarded variants and ragged edges are
-reached; frit_mutate (mutate.c) tries the mutants of every kernel on each launch. A mutant counts as caught when one run
-catches it. Left out are those that no run tells from the kernel (an op that no run comes to, a predicate that is never
-false), and those that are shown to be redundant in every run (mutate.c says how), which are listed. Of the others, survivors
-are listed too; fewer than 99 in a hundred caught is a failure. --runs: the first N shapes of a model, for the last target
-only. FRIT_BIN holds the frit with the
-executor's device, FRIT_MUTATE names frit_mutate.
-"""
+Each model is compiled for each form of a block of threads and run on several shapes, so that every guarded variant and every
+ragged edge is reached; frit_mutate (mutate.c) tries the mutants of each kernel on its own, on each launch. Over all shapes a
+mutant counts as caught when one of them catches it, as redundant when it is implied (mutate_proof.h), or shown to make no
+difference wherever it was tried; mutate.c says how. All others are listed as survivors: those that are alive, that no data
+tell from the kernel although nothing shows that none could, that no shape reaches. Fewer than 99 in a hundred caught of what is
+not redundant is a failure. --runs: the first N shapes of each model only, without a word on what they do not reach. --keep: a
+folder for what is found, and to go on from. FRIT_BIN holds the frit with the executor's device, FRIT_MUTATE names
+frit_mutate."""
+import argparse
+import collections
+import concurrent.futures
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXAMPLES, MODELS = ROOT / "docs/examples", ROOT / "tests/models"
+EXAMPLES = ROOT / "docs/examples"
 FRIT, MUTATE = pathlib.Path(os.environ["FRIT_BIN"]) / "frit", os.environ["FRIT_MUTATE"]
 STORIES = ROOT.parent / "shared/data/stories260K"
-MINILM = pathlib.Path(os.environ["FRIT_BUILD"]) / "minilm"
-TARGETS = ["null:block", "null:block,async,mma"]
+FORMS = {
+    "plain": "null:block",
+    "mma": "null:block,async,mma",
+    "wgmma": "null:block,async,mma,wgmma,tma,threads=256,shared=220000",
+    "mfma": "null:block,warp=64,threads=256,mfma,mfma_i8_32",
+    "wmma": "null:block,wmma",
+}
 WANTED = 0.99
 
 
 def run(*command, **env):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=7200, env={**os.environ, **env})
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}exit status {done.returncode}")
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=14400, env={**os.environ, **env})
+    if done.returncode or "wrong without a mutation" in done.stderr or "proven not to" in done.stderr:
+        raise SystemExit(f"{' '.join(map(str, command))[:2000]}\n{done.stdout}{done.stderr}exit status {done.returncode}")
     return done.stdout
 
 
 def dims(**values):
     return [f"-D{name}={value}" for name, value in values.items()]
+
+
+def seeded(shapes):
+    return [[*dims(**shape), "--seed", 1 + i] for i, shape in enumerate(shapes)]
 
 
 def stories(folder):
@@ -42,92 +55,97 @@ def stories(folder):
     weights = folder / "stories.safetensors"
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights).split()
     at = [["-i", "tokens=" + str([[1] + [7 * (i + b) % 500 + 3 for i in range(1, n)] for b in range(batch)]), "-i", f"pos={pos}"]
-          for batch, n, pos in [(1, 70, 3), (2, 33, 0), (1, 1, 300), (3, 3, 4), (1, 1, 0), (17, 500, 0)]]
+          for batch, n, pos in [(2, 70, 3), (1, 1, 300), (3, 33, 0), (1, 1, 0), (17, 500, 0), (300, 1, 7), (1, 128, 64)]]
     return ["-w", weights, *geometry, "-DL=2"], at
 
 
 def minilm(_):
-    if not (MINILM / "model.safetensors").is_file():
-        return None
-    return ["-w", MINILM], [["-w", MINILM, "-i", MODELS / f"minilm_{i}_in.npz"] for i in (1, 0)]
+    """The geometry is small, the kernels are those of the source; two layers, so that the first and the last differ."""
+    options = dims(D=96, H=3, E=32, V=50, L=2, F=192)
+    shapes = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=33, S=257), dict(B=1, S=128)]
+    return options, [[*dims(B=s["B"], S=s["S"]), "--seed", 1 + i] for i, s in enumerate(shapes)]
 
 
 def digits(_):
-    return [], [[*dims(B=b), "--seed", seed] for b, seed in ((70, 1), (37, 2), (8200, 3), (8, 4), (1, 5))]
+    return [], seeded([dict(B=b) for b in (70, 37, 8200, 8, 1, 128)])
 
 
 def mlp(_):
-    return [], [[*dims(B=b), "--seed", seed] for b, seed in ((70, 1), (33, 2), (8200, 3), (1, 4))]
+    return [], seeded([dict(B=b) for b in (70, 33, 8200, 1, 128)])
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
 
 
-def campaign(names, share, most, file):
+def campaign(model, form, options, kept):
+    """All shapes of one model in one form; what frit_mutate wrote, or None where the model's weights are not here."""
+    file = kept / f"{model}-{form}"
+    file.touch()
+    start = time.time()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for model in names:
-            made = ALL[model](folder)
-            if made is None:
-                print(f"{model}: skipped, its weights are not here")
-                continue
-            options, runs = made
-            for target in TARGETS[-1:] if most else TARGETS:
-                package = folder / "model.fpk"
-                weights = ["--weights", "none"] if model == "minilm" else []
-                run(FRIT, "compile", EXAMPLES / f"{model}.frit", *options, *weights, "-t", target, "-o", package)
-                for arguments in runs[:most]:
-                    run(MUTATE, "run", package, "-q", *arguments, FRIT_MUTANTS=str(file), FRIT_MUTANTS_SHARE=share)
+        made = ALL[model](folder)
+        if made is None:
+            return None
+        arguments, runs = made
+        package = folder / "model.fpk"
+        run(FRIT, "compile", EXAMPLES / f"{model}.frit", "-q", *arguments, "-t", FORMS[form], "-o", package)
+        for shape in runs[:options.runs]:
+            run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(file), FRIT_MUTANTS_SHARE=options.share)
+    return file.read_text(), time.time() - start
 
 
-def report(file, whole=True):
-    kernels, alive, redundant, caught, vacuous = {}, {}, {}, set(), set()
-    for line in file.read_text().splitlines():
+# A mutant's fate over all launches is the first of these that one of them had; "vacuous" and "unreached" survive as well.
+ORDER = ["caught", "implied", "alive", "redundant", "vacuous", "unreached"]
+
+
+def report(model, form, text, whole):
+    kernels, fates = {}, {}
+    for line in text.splitlines():
         status, kernel, number, rest = line.split(" ", 3)
         if status == "kernel":
             kernels[kernel] = int(number), rest
-        elif status == "caught":
-            caught.add((kernel, number))
-        elif status == "vacuous":
-            vacuous.add((kernel, number))
-        else:
-            (alive if status == "alive" else redundant)[kernel, number] = rest
-    survivors = sorted(text for mutant, text in alive.items() if mutant not in caught)
-    tried = len(caught) + len(survivors)
-    for text in survivors:
-        print("survived:", text)
-    needless = sorted(text for mutant, text in redundant.items() if mutant not in caught and mutant not in alive)
-    for text in needless:
-        print("redundant:", text)
-    tried_at_all = caught | vacuous | set(alive) | set(redundant)
-    for kernel, (number, name) in kernels.items():
-        left = number - sum(mutant[0] == kernel for mutant in tried_at_all)
-        if left and whole:
-            print(f"not reached: {left} of {number} mutants of {name}")
-    same = len(vacuous - caught - set(alive) - set(redundant))
-    print(f"{len(kernels)} kernels, {sum(n for n, _ in kernels.values())} mutants, {same} with no effect on these data, {len(needless)} shown "
-          f"redundant, {tried} others: {len(caught)} caught, {len(survivors)} survived")
-    return 0 if tried and len(caught) >= WANTED * tried else 1
+            continue
+        was = fates.get((kernel, number))
+        if was is None or ORDER.index(status) < ORDER.index(was[0]):
+            fates[kernel, number] = status, rest
+    count = collections.Counter(fate for fate, _ in fates.values())
+    survivors = [f for f in fates.values() if f[0] == "alive" or (whole and f[0] in ("vacuous", "unreached"))]
+    for status, rest in sorted(survivors):
+        print(f"survived, {status}: {rest}")
+    for status, rest in sorted(fates.values()):
+        if status in ("redundant", "implied"):
+            print(f"{status}: {rest}")
+    return kernels, count, len(survivors)
 
 
 def main():
-    arguments, share, most, keep = sys.argv[1:], "0/1", None, None
-    while arguments and arguments[0].startswith("--"):
-        option, value, *arguments = arguments
-        if option == "--share" and re.fullmatch(r"\d+/\d+", value):
-            share = value
-        elif option == "--runs" and value.isdigit():
-            most = int(value)
-        elif option == "--keep":
-            keep = pathlib.Path(value)
-        else:
-            raise SystemExit(__doc__)
-    file = keep or pathlib.Path(tempfile.mkstemp(suffix=".mutants")[1])
-    campaign(arguments or list(ALL), share, most, file)
-    status = report(file, share.endswith("/1"))
-    if not keep:
-        file.unlink()
-    return status
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--share", default="0/1")
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--form", action="append", choices=list(FORMS))
+    parser.add_argument("--keep", type=pathlib.Path)
+    parser.add_argument("model", nargs="*", choices=[[], *ALL])
+    options = parser.parse_args()
+    if not re.fullmatch(r"\d+/\d+", options.share):
+        raise SystemExit(__doc__)
+    with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        kept = options.keep or pathlib.Path(name)
+        kept.mkdir(exist_ok=True)
+        jobs = [(m, f, pool.submit(campaign, m, f, options, kept)) for f in options.form or FORMS for m in options.model or ALL]
+        caught = survived = 0
+        for model, form, job in jobs:
+            done = job.result()
+            if done is None:
+                print(f"{model}, {form}: skipped, its weights are not here")
+                continue
+            kernels, count, alive = report(model, form, done[0], not options.runs)
+            print(f"{model}, {form}: {len(kernels)} kernels, {sum(count.values())} mutants: {count['caught']} caught, {count['implied']} "
+                  f"implied and {count['redundant']} shown redundant, {alive} survived; {done[1]:.0f} s", flush=True)
+            caught, survived = caught + count["caught"], survived + alive
+    print(f"{caught} of {caught + survived} caught that are not shown redundant")
+    return 0 if caught and caught >= WANTED * (caught + survived) else 1
 
 
 if __name__ == "__main__":

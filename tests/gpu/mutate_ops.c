@@ -1,4 +1,5 @@
 #include "mutate_ops.h"
+#include "exec.h"
 #include <math.h>
 
 const char *const mutant_kind_names[MUTANT_KINDS] = {"",         "removed", "one group less", "without its predicate", "taken always",
@@ -9,7 +10,7 @@ static bool points_to(const ir_value *v, ir_opcode root) {
     return v->op && v->op->code == root;
 }
 
-static int mask_operand(const ir_op *op) {
+int mutant_mask(const ir_op *op) {
     switch (op->code) {
     case IR_load:
     case IR_load_lanes: return op->n_operands > 2 ? 2 : -1;
@@ -41,6 +42,7 @@ static bool is_removable(const ir_op *op) {
     case IR_warp_barrier:
     case IR_part_barrier:
     case IR_fence_async:
+    case IR_mbarrier_init:
     case IR_mbarrier_arrive:
     case IR_mbarrier_wait:
     case IR_tensor_load:
@@ -49,15 +51,31 @@ static bool is_removable(const ir_op *op) {
     case IR_bulk_store:
     case IR_bulk_commit:
     case IR_bulk_wait:
-    case IR_wgmma_commit: return true;
-    case IR_wgmma_wait: return !op->n_results;
+    case IR_wgmma_fence:
+    case IR_wgmma_commit:
+    case IR_wgmma_wait: return true;
     default: return false;
     }
 }
 
+/* The widest swizzle of a tensor map, or of a product's operands. */
 static int64_t swizzle_of(const ir_op *op) {
     const int64_t *v;
-    return ir_get_ints(op, IR_ATTR_swizzle, &v) == 1 ? v[0] : 0;
+    int64_t n = ir_get_ints(op, IR_ATTR_swizzle, &v), most = 0;
+    for (int64_t i = 0; i < n; i++) most = v[i] > most ? v[i] : most;
+    return most;
+}
+
+static void drop_swizzle(ir_module *m, ir_op *op) {
+    const int64_t *v;
+    int64_t n = ir_get_ints(op, IR_ATTR_swizzle, &v), plain[2] = {0};
+    for (int64_t i = 0; i < n && i < 2; i++) plain[i] = v[i] ? 16 : 0;
+    ir_set_ints(m, op, IR_ATTR_swizzle, (int)n, plain);
+}
+
+static void remove_op(ir_op *op) {
+    for (int i = 0; i < op->n_results; i++) ir_replace_uses(ir_result(op, i), ir_operand(op, i)); /* accumulators */
+    ir_op_remove(op);
 }
 
 bool mutant_is_barrier(const ir_op *op, mutant_kind k) {
@@ -69,8 +87,8 @@ static bool applies(const ir_op *op, mutant_kind k) {
     case MUTANT_REMOVED: return is_removable(op);
     case MUTANT_WAITED: return op->code == IR_copy_wait || op->code == IR_wgmma_wait || op->code == IR_bulk_wait;
     case MUTANT_PHASE: return op->code == IR_mbarrier_wait;
-    case MUTANT_PLAIN: return op->code == IR_tensor_map && swizzle_of(op) > 16;
-    case MUTANT_UNMASKED: return mask_operand(op) >= 0;
+    case MUTANT_PLAIN: return (op->code == IR_tensor_map || op->code == IR_wgmma) && swizzle_of(op) > 16;
+    case MUTANT_UNMASKED: return mutant_mask(op) >= 0;
     case MUTANT_ALWAYS:
     case MUTANT_NEVER: return op->code == IR_tif;
     case MUTANT_ONE_OFF: return compares_i64(op);
@@ -99,7 +117,7 @@ static void shift(ir_module *m, ir_op *op) {
 static ir_value *replacement(ir_builder *b, const ir_op *op, mutant_kind k, int *at) {
     *at = -1;
     switch (k) {
-    case MUTANT_UNMASKED: *at = mask_operand(op); return ir_splat_int(b, ir_operand(op, *at)->type, 1);
+    case MUTANT_UNMASKED: *at = mutant_mask(op); return ir_splat_int(b, ir_operand(op, *at)->type, 1);
     case MUTANT_ALWAYS:
     case MUTANT_NEVER: *at = 0; return ir_splat_int(b, ir_operand(op, 0)->type, k == MUTANT_ALWAYS);
     case MUTANT_ONE_OFF: return ir_binary(b, op->code == IR_lt ? IR_le : IR_lt, ir_operand(op, 0), ir_operand(op, 1));
@@ -114,9 +132,9 @@ void mutant_apply(ir_module *m, ir_op *op, mutant_kind k) {
     ir_value *v = replacement(&b, op, k, &at);
     if (v && at >= 0) ir_set_operand(op, at, v);
     else if (v) ir_replace_uses(ir_result(op, 0), v);
-    else if (k == MUTANT_REMOVED) ir_op_remove(op);
+    else if (k == MUTANT_REMOVED) remove_op(op);
     else if (k == MUTANT_PHASE) ir_set_operand(op, 2, ir_binary(&b, IR_xor, ir_operand(op, 2), ir_splat_int(&b, ir_operand(op, 2)->type, 1)));
-    else if (k == MUTANT_PLAIN) ir_set_ints(m, op, IR_ATTR_swizzle, 1, (const int64_t[]){16});
+    else if (k == MUTANT_PLAIN) drop_swizzle(m, op);
     else if (k == MUTANT_WAITED) ir_set_int(m, op, IR_ATTR_pending, ir_get_int(op, IR_ATTR_pending, 0) + 1);
     else shift(m, op);
 }
@@ -134,14 +152,15 @@ static void trap(ir_builder *b, ir_module *m, ir_value *differs) {
     ir_build(b, IR_load, 4, operands, 1, &t);
 }
 
-bool mutant_probe(ir_module *m, ir_op *op, mutant_kind k) {
-    int at;
-    ir_builder b = ir_builder_before(m, op);
-    ir_value *v = replacement(&b, op, k, &at);
-    if (!v) return false;
-    if (at < 0) b = ir_builder_after(m, op);
-    trap(&b, m, ir_binary(&b, IR_ne, at >= 0 ? ir_operand(op, at) : ir_result(op, 0), v));
-    return true;
+int mutant_shows(mutant_kind k) {
+    switch (k) {
+    case MUTANT_UNMASKED:
+    case MUTANT_ALWAYS: return EXEC_FALSE;
+    case MUTANT_NEVER: return EXEC_TRUE;
+    case MUTANT_ONE_OFF: return EXEC_EQUAL;
+    case MUTANT_UNSWIZZLED: return EXEC_CHANGED;
+    default: return EXEC_REACHED;
+    }
 }
 
 /* ---- What shows that a mutant makes no difference ------------------------------------------------------------------ */
@@ -347,4 +366,11 @@ ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k) {
         }
     }
     return NULL;
+}
+
+int mutant_count(const ir_block *b) {
+    mutant_kind k;
+    int most = 1 << 30, left = most;
+    mutant_find(b, &left, &k);
+    return most - left;
 }

@@ -14,22 +14,26 @@ typedef enum mutant_kind {
     MUTANT_SHIFTED,    /* index into shared memory + lanes */
     MUTANT_UNSWIZZLED, /* xor of i64: its first operand */
     MUTANT_PHASE,      /* mbarrier_wait for the other parity */
-    MUTANT_PLAIN,      /* tensor_map: as if not swizzled */
+    MUTANT_PLAIN,      /* tensor_map, wgmma: as if not swizzled */
     MUTANT_KINDS
 } mutant_kind;
 extern const char *const mutant_kind_names[MUTANT_KINDS];
 
 /* Mutant number *left counted from here: its op and kind. NULL: there are fewer; *left goes down by as many. */
 ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k);
+/* How many there are. */
+int mutant_count(const ir_block *b);
+/* The operand that is op's predicate; -1: none. */
+int mutant_mask(const ir_op *op);
 /* Where no check of the executor fails without this op, nothing needs it. */
 bool mutant_is_barrier(const ir_op *op, mutant_kind k);
 void mutant_apply(ir_module *m, ir_op *op, mutant_kind k);
+/* The bit of exec_seen without which the mutant does what the kernel does. */
+int mutant_shows(mutant_kind k);
 
 /* What follows changes a kernel so that it fails, or has other results, where something is not so. False: nothing can be
  * said that way.
- * The value that the mutant replaces is never another than the mutant's. */
-bool mutant_probe(ir_module *m, ir_op *op, mutant_kind k);
-/* What the mutant gets or stores beyond the kernel, or moves elsewhere, makes no difference: it is nonsense. Where *brings is set, that
+ * What the mutant gets or stores beyond the kernel, or moves elsewhere, makes no difference: it is nonsense. Where *brings is set, that
  * asynchronous copy is to bring nonsense where its predicate is false (exec_launch.nonsense). */
 bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings);
 /* A branch that the mutant takes always or never yields the same either way, bit for bit; what it stores is there already. */

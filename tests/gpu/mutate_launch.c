@@ -1,0 +1,151 @@
+#include "mutate_launch.h"
+#include "ir/scalar.h"
+#include "runtime/package.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLE = 6, ALIGN = 256 };
+
+/* ---- Outputs ----------------------------------------------------------------------------------------------------- */
+typedef void piece_fn(char *at, size_t n, char **kept);
+
+/* Does fn for the data of each output, and for the bits that say what has a value. */
+static void each_output(const trial *r, piece_fn *fn, char **kept) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        const exec_memory *m = &r->buffers[DATA_OWN][i];
+        if (!m->output || !m->bytes) continue;
+        fn(m->data, (size_t)m->bytes, kept);
+        if (m->written) fn((char *)m->written + m->first / 8, (size_t)((m->first % 8 + m->bytes + 7) / 8), kept);
+    }
+}
+
+static void measure(char *at, size_t n, char **kept) { (void)at, *kept += n; }
+static void save(char *at, size_t n, char **kept) { memcpy(*kept, at, n), *kept += n; }
+static void restore(char *at, size_t n, char **kept) { memcpy(at, *kept, n), *kept += n; }
+static void mix(char *at, size_t n, char **kept) { *kept = (char *)((uintptr_t)*kept * 31 + (uintptr_t)fpk_hash(at, n)); }
+
+uint64_t trial_outcome(const trial *r) {
+    char *h = NULL;
+    each_output(r, mix, &h);
+    return (uint64_t)(uintptr_t)h;
+}
+
+/* ---- Data -------------------------------------------------------------------------------------------------------- */
+static uint64_t next(uint64_t *s) { /* splitmix64, Steele, Lea and Flood 2014 */
+    uint64_t x = *s += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static double number(uint64_t *s, bool wild) {
+    static const double extremes[] = {0, -0.0, 1e30, -1e30, 1e-30, 65504, 1e6, -1e6};
+    uint64_t x = next(s);
+    if (wild && x % 16 == 0) return extremes[x / 16 % (sizeof extremes / sizeof *extremes)];
+    if (wild && x % 256 == 1) return x & 256 ? INFINITY : NAN;
+    return ((double)(x >> 40) + (double)(next(s) >> 40)) / (1 << 23) - 2; /* -2 .. 2, densest at 0 */
+}
+
+static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, bool wild) {
+    int64_t n = bytes / frit_dtype_bytes(t, 1);
+    for (int64_t i = 0; i < n; i++) frit_store_float(t, p, i, number(&seed, wild));
+}
+
+static bool meets_output(const trial *r, const exec_memory *m) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        const exec_memory *o = &r->buffers[DATA_OWN][i];
+        const char *lo = o->data, *at = m->data;
+        if (o->output && at < lo + o->bytes && lo < at + m->bytes) return true;
+    }
+    return false;
+}
+
+static frit_dtype type_of_buffer(const trial *r, int number) {
+    for (int i = 0;; i++)
+        if (r->body->args[i]->type.kind == IR_PTR && number-- == 0) return (frit_dtype)r->body->args[i]->type.dtype;
+}
+
+/* Set d: inputs of floats hold random numbers. */
+static void make_data(trial *r, int d) {
+    const exec_launch *l = r->t->launch;
+    exec_memory *b = r->buffers[d] = calloc((size_t)r->n_buffers + 1, sizeof *b);
+    int64_t *ints = r->ints[d] = calloc((size_t)r->n_ints + 1, sizeof *ints);
+    if (!b || !ints) abort();
+    memcpy(b, l->buffers, sizeof *b * (size_t)r->n_buffers);
+    memcpy(ints, l->ints, sizeof *ints * (size_t)r->n_ints);
+    if (d >= DATA_INTS) ints[d - DATA_INTS] = INT64_C(1) << 33;
+    for (int i = 0; i < r->n_buffers && d != DATA_OWN; i++) {
+        frit_dtype t = type_of_buffer(r, i);
+        if (b[i].output || !b[i].bytes || !frit_dtype_is_float(t) || frit_dtype_bits(t) < 8 || meets_output(r, &b[i])) continue;
+        void *p = aligned_alloc(ALIGN, ((size_t)b[i].bytes + ALIGN) / ALIGN * ALIGN);
+        if (!p) abort();
+        fill(t, p, b[i].bytes, (uint64_t)d * 1000 + (uint64_t)i, d == DATA_WILD);
+        b[i] = (exec_memory){.data = p, .bytes = b[i].bytes};
+    }
+}
+
+/* ---- A trial ----------------------------------------------------------------------------------------------------- */
+void trial_open(trial *r, const exec_tapped *t, const ir_block *body) {
+    *r = (trial){.t = t, .body = body};
+    for (int i = 0; i < body->n_args - 2; i++) *(body->args[i]->type.kind == IR_PTR ? &r->n_buffers : &r->n_ints) += 1;
+    r->n_data = DATA_INTS + r->n_ints < MAX_DATA ? DATA_INTS + r->n_ints : MAX_DATA;
+    for (int d = 0; d < r->n_data; d++) make_data(r, d);
+    char *bytes = NULL;
+    each_output(r, measure, &bytes);
+    char *at = r->before = malloc((size_t)(uintptr_t)bytes + 16);
+    if (!at) abort();
+    each_output(r, save, &at);
+}
+
+static void put_back(const trial *r) {
+    char *at = r->before;
+    each_output(r, restore, &at);
+    const exec_memory *s = &r->t->launch->scratch; /* nothing in it has a value */
+    if (s->bytes && s->written)
+        memset(s->written + s->first / 8, 0, (size_t)(s->bytes / r->t->launch->blocks * r->t->most_blocks + 7) / 8);
+}
+
+static void fill_outputs(const trial *r) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        const exec_memory *m = &r->buffers[DATA_OWN][i];
+        frit_dtype t = type_of_buffer(r, i);
+        if (!m->output || !m->bytes) continue;
+        if (frit_dtype_is_float(t) && frit_dtype_bits(t) >= 8) fill(t, m->data, m->bytes, (uint64_t)i, false);
+        else memset(m->data, 0, (size_t)m->bytes);
+        for (int64_t b = m->first; m->written && b < m->first + m->bytes; b++) m->written[b / 8] |= (uint8_t)(1 << b % 8);
+    }
+}
+
+void trial_close(trial *r, bool filled) {
+    put_back(r);
+    if (filled) fill_outputs(r);
+    for (int d = 0; d < r->n_data; d++) {
+        for (int i = 0; i < r->n_buffers; i++)
+            if (r->buffers[d][i].data != r->t->launch->buffers[i].data) free(r->buffers[d][i].data);
+        free(r->buffers[d]);
+        free(r->ints[d]);
+    }
+    free(r->before);
+}
+
+static int64_t blocks_for(const trial *r, int run) {
+    int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= 2 * SAMPLE ? 1 : (tasks + 2) / 3;
+    return !(run & RUN_FEW) || few > most ? most : few;
+}
+
+bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
+    exec_launch l = *r->t->launch;
+    l.buffers = r->buffers[data];
+    l.ints = r->ints[data];
+    l.blocks = blocks_for(r, run);
+    if (l.blocks != r->t->launch->blocks) l.scratch.bytes = l.scratch.bytes / r->t->launch->blocks * l.blocks;
+    l.late = run & RUN_LATE;
+    l.sample = SAMPLE;
+    l.nonsense = nonsense;
+    l.seed = (uint64_t)run * 77 + 5;
+    l.max_steps = max_steps;
+    l.watch = r->watch;
+    put_back(r);
+    return exec_run(k, &l, message, n);
+}

@@ -1,0 +1,33 @@
+/* A launch as mutants meet it: its memory as it was before each run, other data that the kernel may be given as well, and what
+ * the kernel itself makes of each. */
+#ifndef FRIT_TESTS_GPU_MUTATE_LAUNCH_H
+#define FRIT_TESTS_GPU_MUTATE_LAUNCH_H
+#include "driver.h"
+
+/* Ways to run: all blocks that there may be, or few that have several tasks each; early or late copies. Of the blocks some run. */
+enum { RUN_LATE = 1, RUN_FEW = 2, RUNS = 4 };
+/* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
+ * and NaN; then one for each integer that comes in, which is very large. */
+enum { DATA_OWN, DATA_RANDOM, DATA_OTHER, DATA_WILD, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
+
+typedef struct trial {
+    const exec_tapped *t;
+    const ir_block *body; /* of the kernel */
+    int n_buffers, n_ints, n_data;
+    exec_memory *buffers[MAX_DATA];
+    int64_t *ints[MAX_DATA];
+    char *before; /* what the outputs held, and which of their bytes had a value */
+    uint64_t after[MAX_DATA][RUNS];
+    int64_t steps; /* of all runs on the launch's own data */
+    bool watch;
+} trial;
+
+/* `body` outlives the trial. */
+void trial_open(trial *r, const exec_tapped *t, const ir_block *body);
+/* The launch's memory is as it was; or its outputs hold numbers as if it had run (`filled`). */
+void trial_close(trial *r, bool filled);
+/* One run; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
+bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
+/* Hash of what the outputs hold now. */
+uint64_t trial_outcome(const trial *r);
+#endif
