@@ -1,7 +1,11 @@
 #!/bin/sh
-# A quarter of the mutants of a small model on its raggedest shapes, another quarter every day; FRIT_SEED names it. All of
-# them, and other models: mutate.py.
+# A sample of the mutants of the test models' kernels, another one every day; FRIT_SEED names it: a quarter of those of a small
+# model in one form of a block, on all shapes, and a few of those of MiniLM's on two. All of them: mutate.py.
 set -eu
-seed=${FRIT_SEED:-$(date +%Y%m%d)}
+seed=${FRIT_SEED:-$(date +%Y%j)}
 echo "FRIT_SEED=$seed"
-exec python3 "$(dirname "$0")/mutate.py" --share "$((seed % 4))/4" --runs 24 digits
+form=$(echo plain mma wgmma mfma wmma | cut -d ' ' -f $((seed % 5 + 1)))
+model=$(echo digits mlp | cut -d ' ' -f $((seed / 5 % 2 + 1)))
+mutate="python3 $(dirname "$0")/mutate.py --form $form"
+$mutate --share "$((seed / 10 % 4))/4" "$model"
+exec $mutate --share "$((seed % 41))/41" --runs 2 minilm

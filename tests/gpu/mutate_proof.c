@@ -1,5 +1,5 @@
 #include "mutate_proof.h"
-#include "ir/scalar.h"
+#include "mutate_walk.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,25 +52,13 @@ static linear times(const linear *a, int64_t k) {
     return plus(zero, k, a);
 }
 
-static bool is_constant(const ir_value *v, int64_t *out) {
-    while (v->op && (v->op->code == IR_splat || v->op->code == IR_extract)) v = ir_operand(v->op, 0);
-    if (!v->op || v->op->code != IR_constant || frit_dtype_is_float((frit_dtype)v->type.dtype)) return false;
-    const ir_attr *a = ir_attr_get(v->op, IR_ATTR_value);
-    frit_dtype t = (frit_dtype)v->type.dtype;
-    int64_t size = frit_dtype_bytes(t, 1);
-    *out = frit_load_int(t, a->data.p, 0);
-    for (int64_t i = 1; i * size < a->data.bytes; i++)
-        if (frit_load_int(t, a->data.p, i) != *out) return false;
-    return true;
-}
-
 static bool is_power(int64_t n) { return n > 0 && !(n & (n - 1)); }
 
 static linear sum_of(const ir_value *v) {
     linear alone = number(0), a, b;
     int64_t k;
     add_term(&alone, v, 1);
-    if (is_constant(v, &k)) return number(k);
+    if (mutate_constant(v, &k)) return number(k);
     if (!v->op) return alone;
     const ir_op *op = v->op;
     switch (op->code) {
@@ -82,10 +70,10 @@ static linear sum_of(const ir_value *v) {
     case IR_sub: return a = sum_of(ir_operand(op, 0)), b = sum_of(ir_operand(op, 1)), plus(a, op->code == IR_add ? 1 : -1, &b);
     case IR_mul:
         for (int i = 0; i < 2; i++)
-            if (is_constant(ir_operand(op, i), &k)) return a = sum_of(ir_operand(op, !i)), times(&a, k);
+            if (mutate_constant(ir_operand(op, i), &k)) return a = sum_of(ir_operand(op, !i)), times(&a, k);
         return alone;
     case IR_shl:
-        if (is_constant(ir_operand(op, 1), &k) && k >= 0 && k < 40) return a = sum_of(ir_operand(op, 0)), times(&a, INT64_C(1) << k);
+        if (mutate_constant(ir_operand(op, 1), &k) && k >= 0 && k < 40) return a = sum_of(ir_operand(op, 0)), times(&a, INT64_C(1) << k);
         return alone;
     default: return alone;
     }
@@ -133,36 +121,10 @@ static bool quotient(prover *p, const linear *g, int term, const ir_value *x, in
     return between(p, g, term, n, lo, hi, depth);
 }
 
-static int64_t bits_above(int64_t most) { return most < 0 ? INT64_MAX : (INT64_C(2) << (63 - __builtin_clzll((uint64_t)most | 1))) - 1; }
-
-/* A constant that v is never above, where it is never negative; else -1. */
-static int64_t most_of(const ir_value *v) {
-    int64_t k;
-    if (is_constant(v, &k)) return k;
-    if (!v->op) return -1;
-    switch (v->op->code) {
-    case IR_thread_id: return ir_block_func(v->op->parent)->threads - 1;
-    case IR_and:
-        for (int i = 0; i < 2; i++)
-            if (is_constant(ir_operand(v->op, i), &k) && k >= 0) return k;
-        return -1;
-    case IR_mod: return is_constant(ir_operand(v->op, 1), &k) && k > 0 ? k - 1 : -1;
-    case IR_shr:
-        if (!is_constant(ir_operand(v->op, 1), &k) || most_of(ir_operand(v->op, 0)) < 0) return -1;
-        return most_of(ir_operand(v->op, 0)) >> k;
-    case IR_xor:
-    case IR_or: {
-        int64_t a = most_of(ir_operand(v->op, 0)), b = most_of(ir_operand(v->op, 1));
-        return a < 0 || b < 0 ? -1 : bits_above(a > b ? a : b);
-    }
-    default: return -1;
-    }
-}
-
 static bool by_and(prover *p, const linear *g, int term, const ir_op *op, int depth) {
     int64_t k;
     for (int i = 0; i < 2; i++) {
-        if (!is_constant(ir_operand(op, i), &k)) continue;
+        if (!mutate_constant(ir_operand(op, i), &k)) continue;
         linear x = sum_of(ir_operand(op, !i)), most = number(-k - 1);
         if (k >= 0) return between(p, g, term, 1, number(0), number(k), depth);
         if (is_power(-k)) return between(p, g, term, 1, plus(x, -1, &most), x, depth);
@@ -181,7 +143,7 @@ static bool by_choice(prover *p, const linear *g, int term, const ir_op *op, int
 
 static bool by_op(prover *p, const linear *g, int term, const ir_op *op, int depth) {
     const ir_value *v = g->t[term].v;
-    int64_t k, most = most_of(v);
+    int64_t k, most = mutate_most(v);
     linear x, lanes;
     if (most >= 0) return between(p, g, term, 1, number(0), number(most), depth);
     switch (op->code) {
@@ -193,9 +155,9 @@ static bool by_op(prover *p, const linear *g, int term, const ir_op *op, int dep
         x = sum_of(ir_operand(op, 1)), lanes = number(1);
         return between(p, g, term, 1, number(0), plus(x, -1, &lanes), depth);
     case IR_shr:
-        return is_constant(ir_operand(op, 1), &k) && k >= 0 && k < 40 && quotient(p, g, term, ir_operand(op, 0), INT64_C(1) << k, depth);
+        return mutate_constant(ir_operand(op, 1), &k) && k >= 0 && k < 40 && quotient(p, g, term, ir_operand(op, 0), INT64_C(1) << k, depth);
     case IR_floordiv:
-        if (is_constant(ir_operand(op, 1), &k)) return k > 0 && quotient(p, g, term, ir_operand(op, 0), k, depth);
+        if (mutate_constant(ir_operand(op, 1), &k)) return k > 0 && quotient(p, g, term, ir_operand(op, 0), k, depth);
         x = sum_of(ir_operand(op, 0)); /* of what is not negative: 0 .. x */
         return at_least_0(p, x, depth) && between(p, g, term, 1, number(0), x, depth);
     case IR_mul: /* of two that are not negative */
@@ -265,7 +227,7 @@ static int64_t divisor_of_sum(linear *s, int depth);
 static int64_t divisor(const ir_value *v, int64_t k, linear *s, int depth) {
     int64_t c;
     const ir_op *loop = v->op ? NULL : v->block->op;
-    if (v->op && v->op->code == IR_and && is_constant(ir_operand(v->op, 1), &c) && is_power(-c)) return -c;
+    if (v->op && v->op->code == IR_and && mutate_constant(ir_operand(v->op, 1), &c) && is_power(-c)) return -c;
     if (!loop || loop->code != IR_tfor || v->index || depth > 6) return 1;
     linear from = sum_of(ir_operand(loop, 0)), step = sum_of(ir_operand(loop, 2));
     int64_t g = gcd(divisor_of_sum(&from, depth + 1), divisor_of_sum(&step, depth + 1));
@@ -286,7 +248,7 @@ static bool never_equal(prover *p, const ir_value *a, const ir_value *b) {
     linear x = sum_of(a), y = sum_of(b);
     x = plus(x, -1, &y);
     int64_t g = x.bad ? 1 : divisor_of_sum(&x, 0);
-    return g > 1 && x.c % g;
+    return (g > 1 && x.c % g) || mutate_differ(a, b);
 }
 
 /* ---- Conditions -------------------------------------------------------------------------------------------------- */
@@ -295,7 +257,7 @@ static bool integers(const ir_op *op) { return ir_operand(op, 0)->type.dtype == 
 /* c (each lane) is always `truth`. */
 static bool always(prover *p, const ir_value *c, bool truth) {
     int64_t k;
-    if (is_constant(c, &k)) return (k != 0) == truth;
+    if (mutate_constant(c, &k)) return (k != 0) == truth;
     if (!c->op) return false;
     const ir_op *op = c->op;
     const ir_value *a = op->n_operands > 0 ? ir_operand(op, 0) : NULL, *b = op->n_operands > 1 ? ir_operand(op, 1) : NULL;
@@ -364,7 +326,7 @@ bool mutate_proven(const ir_func *f, const ir_op *op, mutant_kind k) {
         case MUTANT_ALWAYS: shown = always(p, ir_operand(op, 0), true); break;
         case MUTANT_NEVER: shown = always(p, ir_operand(op, 0), false); break;
         case MUTANT_ONE_OFF: shown = never_equal(p, ir_operand(op, 0), ir_operand(op, 1)); break;
-        case MUTANT_UNSWIZZLED: shown = is_constant(ir_operand(op, 1), &zero) && !zero; break;
+        case MUTANT_UNSWIZZLED: shown = mutate_constant(ir_operand(op, 1), &zero) && !zero; break;
         default: break;
         }
     free(p);

@@ -19,7 +19,7 @@ MOST_KERNELS = 6 * 7 + 6  # seven an encoder layer, and what stands before and b
 
 
 def run(*command):
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=7200)
 
 
 def main():

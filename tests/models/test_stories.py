@@ -16,7 +16,7 @@ DATA = ROOT.parent / "shared/data/stories260K"
 
 
 def run(*command):
-    done = subprocess.run(list(map(str, command)), capture_output=True, timeout=300)
+    done = subprocess.run(list(map(str, command)), capture_output=True, timeout=7200)
     if done.returncode:
         print(f"{' '.join(map(str, command))}\n{done.stdout.decode()}{done.stderr.decode()}")
         raise SystemExit(f"exit status {done.returncode}")

@@ -1,0 +1,123 @@
+#include "mutate_walk.h"
+#include "ir/scalar.h"
+
+bool mutate_constant(const ir_value *v, int64_t *out) {
+    while (v->op && (v->op->code == IR_splat || v->op->code == IR_extract)) v = ir_operand(v->op, 0);
+    if (!v->op || v->op->code != IR_constant || frit_dtype_is_float((frit_dtype)v->type.dtype)) return false;
+    const ir_attr *a = ir_attr_get(v->op, IR_ATTR_value);
+    frit_dtype t = (frit_dtype)v->type.dtype;
+    int64_t size = frit_dtype_bytes(t, 1);
+    *out = frit_load_int(t, a->data.p, 0);
+    for (int64_t i = 1; i * size < a->data.bytes; i++)
+        if (frit_load_int(t, a->data.p, i) != *out) return false;
+    return true;
+}
+
+static int64_t bits_above(int64_t most) { return most < 0 ? INT64_MAX : (INT64_C(2) << (63 - __builtin_clzll((uint64_t)most | 1))) - 1; }
+
+int64_t mutate_most(const ir_value *v) {
+    int64_t k;
+    if (mutate_constant(v, &k)) return k;
+    if (!v->op) return -1;
+    switch (v->op->code) {
+    case IR_thread_id: return ir_block_func(v->op->parent)->threads - 1;
+    case IR_and:
+        for (int i = 0; i < 2; i++)
+            if (mutate_constant(ir_operand(v->op, i), &k) && k >= 0) return k;
+        return -1;
+    case IR_mod: return mutate_constant(ir_operand(v->op, 1), &k) && k > 0 ? k - 1 : -1;
+    case IR_shr:
+        if (!mutate_constant(ir_operand(v->op, 1), &k) || mutate_most(ir_operand(v->op, 0)) < 0) return -1;
+        return mutate_most(ir_operand(v->op, 0)) >> k;
+    case IR_xor:
+    case IR_or: {
+        int64_t a = mutate_most(ir_operand(v->op, 0)), b = mutate_most(ir_operand(v->op, 1));
+        return a < 0 || b < 0 ? -1 : bits_above(a > b ? a : b);
+    }
+    default: return -1;
+    }
+}
+
+/* ---- All there is ------------------------------------------------------------------------------------------------ */
+/* Where an integer is made of few things that take few values each (numbers of threads, counters of loops over constants, what
+ * mod and masks leave of anything), all of them are gone through. */
+enum { MAX_LEAVES = 8, MOST_VALUES = 1 << 22, WIDEST = 4096 };
+
+typedef struct walk {
+    int n;
+    const ir_value *leaf[MAX_LEAVES]; /* by id */
+    int64_t at[MAX_LEAVES];
+    int64_t left;
+} walk;
+
+static const ir_op *counts(const ir_value *v) {
+    const ir_op *loop = v->op ? NULL : v->block->op;
+    return loop && loop->code == IR_tfor && !v->index ? loop : NULL;
+}
+
+static bool calculates(const ir_op *op) {
+    switch (op->code) {
+    case IR_add:
+    case IR_sub:
+    case IR_mul:
+    case IR_min:
+    case IR_max:
+    case IR_and:
+    case IR_or:
+    case IR_xor:
+    case IR_shl:
+    case IR_shr:
+    case IR_mod:
+    case IR_floordiv: return ir_result(op, 0)->type.dtype == FRIT_i64 && ir_result(op, 0)->type.lanes == 1;
+    default: return false;
+    }
+}
+
+/* Notes what v is made of; false: something that may be anything. */
+static bool gather(walk *w, const ir_value *v) {
+    int64_t k;
+    if (mutate_constant(v, &k)) return true;
+    for (int i = 0; i < w->n; i++)
+        if (w->leaf[i] == v) return true;
+    const ir_op *loop = counts(v);
+    walk was = *w;
+    if (v->op && calculates(v->op) && gather(w, ir_operand(v->op, 0)) && gather(w, ir_operand(v->op, 1))) return true;
+    *w = was;
+    int64_t most = v->type.lanes == 1 ? mutate_most(v) : -1;
+    bool few = most >= 0 && most < WIDEST;
+    for (int i = 0; loop && i < 3 && !few; i++)
+        if (!gather(w, ir_operand(loop, i))) return *w = was, false;
+    if ((!few && !loop) || w->n == MAX_LEAVES) return *w = was, false;
+    int at = w->n++;
+    for (; at && w->leaf[at - 1]->id > v->id; at--) w->leaf[at] = w->leaf[at - 1];
+    w->leaf[at] = v;
+    return true;
+}
+
+static int64_t value_in(const walk *w, const ir_value *v) {
+    int64_t k;
+    if (mutate_constant(v, &k)) return k;
+    for (int i = 0; i < w->n; i++)
+        if (w->leaf[i] == v) return w->at[i];
+    scalar args[3] = {{.i = value_in(w, ir_operand(v->op, 0))}, {.i = value_in(w, ir_operand(v->op, 1))}}, out;
+    return scalar_eval(v->op->code, FRIT_i64, FRIT_i64, args, &out) ? out.i : 0;
+}
+
+/* Whether a and b differ for all values of the leaves from number i on. */
+static bool differ(walk *w, int i, const ir_value *a, const ir_value *b) {
+    if (--w->left < 0) return false;
+    if (i == w->n) return value_in(w, a) != value_in(w, b);
+    const ir_op *loop = counts(w->leaf[i]);
+    int64_t from = 0, to = 0, step = 1;
+    if (loop) from = value_in(w, ir_operand(loop, 0)), to = value_in(w, ir_operand(loop, 1)), step = value_in(w, ir_operand(loop, 2));
+    else to = mutate_most(w->leaf[i]) + 1;
+    if (step < 1) return false;
+    for (w->at[i] = from; w->at[i] < to; w->at[i] += step)
+        if (!differ(w, i + 1, a, b)) return false;
+    return true;
+}
+
+bool mutate_differ(const ir_value *a, const ir_value *b) {
+    walk w = {.left = MOST_VALUES};
+    return a->type.lanes == 1 && gather(&w, a) && gather(&w, b) && differ(&w, 0, a, b);
+}
