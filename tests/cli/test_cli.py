@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
 """The command's contract: exit statuses, streams, options, bad files. Standard library only."""
 import json
-import os
 import pathlib
 import re
-import subprocess
 import struct
-import sys
-import tempfile
 import unittest
 
+from command import CommandTest, safetensors
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
 DIGITS = ROOT / "docs/examples/digits.frit"
 
 LOOKUP = """model lookup(ids: i64[N], x: f32[N, 3]) -> (y: f32[N, 3]) {
@@ -32,34 +29,11 @@ def npy(dims, values, code="<f4", kind="f"):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}{kind}", *values)
 
 
-def safetensors(tensors):
-    header, data = {}, b""
-    for name, (dims, values) in tensors.items():
-        piece = struct.pack(f"<{len(values)}f", *values)
-        header[name] = {"dtype": "F32", "shape": dims, "data_offsets": [len(data), len(data) + len(piece)]}
-        data += piece
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
-class Cli(unittest.TestCase):
-    def setUp(self):
-        self.temporary = tempfile.TemporaryDirectory()
-        self.folder = pathlib.Path(self.temporary.name)
-
-    def tearDown(self):
-        self.temporary.cleanup()
-
+class Cli(CommandTest):
     def file(self, name, content):
         path = self.folder / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
-
-    def frit(self, *arguments, status=0, stdin=None, env=None):
-        done = subprocess.run([FRIT, *map(str, arguments)], capture_output=True, timeout=120, cwd=self.folder, input=stdin,
-                              env={**os.environ, **(env or {})})
-        self.assertEqual(done.returncode, status, f"frit {arguments}\n{done.stdout}\n{done.stderr}")
-        return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     # ---- usage ----
     def test_help_and_version(self):

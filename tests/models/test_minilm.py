@@ -4,7 +4,6 @@
 FRIT_TARGET names another target than this machine's CPU, FRIT_BATCHES how many of the batches."""
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,6 @@ FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
 WEIGHTS = pathlib.Path(os.environ["FRIT_BUILD"]) / "minilm"
 TARGET = ["-t", os.environ["FRIT_TARGET"]] if "FRIT_TARGET" in os.environ else []
 BATCHES = int(os.environ.get("FRIT_BATCHES", 10))
-MOST_KERNELS = 6 * 7 + 6  # seven an encoder layer, and what stands before and behind the layers
 
 
 def run(*command):
@@ -38,13 +36,7 @@ def main():
             if done.returncode:
                 failed += 1
                 print(f"batch {i}: exit status {done.returncode}\n{done.stderr}")
-    if not TARGET:
-        done = run(FRIT, "explain", model, "-w", WEIGHTS)
-        kernels = int(re.search(r"^(\d+) kernels?$", done.stdout, re.M)[1])
-        if kernels > MOST_KERNELS:
-            failed += 1
-            print(f"{kernels} kernels, at most {MOST_KERNELS} are wanted")
-    print(f"{BATCHES + (not TARGET) - failed} passed, {failed} failed")
+    print(f"{BATCHES - failed} passed, {failed} failed")
     return failed > 0
 
 

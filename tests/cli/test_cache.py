@@ -1,15 +1,11 @@
 #!/usr/bin/env python3
 """frit run with a cache, --depfile, FRIT_DEBUG and FRIT_DUMP_DIR. A hit keeps the entry's inode; a miss that stores
 replaces it. Standard library only."""
-import json
 import os
-import pathlib
-import struct
-import subprocess
-import tempfile
 import unittest
 
-FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
+from command import CommandTest, safetensors
+
 PART = "fn scaled(x: f32[N]) -> f32[N] { return x * 2.0 }\n"
 MAIN = "import part\nconst K = 1\nmodel m(x: f32[4]) -> f32[4] { return part.scaled(x) + K }\n"
 MATMUL = """model matmul(x: f32[B, 64]) -> f32[B, 48] {
@@ -24,35 +20,16 @@ LOOKUP = """model lookup(ids: i64[N]) -> (y: f32[N, 3]) {
 """
 
 
-def safetensors(tensors):
-    header, data = {}, b""
-    for name, (dims, values) in tensors.items():
-        piece = struct.pack(f"<{len(values)}f", *values)
-        header[name] = {"dtype": "F32", "shape": dims, "data_offsets": [len(data), len(data) + len(piece)]}
-        data += piece
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
-class Cache(unittest.TestCase):
+class Cache(CommandTest):
     def setUp(self):
-        self.temporary = tempfile.TemporaryDirectory()
-        self.folder = pathlib.Path(self.temporary.name)
+        super().setUp()
         self.cache = self.folder / "cache"
+        self.env = {"FRIT_CACHE": "", "FRIT_CACHE_DIR": str(self.cache)}
         (self.folder / "main.frit").write_text(MAIN)
         (self.folder / "part.frit").write_text(PART)
 
-    def tearDown(self):
-        self.temporary.cleanup()
-
-    def frit(self, *arguments, status=0, **env):
-        done = subprocess.run([FRIT, *map(str, arguments)], capture_output=True, timeout=120, cwd=self.folder, text=True,
-                              env={**os.environ, "FRIT_CACHE": "", "FRIT_CACHE_DIR": str(self.cache), **env})
-        self.assertEqual(done.returncode, status, f"frit {arguments}\n{done.stdout}\n{done.stderr}")
-        return done.stdout, done.stderr
-
     def run_main(self, *more, **env):
-        return self.frit("run", "main.frit", "-i", "x=[1, 2, 3, 4]", *more, **env)[0]
+        return self.frit("run", "main.frit", "-i", "x=[1, 2, 3, 4]", *more, env=env)[0]
 
     def inodes(self):
         return {p.name: p.stat().st_ino for p in self.cache.glob("*.fpkc")} if self.cache.exists() else {}
@@ -127,7 +104,7 @@ class Cache(unittest.TestCase):
             safetensors({"w": ([64, 48], [scale * (i % 7) for i in range(64 * 48)])}))
 
     def run_matmul(self, *more, **env):
-        return self.frit("run", *(more or ["matmul.frit"]), "-w", "mm.safetensors", "-D", "B=2", **env)[0]
+        return self.frit("run", *(more or ["matmul.frit"]), "-w", "mm.safetensors", "-D", "B=2", env=env)[0]
 
     def packed_entries(self):
         return {name: inode for name, inode in self.inodes().items() if name.startswith("matmul_packed-")}
@@ -164,8 +141,8 @@ class Cache(unittest.TestCase):
 
     def test_a_hit_does_not_load_the_code_generator(self):
         self.write_matmul(1)
-        miss = self.frit("run", "matmul.frit", "-w", "mm.safetensors", "-D", "B=2", LD_DEBUG="files")[1]
-        hit = self.frit("run", "matmul.frit", "-w", "mm.safetensors", "-D", "B=2", LD_DEBUG="files")[1]
+        miss = self.frit("run", "matmul.frit", "-w", "mm.safetensors", "-D", "B=2", env={"LD_DEBUG": "files"})[1]
+        hit = self.frit("run", "matmul.frit", "-w", "mm.safetensors", "-D", "B=2", env={"LD_DEBUG": "files"})[1]
         self.assertNotIn("LLVM", hit)
         if "LLVM" not in miss:
             self.skipTest("LLVM is linked statically")
@@ -201,10 +178,10 @@ class Cache(unittest.TestCase):
             self.assertIn(name, rule)
 
     def test_debug_words(self):
-        self.assertIn("canonicalize", self.frit("run", "main.frit", FRIT_DEBUG="times:verify")[1])
+        self.assertIn("canonicalize", self.frit("run", "main.frit", env={"FRIT_DEBUG": "times:verify"})[1])
         self.assertIn("[3, 5, 7, 9]", self.run_main(FRIT_DEBUG="skip=cse,fold:verify"))
-        self.assertIn("soup", self.frit("run", "main.frit", status=2, FRIT_DEBUG="skip=soup")[1])
-        self.assertIn("soup", self.frit("run", "main.frit", status=2, FRIT_DEBUG="verify:soup")[1])
+        self.assertIn("soup", self.frit("run", "main.frit", status=2, env={"FRIT_DEBUG": "skip=soup"})[1])
+        self.assertIn("soup", self.frit("run", "main.frit", status=2, env={"FRIT_DEBUG": "verify:soup"})[1])
         self.assertEqual(self.inodes(), {})  # none of these came from the cache or went into it
 
     def test_made_up_dims_are_multiples(self):
