@@ -14,7 +14,38 @@ static void tell_absent(ir_module *m) {
         if (f->level == IR_LEVEL_TENSOR && pass_run(&ctx, PASS_absent, f)) pass_run(&ctx, PASS_dce, f);
 }
 
+/* The bytes of every tensor, those that are never stored too, are counted in 62 bits: index maps go a little beyond. */
+static bool too_large(sym_ctx *c, ir_type t) {
+    int64_t n;
+    if (t.kind != IR_TENSOR) return false;
+    sym_t bytes = sym_muli(c, sym_prod(c, t.dims, t.rank), (frit_dtype_bits((frit_dtype)t.dtype) + 7) / 8);
+    return sym_kind_of(bytes) == SYM_INVALID || (sym_is_const(bytes, &n) && n >> 62);
+}
+
+static const ir_value *find_too_large(sym_ctx *c, const ir_block *b) {
+    const ir_value *found = NULL;
+    for (int i = 0; i < b->n_args && !found; i++)
+        if (too_large(c, b->args[i]->type)) found = b->args[i];
+    for (const ir_op *op = b->first; op && !found; op = op->next) {
+        for (int i = 0; i < op->n_results && !found; i++)
+            if (too_large(c, op->results[i].type)) found = &op->results[i];
+        for (int k = 0; k < op->n_blocks && !found; k++) found = find_too_large(c, op->blocks[k]);
+    }
+    return found;
+}
+
+static const char *refuse_too_large(const ir_module *m) {
+    for (const ir_func *f = m->funcs; f; f = f->next) {
+        const ir_value *v = find_too_large(m->syms, f->body);
+        if (v)
+            return arena_printf(m->arena, PROGRAM_LIMIT "%s would have more than 2^62 bytes", ir_type_print(m->arena, v->type));
+    }
+    return NULL;
+}
+
 const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o) {
+    const char *refused = refuse_too_large(m);
+    if (refused) return refused;
     fuse_options f = {.mode = o->fusion == COMPILE_FULL ? FUSE_FULL : FUSE_OP, .limits = &o->target->limits};
     if (o->fusion != COMPILE_NONE) {
         pass_options options = {.unverified = true};

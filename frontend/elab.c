@@ -19,7 +19,36 @@ static void define(elab *e, file_env *f, const ast_name *n, val v) {
     el_bind(e, f->top, n->text, v, n->span);
 }
 
+typedef struct seen {
+    const ast_name **names;
+    int n;
+} seen;
+
+static void seen_once(elab *e, seen *s, const ast_name *name) {
+    for (int i = 0; name->text && i < s->n; i++)
+        if (!strcmp(s->names[i]->text, name->text)) {
+            diag_record *r = diag_report(e->d, MSG_DECLARED_TWICE, name->span, name->text);
+            diag_note(e->d, r, s->names[i]->span, "first declared here");
+            return;
+        }
+    if (name->text)
+        s->names[s->n++] = name;
+}
+
+/* Parameters of both kinds share one set of names, results have another. */
+static void check_names(elab *e, const ast_fn *fn) {
+    seen in = {arena_array(e->a, const ast_name *, fn->statics.len + fn->params.len + 1), 0};
+    seen out = {arena_array(e->a, const ast_name *, fn->results.len + 1), 0};
+    for (int i = 0; i < fn->statics.len; i++)
+        seen_once(e, &in, &fn->statics.data[i].name);
+    for (int i = 0; i < fn->params.len; i++)
+        seen_once(e, &in, &fn->params.data[i].name);
+    for (int i = 0; i < fn->results.len; i++)
+        seen_once(e, &out, &fn->results.data[i].name);
+}
+
 static void add_fn(elab *e, file_env *f, const ast_item *item) {
+    check_names(e, &item->fn);
     fn_ref *r = arena_new_of(e->a, fn_ref);
     *r = (fn_ref){&item->fn, f, item->kind == AST_MODEL, item->doc};
     define(e, f, &item->fn.name, (val){.kind = V_FN, .fn = r});

@@ -2,7 +2,7 @@
 #include "elab_internal.h"
 #include <string.h>
 
-enum { MAX_CALLS = 400 };
+enum { MAX_CALLS = 400, MAX_CALLS_IN_ALL = 1000000 };
 
 val el_callee(elab *e, const ast_expr *x, const char **name) {
     val v = el_eval(e, x);
@@ -399,6 +399,9 @@ val el_call_fn(elab *e, const fn_ref *f, arg *args, int n, const char *prefix, i
             el_fail(e, diag_report(e->d, MSG_RECURSION, el_at(e, at), f->fn->name.text, MAX_CALLS));
         return v_error();
     }
+    if (++e->calls > MAX_CALLS_IN_ALL)
+        return e->calls == MAX_CALLS_IN_ALL + 1
+                   ? el_fail(e, diag_report(e->d, MSG_TOO_MUCH, el_at(e, at), MAX_CALLS_IN_ALL, "calls")) : v_error();
     scope *outer = e->scope;
     frame fr = {.up = e->frame, .fn = f, .prefix = prefix, .call = at};
     fr.scope = e->scope = el_scope_new(e, NULL);

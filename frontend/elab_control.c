@@ -3,7 +3,7 @@
 #include "elab_internal.h"
 #include <string.h>
 
-enum { MAX_UNROLL = 100000 };
+enum { MAX_UNROLL = 100000, MAX_STEPS = 1000000 };
 
 /* ---- for ----------------------------------------------------------------------------------------------------------- */
 
@@ -26,6 +26,11 @@ bool el_for(elab *e, const ast_stmt *s) {
     e->loops = &l;
     bool ok = true;
     for (int64_t i = a; i < b && ok && !e->frame->returned; i++) {
+        if (++e->steps > MAX_STEPS) {
+            el_fail(e, diag_report(e->d, MSG_TOO_MUCH, el_at(e, s->span), MAX_STEPS, "steps of 'for'"));
+            ok = false;
+            break;
+        }
         scope *sc = el_scope_push(e);
         binding *n = el_bind(e, sc, s->loop.name.text, v_consti(e, i), s->loop.name.span);
         n->kind = B_LOOP;

@@ -180,6 +180,7 @@ struct elab {
     bool *define_used;
     char *stack_base;
     int depth;
+    int calls, steps; /* expanded and unrolled so far */
 };
 
 /* elab_scope.c */

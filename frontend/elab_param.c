@@ -109,10 +109,24 @@ static ir_value *param_value(elab *e, ir_global *g, ir_span span) {
     return *made = ir_result(op, 0);
 }
 
+/* A param or state with the name of a parameter of the function would hide what the caller gives. */
+static bool hides_parameter(elab *e, const ast_decl *d) {
+    const ast_decls *params = &e->frame->fn->fn->params;
+    for (int i = 0; i < params->len; i++)
+        if (!strcmp(params->data[i].name.text, d->name.text)) {
+            diag_record *r = diag_report(e->d, MSG_DECLARED_TWICE, el_at(e, d->name.span), d->name.text);
+            diag_note(e->d, r, params->data[i].name.span, "first declared here");
+            diag_suggest(e->d, r, "another name can read the same path: param p: ... from \"%s\"", d->name.text);
+            el_fail(e, r);
+            return true;
+        }
+    return false;
+}
+
 bool el_params(elab *e, const ast_stmt *s) {
     for (int i = 0; i < s->decls.len; i++) {
         const ast_decl *d = &s->decls.data[i];
-        ir_global *g = global_of(e, d, false);
+        ir_global *g = hides_parameter(e, d) ? NULL : global_of(e, d, false);
         if (!g)
             return false;
         ir_value *v = param_value(e, g, d->span);
@@ -167,7 +181,7 @@ static bool init_func(elab *e, const ast_decl *d, ir_global *g) {
 bool el_states(elab *e, const ast_stmt *s) {
     for (int i = 0; i < s->decls.len; i++) {
         const ast_decl *d = &s->decls.data[i];
-        ir_global *g = global_of(e, d, true);
+        ir_global *g = hides_parameter(e, d) ? NULL : global_of(e, d, true);
         if (!g)
             return false;
         if (!g->init && !init_func(e, d, g))

@@ -1,5 +1,6 @@
 /* Types: matching dims against the names of a signature, and solving for these. */
 #include "elab_internal.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,10 +8,11 @@
 
 static val parse_define(elab *e, const char *text) {
     char *end;
+    errno = 0;
     if (!strcmp(text, "true") || !strcmp(text, "false"))
         return v_bool(!strcmp(text, "true"));
     long long i = strtoll(text, &end, 0);
-    if (end != text && !*end)
+    if (end != text && !*end && !errno)
         return v_consti(e, i);
     double d = strtod(text, &end);
     if (end != text && !*end)
@@ -242,8 +244,13 @@ static sym_t new_dim(elab *e, const char *name, const char *path) {
     val v;
     int64_t n;
     const char *full = path && *path ? arena_printf(e->a, "%s.%s", path, name) : name;
-    if (((path && el_define(e, full, &v)) || el_define(e, name, &v)) && el_const_int(v, &n) && n >= 0)
-        return v.i;
+    if ((path && el_define(e, full, &v)) || el_define(e, name, &v)) {
+        if (el_const_int(v, &n) && n >= 0)
+            return v.i;
+        if (!el_find(e->root->top, name))
+            diag_report(e->d, MSG_EXPECTED_VALUE, (ir_span){0}, arena_printf(e->a, "a length for -D %s", name),
+                        el_const_int(v, &n) ? sym_print(e->a, v.i) : el_describe(e, v));
+    }
     sym_t s = sym_var(e->s, unique_name(e, name), SYM_DIM, NULL, NULL);
     vec_push(e->m->arena, &e->m->symbols, s);
     if (path)

@@ -55,6 +55,17 @@ class Cli(CommandTest):
             self.assertEqual(out, "", words)
             self.assertRegex(err, r"^frit", words)
 
+    def test_values_of_dims(self):
+        add = self.file("add.frit", "model add(x: f32[B, 4]) -> (y: f32[B, 4]) {\n    return x + 1\n}\n")
+        for value, status in (("-1", 1), ("x", 1), ("1.5", 1), ("99999999999999999999", 1), ("9223372036854775807", 1),
+                              ("4611686018427387904", 1), ("", 2), ("1,2", 2), ("1..2", 2)):
+            for command in ("run", "compile"):
+                if (command, value) != ("compile", "1..2"):
+                    self.frit(command, add, "-D", f"B={value}", status=status)
+        self.frit("run", add, "-D", "B=1", "-D", "B=2", status=2)
+        self.frit("run", add, "--threads", "99999999999", status=2)
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["add.frit"])
+
     def test_precision(self):
         """bf16 and tf32 round the operands of products, which shows, and kernels agree with that meaning."""
         source = self.folder / "product.frit"

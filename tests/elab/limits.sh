@@ -27,6 +27,12 @@ try calls 0
 awk 'BEGIN { print "fn f[n](x: f32[...]) -> f32[...] {\n    return f(x, n = n + 1)\n}\nmodel m(x: f32[4]) -> f32[4] {\n    return f(x, n = 0)\n}" }' >"$dir/endless.frit"
 try endless 1 E0319
 awk 'BEGIN { s = "x"; for (i = 0; i < 240; i++) s = "-(" s ")"; print "fn f[n](x: f32[...]) -> f32[...] {\n    return " s " if n == 0 else f(" s ", n = n - 1)\n}\nmodel m(x: f32[4]) -> f32[4] {\n    return f(x, n = 300)\n}" }' >"$dir/deep.frit"
+printf 'model m(x: f32[4]) -> f32[4] {\n    for i in 0..1000 { for j in 0..1000 { for k in 0..1000 { x = x + 1 } } }\n    return x\n}\n' >"$dir/nested.frit"
+try nested 1 E0335
+printf 'fn f[n]() {\n    if n == 0 {\n        return 1\n    } else {\n        return f(n = n - 1) + f(n = n - 1)\n    }\n}\nmodel m(x: f32[4]) -> f32[4] {\n    return x * f(n = 40)\n}\n' >"$dir/twice.frit"
+try twice 1 E0335
+printf '\357\273\277model m(x: f32[4]) -> f32[4] {\n    return x\n}\n' >"$dir/marked.frit"
+try marked 0
 timeout 60 "$tool" -q "$dir/deep.frit" >"$dir/out" 2>&1
 status=$?
 [ $status -eq 0 ] || [ $status -eq 1 ] || { echo "FAIL deep: status $status"; failed=1; }

@@ -1,5 +1,6 @@
 /* Helpers of the subcommands. */
 #include "cli.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,8 +64,10 @@ bool cli_number(cli *c, cli_option id, int64_t absent, int64_t *v) {
     *v = absent;
     if (!text)
         return true;
+    int64_t most = id == OPT_seed ? INT64_MAX : INT32_MAX;
+    errno = 0;
     *v = strtoll(text, &end, 10);
-    if (end > text && !*end && *v >= 0)
+    if (end > text && !*end && !errno && *v >= 0 && *v <= most)
         return true;
     cli_usage(c, "--%s needs a whole number, not '%s'", option_table[id].name, text);
     return false;

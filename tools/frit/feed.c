@@ -4,6 +4,7 @@
 #include "tools/io/fill.h"
 #include "tools/io/literal.h"
 #include "tools/io/npy.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,8 +326,9 @@ static int set_dims(feeder *s, int n_sizes, const frit_dim *sizes) {
         char *end;
         if (!d)
             continue;
+        errno = 0;
         int64_t v = strtoll(d->value, &end, 10);
-        if (*end)
+        if (*end || errno)
             return cli_usage(s->c, "-D %s wants a whole number, not '%s'", d->name, d->value);
         learn(s, d->name, v);
     }

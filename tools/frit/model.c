@@ -1,6 +1,7 @@
 /* From the command line to an elaborated module. */
 #include "model.h"
 #include "frontend/source.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,9 @@ static bool ends_with(const char *s, const char *tail) {
 /* ---- -D ---- */
 static bool parse_integer(const char **p, int64_t *v) {
     char *end;
+    errno = 0;
     *v = strtoll(*p, &end, 10);
-    bool any = end > *p;
+    bool any = end > *p && !errno;
     *p = end;
     return any;
 }
@@ -71,6 +73,11 @@ static bool parse_defines(cli *c, model *m) {
         define *d = &m->defines[m->n_defines++];
         if (!parse_define(c, d, v->data[i]))
             return false;
+        for (const define *other = m->defines; other < d; other++)
+            if (other->kind == d->kind && !strcmp(other->name, d->name)) {
+                cli_usage(c, "-D %s is given twice", d->name);
+                return false;
+            }
         if (d->kind == DEFINE_LIST && c->o.command != CMD_bench) {
             cli_usage(c, "-D %s: lists of values are for bench", v->data[i]);
             return false;
