@@ -250,6 +250,7 @@ class Cli(CommandTest):
         self.assertIn("kernel", self.frit("explain", DIGITS)[0])
         self.assertIn("identity", self.frit("explain", "reduce")[0])
         self.assertIn("fn softmax", self.frit("explain", "softmax")[0])
+        self.assertIn("mean(x, axis=none", self.frit("explain", "mean")[0])
 
     def test_bench(self):
         out, _ = self.frit("bench", DIGITS, "-D", "B=1,8", "--runs", 5, "--json", "b.json", "--html", "b.html")

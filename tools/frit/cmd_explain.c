@@ -40,6 +40,23 @@ static bool explain_function(const char *name) {
     return found;
 }
 
+static bool explain_builtin(const char *name) {
+    static const struct builtin_doc {
+        const char *name, *params, *doc;
+    } builtins[] = {
+#define BUILTIN(name, params, fn, doc) {name, params, doc},
+#include "frontend/builtins.def"
+#undef BUILTIN
+    };
+    bool found = false;
+    for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
+        if (!strcmp(builtins[i].name, name)) {
+            printf("built-in function %s(%s): %s\n", builtins[i].name, builtins[i].params, builtins[i].doc);
+            found = true;
+        }
+    return found;
+}
+
 static bool is_file(const char *s) {
     const char *dot = strrchr(s, '.');
     return dot && (!strcmp(dot, ".frit") || !strcmp(dot, ".fir"));
@@ -54,8 +71,8 @@ int cmd_explain(cli *c) {
         return explain_model(c, what, n == 3 ? c->o.arguments.data[1] : NULL, n == 3 ? c->o.arguments.data[2] : NULL);
     if (looks_like_code(what) && catalogue_message(stdout, what))
         return EXIT_DONE;
-    bool function = explain_function(what);
-    if (catalogue_op(stdout, what) || function)
+    bool function = explain_function(what), builtin = explain_builtin(what);
+    if (catalogue_op(stdout, what) || function || builtin)
         return EXIT_DONE;
-    return cli_usage(c, "'%s' is no model file, diagnostic, op or function of the prelude", what);
+    return cli_usage(c, "'%s' is no model file, diagnostic, op or function", what);
 }
