@@ -2,6 +2,7 @@
  * and the same bytes every time. What needs a program that finishes code is skipped where there is none. */
 #include "jit.h"
 #include "passes/expand_math.h"
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -137,8 +138,21 @@ static ir_func *build_block(jit *j) {
     return finish(f, &b);
 }
 
+/* text begins with what, where a blank of it is any number of them, tabs too (LLVM's versions differ there). */
+static bool begins(const char *text, const char *what) {
+    for (; *what; what++) {
+        if (*what != ' ' && *text++ != *what) return false;
+        if (*what != ' ') continue;
+        if (!isspace((unsigned char)*text)) return false;
+        while (isspace((unsigned char)*text)) text++;
+    }
+    return true;
+}
+
 static void expect(const char *text, const char *what) {
-    if (!strstr(text, what)) fail_msg("no '%s' in:\n%s", what, text);
+    bool found = false;
+    for (const char *s = text; *s && !found; s++) found = begins(s, what);
+    if (!found) fail_msg("no '%s' in:\n%s", what, text);
 }
 
 static const char *text_of(jit *j, target_form form, ir_func *f) {
