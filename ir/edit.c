@@ -78,6 +78,12 @@ void ir_op_move_before(ir_op *op, ir_op *before) {
     ir_op_insert(before->parent, before, op);
 }
 
+void ir_op_move_into(ir_op *op, ir_block *b, ir_op *before) {
+    if (op == before) return;
+    unlink_op(op);
+    ir_op_insert(b, before, op);
+}
+
 /* ---- Copies ---- */
 
 /* Open addressing by id; at most half of the slots are taken. */

@@ -324,6 +324,7 @@ void ir_op_remove(ir_op *op); /* its results must be unused; drops its operand u
 /* An op of this code is in b or in a block nested in it. */
 bool ir_block_has(const ir_block *b, ir_opcode code);
 void ir_op_move_before(ir_op *op, ir_op *before);
+void ir_op_move_into(ir_op *op, ir_block *b, ir_op *before); /* before NULL: at the end of b */
 int ir_use_count(const ir_value *v);
 /* Values and what they became. Zeroed, it is empty. */
 typedef struct ir_map_slot { const ir_value *from; ir_value *to; } ir_map_slot;

@@ -65,6 +65,11 @@ static void check_access(verifier *v, const ir_op *op, bool is_store, bool by_la
         verify_fail(v, 51, op, "what masked lanes get has another type");
 }
 
+static void check_prefetch(verifier *v, const ir_op *op) {
+    if (verify_type(op, 0).kind != IR_PTR) verify_fail(v, 51, op, "has no pointer");
+    if (!verify_is_lane(verify_type(op, 1), FRIT_i64)) verify_fail(v, 51, op, "the index is not i64");
+}
+
 static void check_pointer(verifier *v, const ir_op *op) {
     ir_type r = verify_result(op, 0);
     const sym_t *size;
@@ -150,6 +155,7 @@ void verify_thread_op(verifier *v, const ir_op *op) {
     case IR_store: check_access(v, op, true, false); break;
     case IR_load_lanes: check_access(v, op, false, true); break;
     case IR_store_lanes: check_access(v, op, true, true); break;
+    case IR_prefetch: check_prefetch(v, op); break;
     case IR_local:
     case IR_ptradd:
     case IR_ptrcast: check_pointer(v, op); break;

@@ -2,6 +2,7 @@
  * block, or in a block around it, gives way to that one. The variables of a view or gather are bound names: two maps
  * are equal when one becomes the other by renaming. Effects, random bits, control flow and compact (which names a
  * fresh dim) are left alone. One sweep suffices since operands come before users. */
+#include "cse.h"
 #include "pass.h"
 #include <string.h>
 
@@ -117,6 +118,8 @@ static bool same_op(const ir_module *m, const ir_op *a, const ir_op *b) {
     }
     return !names || same_map(m, a, b);
 }
+
+bool cse_same_op(const ir_module *m, const ir_op *a, const ir_op *b) { return takes_part(a) && takes_part(b) && same_op(m, a, b); }
 
 static bool visit_block(table *t, ir_block *b) {
     bool changed = false;

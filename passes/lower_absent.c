@@ -72,7 +72,7 @@ static void mark_cone(const lower_stage *s, const ir_value *v, bool *wanted) {
 void lower_plan_plain(lower *l, lower_stage *s) {
     const ir_op *yield = s->op->blocks[0]->last;
     bool sums = s->parallel < s->n && s->n_terms == 1 && s->combines[0] == IR_SUM && yield && yield->n_operands == 1;
-    s->plain = sums ? lower_plain_product(ir_operand(yield, 0)) : NULL;
+    s->plain = sums && !ir_block_has(s->op->blocks[0], IR_write) ? lower_plain_product(ir_operand(yield, 0)) : NULL;
     if (!s->plain) return;
     int lo = INT32_MAX, hi = -1;
     for (const ir_op *op = s->op->blocks[0]->first; op; op = op->next)

@@ -174,6 +174,18 @@ int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes) {
     return lanes;
 }
 
+/* What the next task finds here: fetched once for each line that the tile covers. */
+static void fetch_ahead(lower *l, const lower_stage *s, const ir_op *op, const address *a, ir_type t, const int *p) {
+    const sym_t *ahead;
+    int bits = t.lanes * (int)frit_dtype_bits((frit_dtype)t.dtype);
+    if (ir_get_syms(op, IR_ATTR_ahead, &ahead) != 1 || !is_contiguous(a, t) || s->rest) return;
+    if (p[s->vector] * (int64_t)bits % (8 * (int64_t)l->lim->cache_line)) return;
+    ir_value *x[2] = {a->ptr, lower_index(l, ahead[0])};
+    ir_value *to[2] = {lower_build(l, l->depth, IR_ptradd, 2, x, a->ptr->type), a->index};
+    ir_op *fetch = ir_build(lower_here(l), IR_prefetch, 2, to, 0, NULL);
+    if (op->code == IR_write) ir_set_int(l->m, fetch, IR_ATTR_to_write, 1);
+}
+
 /* ---- How a block's reads and writes move ---- */
 static bool is_wanted(const ir_op *op, const bool *wanted, int first_id) {
     if (op->code == IR_write) return true;
@@ -233,6 +245,7 @@ static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v
     if (mask.v) other = lower_splat(l, fill_value(l, op, t), type.lanes, 0);
     ir_value *element = lower_load(l, v->depth, a.ptr, a.index, type, mask.v, other);
     tell_alignment(l, &a, element->op, type);
+    fetch_ahead(l, s, op, &a, type, p);
     return element;
 }
 
@@ -359,11 +372,12 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     }
     ir_op *store = lower_store(l, a.ptr, a.index, x, mask.v);
     tell_alignment(l, &a, store, x->type);
+    fetch_ahead(l, s, op, &a, x->type, p);
 }
 
-/* Every point of the parallel axes writes, whatever the address depends on. */
+/* Every point of the axes that the block runs over writes, whatever the address depends on. */
 void lower_write(lower *l, lower_stage *s, const ir_op *op) {
-    uint32_t axes = (UINT32_C(1) << s->parallel) - 1;
+    uint32_t axes = (UINT32_C(1) << (op->parent == s->op->blocks[0] ? s->n : s->parallel)) - 1;
     sym_t flat = flat_index(l, op);
     int p[IR_MAX_RANK] = {0};
     do write_at(l, s, op, flat, axes, p);

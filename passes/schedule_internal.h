@@ -49,6 +49,13 @@ ir_value *sched_alloc(sched *s, ir_block *in, frit_dtype t, int rank, const sym_
 /* Sets the register tile and the vector axis of a finished stage from how its reads and writes move through memory.
  * m_var: a parallel variable to tile for reuse in registers (or NULL). */
 void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var);
+/* The axis that it would put along lanes, -1 for none. */
+int sched_vector_axis(sched *s, const ir_op *stage);
+/* schedule_merge.c: of the stages in b (and in loops in it) whose tile has not been chosen, those that run over the same
+ * loops become one where that changes nothing but the order; then all have a tile. */
+void sched_merge_stages(sched *s, ir_block *b);
+/* schedule_ahead.c: marks the reads of a finished grid that are to fetch what the next task reads. */
+void sched_fetch_ahead(sched *s, ir_block *grid);
 /* Where in o's buffer the element of o->v at coords goes. */
 void sched_output_coords(sched *s, const sched_out *o, const sym_t *coords, sym_t *at);
 /* One output value through loop nests; several when they share nests. */

@@ -177,11 +177,10 @@ static bool map_stage(plan *p, const nest *n) {
     stage_vars sv = plan_loops(p, n, NULL);
     sym_t coords[IR_MAX_RANK];
     plan_coords(p, n, coords);
-    ir_op *stage = sched_stage(s, p->block, &sv);
+    sched_stage(s, p->block, &sv);
     ir_value *x = emit_element(&s->e, n->v, coords);
     if (!x) return false;
     store_element(p, n, x, coords);
-    sched_choose_tile(s, stage, NULL);
     return !s->why;
 }
 
@@ -220,7 +219,6 @@ static bool reduce_stage(plan *p, const nest *n, const nest *q) {
         plan_yield_terms(s, stage, x, combine);
         if (!plan_epilogue(p, stage, n, q, coords, arg ? ir_scalar(FRIT_i64) : x->type)) return false;
     }
-    sched_choose_tile(s, stage, NULL);
     return true;
 }
 
@@ -312,6 +310,8 @@ bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     open_grid(&p);
     int n_places = s->e.places.len;
     bool ok = all_stages(&p);
+    if (ok) sched_merge_stages(s, p.grid);
+    if (ok) sched_fetch_ahead(s, p.grid);
     s->e.unsafe = 0;
     s->e.places.len = n_places;
     region_release(p.r);

@@ -64,6 +64,13 @@ static sym_t widest_parallel(int n_par, const sym_t *vars, const sym_t *extent) 
     return vars[best];
 }
 
+/* One point takes so many registers and instructions that others beside it gain nothing, or stores what it computes. */
+static bool is_dear(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (op->code == IR_write || ir_op_flags(op) & IR_F_TRANSCENDENTAL) return true;
+    return false;
+}
+
 /* Turns of the innermost loop of a contraction that are written out: the loop costs little beside a tile of multiply-adds,
  * but where two threads share a core's front end that little shows. */
 static int64_t terms_at_once(sym_t extent) {
@@ -72,20 +79,34 @@ static int64_t terms_at_once(sym_t extent) {
     return e <= 4 ? e : e % 4 == 0 ? 4 : 1;
 }
 
-void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
+/* The axis along lanes, -1 for none, and how many lanes a register has for what the stage computes. */
+static int choose_vector(sched *s, const ir_op *stage, sym_t m_var, int *lanes) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(stage, IR_ATTR_vars, &vars), n_par = (int)ir_get_int(stage, IR_ATTR_parallel, n);
     ir_get_syms(stage, IR_ATTR_extent, &extent);
     axis_use use[SCHED_MAX_VARS] = {0};
-    int widest = 1;
+    int widest = 1, best = -1;
     for (int k = 0; k < 2; k++) count_uses(s, stage->blocks[k], n, n_par, vars, use, &widest);
-    int lanes = s->lim->vector_bytes / (widest < 4 ? 4 : widest), best = -1;
+    *lanes = s->lim->vector_bytes / (widest < 4 ? 4 : widest);
     double best_score = 0;
     for (int i = 0; i < n; i++) {
         if (vars[i] == m_var) continue;
-        double sc = score(&use[i], i >= n_par, sym_hint(extent[i]), lanes);
+        double sc = score(&use[i], i >= n_par, sym_hint(extent[i]), *lanes);
         if (sc > best_score) best = i, best_score = sc;
     }
+    return best;
+}
+
+int sched_vector_axis(sched *s, const ir_op *stage) {
+    int lanes;
+    return choose_vector(s, stage, NULL, &lanes);
+}
+
+void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
+    const sym_t *vars, *extent;
+    int n = ir_get_syms(stage, IR_ATTR_vars, &vars), n_par = (int)ir_get_int(stage, IR_ATTR_parallel, n), lanes;
+    ir_get_syms(stage, IR_ATTR_extent, &extent);
+    int best = choose_vector(s, stage, m_var, &lanes);
     int64_t tile[SCHED_MAX_VARS];
     for (int i = 0; i < n; i++) tile[i] = 1;
     if (s->lim->threads) {
@@ -98,11 +119,11 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
         int64_t e, want = (int64_t)vectors * lanes;
         if (sym_is_const(extent[best], &e) && e < want) want = round_up(e < 1 ? 1 : e, lanes);
         tile[best] = want;
-        int64_t regs = want / lanes, rows = (s->lim->vector_registers - 4) / regs;
         if (!m_var && best >= n_par && n_par > 0) { /* several sums at once over the same vectors */
-            m_var = widest_parallel(n_par, vars, extent);
+            if (!is_dear(stage->blocks[0])) m_var = widest_parallel(n_par, vars, extent);
             tile[best] = want = want > 2 * lanes ? 2 * lanes : want;
         }
+        int64_t regs = want / lanes, rows = (s->lim->vector_registers - 4) / regs;
         for (int i = 0; i < n_par; i++)
             if (vars[i] == m_var && i != best) {
                 if (rows > 12) rows = 12;

@@ -348,6 +348,14 @@ void print_store_lanes(printer *p, const ir_op *op) {
 }
 
 /* ------------ addresses */
+void print_prefetch(printer *p, const ir_op *op) {
+    enum { KEEP = 3, DATA = 1 };
+    LLVMTypeRef i32 = int_type(p, 32, 1), ptr = LLVMTypeOf(operand_of(p, op, 0));
+    LLVMValueRef x[] = {address(p, op, operand_of(p, op, 1)), const_int(i32, ir_get_int(op, IR_ATTR_to_write, 0)),
+                        const_int(i32, KEEP), const_int(i32, DATA)};
+    shim_intrinsic(p->b, p->module, "llvm.prefetch", 1, &ptr, 4, x);
+}
+
 LLVMValueRef print_local(printer *p, const ir_op *op) {
     frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
     const sym_t *size = NULL;

@@ -60,6 +60,7 @@ static void print_op(printer *p, const ir_op *op) {
     case IR_twhile: print_while(p, op); return;
     case IR_store: print_store(p, op); return;
     case IR_store_lanes: print_store_lanes(p, op); return;
+    case IR_prefetch: print_prefetch(p, op); return;
     case IR_load: v = print_load(p, op); break;
     case IR_load_lanes: v = print_load_lanes(p, op); break;
     case IR_local: v = print_local(p, op); break;

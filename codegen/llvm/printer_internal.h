@@ -38,6 +38,7 @@ LLVMValueRef print_load(printer *p, const ir_op *op);
 void print_store(printer *p, const ir_op *op);
 LLVMValueRef print_load_lanes(printer *p, const ir_op *op);
 void print_store_lanes(printer *p, const ir_op *op);
+void print_prefetch(printer *p, const ir_op *op);
 LLVMValueRef print_local(printer *p, const ir_op *op);
 LLVMValueRef print_ptradd(printer *p, const ir_op *op);
 
