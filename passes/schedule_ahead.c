@@ -30,7 +30,7 @@ static sym_t step_of(sched *s, const ir_op *op, sym_t task) {
     sym_t at = sym_const(c, 0), coef, rest;
     int rank = ir_get_syms(op, IR_ATTR_map, &map);
     int64_t bits = frit_dtype_bits((frit_dtype)t.dtype);
-    if (!buffer->block || bits < 8 || ir_has(op, IR_ATTR_idx) || ir_has(op, IR_ATTR_combine)) return NULL;
+    if (!buffer->block || buffer->index >= s->kernel->n_operands || bits < 8 || ir_has(op, IR_ATTR_idx) || ir_has(op, IR_ATTR_combine)) return NULL;
     if (sym_hint(sym_prod(c, t.dims, t.rank)) < s->lim->l2_bytes * 8 / bits) return NULL;
     for (int d = 0; d < rank; d++) at = sym_add(c, sym_mul(c, at, t.dims[d]), map[d]);
     if (!sym_linear(c, at, task, &coef, &rest)) return NULL;

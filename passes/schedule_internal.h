@@ -54,6 +54,8 @@ int sched_vector_axis(sched *s, const ir_op *stage);
 /* schedule_merge.c: of the stages in b (and in loops in it) whose tile has not been chosen, those that run over the same
  * loops become one where that changes nothing but the order; then all have a tile. */
 void sched_merge_stages(sched *s, ir_block *b);
+/* schedule_direct.c: buffers of a finished grid that live in an output's memory instead. */
+void sched_direct(sched *s, ir_block *grid);
 /* schedule_ahead.c: marks the reads of a finished grid that are to fetch what the next task reads. */
 void sched_fetch_ahead(sched *s, ir_block *grid);
 /* Where in o's buffer the element of o->v at coords goes. */
