@@ -121,9 +121,19 @@ static void fuse_block(ir_module *m, ir_block *block, const fuse_options *o, are
     *next_name = f.next_name;
 }
 
+/* What the model returns and has not named itself is called as its callers call it. */
+static void name_results(const ir_func *f) {
+    const ir_op *last = f->body->last;
+    for (int i = 0; f->result_names && last && last->code == IR_return && i < last->n_operands; i++) {
+        ir_value *v = ir_operand(last, i);
+        if (v->op && !v->name) v->name = f->result_names[i];
+    }
+}
+
 void fuse(ir_module *m, ir_func *f, const fuse_options *o) {
     arena *scratch = arena_new();
     int next_name = 0;
+    name_results(f);
     fuse_block(m, f->body, o, scratch, &next_name);
     arena_free(scratch);
 }

@@ -139,7 +139,9 @@ static ir_value *emit_division(lower *l, ir_opcode code, sym_t e) {
         return lower_build(l, d, is_div ? IR_shr : IR_and, 2, v, ir_vector(FRIT_i64, lanes));
     }
     frit_dtype t = division_dtype(l, x, y);
-    for (int i = 0; i < 2; i++) {
+    bool constant = sym_is_const(y, &k);
+    if (constant) v[1] = lower_splat(l, lower_int(l, t, k), lanes, 0);
+    for (int i = 0; i < 2 - constant; i++) {
         v[i] = lower_splat(l, v[i], lanes, lower_depth(l, i ? y : x));
         v[i] = lower_build(l, d, IR_cast, 1, &v[i], ir_vector(t, lanes));
     }

@@ -20,7 +20,7 @@ ir_value *lower_thread_bits(lower *l, int64_t mask, int shift) {
     ir_value *v = lower_memo_get(l, l->thread, key, TAG_BITS + shift);
     if (v) return v;
     v = lower_index(l, l->thread);
-    if (mask != l->lim->threads - 1)
+    if (mask >> shift != (l->lim->threads - 1) >> shift)
         v = lower_build(l, l->floor, IR_and, 2, (ir_value *[]){v, lower_int(l, FRIT_i64, mask)}, t);
     if (shift) v = lower_build(l, l->floor, IR_shr, 2, (ir_value *[]){v, lower_int(l, FRIT_i64, shift)}, t);
     lower_memo_put(l, l->thread, key, TAG_BITS + shift, l->floor, v);

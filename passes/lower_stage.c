@@ -96,10 +96,19 @@ static void uniform_turn(lower *l, lower_stage *s, int axis, sym_t start, sym_t 
     s->valid[axis] = NULL;
 }
 
+/* The axis's positions are at least one (see has_points) and no more than its threads do at once. */
+static bool is_one_turn(lower *l, const lower_stage *s, int axis, sym_t from, sym_t to, int64_t stride) {
+    int64_t lo, hi;
+    sym_t span = sym_sub(l->syms, to, from);
+    if (sym_is_const(span, &hi)) return hi <= stride;
+    sym_range(l->syms, span, &lo, &hi);
+    return sym_is(from, 0) && to == s->extent[axis] && axis < s->parallel && hi <= stride;
+}
+
 static void uniform_loop(lower *l, lower_stage *s, int axis, sym_t from, sym_t to, int64_t step) {
     sym_ctx *c = l->syms;
-    int64_t stride = step * s->threads[axis], span;
-    if (sym_is_const(sym_sub(c, to, from), &span) && span <= stride) {
+    int64_t stride = step * s->threads[axis];
+    if (is_one_turn(l, s, axis, from, to, stride)) {
         uniform_turn(l, s, axis, from, to, step);
         return;
     }
@@ -117,8 +126,8 @@ static void shared_loop(lower *l, lower_stage *s, int axis, sym_t from, sym_t to
     bool reduced = axis >= s->parallel;
     int64_t stride = step * s->threads[axis], span, multiple = sym_prove_multiple(c, from, step) ? step : 1;
     sym_t first = sym_add(c, from, sym_muli(c, s->coord[axis], step));
-    bool one_turn = sym_is_const(sym_sub(c, to, from), &span) && span <= stride;
-    if (one_turn && span == stride) {
+    bool one_turn = is_one_turn(l, s, axis, from, to, stride);
+    if (sym_is_const(sym_sub(c, to, from), &span) && span == stride) {
         s->base[axis] = first;
         s->at_depth[axis] = lower_depth(l, first);
         nest(l, s, axis + 1);
@@ -386,6 +395,7 @@ static ir_value *has_points(lower *l, const lower_stage *s) {
     int depth = 0;
     for (int i = 0; i < s->parallel; i++) {
         int d;
+        if (lower_is_block(l) && sym_prove_lt(l->syms, sym_const(l->syms, 0), s->extent[i])) continue;
         ir_value *v = lower_inside(l, sym_const(l->syms, 0), s->extent[i], &d);
         all = lower_and(l, all, depth, v, d, &depth);
     }

@@ -151,14 +151,22 @@ static void lower_list(lower *l, const ir_block *b) {
 }
 
 /* ---- Tasks ---- */
+/* id = quotient * extent + remainder; id is not negative, which spares the corrections of a signed division. */
+static void divide_task(lower *l, ir_value **id, sym_t extent, ir_value **remainder) {
+    bool plain = !lower_is_block(l) || sym_is_const(extent, NULL);
+    ir_type t = ir_vector(plain ? FRIT_i64 : FRIT_u64, 1), to = ir_vector(FRIT_i64, 1);
+    ir_value *x[2] = {*id, lower_index(l, extent)};
+    for (int i = 0; i < 2 && !plain; i++) x[i] = lower_build(l, l->depth, IR_cast, 1, &x[i], t);
+    *remainder = lower_build(l, l->depth, IR_mod, 2, x, t);
+    *id = lower_build(l, l->depth, IR_floordiv, 2, x, t);
+    if (plain) return;
+    *remainder = lower_build(l, l->depth, IR_cast, 1, remainder, to);
+    *id = lower_build(l, l->depth, IR_cast, 1, id, to);
+}
+
 /* The coordinates of task `id` of the grid; carried through the task loop and stepped like an odometer. */
 static void first_coordinates(lower *l, ir_value *id, int n, const sym_t *extent, ir_value **v) {
-    ir_type t = ir_vector(FRIT_i64, 1);
-    for (int i = n - 1; i > 0; i--) {
-        ir_value *x[2] = {id, lower_index(l, extent[i])};
-        v[i] = lower_build(l, l->depth, IR_mod, 2, x, t);
-        id = lower_build(l, l->depth, IR_floordiv, 2, x, t);
-    }
+    for (int i = n - 1; i > 0; i--) divide_task(l, &id, extent[i], &v[i]);
     if (n) v[0] = id;
 }
 

@@ -55,23 +55,26 @@ static const char f32_to_f16[] =
     "    if (a < 0x38800000) return (f16)(sign | (as_u32_f32(as_f32_u32(a) + 0.5f) - 0x3f000000));\n"
     "    return (f16)(sign | (((a + 0xfff + (a >> 13 & 1)) >> 13) - 0x1c000));\n";
 
-/* PTX converts f16 exactly as the integer arithmetic does. */
+/* Instructions convert f16 as the integer arithmetic does. */
+static const char f16_widened[][180] = {"    _Float16 h;\n    __builtin_memcpy(&h, &x, sizeof h);\n    return (float)h;\n",
+                                        "    float r;\n    asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(r) : \"h\"(x));\n    return r;\n"};
+static const char f16_narrowed[][180] = {
+    "    _Float16 h = (_Float16)x;\n    f16 r;\n    __builtin_memcpy(&r, &h, sizeof r);\n    return r;\n",
+    "    f16 r;\n    asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(r) : \"f\"(x));\n    return r;\n"};
+
 static expr f16_by_instruction(cprinter *p, bool to_f16, expr x) {
     const char *name = to_f16 ? "f16_from_f32" : "f32_from_f16";
     if (c_helper_new(p, name))
-        c_helper_define(p,
-                        to_f16 ? "%s f16 %s(float x) {\n#ifdef FRIT_EMULATE\n%s#else\n    f16 r;\n"
-                                 "    asm(\"cvt.rn.f16.f32 %%0, %%1;\" : \"=h\"(r) : \"f\"(x));\n    return r;\n#endif\n}\n"
-                               : "%s float %s(f16 x) {\n#ifdef FRIT_EMULATE\n%s#else\n    float r;\n"
-                                 "    asm(\"cvt.f32.f16 %%0, %%1;\" : \"=f\"(r) : \"h\"(x));\n    return r;\n#endif\n}\n",
-                        p->d->inline_, name, to_f16 ? f32_to_f16 : f16_to_f32);
+        c_helper_define(p, "%s %s %s(%s x) {\n#ifdef FRIT_EMULATE\n%s#else\n%s#endif\n}\n", p->d->inline_, to_f16 ? "f16" : "float",
+                        name, to_f16 ? "float" : "f16", to_f16 ? f32_to_f16 : f16_to_f32,
+                        (to_f16 ? f16_narrowed : f16_widened)[p->d->nvidia]);
     return c_call(p, name, 1, &x);
 }
 
 expr c_widen(cprinter *p, frit_dtype t, expr x) {
     if (!c_is_narrow_float(t)) return x;
     need_bits(p);
-    if (t == FRIT_f16 && p->d->nvidia) return f16_by_instruction(p, false, x);
+    if (t == FRIT_f16 && p->d->blocks) return f16_by_instruction(p, false, x);
     const char *body = t == FRIT_f16 ? f16_to_f32 : t == FRIT_bf16 ? bf16_to_f32 : t == FRIT_f8e5m2 ? e5m2_to_f32 : e4m3_to_f32;
     return helper_call(p, arena_printf(p->a, "f32_from_%s", frit_dtype_name(t)), t, FRIT_f32, body, x);
 }
@@ -99,7 +102,7 @@ static const char *f32_to_f8(cprinter *p, frit_dtype t) {
 expr c_narrow(cprinter *p, frit_dtype t, expr x) {
     if (!c_is_narrow_float(t)) return x;
     need_bits(p);
-    if (t == FRIT_f16 && p->d->nvidia) return f16_by_instruction(p, true, x);
+    if (t == FRIT_f16 && p->d->blocks) return f16_by_instruction(p, true, x);
     const char *body = t == FRIT_f16 ? f32_to_f16 : t == FRIT_bf16 ? f32_to_bf16 : f32_to_f8(p, t);
     return helper_call(p, arena_printf(p->a, "%s_from_f32", frit_dtype_name(t)), FRIT_f32, t, body, x);
 }

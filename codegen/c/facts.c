@@ -16,7 +16,21 @@ typedef struct facts {
 static void know(facts *f, const ir_value *v, int what) { f->p->facts[v->id] |= (uint8_t)what; }
 
 /* ------------ index arithmetic */
-static bool is_i64(const ir_value *v) { return v->type.kind == IR_VECTOR && v->type.dtype == FRIT_i64 && v->type.lanes == 1; }
+static bool is_scalar_of(const ir_value *v, frit_dtype t) {
+    return v->type.kind == IR_VECTOR && v->type.dtype == t && v->type.lanes == 1;
+}
+
+static bool is_i64(const ir_value *v) { return is_scalar_of(v, FRIT_i64); }
+
+/* Divisions are unsigned where their operands are known not to be negative, those of small numbers in 32 bits. */
+static void division_facts(facts *f, const ir_op *op) {
+    const ir_value *v = ir_result(op, 0), *x = ir_operand(op, 0);
+    bool holds = c_knows(f->p, x, V_INDEX | V_NONNEGATIVE), to = is_scalar_of(v, FRIT_u64) || is_scalar_of(v, FRIT_u32);
+    bool passes = op->code == IR_cast && holds && (to || is_i64(v)), divides = to && holds && op->code != IR_cast;
+    if (!passes && !divides) return;
+    know(f, v, V_INDEX | V_NONNEGATIVE);
+    f->p->scale[v->id] = f->p->scale[x->id];
+}
 
 static int bits_of_constant(int64_t v) {
     int n = 0;
@@ -45,7 +59,8 @@ static void index_facts(facts *f, const ir_op *op) {
     int64_t k;
     int sum = 0, most = 0;
     bool all = true, nonnegative = true;
-    if (!is_i64(v)) return;
+    if (op->code == IR_cast || (!is_i64(v) && (op->code == IR_floordiv || op->code == IR_mod))) division_facts(f, op);
+    if (!is_i64(v) || op->code == IR_cast) return;
     if (op->code == IR_constant) {
         if (c_constant_int(v, &k) && k > INT32_MIN && k <= INT32_MAX) set_index(f, v, 0);
         if (c_constant_int(v, &k) && k >= 0) know(f, v, V_NONNEGATIVE);

@@ -108,6 +108,21 @@ static void need_for(cprinter *p, const scalar_row *r, frit_dtype t) {
                       c_is_signed(t) ? arena_printf(p->a, "(%s)((x & 15) ^ 8) - 8", c_scalar_type(p, t)) : "x & 15");
 }
 
+/* Division of 64 bits is a long sequence on a GPU; numbers that fit 32 are worth a test. */
+static const char *short_division(cprinter *p, const char *op, frit_dtype t) {
+    bool quotient = !strcmp(op, "div") || !strcmp(op, "floordiv"), remainder = !strcmp(op, "rem") || !strcmp(op, "mod");
+    if (!p->d->blocks || frit_dtype_bits(t) != 64 || (!quotient && !remainder)) return "";
+    return arena_printf(p->a, "    if (((u64)x | (u64)y) >> 32 == 0) return y == 0 ? 0 : (u32)x %s (u32)y;\n", quotient ? "/" : "%");
+}
+
+/* The larger or smaller of two floats is one instruction from sm_80 on. */
+static const char *by_instruction(cprinter *p, const char *op, frit_dtype t, const char *otherwise) {
+    if (!p->d->nvidia || t != FRIT_f32 || (strcmp(op, "min") && strcmp(op, "max"))) return otherwise;
+    return arena_printf(p->a, "#if !defined FRIT_EMULATE && __CUDA_ARCH__ >= 800\n    float r;\n"
+                              "    asm(\"%s.NaN.f32 %%0, %%1, %%2;\" : \"=f\"(r) : \"f\"(x), \"f\"(y));\n    return r;\n#else\n%s#endif\n",
+                        op, otherwise);
+}
+
 const char *c_scalar_helper(cprinter *p, const char *op, frit_dtype t) {
     const char *name = arena_printf(p->a, "%s_%s", op, frit_dtype_name(t)), *type = c_scalar_type(p, t);
     if (!c_helper_new(p, name)) return name;
@@ -117,8 +132,9 @@ const char *c_scalar_helper(cprinter *p, const char *op, frit_dtype t) {
         return name;
     }
     need_for(p, r, t);
-    c_helper_define(p, "%s %s %s(%s x%s%s) {\n    %s\n}\n", p->d->inline_, type, name, type, r->operands > 1 ? ", " : "",
-                  r->operands > 1 ? arena_printf(p->a, "%s y", type) : "", expand(p, r->body, t));
+    const char *second = r->operands > 1 ? arena_printf(p->a, ", %s y", type) : "";
+    const char *body = by_instruction(p, op, t, arena_printf(p->a, "    %s\n", expand(p, r->body, t)));
+    c_helper_define(p, "%s %s %s(%s x%s) {\n%s%s}\n", p->d->inline_, type, name, type, second, short_division(p, op, t), body);
     return name;
 }
 

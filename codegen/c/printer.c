@@ -88,14 +88,29 @@ static void open_arguments(cprinter *p) {
     for (int i = 0; i < TAIL; i++) p->value[b->args[b->n_args - TAIL + i]->id] = c_primary(tail[i]);
 }
 
+/* The arguments that are no tensors. */
+static void put_numbers(cprinter *p, text *t) {
+    const ir_block *b = p->f->body;
+    int tail = p->d->blocks ? 2 : TAIL, n = 0;
+    for (int i = 0; i < b->n_args - tail; i++)
+        if (b->args[i]->type.kind != IR_PTR) text_printf(t, "%s%s", n++ ? ", " : " * ", c_value_of(p, b->args[i]).s);
+    if (n) text_put(t, ": sizes\n");
+    if (!p->d->blocks) return;
+    text_printf(t, " * scratch: %s; tasks: how many there are\n", b->args[b->n_args - 2]->uses ? "memory of each block" : "not used");
+}
+
 static const char *header(cprinter *p) {
     text t = {.a = p->a};
     text_printf(&t, "/* %s\n", p->f->name);
     if (p->d->blocks)
-        text_printf(&t, " * blocks of %d threads, %lld bytes of shared memory\n", p->f->threads, (long long)p->f->shared);
+        text_printf(&t, " * grid: a block a task, or fewer that take turns; block: %d threads, %lld bytes of shared memory\n",
+                    p->f->threads, (long long)p->f->shared);
     text_put(&t, " *\n");
+    bool tensors = true; /* are listed first */
     for (const char *s = p->f->doc ? p->f->doc : ""; *s;) {
         size_t n = strcspn(s, "\n");
+        if (!n && tensors) put_numbers(p, &t);
+        tensors = tensors && n;
         text_printf(&t, " *%s%.*s\n", n ? " " : "", (int)n, s);
         s += n + (s[n] == '\n');
     }
