@@ -181,9 +181,15 @@ static void guard_lanes(emit *e, ir_op *write, ir_value *buffer, int rank) {
     if (varies) ir_set_syms(e->x.m, write, IR_ATTR_within, 2, within);
 }
 
+/* x in dtype t. What was widened to compute with, and has not been computed with, is moved as it is. */
+static ir_value *as_stored(emit *e, ir_value *x, frit_dtype t) {
+    bool widened = ir_is(x, IR_cast) && ir_operand(x->op, 0)->type.dtype == t && (frit_dtype)x->type.dtype == emit_compute_dtype(t);
+    return widened ? ir_operand(x->op, 0) : ir_cast(&e->b, x, t);
+}
+
 ir_op *emit_write(emit *e, ir_value *buffer, ir_value *x, int rank, const sym_t *map) {
     used_values s = values_in(e, rank, map);
-    ir_value *ops[2 + IR_MAX_RANK] = {buffer, ir_cast(&e->b, x, (frit_dtype)buffer->type.dtype)};
+    ir_value *ops[2 + IR_MAX_RANK] = {buffer, as_stored(e, x, (frit_dtype)buffer->type.dtype)};
     memcpy(ops + 2, s.scalars, (size_t)s.n * sizeof *ops);
     ir_op *op = ir_build(&e->b, IR_write, 2 + s.n, ops, 0, NULL);
     set_access(e, op, buffer, rank, map, &s);

@@ -151,23 +151,26 @@ static void lower_list(lower *l, const ir_block *b) {
 }
 
 /* ---- Tasks ---- */
-/* id = quotient * extent + remainder; id is not negative, which spares the corrections of a signed division. */
-static void divide_task(lower *l, ir_value **id, sym_t extent, ir_value **remainder) {
-    bool plain = !lower_is_block(l) || sym_is_const(extent, NULL);
-    ir_type t = ir_vector(plain ? FRIT_i64 : FRIT_u64, 1), to = ir_vector(FRIT_i64, 1);
-    ir_value *x[2] = {*id, lower_index(l, extent)};
-    for (int i = 0; i < 2 && !plain; i++) x[i] = lower_build(l, l->depth, IR_cast, 1, &x[i], t);
-    *remainder = lower_build(l, l->depth, IR_mod, 2, x, t);
-    *id = lower_build(l, l->depth, IR_floordiv, 2, x, t);
-    if (plain) return;
-    *remainder = lower_build(l, l->depth, IR_cast, 1, remainder, to);
-    *id = lower_build(l, l->depth, IR_cast, 1, id, to);
+/* A block's task is not negative: unsigned division spares the corrections of a signed one. */
+static frit_dtype coordinate_dtype(const lower *l, int n, const sym_t *extent) {
+    for (int i = 1; lower_is_block(l) && i < n; i++)
+        if (!sym_is_const(extent[i], NULL)) return FRIT_u64;
+    return FRIT_i64;
 }
 
 /* The coordinates of task `id` of the grid; carried through the task loop and stepped like an odometer. */
 static void first_coordinates(lower *l, ir_value *id, int n, const sym_t *extent, ir_value **v) {
-    for (int i = n - 1; i > 0; i--) divide_task(l, &id, extent[i], &v[i]);
+    frit_dtype d = coordinate_dtype(l, n, extent);
+    ir_type t = ir_vector(d, 1), i64 = ir_vector(FRIT_i64, 1);
+    if (d != FRIT_i64) id = lower_build(l, l->depth, IR_cast, 1, &id, t);
+    for (int i = n - 1; i > 0; i--) {
+        ir_value *x[2] = {id, lower_index(l, extent[i])};
+        if (d != FRIT_i64) x[1] = lower_build(l, l->depth, IR_cast, 1, &x[1], t);
+        v[i] = lower_build(l, l->depth, IR_mod, 2, x, t);
+        id = lower_build(l, l->depth, IR_floordiv, 2, x, t);
+    }
     if (n) v[0] = id;
+    for (int i = 0; i < n && d != FRIT_i64; i++) v[i] = lower_build(l, l->depth, IR_cast, 1, &v[i], i64);
 }
 
 static void next_coordinates(lower *l, int n, const sym_t *extent, ir_value **v) {
@@ -217,26 +220,25 @@ static void open_task(lower *l) {
     lower_bind(l, l->thread, id, l->depth);
 }
 
-/* The grid's tasks, those of this block: the first is the least from `first` on that is the block's. */
+/* The grid's tasks, those of this block, counted from the grid's `first`. */
 static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(op, IR_ATTR_vars, &vars);
     ir_get_syms(op, IR_ATTR_extent, &extent);
     ir_type t = ir_vector(FRIT_i64, 1);
     ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
-    if (!sym_is(first, 0)) {
-        ir_value *start = lower_index(l, first);
-        from = lower_build(l, 0, IR_sub, 2, (ir_value *[]){l->block, start}, t);
-        from = lower_build(l, 0, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
-        from = lower_build(l, 0, IR_add, 2, (ir_value *[]){from, start}, t);
-    }
     if (!alone) {
         ir_value *stop = lower_index(l, sym_add(l->syms, first, count));
         to = lower_build(l, 0, IR_min, 2, (ir_value *[]){to, stop}, t);
     }
+    if (!sym_is(first, 0)) {
+        ir_value *start = lower_index(l, first);
+        from = lower_build(l, 0, IR_sub, 2, (ir_value *[]){l->block, start}, t);
+        from = lower_build(l, 0, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
+        to = lower_build(l, 0, IR_sub, 2, (ir_value *[]){to, start}, t);
+    }
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL);
     ir_value *task = loop->blocks[0]->args[0];
-    if (!sym_is(first, 0)) task = lower_build(l, l->depth, IR_sub, 2, (ir_value *[]){task, lower_index(l, first)}, t);
     open_task(l);
     first_coordinates(l, task, n, extent, v);
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
@@ -269,8 +271,18 @@ static sym_t largest_scratch(lower *l, const ir_func *k) {
     return most;
 }
 
+static bool has_reductions(const ir_block *b) {
+    const sym_t *vars;
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_stage && ir_get_int(op, IR_ATTR_parallel, 0) < ir_get_syms(op, IR_ATTR_vars, &vars)) return true;
+        for (int i = 0; i < op->n_blocks && op->code != IR_stage; i++)
+            if (has_reductions(op->blocks[i])) return true;
+    }
+    return false;
+}
+
 static void begin_block(lower *l, const ir_func *k) {
-    int64_t threads = l->lim->threads, merge = threads * 2 * (int64_t)sizeof(int64_t);
+    int64_t threads = l->lim->threads, merge = has_reductions(k->body) ? threads * 2 * (int64_t)sizeof(int64_t) : 0;
     l->warp_bits = 0;
     while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
     if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;

@@ -108,6 +108,8 @@ static void cut_contract(plan *p, const nest *n) {
     }
 }
 
+static int64_t round_up(int64_t x, int64_t m) { return (x + m - 1) / m * m; }
+
 /* The innermost of the first n grid variables, up to about `elements` points a task. */
 static void cut_inner(plan *p, int64_t elements, int n) {
     region *r = p->r;
@@ -118,6 +120,10 @@ static void cut_inner(plan *p, int64_t elements, int n) {
         else if (h <= left && sym_is_const(r->grid_extent[g], NULL)) {
             make_cut(p, g, r->grid_extent[g]);
             left = h > 0 ? left / h : left;
+        } else if (p->s->lim->threads && g > 0) { /* blocks are to be many, whatever the extent turns out to be */
+            int64_t tile = 2 * h < left ? round_up(2 * h, SCHEDULE_PANEL) : left;
+            make_cut(p, g, sym_const(p->s->m->syms, tile));
+            left /= tile;
         } else { /* an extent that is not known may be far from typical: the tile bounds the task */
             make_cut(p, g, sym_const(p->s->m->syms, left < SCHEDULE_PANEL ? left : left / SCHEDULE_PANEL * SCHEDULE_PANEL));
             left = h > 0 && h < left ? left / h : 1;
@@ -152,7 +158,12 @@ static bool cut_transpose(plan *p) {
     int last = r->n_grid - 1;
     if (last < 1 || row_length(r) > 1 || sym_hint(r->grid_extent[last]) <= across || !region_strided(r, r->grid[last]))
         return false;
-    cut_inner(p, p->s->sizes.points / across, last);
+    if (plan_find_across(p)) {
+        int64_t unit = p->s->sizes.points / 2 / across;
+        for (int g = 0; g < last; g++) make_cut(p, g, g == p->unit ? sym_const(p->s->m->syms, unit) : NULL);
+    } else {
+        cut_inner(p, p->s->sizes.points / across, last);
+    }
     make_cut(p, last, sym_const(p->s->m->syms, across));
     return true;
 }

@@ -176,10 +176,13 @@ static bool map_stage(plan *p, const nest *n) {
     sched *s = p->s;
     stage_vars sv = plan_loops(p, n, NULL);
     sym_t coords[IR_MAX_RANK];
+    int n_places = s->e.places.len;
+    if (!plan_copy_across(p, n)) return false;
     plan_coords(p, n, coords);
     sched_stage(s, p->block, &sv);
     ir_value *x = emit_element(&s->e, n->v, coords);
     if (!x) return false;
+    if (p->n_across) s->e.places.len = n_places; /* the copies have been read */
     store_element(p, n, x, coords);
     return !s->why;
 }

@@ -32,6 +32,8 @@ typedef struct chunking {
     state_buffers *states; /* by index of the nest */
 } chunking;
 
+enum { PLAN_MAX_ACROSS = 4 };
+
 typedef struct plan {
     sched *s;
     region *r;
@@ -41,6 +43,9 @@ typedef struct plan {
     ir_block *block; /* where stages go: the task, or a loop in it */
     const sched_out *outputs;
     int n_outputs;
+    /* What a block of threads reads by way of shared memory (schedule_across.c), contiguous along grid[unit]. */
+    int n_across, unit;
+    ir_value *across[PLAN_MAX_ACROSS];
 } plan;
 
 /* e with grid variables and streamed ones replaced by what they are within a task. */
@@ -69,6 +74,10 @@ void plan_look_at(plan *p, const nest *n, const nest *q);
 /* schedule_cuts.c */
 void plan_choose_cuts(plan *p);
 void plan_choose_chunks(plan *p);
+
+/* schedule_across.c: whether the only nest reads something across memory that it is worth to turn; its copies. */
+bool plan_find_across(plan *p);
+bool plan_copy_across(plan *p, const nest *n);
 
 /* schedule_contract.c: the stages of contraction n, with q in its epilogue. */
 bool plan_contract_stage(plan *p, const nest *n, const nest *q);

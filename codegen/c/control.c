@@ -35,8 +35,10 @@ static const char **variables(cprinter *p, const ir_op *op, int n, ir_value *con
     for (int i = 0; i < n; i++) {
         const ir_value *r = ir_result(op, i);
         const char *name = r->name ? r->name : named && named[i]->name ? named[i]->name : NULL;
-        vars[i] = c_fresh_name(p, name);
-        if (init) c_line(p, "%s %s = %s;", c_type_of(p, r->type), vars[i], c_value_of(p, init[i]).s);
+        bool outer = init && p->in_place[r->id]; /* the loop around has the variable, with this value */
+        vars[i] = outer ? p->in_place[r->id] : c_fresh_name(p, name);
+        if (outer) ;
+        else if (init) c_line(p, "%s %s = %s;", c_type_of(p, r->type), vars[i], c_value_of(p, init[i]).s);
         else c_line(p, "%s %s;", c_type_of(p, r->type), vars[i]);
         p->value[r->id] = c_primary(vars[i]);
     }
@@ -53,6 +55,44 @@ static void open_brace(cprinter *p) { p->indent++; }
 static void close_brace(cprinter *p, const char *what) {
     p->indent--;
     c_line(p, "%s", what);
+}
+
+/* ------------ carried values that are computed in their variable */
+static bool block_reads(const cprinter *p, const ir_op *from, const ir_value *arg) {
+    for (const ir_op *op = from; op; op = op->next) {
+        for (int i = 0; i < op->n_operands; i++)
+            if (reads(p, ir_operand(op, i), arg)) return true;
+        for (int i = 0; i < op->n_blocks; i++)
+            if (block_reads(p, op->blocks[i]->first, arg)) return true;
+    }
+    return false;
+}
+
+/* A loop within that starts from arg and reads it nowhere else. */
+static bool takes_over(const cprinter *p, const ir_value *v, const ir_value *arg) {
+    const ir_op *loop = v->op;
+    if (loop->code != IR_tfor || block_reads(p, loop->blocks[0]->first, arg)) return false;
+    for (int i = 0; i < loop->n_operands; i++) {
+        bool start = i >= 3 && ir_result(loop, i - 3) == v;
+        if (start ? ir_operand(loop, i) != arg : reads(p, ir_operand(loop, i), arg)) return false;
+    }
+    return true;
+}
+
+/* The next value v of arg's variable may be assigned where it is computed: nothing reads arg from there on. */
+static bool may_assign_early(const cprinter *p, const ir_block *body, const ir_value *v, const ir_value *arg) {
+    if (!v->op || v->op->parent != body || c_knows(p, v, V_INLINE) || p->in_place[v->id] || v->type.kind != IR_VECTOR) return false;
+    if (v->op->n_blocks ? !takes_over(p, v, arg) : v->op->n_results != 1 || v->op->code == IR_constant) return false;
+    return !block_reads(p, v->op->next, arg);
+}
+
+static void assign_early(cprinter *p, const ir_block *body, int n, const char *const *vars) {
+    const ir_op *yield = body->last;
+    if (!yield || !(ir_op_flags(yield) & IR_F_TERMINATOR)) return;
+    for (int i = 0; i < n; i++) {
+        const ir_value *v = ir_operand(yield, i);
+        if (may_assign_early(p, body, v, body->args[1 + i])) p->in_place[v->id] = vars[i];
+    }
 }
 
 static bool is_one(const ir_value *v) {
@@ -72,6 +112,7 @@ void c_for(cprinter *p, const ir_op *op) {
     const char *i = counter_name(p);
     p->value[body->args[0]->id] = c_primary(i);
     for (int k = 0; k < n; k++) p->value[body->args[1 + k]->id] = c_primary(vars[k]);
+    assign_early(p, body, n, vars);
     int64_t unroll = ir_get_int(op, IR_ATTR_unroll, 1);
     if (unroll > 1) c_line(p, "UNROLL(%lld)", (long long)unroll);
     expr step = c_operand_of(p, op, 2);

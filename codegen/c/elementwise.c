@@ -272,6 +272,19 @@ static void widen_literals(cprinter *p, const ir_op *op, frit_dtype t, expr *x) 
     x[0] = (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, t), c_tight(p, x[0], PREC_UNARY)), PREC_UNARY};
 }
 
+/* By a constant, of what C shifts in its own width. */
+static bool plain_shift(cprinter *p, const ir_op *op, frit_dtype t, const expr *x, expr *e) {
+    int64_t by;
+    bool left = op->code == IR_shl, sign = c_is_signed(t);
+    if ((!left && op->code != IR_shr) || frit_dtype_bits(t) < 32 || frit_dtype_is_float(t) || !c_constant_int(ir_operand(op, 1), &by)) return false;
+    if (by < 0 || by >= (int64_t)frit_dtype_bits(t)) return false;
+    frit_dtype natural = frit_dtype_bits(t) == 32 ? FRIT_u32 : FRIT_u64;
+    expr from = left && sign ? (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, natural), c_tight(p, x[0], PREC_UNARY)), PREC_UNARY} : x[0];
+    *e = c_binary(p, left ? "<<" : ">>", from, PRIMARY(p, "%lld", (long long)by));
+    if (left && sign) *e = (expr){arena_printf(p->a, "(%s)(%s)", c_scalar_type(p, t), e->s), PREC_UNARY};
+    return true;
+}
+
 expr c_elementwise(cprinter *p, const ir_op *op) {
     expr x[3], e;
     for (int i = 0; i < op->n_operands; i++) x[i] = c_operand_of(p, op, i);
@@ -280,6 +293,7 @@ expr c_elementwise(cprinter *p, const ir_op *op) {
     if (to.lanes > 1) return vector(p, op, t, to, x);
     if (op->code != IR_select) widen_literals(p, op, t, x);
     if (c_knows(p, ir_result(op, 0), V_INDEX) && index_op(p, op, x, &e)) return e;
+    if (plain_shift(p, op, t, x, &e)) return e;
     bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
     if (product && may_be_joined(ir_result(op, 0))) return rounded_product(p, t, x);
     return scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, x);

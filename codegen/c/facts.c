@@ -96,10 +96,13 @@ static void index_facts(facts *f, const ir_op *op) {
                 know(f, v, V_NONNEGATIVE);
             }
         return;
+    case IR_mod:
+        if (all) set_index(f, v, most);
+        nonnegative = is_i64(ir_operand(op, 1)) && c_knows(f->p, ir_operand(op, 1), V_NONNEGATIVE); /* by nothing: 0 */
+        break;
     case IR_shr:
     case IR_floordiv:
     case IR_truncdiv:
-    case IR_mod:
     case IR_rem:
     case IR_add:
     case IR_min:

@@ -17,8 +17,9 @@ void c_line(cprinter *p, const char *fmt, ...) {
 }
 
 void c_declare(cprinter *p, const ir_value *v, const char *init) {
-    const char *name = c_fresh_name(p, v->name);
-    c_line(p, "const %s %s = %s;", c_type_of(p, v->type), name, init);
+    const char *name = p->in_place[v->id];
+    if (name) c_line(p, "%s = %s;", name, init);
+    else c_line(p, "const %s %s = %s;", c_type_of(p, v->type), name = c_fresh_name(p, v->name), init);
     p->value[v->id] = c_primary(name);
 }
 
@@ -129,6 +130,7 @@ static void start(cprinter *p, const ir_func *f) {
     p->facts = arena_array(p->a, uint8_t, n);
     p->scale = arena_array(p->a, int8_t, n);
     p->roots = arena_array(p->a, int, n);
+    p->in_place = arena_array(p->a, const char *, n);
     p->written = arena_array(p->a, bool, f->body->n_args + 1);
     p->names = (name_table){.a = p->a};
     p->constants = NULL;

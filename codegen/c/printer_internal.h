@@ -42,6 +42,7 @@ typedef struct cprinter {
     name_table names;  /* identifiers in use */
     struct lane_constant *constants; /* those whose lanes differ (lanes.c) */
     bool uses_shared;  /* the block's memory */
+    const char **in_place; /* by ir_value id: the variable of a loop that is given the value where it is computed, or NULL */
     int next_temp, loops; /* number of the next temporary; loops around */
 } cprinter;
 
