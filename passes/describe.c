@@ -127,7 +127,11 @@ static void put_writes(describer *d, const ir_block *b, const char *indent) {
         if (op->code != IR_write) continue;
         const ir_value *x = ir_operand(op, 1);
         d->left = LONGEST;
-        text_printf(&d->out, "%s%s%s = %s\n", indent, name_of(d, ir_operand(op, 0)), position(d, op), formula(d, x));
+        const char *to = arena_printf(d->a, "%s%s", name_of(d, ir_operand(op, 0)), position(d, op));
+        ir_combine how = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET);
+        const char *joined = how == IR_SUM ? " +=" : how == IR_SET ? " =" : arena_printf(d->a, " %s=", ir_combine_name(how));
+        text_printf(&d->out, "%s%s%s %s\n", indent, to, joined, formula(d, x));
+        if (x->op && x->op->n_operands) d->names[x->id] = to; /* what follows uses it from there */
     }
 }
 

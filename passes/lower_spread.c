@@ -13,6 +13,21 @@ static int wanted_bits(const lower_stage *s, int axis) {
     return bits_of((clip(e, 1, INT32_MAX) + s->tile[axis] - 1) / s->tile[axis]);
 }
 
+/* The most that the axis's positions can come to. */
+static int possible_bits(lower *l, const lower_stage *s, int axis) {
+    int64_t lo, hi;
+    sym_range(l->syms, s->extent[axis], &lo, &hi);
+    return bits_of((clip(hi, 1, INT32_MAX) + s->tile[axis] - 1) / s->tile[axis]);
+}
+
+/* Bits that typical extents leave over go to the axis with contiguous memory, whose extent may turn out longer. */
+static int unit_bits(lower *l, const lower_stage *s, uint32_t may) {
+    int spare = bits_of(l->lim->threads), want = wanted_bits(s, s->unit), most = possible_bits(l, s, s->unit);
+    for (int i = 0; i < s->n; i++)
+        if (i >= s->parallel || (may & lower_axis(i))) spare -= wanted_bits(s, i);
+    return spare > 0 && most > want ? (int)clip(want + spare, want, most) : want;
+}
+
 ir_value *lower_thread_bits(lower *l, int64_t mask, int shift) {
     enum { TAG_BITS = 200 };
     ir_type t = ir_vector(FRIT_i64, 1);
@@ -111,10 +126,10 @@ static void share(lower *l, lower_stage *s, uint32_t may) {
         if ((may & lower_axis(i)) && i != s->unit) others += wanted_bits(s, i);
     if (s->unit >= s->parallel) {
         int spare = total - others, least = l->warp_bits < total ? l->warp_bits : total;
-        int want = wanted_bits(s, s->unit);
+        int want = unit_bits(l, s, may);
         if (!s->in_order) give_reduced(l, s, s->unit, (int)clip(want, 0, spare > least ? spare : least));
     } else if (s->unit >= 0 && (may & lower_axis(s->unit))) {
-        give(l, s, s->unit, wanted_bits(s, s->unit));
+        give(l, s, s->unit, unit_bits(l, s, may));
     }
     for (int i = s->parallel - 1; i >= 0; i--)
         if (may & lower_axis(i)) give(l, s, i, wanted_bits(s, i));

@@ -121,7 +121,7 @@ static void cut_inner(plan *p, int64_t elements, int n) {
             make_cut(p, g, r->grid_extent[g]);
             left = h > 0 ? left / h : left;
         } else if (p->s->lim->threads && g > 0) { /* blocks are to be many, whatever the extent turns out to be */
-            int64_t tile = 2 * h < left ? round_up(2 * h, SCHEDULE_PANEL) : left;
+            int64_t tile = h > 0 && 2 * h < left ? round_up(2 * h, SCHEDULE_PANEL) : left;
             make_cut(p, g, sym_const(p->s->m->syms, tile));
             left /= tile;
         } else { /* an extent that is not known may be far from typical: the tile bounds the task */

@@ -20,17 +20,35 @@ static ir_value *output_of(sched *s, const ir_value *v) {
     return NULL;
 }
 
-/* One variable per dim of t. The outer ones become tasks while a task keeps at least `least` elements; the others are
- * added to sv. Returns the grid's block. */
+/* Dim d as tasks of `tile` positions each and positions within one; the coordinate is their sum. */
+static sym_t cut_dim(sched *s, sym_t extent, int64_t tile, sym_t *task, sym_t *tasks, stage_vars *sv) {
+    sym_ctx *c = s->m->syms;
+    *tasks = sym_ceildiv(c, extent, sym_const(c, tile));
+    *task = sym_index(c, "t", *tasks);
+    sym_t base = sym_muli(c, *task, tile), left = sym_sub(c, extent, base);
+    sym_t inner = sym_prove_multiple(c, extent, tile) ? sym_const(c, tile) : sym_min(c, sym_const(c, tile), left);
+    sym_t var = sym_index(c, "i", inner);
+    sched_add_var(sv, var, inner);
+    return sym_add(c, base, var);
+}
+
+/* One coordinate per dim of t. The outer dims become tasks while a task keeps at least `least` elements; the others are
+ * added to sv, for a block of threads the outermost of them in parts. Returns the grid's block. */
 static ir_block *grid_over(sched *s, ir_type t, sym_t *vars, stage_vars *sv, int64_t least) {
     sym_t task[IR_MAX_RANK], extent[IR_MAX_RANK];
     int n = 0, first = t.rank;
     int64_t size = 1;
     if (frit_dtype_bits((frit_dtype)t.dtype) < 8) least = INT64_MAX; /* tasks must not share a byte */
     while (first > 0 && size < least) size *= sym_hint(t.dims[--first]);
+    int64_t inside = 1;
+    for (int d = first + 1; d < t.rank; d++) inside *= sym_hint(t.dims[d]);
+    int64_t tile = inside > 0 && inside < least && least != INT64_MAX ? least / inside : 0;
     for (int d = 0; d < t.rank; d++) {
         vars[d] = sym_index(s->m->syms, "i", t.dims[d]);
-        if (d < first) task[n] = vars[d], extent[n++] = t.dims[d];
+        if (d == first && s->lim->threads && tile > 1 && sym_hint(t.dims[d]) >= tile) {
+            vars[d] = cut_dim(s, t.dims[d], tile, &task[n], &extent[n], sv);
+            n++;
+        } else if (d < first) task[n] = vars[d], extent[n++] = t.dims[d];
         else sched_add_var(sv, vars[d], t.dims[d]);
     }
     return sched_grid(s, n, task, extent);
@@ -70,7 +88,31 @@ bool sched_copy(sched *s, const sched_out *o) {
     return ends(s, stage);
 }
 
-/* Updates in row-major order on one task: coordinates may repeat. Outside coordinates write nothing. */
+/* Of x's axes those along which updates go to places of their own are shared out among blocks of threads: whole lines of
+ * the last axis to each, every position of another. */
+static ir_block *scatter_grid(sched *s, const ir_op *op, sym_t *at, stage_vars *sv) {
+    enum { ACROSS = 128 };
+    const ir_value *x = ir_operand(op, 1);
+    const sym_t *vars, *map;
+    sym_t task[IR_MAX_RANK], tasks[IR_MAX_RANK];
+    int n = ir_get_syms(op, IR_ATTR_vars, &vars), rank = ir_get_syms(op, IR_ATTR_map, &map), n_tasks = 0;
+    bool shares = s->lim->threads && frit_dtype_bits((frit_dtype)x->type.dtype) >= 8;
+    for (int d = 0; d < n; d++) {
+        bool apart = false;
+        for (int k = 0; k < rank && shares; k++) apart |= map[k] == vars[d];
+        at[d] = sym_index(s->m->syms, "i", x->type.dims[d]);
+        if (apart && d < n - 1) task[n_tasks] = at[d], tasks[n_tasks++] = x->type.dims[d];
+        else if (apart && sym_hint(x->type.dims[d]) >= ACROSS) {
+            at[d] = cut_dim(s, x->type.dims[d], ACROSS, &task[n_tasks], &tasks[n_tasks], sv);
+            n_tasks++;
+        } else {
+            sched_add_var(sv, at[d], x->type.dims[d]);
+        }
+    }
+    return sched_grid(s, n_tasks, task, tasks);
+}
+
+/* Updates in row-major order: coordinates may repeat. Outside coordinates write nothing. */
 static bool scatter(sched *s, const ir_op *op) {
     sym_ctx *c = s->m->syms;
     ir_value *x = ir_operand(op, 1), *out = output_of(s, ir_result(op, 0));
@@ -79,12 +121,8 @@ static bool scatter(sched *s, const ir_op *op) {
     int rank = ir_get_syms(op, IR_ATTR_map, &map);
     sym_t at[IR_MAX_RANK], from[IR_MAX_RANK * 2], with[IR_MAX_RANK * 2], to[IR_MAX_RANK];
     stage_vars sv = {0};
-    ir_block *grid = sched_grid(s, 0, NULL, NULL);
-    for (int d = 0; d < n; d++) {
-        at[d] = from[d] = with[d] = sym_index(c, "i", x->type.dims[d]);
-        from[d] = vars[d];
-        sched_add_var(&sv, at[d], x->type.dims[d]);
-    }
+    ir_block *grid = scatter_grid(s, op, at, &sv);
+    for (int d = 0; d < n; d++) from[d] = vars[d], with[d] = at[d];
     sv.n_par = sv.n;
     ir_op *stage = sched_stage(s, grid, &sv);
     for (int k = 0; k < n_idx; k++) {
@@ -104,8 +142,8 @@ static bool scatter(sched *s, const ir_op *op) {
     ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET);
     ir_set_int(s->m, w, IR_ATTR_combine, combine); /* `set` too: the last of equal coordinates wins */
     int64_t tile[IR_MAX_RANK]; /* in order: no lanes */
-    for (int d = 0; d < n; d++) tile[d] = 1;
-    ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
+    for (int d = 0; d < sv.n; d++) tile[d] = 1;
+    ir_set_ints(s->m, stage, IR_ATTR_tile, sv.n, tile);
     ir_set_int(s->m, stage, IR_ATTR_vector, -1);
     return true;
 }
