@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Everything that wants a real GPU, in one command: the op and dtype matrix, random graphs and models on it against the CPU,
-the sanitizer's four tools, benchmarks, the cost of a launch, and the versions of all that took part.
+"""Everything that wants a real GPU, in one command: the cost of a launch, benchmarks beside PyTorch, each instruction against its
+twin, models, the sanitizer's four tools, the op and dtype matrix and random graphs on it against the CPU, and the versions.
 
-    run.py [--kind cuda|hip] [--device N] [--quick] [--skip PART]... [--json FILE]
+    run.py [--kind cuda|hip] [--device N] [--quick] [--minutes M] [--jobs J] [--skip PART]... [--only PART]... [--out FILE]
 
 It finds `frit` and the test programs beside itself in what tools/static.sh packs, or in a build folder (FRIT_BIN, FRIT_BUILD).
-No LLVM, compiler or Python package is needed; nvcc, NVRTC, compute-sanitizer and PyTorch are used where they are. Exit status:
-0 all right, 1 something failed, 77 there is no device (with the reason)."""
+No LLVM, compiler or Python package is needed; nvcc, NVRTC, compute-sanitizer, ncu and PyTorch are used where they are. What has
+been found out by then is in FILE (gpu-results.json) after every check, with the full output of what failed. A part that breaks
+leaves the others. Exit status: 0 all right, 1 something failed, 77 there is no device (with the reason)."""
 import argparse
+import concurrent.futures
 import ctypes.util
 import glob
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -19,35 +22,53 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+OWN = "tests/gpu_device/models/"
 FAMILIES = ["elementwise", "casts", "views", "reductions", "indexed", "control"]
-# Models with sizes of a run; what follows are options of `frit run`.
+
+
+def sizes(text):
+    return [word for size in text.split() for word in ("-D", size)]
+
+
+# Models with sizes of a run.
 MODELS = [
-    ("tests/gpu_device/models/add.frit", ["-D", "N=100003"]),
-    ("tests/gpu_device/models/softmax.frit", ["-D", "R=77", "-D", "C=1031"]),
-    ("tests/gpu_device/models/matmul.frit", ["-D", "M=130", "-D", "K=257", "-D", "N=65"]),
-    ("tests/gpu_device/models/linear.frit", ["-D", "B=33"]),
-    ("tests/gpu_device/models/conv.frit", ["-D", "N=1", "-D", "H=17", "-D", "W=19"]),
-    ("tests/gpu_device/models/attention.frit", ["-D", "B=2", "-D", "H=3", "-D", "S=33", "-D", "T=65"]),
-    ("tests/gpu_device/models/counter.frit", []),
-    ("docs/examples/digits.frit", ["-D", "B=5"]),
-    ("docs/examples/mlp.frit", ["-D", "B=3"]),
-    ("docs/examples/minilm.frit", ["-D", "B=2", "-D", "S=19", "-D", "D=48", "-D", "E=4", "-D", "V=50"]),
+    (OWN + "add.frit", sizes("N=100003")),
+    (OWN + "softmax.frit", sizes("R=77 C=1031")),
+    (OWN + "matmul.frit", sizes("M=130 K=257 N=65")),
+    (OWN + "linear.frit", sizes("B=33")),
+    (OWN + "conv.frit", sizes("N=1 H=17 W=19")),
+    (OWN + "attention.frit", sizes("B=2 H=3 S=33 T=65")),
+    (OWN + "matmul16.frit", sizes("M=192 K=256 N=128")),
+    (OWN + "attention16.frit", sizes("B=1 H=2 S=130")),
+    (OWN + "norm.frit", sizes("R=33 C=512")),
+    (OWN + "turn.frit", sizes("R=1030 C=67")),
+    (OWN + "counter.frit", []),
+    ("docs/examples/digits.frit", sizes("B=5")),
+    ("docs/examples/mlp.frit", sizes("B=3")),
+    ("docs/examples/minilm.frit", sizes("B=2 S=19 D=48 E=4 V=50")),
 ]
-SANITIZED = [MODELS[i] for i in (0, 1, 2, 3, 5)]
+SANITIZED = [MODELS[i] for i in (1, 2, 4, 5, 6, 7, 9)]
 BENCHES = [
-    ("add", "tests/gpu_device/models/add.frit", ["-D", "N=33554432"]),
-    ("softmax 4096x1024", "tests/gpu_device/models/softmax.frit", ["-D", "R=4096", "-D", "C=1024"]),
-    ("matmul 1024", "tests/gpu_device/models/matmul.frit", ["-D", "M=1024", "-D", "K=1024", "-D", "N=1024"]),
-    ("matmul 4096", "tests/gpu_device/models/matmul.frit", ["-D", "M=4096", "-D", "K=4096", "-D", "N=4096"]),
-    ("conv 64x56x56", "tests/gpu_device/models/conv.frit", ["-D", "N=16", "-D", "H=56", "-D", "W=56"]),
-    ("attention 16x1024", "tests/gpu_device/models/attention.frit", ["-D", "B=4", "-D", "H=16", "-D", "S=1024", "-D", "T=1024"]),
-    ("MiniLM 1x128", "docs/examples/minilm.frit", ["-D", "B=1", "-D", "S=128", "-D", "D=384", "-D", "E=32", "-D", "V=30522"] +
-     [a for o in ("O", "O_2", "O_3", "O_4", "O_5", "O_6") for a in ("-D", o + "=1536")]),
+    ("add", OWN + "add.frit", sizes("N=33554432")),
+    ("matmul 4096 f16", OWN + "matmul16.frit", sizes("M=4096 K=4096 N=4096")),
+    ("attention 16x2048 f16", OWN + "attention16.frit", sizes("B=4 H=16 S=2048")),
+    ("matmul 4096", OWN + "matmul.frit", sizes("M=4096 K=4096 N=4096")),
+    ("softmax 4096x1024", OWN + "softmax.frit", sizes("R=4096 C=1024")),
+    ("MiniLM 1x128", "docs/examples/minilm.frit", sizes("B=1 S=128 D=384 E=32 V=30522 " + " ".join(f"{o}=1536" for o in ("O", "O_2", "O_3", "O_4", "O_5", "O_6")))),
+    ("transpose 8192", OWN + "turn.frit", sizes("R=8192 C=8192")),
+    ("layer norm 8192x1024 f16", OWN + "norm.frit", sizes("R=8192 C=1024")),
+    ("matmul 1024", OWN + "matmul.frit", sizes("M=1024 K=1024 N=1024")),
+    ("matmul 64x4096x4096 f16", OWN + "matmul16.frit", sizes("M=64 K=4096 N=4096")),
+    ("conv 64x56x56", OWN + "conv.frit", sizes("N=16 H=56 W=56")),
+    ("attention 16x1024", OWN + "attention.frit", sizes("B=4 H=16 S=1024 T=1024")),
 ]
+MOST_OVERHEAD = 1.3  # a session's run over a bare launch
 
 
 def program(name, *builds):
@@ -63,16 +84,34 @@ def program(name, *builds):
     return shutil.which(name)
 
 
+def toolkit(name):
+    """A program of the CUDA toolkit, or None."""
+    return shutil.which(name) or next(iter(sorted(glob.glob(f"/usr/local/cuda*/bin/{name}") + glob.glob(f"/opt/nvidia/*/*/{name}"))), None)
+
+
 class Report:
-    def __init__(self):
-        self.results, self.figures = [], {}
+    def __init__(self, out, minutes):
+        self.out, self.results, self.figures, self.lock = out, [], {}, threading.Lock()
+        self.start = time.monotonic()
+        self.end = self.start + minutes * 60 if minutes else float("inf")
+
+    def left(self):
+        return self.end - time.monotonic()
 
     def add(self, name, status, detail="", seconds=0.0):
-        self.results.append({"name": name, "status": status, "detail": detail, "seconds": round(seconds, 2)})
-        first = detail.strip().splitlines()
-        print(f"{status:8} {name}" + (f" ({seconds:.1f} s)" if seconds >= 1 else "") + (f": {first[-1]}" if first else ""), flush=True)
-        if status == "FAILED":
-            print("         " + "\n         ".join(detail.strip().splitlines()[-12:]), flush=True)
+        with self.lock:
+            self.results.append({"name": name, "status": status, "detail": detail[-20000:], "seconds": round(seconds, 2)})
+            lines = detail.strip().splitlines()
+            print(f"{status:8} {name}" + (f" ({seconds:.1f} s)" if seconds >= 1 else "") + (f": {lines[-1]}" if lines else ""), flush=True)
+            if status == "FAILED":
+                print("         " + "\n         ".join(lines[-12:]), flush=True)
+            self.save()
+
+    def save(self):
+        partial = f"{self.out}.part"
+        with open(partial, "w") as f:
+            json.dump({"seconds": round(time.monotonic() - self.start), "figures": self.figures, "results": self.results}, f, indent=1)
+        os.replace(partial, self.out)
 
     def failed(self):
         return sum(r["status"] == "FAILED" for r in self.results)
@@ -81,17 +120,30 @@ class Report:
 def run(command, timeout=600, **more):
     start = time.monotonic()
     try:
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace", timeout=timeout, **more)
-        return done.returncode, done.stdout + done.stderr, time.monotonic() - start
-    except subprocess.TimeoutExpired:
-        return -1, f"no end after {timeout} s: {' '.join(map(str, command))}", time.monotonic() - start
+        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", timeout=max(timeout, 1), **more)
+        return done.returncode, done.stdout, time.monotonic() - start
+    except subprocess.TimeoutExpired as e:
+        said = e.stdout.decode(errors="replace") if isinstance(e.stdout, bytes) else e.stdout or ""
+        return -1, f"{said}\nno end after {timeout:.0f} s: {' '.join(map(str, command))}", time.monotonic() - start
 
 
 def check(report, name, command, timeout=600, **more):
-    status, text, seconds = run(command, timeout, **more)
+    """One command as one result: its last line if it ends well, all that it says if not."""
+    if report.left() < 5:
+        report.add(name, "skipped", "no time left")
+        return False
+    status, text, seconds = run(command, min(timeout, report.left()), **more)
     text = text if status else "\n".join(text.strip().splitlines()[-1:])
     report.add(name, "ok" if status == 0 else "skipped" if status == 77 else "FAILED", text, seconds)
     return status == 0
+
+
+def at_once(o, jobs):
+    """Calls that need not wait for each other."""
+    with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
+        for future in [pool.submit(*job) for job in jobs]:
+            future.result()
 
 
 # ---- what is here
@@ -103,24 +155,26 @@ def library(name):
     return found or (sorted(places)[0] if places else None)
 
 
-def versions(report, frit):
-    def first_line(*command):
-        if not shutil.which(command[0]) and not os.path.isfile(command[0]):
-            return "not here"
-        lines = [l for l in run(command, 60)[1].strip().splitlines() if l.strip()]
-        return lines[-1].strip() if command[-1] == "--version" and "nvcc" in command[0] and lines else (lines or ["?"])[0].strip()
+def versions(report, o):
+    def last_line(name, *command):
+        path = toolkit(name)
+        lines = [l.strip() for l in run([path, *command], 60)[1].splitlines() if l.strip()] if path else []
+        return lines[-1] if lines else "not here"
     facts = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.platform()}",
-        "frit": first_line(frit, "--version"),
-        "driver": first_line("nvidia-smi", "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"),
-        "nvcc": first_line("nvcc", "--version"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.platform()}, Python {platform.python_version()}",
+        "frit": run([o.frit, "--version"], 60)[1].strip(),
+        "driver": last_line("nvidia-smi", "--query-gpu=name,driver_version,compute_cap,clocks.max.sm,power.limit", "--format=csv,noheader"),
+        "nvcc": last_line("nvcc", "--version"),
         "NVRTC": library("nvrtc") or "not here",
         "nvJitLink": library("nvJitLink") or "not here",
-        "sanitizer": first_line("compute-sanitizer", "--version"),
-        "rocm": first_line("rocminfo", "--version") if shutil.which("rocminfo") else "not here",
+        "sanitizer": last_line("compute-sanitizer", "--version"),
+        "ncu": last_line("ncu", "--version"),
+        "rocm": last_line("rocminfo", "--version"),
     }
-    torch = run([sys.executable, "-c", "import torch; print(torch.__version__, torch.version.cuda)"], 120)
-    facts["PyTorch"] = torch[1].strip() if torch[0] == 0 else "not here"
+    try:
+        facts["PyTorch"] = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        facts["PyTorch"] = "not here"
     for name, text in facts.items():
         print(f"{name + ':':12} {text}", flush=True)
     report.figures["versions"] = facts
@@ -139,115 +193,20 @@ def find_device(frit, kind, index):
     return None, (reasons or [f"`frit devices` lists no {kind} device {index} (exit status {status})"])[0]
 
 
+def roads(report, o):
+    """Ways of code to the device: PTX or a code object, and CUDA C where this frit can finish it here."""
+    if o.kind != "cuda":
+        return [""]
+    found = library("nvrtc")
+    if found and "/" in found:  # one that came with a Python package is on no path of the loader's
+        os.environ["LD_LIBRARY_PATH"] = f"{pathlib.Path(found).parent}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    status, text, _ = run([o.frit, "compile", HERE / "models/tiny.frit", "-t", o.target + "+nvrtc", "-o", os.devnull], 120)
+    missing = "is needed to finish code" in text or "not found" in text
+    report.add("road: CUDA C through NVRTC", "ok" if status == 0 else "skipped" if missing else "FAILED", "" if status == 0 else text)
+    return ["", "+nvrtc"] if status == 0 else [""]
+
+
 # ---- parts
-def part_matrix(report, o):
-    matrix = program("matrix", "tests/compile")
-    if not matrix:
-        report.add("matrix", "skipped", "the program matrix is not here")
-        return
-    for road in o.roads:
-        for family in FAMILIES:
-            slice_ = ["-s", "0/10"] if o.quick else []
-            check(report, f"matrix {family} {o.target}{road}",
-                  [matrix, "-f", family, "-t", o.target + road, "-d", o.device, *slice_], 1200)
-
-
-def part_random(report, o):
-    program_ = program("random_graphs", "tests/random")
-    if not program_:
-        report.add("random graphs", "skipped", "the program random_graphs is not here")
-        return
-    with tempfile.TemporaryDirectory() as out:
-        seed = int(time.time()) // 86400 * 1000
-        check(report, f"{o.graphs} random graphs from seed {seed}",
-              [program_, o.graphs, seed, "--target", o.target, "--out", out], 1200)
-
-
-def part_models(report, o):
-    with tempfile.TemporaryDirectory() as folder:
-        for path, sizes in MODELS:
-            name = pathlib.Path(path).stem
-            expect = f"{folder}/{name}.npz"
-            status, text, _ = run([o.frit, "run", ROOT / path, *sizes, "-t", "cpu", "-o", expect], 900)
-            if status:
-                report.add(f"{name} on the CPU", "FAILED", text)
-                continue
-            for road in o.roads:
-                check(report, f"{name} {o.target}{road}",
-                      [o.frit, "run", ROOT / path, *sizes, "-t", o.target + road, "--device", o.device, "--expect", expect,
-                       "--rtol", "1e-3", "--atol", "1e-4"], 900)
-    env = dict(os.environ, FRIT_TARGET=o.target, FRIT_BIN=str(pathlib.Path(o.frit).parent), FRIT_BATCHES="3")
-    env.setdefault("FRIT_BUILD", str(ROOT))
-    generate = program("generate", "tests/models")
-    if generate:
-        env["FRIT_GENERATE"] = generate
-    for test in ("test_stories.py", "test_minilm.py"):
-        script = ROOT / "tests/models" / test
-        if script.is_file() and (generate or "stories" not in test):
-            check(report, test, [sys.executable, script], 1200, env=env)
-        else:
-            report.add(test, "skipped", f"{script} or its program is not here")
-
-
-def part_sanitizer(report, o):
-    tool = shutil.which("compute-sanitizer") or next(iter(glob.glob("/usr/local/cuda*/bin/compute-sanitizer")), None)
-    if o.kind != "cuda" or not tool:
-        report.add("sanitizer", "skipped", "compute-sanitizer is not here" if o.kind == "cuda" else "there is none for hip")
-        return
-    for check_ in ("memcheck", "racecheck", "synccheck", "initcheck"):
-        for path, sizes in SANITIZED:
-            check(report, f"{check_} {pathlib.Path(path).stem}",
-                  [tool, "--tool", check_, "--error-exitcode", "9", o.frit, "run", ROOT / path, *sizes, "-t", o.target,
-                   "--device", o.device], 900)
-
-
-TORCH = """
-import json, sys, torch
-import torch.nn.functional as F
-d = 'cuda'
-def r(*s): return torch.randn(*s, device=d)
-cases = {
- 'add': lambda x=r(33554432), y=r(33554432): x + y,
- 'softmax 4096x1024': lambda x=r(4096, 1024): torch.softmax(x, -1),
- 'matmul 1024': lambda x=r(1024, 1024), y=r(1024, 1024): x @ y,
- 'matmul 4096': lambda x=r(4096, 4096), y=r(4096, 4096): x @ y,
- 'conv 64x56x56': lambda x=r(16, 64, 56, 56), w=r(64, 64, 3, 3): torch.relu(F.conv2d(x, w, padding=1)),
- 'attention 16x1024': lambda q=r(4, 16, 1024, 32), k=r(4, 16, 1024, 32), v=r(4, 16, 1024, 32): F.scaled_dot_product_attention(q, k, v),
-}
-out = {}
-with torch.no_grad():
-    for name, f in cases.items():
-        times = []
-        for i in range(25):
-            a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            a.record(); f(); b.record(); torch.cuda.synchronize()
-            times.append(a.elapsed_time(b) * 1e-3)
-        out[name] = sorted(times[5:])[10]
-print(json.dumps(out))
-"""
-
-
-def part_bench(report, o):
-    torch = {}
-    if o.kind == "cuda":
-        status, text, _ = run([sys.executable, "-c", TORCH], 600)
-        torch = json.loads(text.strip().splitlines()[-1]) if status == 0 else {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, path, sizes in BENCHES[:3] if o.quick else BENCHES:
-            out = f"{folder}/bench.json"
-            status, text, seconds = run([o.frit, "bench", ROOT / path, *sizes, "-t", o.target, "--device", o.device, "--json", out], 600)
-            if status:
-                report.add(f"bench {name}", "FAILED", text, seconds)
-                continue
-            point = json.load(open(out))["points"][0]
-            device = sum(k["seconds"] for k in point["kernels"])
-            peer = f"; PyTorch {torch[name] * 1e6:.1f} us, ratio {torch[name] / device:.2f}" if name in torch and device else ""
-            report.figures[name] = {"kernels_us": device * 1e6, "run_us": point["median_seconds"] * 1e6, "launches": point["launches"],
-                                    "torch_us": torch.get(name, 0) * 1e6}
-            report.add(f"bench {name}", "ok", f"kernels {device * 1e6:.1f} us, run {point['median_seconds'] * 1e6:.1f} us, "
-                       f"{point['launches']:.0f} launches{peer}", seconds)
-
-
 def part_launch(report, o):
     launch = program("launch", "tests/gpu_device")
     if not launch or o.kind != "cuda":
@@ -262,7 +221,58 @@ def part_launch(report, o):
             if status:
                 report.add("launch overhead", "FAILED", text)
                 return
-        check(report, "launch overhead", [launch, package, ptx, o.device], 300)
+        status, text, seconds = run([launch, package, ptx, o.device], 120)
+        ratio = re.search(r"ratio ([\d.]+)", text)
+        report.figures["launch"] = text.strip()
+        good = status == 0 and ratio and float(ratio[1]) <= MOST_OVERHEAD
+        report.add(f"launch overhead at most {MOST_OVERHEAD}", "ok" if good else "FAILED", text, seconds)
+
+
+def torch_python():
+    """A Python that has PyTorch, or None."""
+    for python in (sys.executable, shutil.which("python3"), "/opt/conda/bin/python3", "/usr/bin/python3", "/usr/local/bin/python3"):
+        if python and os.path.exists(python):
+            if run([python, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)"], 60)[0] == 0:
+                return python
+    return None
+
+
+def peers(report, o):
+    python = torch_python() if o.kind == "cuda" else None
+    if not python:
+        report.add("PyTorch", "skipped", "it is not here")
+        return {}
+    status, text, seconds = run([python, HERE / "peers.py"], min(300, report.left()))
+    if status:
+        report.add("PyTorch", "FAILED", text, seconds)
+        return {}
+    found = json.loads(text.strip().splitlines()[-1])
+    report.figures["PyTorch"] = found
+    report.add("PyTorch", "ok", f"{found['torch']}, CUDA {found['cuda']}, cuDNN {found['cudnn']}", seconds)
+    return found["seconds"]
+
+
+def part_bench(report, o):
+    torch = peers(report, o)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path, defines in BENCHES[:4] if o.quick else BENCHES:
+            if report.left() < 20:
+                report.add(f"bench {name}", "skipped", "no time left")
+                continue
+            out = f"{folder}/bench.json"
+            status, text, seconds = run([o.frit, "bench", ROOT / path, *defines, "-t", o.target, "--device", o.device, "--json", out],
+                                        min(300, report.left()))
+            if status:
+                report.add(f"bench {name}", "FAILED", text, seconds)
+                continue
+            with open(out) as f:
+                point = json.load(f)["points"][0]
+            device = sum(k["seconds"] for k in point["kernels"])
+            peer = f"; PyTorch {torch[name] * 1e6:.1f} us, {torch[name] / device:.2f} times as fast" if name in torch and device else ""
+            report.figures[name] = {"kernels_us": device * 1e6, "run_us": point["median_seconds"] * 1e6, "launches": point["launches"],
+                                    "torch_us": torch.get(name, 0) * 1e6, "kernels": point["kernels"]}
+            report.add(f"bench {name}", "ok", f"kernels {device * 1e6:.1f} us, run {point['median_seconds'] * 1e6:.1f} us, "
+                       f"{point['launches']:.0f} launches{peer}", seconds)
 
 
 def part_twins(report, o):
@@ -270,22 +280,118 @@ def part_twins(report, o):
     if not twins or o.kind != "cuda":
         report.add("twins", "skipped", "the program twins is not here" if o.kind == "cuda" else "they are of cuda")
         return
-    check(report, "instructions of sm_90a and their twins", [twins, HERE / "kernels", o.device], 600)
+    # A process each: what breaks on the device takes its context along.
+    at_once(o, [(check, report, f"twin {path.stem}", [twins, path, o.device], 120) for path in sorted(HERE.glob("kernels/**/*.fir"))])
 
 
-PARTS = {"twins": part_twins, "matrix": part_matrix, "random": part_random, "models": part_models, "sanitizer": part_sanitizer,
-         "bench": part_bench, "launch": part_launch}
+def model_against_cpu(report, o, folder, path, defines):
+    name = pathlib.Path(path).stem
+    expect = f"{folder}/{name}.npz"
+    status, text, _ = run([o.frit, "run", ROOT / path, *defines, "-t", "cpu", "-o", expect], 300)
+    if status:
+        report.add(f"{name} on the CPU", "FAILED", text)
+        return
+    for road in o.roads:
+        check(report, f"model {name} {o.target}{road}",
+              [o.frit, "run", ROOT / path, *defines, "-t", o.target + road, "--device", o.device, "--expect", expect,
+               "--rtol", "1e-3", "--atol", "1e-3" if "16" in name or name == "norm" else "1e-4"], 300)
 
 
-def main():
+def part_models(report, o):
+    env = dict(os.environ, FRIT_TARGET=o.target, FRIT_BIN=str(pathlib.Path(o.frit).parent), FRIT_BATCHES="3")
+    env.setdefault("FRIT_BUILD", str(ROOT))
+    generate = program("generate", "tests/models")
+    if generate:
+        env["FRIT_GENERATE"] = generate
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [(model_against_cpu, report, o, folder, path, defines) for path, defines in MODELS]
+        for test in ("test_stories.py", "test_minilm.py"):
+            script = ROOT / "tests/models" / test
+            if script.is_file() and (generate or "stories" not in test):
+                jobs.append((lambda *a: check(*a, env=env), report, test, [sys.executable, script], 600))
+            else:
+                report.add(test, "skipped", f"{script} or its program is not here")
+        at_once(o, jobs)
+
+
+def part_sanitizer(report, o):
+    tool = toolkit("compute-sanitizer")
+    if o.kind != "cuda" or not tool:
+        report.add("sanitizer", "skipped", "compute-sanitizer is not here" if o.kind == "cuda" else "there is none for hip")
+        return
+    at_once(o, [(check, report, f"{check_} {pathlib.Path(path).stem}",
+                 [tool, "--tool", check_, "--error-exitcode", "9", o.frit, "run", ROOT / path, *defines, "-t", o.target,
+                  "--device", o.device], 300)
+                for check_ in ("memcheck", "racecheck", "synccheck", "initcheck") for path, defines in SANITIZED])
+
+
+def part_matrix(report, o):
+    matrix = program("matrix", "tests/compile")
+    if not matrix:
+        report.add("matrix", "skipped", "the program matrix is not here")
+        return
+    n = 10
+    slices = [0] if o.quick else range(n)
+    at_once(o, [(check, report, f"matrix {family} {i}/{n} {o.target}{road}",
+                 [matrix, "-f", family, "-t", o.target + road, "-d", o.device, "-s", f"{i}/{n}"], 600)
+                for road in o.roads for i in slices for family in FAMILIES])
+
+
+def part_random(report, o):
+    program_ = program("random_graphs", "tests/random")
+    if not program_:
+        report.add("random graphs", "skipped", "the program random_graphs is not here")
+        return
+    with tempfile.TemporaryDirectory() as out:
+        day, share = int(time.time()) // 86400 * 1000, o.graphs // 10
+        at_once(o, [(check, report, f"{share} random graphs from seed {day + i * share}",
+                     [program_, share, day + i * share, "--target", o.target, "--out", out], 600) for i in range(10)])
+        report.figures["seeds that failed"] = {p.name: p.read_text(errors="replace")[:8000] for p in list(pathlib.Path(out).glob("*"))[:8]}
+
+
+def part_counters(report, o):
+    """Where the time of the dearest kernels goes, by the profiler's counters."""
+    ncu = toolkit("ncu")
+    if o.kind != "cuda" or not ncu:
+        report.add("counters", "skipped", "ncu is not here")
+        return
+    metrics = ("sm__throughput.avg.pct_of_peak_sustained_elapsed,dram__throughput.avg.pct_of_peak_sustained_elapsed,"
+               "sm__warps_active.avg.pct_of_peak_sustained_active,launch__registers_per_thread,gpu__time_duration.sum,"
+               "l1tex__data_bank_conflicts_pipe_lsu.sum,smsp__inst_executed.sum")
+    for name, path, defines in BENCHES[:3] if o.quick else BENCHES[:8]:
+        if report.left() < 30:
+            report.add(f"counters {name}", "skipped", "no time left")
+            continue
+        status, text, seconds = run([ncu, "--metrics", metrics, "--csv", "--launch-count", "12", o.frit, "run", ROOT / path, *defines,
+                                     "-t", o.target, "--device", o.device], min(120, report.left()))
+        lines = [l for l in text.splitlines() if l.startswith('"')]
+        report.figures[f"counters {name}"] = lines
+        denied = "ERR_NVGPUCTRPERM" in text
+        report.add(f"counters {name}", "skipped" if denied else "ok" if lines and not status else "FAILED",
+                   "this user may not read them" if denied else f"{len(lines)} lines in the results" if lines else text, seconds)
+        if denied:
+            return
+
+
+PARTS = {"launch": part_launch, "bench": part_bench, "twins": part_twins, "models": part_models, "sanitizer": part_sanitizer,
+         "matrix": part_matrix, "random": part_random, "counters": part_counters}
+
+
+def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--kind", choices=["cuda", "hip"], default=os.environ.get("FRIT_GPU", "cuda"))
     p.add_argument("--device", type=int, default=0)
-    p.add_argument("--quick", action="store_true", help="a tenth of the matrix, few graphs, three benchmarks")
+    p.add_argument("--quick", action="store_true", help="a tenth of the matrix, 100 graphs, four benchmarks")
+    p.add_argument("--minutes", type=float, default=0, help="checks that would begin later are skipped, ones under way end")
+    p.add_argument("--jobs", type=int, default=min(8, os.cpu_count() or 1), help="checks that run side by side (never benchmarks)")
     p.add_argument("--skip", action="append", default=[], choices=list(PARTS))
     p.add_argument("--only", action="append", default=[], choices=list(PARTS))
-    p.add_argument("--json")
-    o = p.parse_args()
+    p.add_argument("--out", default="gpu-results.json")
+    return p.parse_args()
+
+
+def main():
+    o = arguments()
     o.frit = program("frit", "tools")
     if not o.frit:
         print("skipped: no frit beside tests/, in FRIT_BIN or on the path")
@@ -294,21 +400,24 @@ def main():
     if not device:
         print(f"skipped: {found}")
         return 77
-    report = Report()
+    os.environ["FRIT_CACHE"] = "off"
+    report = Report(o.out, o.minutes)
+    report.figures["device"] = device
     print(f"{'device:':12} {device}")
-    facts = versions(report, o.frit)
+    versions(report, o)
     # Warp-specialised code of sm_90 and later is bound to the architecture: its name ends in a.
     special = found in ("sm_90", "sm_100", "sm_103", "sm_120", "sm_121")
     o.target = f"{o.kind}:{found}" + ("a" if special else "")
-    o.roads = [""] + (["+nvrtc"] if o.kind == "cuda" and facts["NVRTC"] != "not here" else [])
+    o.roads = roads(report, o)
     o.graphs = 100 if o.quick else 1000
-    os.environ["FRIT_CACHE"] = "off"
     for name, part in PARTS.items():
-        if name not in o.skip and (not o.only or name in o.only):
+        if name in o.skip or (o.only and name not in o.only):
+            continue
+        try:
             part(report, o)
-    if o.json:
-        json.dump({"device": device, "results": report.results, "figures": report.figures}, open(o.json, "w"), indent=1)
-    print(f"{len(report.results) - report.failed()} of {len(report.results)} right")
+        except Exception:  # of one part: the others are worth having
+            report.add(name, "FAILED", traceback.format_exc())
+    print(f"{len(report.results) - report.failed()} of {len(report.results)} right; all of it is in {o.out}")
     return 1 if report.failed() else 0
 
 

@@ -1,6 +1,6 @@
-/* twins FOLDER [DEVICE]: every kernel of FOLDER (thread IR, *.fir) on the executor of thread IR, with its checks, and on a device of
- * architecture sm_90, by PTX and by CUDA C where NVRTC is: all must write the same bytes. Exit status 77 with the reason where there
- * is no such device; the executor has run by then. */
+/* twins FOLDER|FILE [DEVICE]: every kernel of FOLDER (thread IR, *.fir), or one, on the executor of thread IR, with its checks, and on
+ * a device, by PTX and by CUDA C where NVRTC is: all must write the same bytes. Those in a folder sm_80 are for every device from sm_80
+ * on, others for one of architecture sm_90. Exit status 77 with the reason where there is no such device; the executor has run by then. */
 #include "codegen/program_kernels.h"
 #include "codegen/target.h"
 #include "twin.h"
@@ -25,7 +25,7 @@ static void find(void *library, void *to, const char *name) {
 }
 
 /* Why there is no device to use; NULL when there is one. */
-static const char *open_driver(driver *d, int device) {
+static const char *open_driver(driver *d, int device, bool any, char *arch, size_t size) {
     enum { MAJOR = 75, MINOR = 76 };
     int handle, major = 0, minor = 0;
     void *l = dlopen("libcuda.so.1", RTLD_NOW), *context;
@@ -34,7 +34,8 @@ static const char *open_driver(driver *d, int device) {
     find(l, &d->retain, "cuDevicePrimaryCtxRetain"), find(l, &d->push, "cuCtxPushCurrent_v2");
     if (d->init(0) || d->get(&handle, device)) return "the driver finds no device";
     d->attribute(&major, MAJOR, handle), d->attribute(&minor, MINOR, handle);
-    if (major != 9 || minor) return "the device is not of architecture sm_90";
+    if (any ? major < 8 : major != 9 || minor) return any ? "the device is older than sm_80" : "the device is not of architecture sm_90";
+    snprintf(arch, size, "cuda:sm_%d%d%s", major, minor, major >= 9 ? "a" : "");
     find(l, &d->alloc, "cuMemAlloc_v2"), find(l, &d->release, "cuMemFree_v2"), find(l, &d->to_device, "cuMemcpyHtoD_v2");
     find(l, &d->to_host, "cuMemcpyDtoH_v2"), find(l, &d->load, "cuModuleLoadDataEx"), find(l, &d->unload, "cuModuleUnload");
     find(l, &d->function, "cuModuleGetFunction"), find(l, &d->set, "cuFuncSetAttribute"), find(l, &d->launch, "cuLaunchKernel");
@@ -97,26 +98,36 @@ static bool same_on_device(const driver *d, twin *k, const code_blob *code, cons
     return at == TWIN_BYTES;
 }
 
+static bool ends_in(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Roads of code to the device: how many give something else than the executor. */
+static int compare_kernel(const driver *d, const char *path, const char *arch, bool device) {
+    twin k = twin_open(path);
+    int wrong = 0;
+    for (int r = 0; r < 2 && device; r++) {
+        const char *error = NULL;
+        const target *t = target_open(k.m->arena, arena_printf(k.m->arena, "%s%s", arch, r ? "+nvrtc" : ""), &error);
+        const code_blob *code = t ? target_compile(t, k.m->arena, 1, &k.f, &error) : NULL;
+        if (!code && r && strstr(error, TARGET_MISSING)) continue;
+        twin_need(code, path, error);
+        wrong += !same_on_device(d, &k, code, r ? ", CUDA C" : ", PTX");
+    }
+    twin_close(&k);
+    return wrong;
+}
+
 int main(int n, char **args) {
     enum { MOST = 256 };
-    static const char *const roads[] = {"cuda:sm_90a", "cuda:sm_90a+nvrtc"};
     if (n < 2) return 2;
-    char *paths[MOST];
-    int count = twin_list(args[1], paths, MOST), wrong = 0;
+    char *paths[MOST] = {args[1]}, arch[32] = "";
+    bool one = ends_in(args[1], ".fir"), any = strstr(args[1], "sm_80") != NULL;
+    int count = one ? 1 : twin_list(args[1], paths, MOST), wrong = 0;
     driver d = {0};
-    const char *missing = open_driver(&d, n > 2 ? atoi(args[2]) : 0);
-    for (int i = 0; i < count; i++) {
-        twin k = twin_open(paths[i]);
-        for (int r = 0; r < 2 && !missing; r++) {
-            const char *error = NULL;
-            const target *t = target_open(k.m->arena, roads[r], &error);
-            const code_blob *code = t ? target_compile(t, k.m->arena, 1, &k.f, &error) : NULL;
-            if (!code && r && strstr(error, TARGET_MISSING)) continue;
-            twin_need(code, paths[i], error);
-            wrong += !same_on_device(&d, &k, code, r ? ", CUDA C" : ", PTX");
-        }
-        twin_close(&k);
-    }
+    const char *missing = open_driver(&d, n > 2 ? atoi(args[2]) : 0, any, arch, sizeof arch);
+    for (int i = 0; i < count; i++) wrong += compare_kernel(&d, paths[i], arch, !missing);
     twin_need(count > 0, "no kernels in", args[1]);
     if (missing) return printf("skipped: %s; %d kernels are fine on the executor\n", missing, count), 77;
     return wrong > 0;
