@@ -2,7 +2,7 @@
 #include "ir/text.h"
 #include <string.h>
 
-enum { LONGEST = 30 }; /* values that one formula shows */
+enum { LONGEST = 30, MOST_VARIABLES = 96 }; /* values that one formula shows; variables in scope */
 
 typedef struct describer {
     arena *a;
@@ -10,15 +10,15 @@ typedef struct describer {
     const char **names; /* by value id */
     int n_allocs;
     int left; /* values that the formula at hand may still show */
-    int n_renamed; /* variables of the grid at hand whose names are taken, and others that stand for them */
-    sym_t renamed[IR_MAX_RANK], as[IR_MAX_RANK];
+    int n_scope; /* variables of the grid, loops and stage at hand, and what they are called: names that are taken get a number */
+    sym_t scope[MOST_VARIABLES], as[MOST_VARIABLES];
     text out;
 } describer;
 
 static const char *formula(describer *d, const ir_value *v);
 
 static const char *sym_text(describer *d, sym_t s) {
-    return sym_print(d->a, d->n_renamed ? sym_subst(d->f->module->syms, s, d->n_renamed, d->renamed, d->as) : s);
+    return sym_print(d->a, sym_subst(d->f->module->syms, s, d->n_scope, d->scope, d->as));
 }
 
 static const char *position(describer *d, const ir_op *op) {
@@ -105,6 +105,22 @@ static const char *formula(describer *d, const ir_value *v) {
     return v->op && d->left-- > 0 ? op_formula(d, v->op) : "...";
 }
 
+static bool is_taken(const describer *d, const char *name) {
+    for (int i = 0; i < d->n_scope; i++)
+        if (!strcmp(sym_var_name(d->as[i]), name)) return true;
+    return false;
+}
+
+static void open_variables(describer *d, int n, const sym_t *vars) {
+    for (int i = 0; i < n && d->n_scope < MOST_VARIABLES; i++) {
+        const char *name = sym_var_name(vars[i]);
+        for (int k = 2; is_taken(d, name); k++) name = arena_printf(d->a, "%s%d", sym_var_name(vars[i]), k);
+        bool own = !strcmp(name, sym_var_name(vars[i]));
+        d->scope[d->n_scope] = vars[i];
+        d->as[d->n_scope++] = own ? vars[i] : sym_var(d->f->module->syms, name, SYM_INDEX, sym_var_lo(vars[i]), sym_var_hi(vars[i]));
+    }
+}
+
 /* "max over r < N of FORMULA" for each value that a stage reduces becomes the name of the epilogue's argument. */
 static void bind_reductions(describer *d, const ir_op *stage) {
     const sym_t *vars;
@@ -113,7 +129,7 @@ static void bind_reductions(describer *d, const ir_op *stage) {
     int n_combines = ir_get_ints(stage, IR_ATTR_combines, &combines);
     const ir_op *yield = stage->blocks[0]->last;
     const char *over = "";
-    for (int i = first; i < n; i++) over = arena_printf(d->a, "%s%s%s", over, i > first ? ", " : "", sym_var_name(vars[i]));
+    for (int i = first; i < n; i++) over = arena_printf(d->a, "%s%s%s", over, i > first ? ", " : "", sym_text(d, vars[i]));
     for (int i = 0; i < stage->blocks[1]->n_args; i++) {
         const char *how = i < n_combines ? ir_combine_name((ir_combine)combines[i]) : "combined";
         d->left = LONGEST;
@@ -137,9 +153,12 @@ static void put_writes(describer *d, const ir_block *b, const char *indent) {
 
 static void put_block(describer *d, const ir_block *b, const char *indent) {
     const sym_t *vars, *extent;
-    for (const ir_op *op = b->first; op; op = op->next) {
-        if (op->code == IR_for && ir_get_syms(op, IR_ATTR_vars, &vars) == 1 && ir_get_syms(op, IR_ATTR_extent, &extent) == 1) {
-            text_printf(&d->out, "%sfor %s < %s:\n", indent, sym_var_name(vars[0]), sym_text(d, extent[0]));
+    int outside = d->n_scope;
+    for (const ir_op *op = b->first; op; op = op->next, d->n_scope = outside) {
+        int n = op->code == IR_for || op->code == IR_stage ? ir_get_syms(op, IR_ATTR_vars, &vars) : 0;
+        if (n > 0) open_variables(d, n, vars);
+        if (op->code == IR_for && n == 1 && ir_get_syms(op, IR_ATTR_extent, &extent) == 1) {
+            text_printf(&d->out, "%sfor %s < %s:\n", indent, sym_text(d, vars[0]), sym_text(d, extent[0]));
             put_block(d, op->blocks[0], arena_printf(d->a, "%s  ", indent));
         }
         if (op->code != IR_stage) continue;
@@ -155,23 +174,12 @@ static bool is_written(const ir_value *v) {
     return false;
 }
 
-static void rename_variables(describer *d, int n, const sym_t *vars) {
-    d->n_renamed = 0;
-    for (int i = 1; i < n; i++)
-        for (int j = 0; j < i; j++) {
-            if (strcmp(sym_var_name(vars[i]), sym_var_name(vars[j]))) continue;
-            const char *name = arena_printf(d->a, "%s%d", sym_var_name(vars[i]), i + 1);
-            d->renamed[d->n_renamed] = vars[i];
-            d->as[d->n_renamed++] = sym_var(d->f->module->syms, name, SYM_INDEX, sym_var_lo(vars[i]), sym_var_hi(vars[i]));
-            break;
-        }
-}
-
 static void put_grid(describer *d, const ir_op *grid) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(grid, IR_ATTR_vars, &vars);
     ir_get_syms(grid, IR_ATTR_extent, &extent);
-    rename_variables(d, n, vars);
+    d->n_scope = 0;
+    open_variables(d, n, vars);
     text_put(&d->out, n ? "\ntasks " : "\none task:");
     for (int i = 0; i < n; i++)
         text_printf(&d->out, "%s%s < %s", i ? ", " : "", sym_text(d, vars[i]), sym_text(d, extent[i]));

@@ -21,8 +21,8 @@ static int possible_bits(lower *l, const lower_stage *s, int axis) {
 }
 
 /* Bits that typical extents leave over go to the axis with contiguous memory, whose extent may turn out longer. */
-static int unit_bits(lower *l, const lower_stage *s, uint32_t may) {
-    int spare = bits_of(l->lim->threads), want = wanted_bits(s, s->unit), most = possible_bits(l, s, s->unit);
+static int long_bits(lower *l, const lower_stage *s, int axis, uint32_t may) {
+    int spare = bits_of(l->lim->threads), want = wanted_bits(s, axis), most = possible_bits(l, s, axis);
     for (int i = 0; i < s->n; i++)
         if (i >= s->parallel || (may & lower_axis(i))) spare -= wanted_bits(s, i);
     return spare > 0 && most > want ? (int)clip(want + spare, want, most) : want;
@@ -126,13 +126,13 @@ static void share(lower *l, lower_stage *s, uint32_t may) {
         if ((may & lower_axis(i)) && i != s->unit) others += wanted_bits(s, i);
     if (s->unit >= s->parallel) {
         int spare = total - others, least = l->warp_bits < total ? l->warp_bits : total;
-        int want = unit_bits(l, s, may);
+        int want = long_bits(l, s, s->unit, may);
         if (!s->in_order) give_reduced(l, s, s->unit, (int)clip(want, 0, spare > least ? spare : least));
     } else if (s->unit >= 0 && (may & lower_axis(s->unit))) {
-        give(l, s, s->unit, unit_bits(l, s, may));
+        give(l, s, s->unit, long_bits(l, s, s->unit, may));
     }
     for (int i = s->parallel - 1; i >= 0; i--)
-        if (may & lower_axis(i)) give(l, s, i, wanted_bits(s, i));
+        if (may & lower_axis(i)) give(l, s, i, s->unit < 0 && i == s->parallel - 1 ? long_bits(l, s, i, may) : wanted_bits(s, i));
     for (int i = s->n - 1; i >= s->parallel && !s->in_order; i--)
         if (wanted_bits(s, i) > 1) give_reduced(l, s, i, wanted_bits(s, i));
 }

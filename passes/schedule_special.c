@@ -1,6 +1,6 @@
 /* Ops that are no formula of single elements, each as a small tile program of its own. Their operands are evaluated on the
  * fly like any other read, so producers still fuse into them. */
-#include "schedule_internal.h"
+#include "schedule_special.h"
 #include <string.h>
 
 bool sched_is_special(const ir_op *op) {
@@ -148,7 +148,7 @@ static bool scatter(sched *s, const ir_op *op) {
     return true;
 }
 
-static ir_value *combined(ir_builder *b, ir_combine c, ir_value *x, ir_value *y) {
+ir_value *sched_combined(ir_builder *b, ir_combine c, ir_value *x, ir_value *y) {
     switch (c) {
     case IR_SUM: return ir_binary(b, IR_add, x, y);
     case IR_PROD: return ir_binary(b, IR_mul, x, y);
@@ -160,8 +160,7 @@ static ir_value *combined(ir_builder *b, ir_combine c, ir_value *x, ir_value *y)
     }
 }
 
-/* The value that combining with changes nothing. */
-static ir_value *identity(ir_builder *b, ir_combine c, frit_dtype t) {
+ir_value *sched_identity(ir_builder *b, ir_combine c, frit_dtype t) {
     ir_type type = ir_scalar(emit_compute_dtype(t));
     bool is_float = frit_dtype_is_float(t), is_signed = frit_dtype_kind_of(t) == FRIT_KIND_SINT;
     int bits = (int)frit_dtype_bits(t);
@@ -188,7 +187,7 @@ static ir_value *beats(ir_builder *b, ir_combine c, ir_value *v, ir_value *best)
     return ir_binary(b, IR_or, more, ir_binary(b, IR_and, is_nan, was_number));
 }
 
-static ir_value *index_value(sched *s, sym_t at) {
+ir_value *sched_index_value(sched *s, sym_t at) {
     ir_type i64 = ir_scalar(FRIT_i64);
     ir_op *op = ir_build(&s->e.b, IR_index, 0, NULL, 1, &i64);
     ir_set_syms(s->m, op, IR_ATTR_size, 1, &at);
@@ -203,6 +202,9 @@ static bool scan(sched *s, const ir_op *op) {
     int axis = (int)ir_get_int(op, IR_ATTR_axis, 0);
     ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
     bool exclusive = ir_get_int(op, IR_ATTR_exclusive, 0), reverse = ir_get_int(op, IR_ATTR_reverse, 0);
+    bool arg = is_arg(combine), compares = arg || combine == IR_MAX || combine == IR_MIN;
+    frit_dtype held = (frit_dtype)(compares ? x : out)->type.dtype, acc = emit_compute_dtype(held);
+    if (sched_scans_by_block(s, op)) return sched_block_scan(s, op, out, held);
     sym_t rest[IR_MAX_RANK], at[IR_MAX_RANK];
     ir_type others = x->type;
     sym_t dims[IR_MAX_RANK];
@@ -213,16 +215,14 @@ static bool scan(sched *s, const ir_op *op) {
     stage_vars sv = {0};
     ir_block *grid = grid_over(s, others, rest, &sv, 64);
     sv.n_par = sv.n;
-    bool arg = is_arg(combine), compares = arg || combine == IR_MAX || combine == IR_MIN;
-    frit_dtype held = (frit_dtype)(compares ? x : out)->type.dtype, acc = emit_compute_dtype(held);
     sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
     ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
     ir_value *place = arg ? sched_alloc(s, grid, FRIT_i64, sv.n, sv.extent) : NULL;
     if (!state || (arg && !place)) return false;
     ir_op *start = sched_stage(s, grid, &sv);
-    emit_write(&s->e, state, identity(&s->e.b, combine, held), sv.n, sv.var);
+    emit_write(&s->e, state, sched_identity(&s->e.b, combine, held), sv.n, sv.var);
     sym_t first = reverse ? sym_addi(c, extent, -1) : sym_const(c, 0);
-    if (arg) emit_write(&s->e, place, index_value(s, first), sv.n, sv.var);
+    if (arg) emit_write(&s->e, place, sched_index_value(s, first), sv.n, sv.var);
     sched_choose_tile(s, start, NULL);
     ir_builder b = ir_builder_at_end(s->m, grid);
     b.span = s->span;
@@ -238,12 +238,12 @@ static bool scan(sched *s, const ir_op *op) {
     e = ir_cast(&s->e.b, e, acc);
     if (arg) {
         ir_value *was = emit_read(&s->e, place, sv.n, sv.var, 0), *better = beats(&s->e.b, combine, e, before);
-        ir_value *now = ir_select(&s->e.b, better, index_value(s, at[axis]), was);
+        ir_value *now = ir_select(&s->e.b, better, sched_index_value(s, at[axis]), was);
         emit_write(&s->e, state, ir_select(&s->e.b, better, e, before), sv.n, sv.var);
         emit_write(&s->e, place, now, sv.n, sv.var);
         result = exclusive ? was : now;
     } else {
-        ir_value *after = combined(&s->e.b, combine, before, e);
+        ir_value *after = sched_combined(&s->e.b, combine, before, e);
         if (!after) return s->why = "a scan with this combination", false;
         emit_write(&s->e, state, after, sv.n, sv.var);
         result = exclusive ? before : after;
@@ -266,7 +266,7 @@ static ir_value *sorts_before(ir_builder *b, ir_value *x, ir_value *y, bool desc
     return ir_binary(b, IR_or, lt, only_y);
 }
 
-static ir_block *loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
+ir_block *sched_loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
     ir_builder b = ir_builder_at_end(s->m, in);
     b.span = s->span;
     ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
@@ -290,7 +290,7 @@ static bool sort(sched *s, const ir_op *op) {
     }
     bool nibbles = values && frit_dtype_bits((frit_dtype)values->type.dtype) < 8; /* rows may share a byte: one task */
     ir_block *grid = sched_grid(s, nibbles ? 0 : n, vars, exts);
-    for (int d = 0; d < n && nibbles; d++) grid = loop_over(s, grid, vars[d], exts[d]);
+    for (int d = 0; d < n && nibbles; d++) grid = sched_loop_over(s, grid, vars[d], exts[d]);
     ir_value *key = sched_alloc(s, grid, emit_compute_dtype((frit_dtype)x->type.dtype), 1, &extent);
     if (!key) return false;
     stage_vars load = {0};
