@@ -256,7 +256,7 @@ void syntax_error_report(syntax_error *e) {
         missing_type,       missing_expression, missing_closer, after_complete_expression,
     };
     /* What the filter made up, and bad characters, were reported where they were found. */
-    bool known = e->found.synthetic || e->found.kind == BAD || e->previous.kind == BAD;
+    bool known = e->found.synthetic || e->previous.synthetic || e->found.kind == BAD || e->previous.kind == BAD;
     bool done = known;
     for (size_t i = 0; !done && i < sizeof cases / sizeof *cases; i++)
         done = cases[i](e);

@@ -50,7 +50,7 @@ class Cli(CommandTest):
                       ["run", DIGITS, "--seed"], ["run", DIGITS, "--seed", "x"], ["run", DIGITS, "-D", "B"],
                       ["run", DIGITS, "-D", "B=1..4"], ["compile", DIGITS, "--emit", "soup"], ["cache", "burn"],
                       ["fmt"], ["explain", "no_such_thing"], ["inspect", "a.txt"], ["run", DIGITS, "-i", "x"],
-                      ["reduce", "a.fir"], ["run", "a.onnx"], ["tune", DIGITS], ["import", "a.onnx"], ["run", DIGITS, "--check=3"], ["run", DIGITS, "--seed", "1", "--seed", "2"]):
+                      ["reduce", "a.fir"], ["bench", DIGITS, "--max-regress", "x"], ["run", "a.onnx"], ["tune", DIGITS], ["import", "a.onnx"], ["run", DIGITS, "--check=3"], ["run", DIGITS, "--seed", "1", "--seed", "2"]):
             out, err = self.frit(*words, status=2)
             self.assertEqual(out, "", words)
             self.assertRegex(err, r"^frit", words)
@@ -251,6 +251,10 @@ class Cli(CommandTest):
         self.assertIn("identity", self.frit("explain", "reduce")[0])
         self.assertIn("fn softmax", self.frit("explain", "softmax")[0])
         self.assertIn("mean(x, axis=none", self.frit("explain", "mean")[0])
+
+    def test_explain_of_functions(self):
+        for name, text in (("sum", "built-in"), ("topk", "largest"), ("softmax", "fn softmax"), ("exp", "an op"), ("e0204", "E0204")):
+            self.assertIn(text, self.frit("explain", name)[0])
 
     def test_bench(self):
         out, _ = self.frit("bench", DIGITS, "-D", "B=1,8", "--runs", 5, "--json", "b.json", "--html", "b.html")

@@ -19,6 +19,7 @@ typedef struct {
     bool interpret, cold;
     int64_t runs;
     uint64_t seed;
+    double allowed; /* share by which a median may be above the baseline */
     machine_meter *meter;
     bool on_device; /* whose limits are known from elsewhere */
     bench_report report;
@@ -157,6 +158,17 @@ static int output_failed(bench *b, const io_error *e) {
     return EXIT_MODEL;
 }
 
+/* "5%" as 0.05. */
+static bool read_share(cli *c, double *share) {
+    const char *text = option_text(&c->o, OPT_max_regress, "5%");
+    char *end;
+    *share = strtod(text, &end) / 100;
+    if (end > text && (!*end || !strcmp(end, "%")) && *share >= 0)
+        return true;
+    cli_usage(c, "--max-regress wants a share such as 5%%, not '%s'", text);
+    return false;
+}
+
 static int finish(bench *b) {
     const cli_options *o = &b->c->o;
     const char *json = option_text(o, OPT_json, NULL), *html = option_text(o, OPT_html, NULL);
@@ -171,8 +183,7 @@ static int finish(bench *b) {
         return output_failed(b, &e);
     if (!baseline)
         return EXIT_DONE;
-    double allowed = strtod(option_text(o, OPT_max_regress, "5%"), NULL) / 100;
-    if (!bench_compare(stdout, &b->report, baseline, allowed, &regressed, &e)) {
+    if (!bench_compare(stdout, &b->report, baseline, b->allowed, &regressed, &e)) {
         diag_report(b->c->d, MSG_EXPECTED_DATA, nowhere, e.text);
         return EXIT_MODEL;
     }
@@ -182,6 +193,7 @@ static int finish(bench *b) {
 int cmd_bench(cli *c) {
     model m;
     int64_t seed, threads, runs;
+    double allowed;
     int status;
     const char *fusion = option_text(&c->o, OPT_fusion, "full");
     if (c->o.arguments.len != 1)
@@ -189,11 +201,11 @@ int cmd_bench(cli *c) {
     if (strcmp(fusion, "full") && strcmp(fusion, "op") && strcmp(fusion, "none"))
         return cli_usage(c, "--fusion is full, op or none, not '%s'", fusion);
     if (!cli_number(c, OPT_seed, 0, &seed) || !cli_number(c, OPT_threads, 0, &threads) ||
-        !cli_number(c, OPT_runs, 0, &runs))
+        !cli_number(c, OPT_runs, 0, &runs) || !read_share(c, &allowed))
         return EXIT_USAGE;
     bool ok = model_open(c, c->o.arguments.data[0], &m, &status) && model_check_weights(c, &m);
     bench b = {.c = c, .m = &m, .interpret = !strcmp(fusion, "none"), .cold = option_given(&c->o, OPT_cold),
-               .runs = runs, .seed = (uint64_t)seed,
+               .runs = runs, .allowed = allowed, .seed = (uint64_t)seed,
                .report = {.model = m.path, .fusion = fusion, .target = ""}};
     if (ok && !(b.meter = machine_meter_open((int)threads))) {
         status = cli_environment(c, "out of memory");

@@ -5,9 +5,11 @@
 #include <ctype.h>
 #include <string.h>
 
-static bool looks_like_code(const char *s) {
-    size_t n = strlen(s);
-    return n == 5 && strchr("EWN", s[0]) && isdigit((unsigned char)s[1]) && isdigit((unsigned char)s[4]);
+static bool explain_code(cli *c, const char *s) {
+    char *code = arena_strdup(c->arena, s);
+    code[0] = (char)toupper((unsigned char)code[0]);
+    bool looks_so = strlen(code) == 5 && strchr("EWN", code[0]) && isdigit((unsigned char)code[1]);
+    return looks_so && catalogue_message(stdout, code);
 }
 
 /* The lines of a prelude file from the doc comment of `fn NAME` to its closing brace. */
@@ -69,7 +71,7 @@ int cmd_explain(cli *c) {
         return cli_usage(c, "MODEL, MODEL OP OP, a CODE or a FUNCTION is wanted (frit explain --help)");
     if (is_file(what))
         return explain_model(c, what, n == 3 ? c->o.arguments.data[1] : NULL, n == 3 ? c->o.arguments.data[2] : NULL);
-    if (looks_like_code(what) && catalogue_message(stdout, what))
+    if (explain_code(c, what))
         return EXIT_DONE;
     bool function = explain_function(what), builtin = explain_builtin(what);
     if (catalogue_op(stdout, what) || function || builtin)

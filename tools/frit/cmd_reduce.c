@@ -242,7 +242,8 @@ int cmd_reduce(cli *c) {
     const char *path = c->o.arguments.data[0];
     io_file *f = io_file_open(path, &e);
     if (!f) {
-        diag_report(c->d, MSG_MODEL_FILE, nowhere, path, e.text);
+        size_t named = strncmp(e.text, path, strlen(path)) ? 0 : strlen(path) + strlen(": ");
+        diag_report(c->d, MSG_MODEL_FILE, nowhere, path, e.text + named);
         return EXIT_MODEL;
     }
     uint32_t source = diag_add_source(c->d, path, (const char *)io_file_data(f), io_file_size(f));
