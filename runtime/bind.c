@@ -155,15 +155,45 @@ static frit_status cannot_solve(const binder *b) {
     return rt_fail(b->err, FRIT_INTERNAL, "dims that cannot be solved were lost");
 }
 
+static bool in_shapes(const binder *b, uint32_t sym) {
+    bool any = false;
+    for (uint32_t i = 0; !any && i < rt_n_tensors(b->p, b->kind); i++) any = uses(b->p, rt_tensor(b->p, b->kind, i), sym);
+    return any;
+}
+
+/* lhs == rhs, with a value for one side and one dim of the tensors without a value in the other. */
+static bool solve_check(const binder *b, uint32_t lhs, uint32_t rhs) {
+    uint32_t sym;
+    int64_t value, found;
+    if (unknowns(b, lhs, &sym) != 1 || !rt_eval(b->p, rhs, b->syms, b->known, &value)) return false;
+    if (!in_shapes(b, sym) || rt_degree(b->p, lhs, sym) != 1 || !solve(b, lhs, sym, value, &found)) return false;
+    b->syms[sym] = found, b->known[sym] = 1;
+    return true;
+}
+
+/* What the model's checks tell of dims: of params that lie in a package there are no shapes but these. */
+static bool sweep_checks(const binder *b) {
+    bool progress = false;
+    for (uint32_t i = 0; i < b->p->n_checks; i++) {
+        const fpk_check *c = &b->p->checks[i];
+        const rt_expr_facts *l = &b->p->facts[c->lhs], *r = &b->p->facts[c->rhs];
+        if (c->compare != FPK_EQ || l->device || l->counter || r->device || r->counter) continue;
+        progress |= solve_check(b, c->lhs, c->rhs) || solve_check(b, c->rhs, c->lhs);
+    }
+    return progress;
+}
+
 frit_status rt_bind_shapes(const frit_package *p, int kind, const DLTensor *given, int64_t *syms, uint8_t *known,
                            frit_error *err) {
     binder b = {p, kind, given, syms, known, err};
     bool progress, open;
     bind_ints(&b);
     TRY(sweep(&b, true, &progress, &open));
-    if (!open) return FRIT_OK;
-    do TRY(sweep(&b, false, &progress, &open));
-    while (progress);
+    do {
+        progress = false;
+        if (open) TRY(sweep(&b, false, &progress, &open));
+        if (kind == RT_PARAM) progress |= sweep_checks(&b);
+    } while (progress);
     return open ? cannot_solve(&b) : FRIT_OK;
 }
 

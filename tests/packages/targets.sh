@@ -87,3 +87,21 @@ rm "$dir/moved/p.fpk.safetensors"
 "$frit" run "$dir/moved/p.fpk" -D B=3 2> "$dir/why" && fail "weights that are not there are used"
 grep "cannot open the weights" "$dir/why"
 "$frit" run "$dir/moved/p.fpk" -D B=3 -w "$dir/kept" --expect result="$dir/a.npy" || fail "-w in the place of weights beside"
+
+# ---- dims of inputs that the weights decide: known to a package that has them, before any input is
+cat > "$dir/open.frit" <<'M'
+model open(x: f32[B, C], y: f32[D]) -> (z: f32[B, D], seen: f32[C]) {
+    param w: f32[C, 2 * D]
+    state total: f32[C] = 0
+    total = total + sum(x, axis = 0)
+    p = x @ w
+    return p[:, :D] + p[:, D:] + y, total
+}
+M
+"$frit" run "$dir/open.frit" -w "$dir/w.safetensors" -D B=3 -D D=300 -o "$dir/open.npz"
+for place in inside beside; do
+    "$frit" compile "$dir/open.frit" -w "$dir/w.safetensors" --weights $place -o "$dir/open.fpk"
+    "$frit" run "$dir/open.fpk" -D B=3 -D C=8 -D D=300 --expect "$dir/open.npz" --rtol 0 --atol 0 || fail "open dims, weights $place"
+    "$frit" run "$dir/open.fpk" -D B=3 -D C=7 -D D=300 2> "$dir/why" && fail "a dim that contradicts the weights"
+    grep "C = 8 is wanted" "$dir/why"
+done
