@@ -48,7 +48,7 @@ bool uses_seed(const exporter *x) {
 
 bool schedule_empty(const exporter *x, uint32_t s) { return x->p->schedules[x->v->first_schedule + s].count <= 1; }
 
-static bool in_tensors(const exporter *x, int kind, uint32_t symbol) {
+bool in_tensors(const exporter *x, int kind, uint32_t symbol) {
     for (uint32_t i = 0; i < rt_n_tensors(x->p, kind); i++) {
         const fpk_tensor *t = rt_tensor(x->p, kind, i);
         for (uint32_t k = 0; k < t->rank; k++) {
@@ -83,7 +83,7 @@ static void name_everything(exporter *x) {
     names n = {.a = x->a};
     const char *entry = rt_string(x->p, x->p->info->entry), *name = x->o->name;
     if (!name || x->set->n > 1) name = name && x->o->prefixed ? arena_printf(x->a, "%s_%s", name, entry) : entry;
-    x->name = name_new(&n, name);
+    x->name = name_model(&n, name);
     x->upper = upper(x->a, x->name);
     x->symbol = arena_array(x->a, const char *, n_symbols(x) + 1);
     x->level = arena_array(x->a, level, n_symbols(x) + 1);
@@ -165,10 +165,10 @@ static void common_statuses(exporter *x) {
     status_for(x, "ARGUMENT", "a pointer is NULL, tensors overlap, or a number makes no sense");
     status_for(x, "NO_MEMORY", "out of memory");
     status_for(x, "TOO_LARGE", "a size overflows 64 bits: the dims are too large");
-    status_for(x, "MACHINE",
-               arena_printf(x->a,
-                            x->gpu ? "this device does not run code for %s" : "this processor lacks instructions of %s",
-                            rt_string(x->p, x->v->target)));
+    const char *machine = x->gpu                        ? "this device does not run code for %s"
+                          : x->target->limits.is_source ? "not with code for %s: any processor runs it"
+                                                        : "this processor lacks instructions of %s";
+    status_for(x, "MACHINE", arena_printf(x->a, machine, rt_string(x->p, x->v->target)));
     if (x->gpu) {
         status_for(x, "DRIVER", "the driver's library is not there, or too old");
         status_for(x, "NO_DEVICE", "there is no such device");
@@ -247,7 +247,7 @@ const export_result *export_build(arena *a, int n, const program *const *program
         ok = ok && prepare(&s.models[i]);
     }
     names fresh = {.a = a};
-    s.name = n == 1 ? s.models[0].name : name_new(&fresh, o->name);
+    s.name = n == 1 ? s.models[0].name : name_model(&fresh, o->name);
     s.upper = upper(a, s.name ? s.name : "");
     if (ok) make_files(&s);
     for (int i = 0; i < n; i++) frit_package_release(s.models[i].p);

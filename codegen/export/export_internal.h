@@ -34,6 +34,8 @@ typedef struct names {
 } names;
 /* `wanted` as a C identifier that nothing else in `n` has. */
 const char *name_new(names *n, const char *wanted);
+/* The same for a model, whose functions all begin with it: NAME_model where a library or the file itself has such names. */
+const char *name_model(names *n, const char *wanted);
 const char *upper(arena *a, const char *s);
 /* The C type of one element (4-bit types: of two). */
 const char *c_type(frit_dtype t);
@@ -129,6 +131,7 @@ const char *status_for(exporter *x, const char *what, const char *meaning);
 uint32_t tensor_at(const exporter *x, int kind, uint32_t i);
 const char *tensor_type(const exporter *x, int kind, uint32_t i); /* its element type in C */
 const char *state_name(const exporter *x, uint32_t i);            /* its name in C (context.c) */
+bool in_tensors(const exporter *x, int kind, uint32_t symbol); /* in the dims of some tensor of the kind */
 bool has_states(const exporter *x);
 bool uses_seed(const exporter *x);
 bool schedule_empty(const exporter *x, uint32_t s);

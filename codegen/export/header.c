@@ -3,17 +3,7 @@
 #include <string.h>
 
 /* ---- Parameter lists --------------------------------------------------------------------------------------------- */
-bool in_outputs(const exporter *x, uint32_t symbol) {
-    for (uint32_t i = 0; i < x->p->info->n_outputs; i++) {
-        const fpk_tensor *t = rt_tensor(x->p, RT_OUTPUT, i);
-        for (uint32_t k = 0; k < t->rank; k++) {
-            const fpk_expr *e = &x->p->exprs[x->p->lists[t->dims + k]];
-            for (uint32_t j = e->first; j < e->first + e->count; j++)
-                if (x->p->steps[j].op == FPK_SYM && x->p->steps[j].sym == symbol) return true;
-        }
-    }
-    return false;
-}
+bool in_outputs(const exporter *x, uint32_t symbol) { return in_tensors(x, RT_OUTPUT, symbol); }
 
 const char *output_extent(const exporter *x, uint32_t symbol) {
     return arena_printf(x->a, "%s_out", x->symbol[symbol]);
@@ -80,10 +70,22 @@ static void doc_tensor(exporter *x, text *t, int kind, uint32_t i, const char *w
     put(t, " *   %-12s %s%s%s\n", x->tensor[tensor_at(x, kind, i)], way, rt_string(x->p, f->type), note);
 }
 
+/* Dims that the caller does not pass to a run, but tensors of it have. */
+static void doc_fixed_dims(exporter *x, text *t) {
+    for (uint32_t i = 0; i < n_symbols(x); i++) {
+        if (!in_tensors(x, RT_INPUT, i) && !in_outputs(x, i)) continue;
+        if (x->level[i] == LEVEL_CONTEXT) put(t, " *   %-12s dim, as the context was made with\n", x->symbol[i]);
+        if (x->level[i] != LEVEL_WEIGHTS) continue;
+        if (x->is_known[i]) put(t, " *   %-12s dim, %lld: that of the weights\n", x->symbol[i], (long long)x->known[i]);
+        else put(t, " *   %-12s dim, that of the weights\n", x->symbol[i]);
+    }
+}
+
 static void doc_run(exporter *x, text *t) {
     const fpk_info *f = x->p->info;
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_RUN && x->p->symbols[i].role == FRIT_DIM_BOUND) doc_symbol(x, t, i, "dim");
+    doc_fixed_dims(x, t);
     for (uint32_t i = 0; i < f->n_inputs; i++) {
         if (host_int(x, i))
             doc_symbol(x, t, rt_tensor(x->p, RT_INPUT, i)->symbol, "in   an integer");
@@ -166,7 +168,9 @@ static void put_context(exporter *x, text *t) {
     put(t, "%s. One thread\n * at a time may use a context; different contexts may run at the same time. */\n",
         has_states(x) ? ", and the states" : "");
     put_template(t, x, "typedef struct @_context @_context;\n");
-    if (has_states(x)) put(t, "/* The dims of states are fixed here. */\n");
+    const char *outlives = x->has_params ? "the weights, which must outlive it" : x->gpu ? "the device, which must outlive it" : NULL;
+    put(t, "/* Makes a context%s%s.%s */\n", outlives ? " for " : "", outlives ? outlives : "",
+        has_states(x) ? " The dims of states are fixed here." : "");
     put_template(t, x, "@_status @_create(");
     if (x->gpu) put_template(t, x, "@_device *device, ");
     if (x->has_params) put_template(t, x, "const @_weights *weights, ");
@@ -235,8 +239,35 @@ static void put_run(exporter *x, text *t) {
     put(t, ");\n");
 }
 
+/* The calls that a program makes, in order. */
+static void put_in_short(exporter *x, text *t) {
+    put_template(t, x, "/* In short, with runs as often as wanted; a program looks at each status, which is $_OK or says why not:\n *\n");
+    if (x->gpu) put_template(t, x, " *     @_device *device;\n");
+    if (x->has_params) put_template(t, x, " *     @_weights *weights;\n");
+    put_template(t, x, " *     @_context *context;\n");
+    if (x->gpu) put_template(t, x, " *     @_device_open(0, &device);\n");
+    if (x->reads_file) {
+        put_template(t, x, " *     @_weights_open(");
+        put(t, "%s\"%s\", &weights);\n", x->gpu ? "device, " : "", x->set->weights_file.name);
+    } else if (x->has_params) {
+        put_template(t, x, " *     @_params params = {...};\n *     @_weights_from_params(");
+        put(t, "%s&params, &weights);\n", x->gpu ? "device, " : "");
+    }
+    put_template(t, x, " *     @_create(");
+    put(t, "%s%s", x->gpu ? "device, " : "", x->has_params ? "weights, " : "");
+    for (uint32_t i = 0; i < n_symbols(x); i++)
+        if (x->level[i] == LEVEL_CONTEXT) put(t, "%s, ", x->symbol[i]);
+    put_template(t, x, uses_seed(x) ? "seed, &context);\n *     @_run(context" : "&context);\n *     @_run(context");
+    put_run_params(x, t, true, ", ");
+    put_template(t, x, ");\n *     @_destroy(context);\n");
+    if (x->has_params) put_template(t, x, " *     @_weights_free(weights);\n");
+    if (x->gpu) put_template(t, x, " *     @_device_close(device);\n *\n * Tensors: @_alloc, @_upload, @_download, @_free.\n");
+    put(t, " */\n\n");
+}
+
 static void put_model(exporter *x, text *t) {
     if (x->set->n > 1) put(t, "/* ==== The model %s ==== */\n\n", rt_string(x->p, x->p->info->entry));
+    put_in_short(x, t);
     put_status_enum(x, t);
     if (x->gpu) put_gpu_header(x, t);
     if (x->has_params) put_params(x, t);
@@ -250,7 +281,10 @@ void put_header(export_set *s, text *t) {
     put(t, "/* %s.h: the model%s", s->name, s->n > 1 ? "s" : "");
     for (int i = 0; i < s->n; i++)
         put(t, "%s %s", i ? "," : "", rt_string(s->models[i].p, s->models[i].p->info->entry));
-    put(t, ", compiled by %s for %s.\n", rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target));
+    put(t, ", compiled by %s for %s.\n *\n * A program is built with it by\n *     cc -O2 -ffp-contract=off program.c %s.c",
+        rt_string(x->p, x->p->info->compiler), rt_string(x->p, x->v->target), s->name);
+    for (int i = 0; i < s->n && !s->kernel_text && !x->gpu; i++) put(t, " %s_kernels.o", s->models[i].name);
+    put(t, "%s -o program\n", x->gpu ? " -ldl" : s->kernel_text ? " -lm" : "");
     put(t,
         " *\n * C99 or C++. Functions that can fail return a status; after a failure `*out` is NULL and nothing "
         "is allocated. Nothing\n * prints, aborts or keeps state of its own. */\n"

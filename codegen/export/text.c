@@ -268,6 +268,28 @@ const char *name_new(names *n, const char *wanted) {
     return s;
 }
 
+/* Functions of a model are called NAME and NAME_...: not like those of C's and the system's libraries, which they would
+ * replace, nor so that they meet the file's own (make_context, open_device). */
+static const char not_models[] =
+    "acos acosh alarm asin asinh atan atan2 atanh atof atoi atol accept access bind bsearch calloc cbrt ceil chdir chmod clock "
+    "clone close connect copysign cos cosh crypt ctime daemon dup encrypt environ erf erfc err error exp exp2 expm1 fabs fdim "
+    "feof ferror fflush floor fma fmax fmin fmod fork frexp fseek fsync ftell fwrite gamma getc getenv gets hypot ilogb index "
+    "ioctl isinf isnan j0 j1 jn kill ldexp lgamma link listen log log10 log1p log2 logb lrint lround lseek mmap modf mount nan "
+    "nextafter nice pause pipe poll pow printf putc puts qsort raise rand random read realloc recv remainder remove remquo "
+    "rename rewind rint rmdir round scalbn scanf select send shutdown signal signbit sin sinh sleep socket splice sqrt stat "
+    "strlen sync system tan tanh tee tgamma time trunc truncate unlink wait warn write y0 y1 yn "
+    "apart check copy driver elements enter failed file fill find finish get inside job kernels leave load machine make modules "
+    "need open part put queue run span ";
+
+const char *name_model(names *n, const char *wanted) {
+    names own = {.a = n->a};
+    for (const char *s = not_models; *s; s += strcspn(s, " ") + 1) vec_push(n->a, &own.taken, arena_strndup(n->a, s, strcspn(s, " ")));
+    const char *s = plain(n->a, wanted);
+    s = name_new(&own, taken(&own, s) ? arena_printf(n->a, "%s_model", s) : s);
+    vec_push(n->a, &n->taken, s);
+    return s;
+}
+
 const char *upper(arena *a, const char *s) {
     char *u = arena_strdup(a, s);
     for (char *c = u; *c; c++) *c = (char)toupper((unsigned char)*c);

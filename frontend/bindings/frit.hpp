@@ -87,7 +87,8 @@ FRIT_HPP_DTYPE(std::uint8_t, FRIT_u8)
 FRIT_HPP_DTYPE(bool, FRIT_bool)
 #undef FRIT_HPP_DTYPE
 
-// A view of dense row-major memory of the caller's with its own shape. After a run, shape() of an output tells extents
+// A view of dense row-major memory of the caller's with its own shape; of one number, such as a host integer (`n: int`, an
+// std::int64_t), the shape is {}. After a run, shape() of an output tells extents
 // that depended on data.
 class tensor {
 public:

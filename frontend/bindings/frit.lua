@@ -114,14 +114,21 @@ local weights = {}
 function weights.bind(w, name, tensor) check(rt.frit_weights_bind(w, name, tensor.dl, 0, err)) end
 ffi.metatype("frit_weights", {__index = weights})
 
+-- The tensors' views, and what keeps numbers among them alive.
 local function array(tensors)
-    local a = ffi.new("DLTensor[?]", math.max(#tensors, 1))
-    for i, t in ipairs(tensors) do a[i - 1] = t.dl end
-    return a
+    local a, kept = ffi.new("DLTensor[?]", math.max(#tensors, 1)), {}
+    for i, t in ipairs(tensors) do
+        if type(t) == "number" then t = frit.tensor(ffi.new("int64_t[1]", t), {}, "i64") end
+        a[i - 1], kept[i] = t.dl, t
+    end
+    return a, kept
 end
 local session = {}
+-- Inputs are tensors, or numbers for host integers (`n: int`).
 function session.run(s, inputs, outputs)
-    check(rt.frit_session_run(s, array(inputs), #inputs, array(outputs), #outputs, err))
+    local a, kept = array(inputs)
+    check(rt.frit_session_run(s, a, #inputs, array(outputs), #outputs, err))
+    assert(#kept == #inputs) -- until here
     check(rt.frit_session_wait(s, err))
 end
 function session.reset(s) check(rt.frit_session_reset(s, err)) end

@@ -1,5 +1,6 @@
 """frit from Python by ctypes: standard library only. Tensors are any object with the buffer protocol (bytearray,
-array.array, memoryview, NumPy arrays...), whatever its strides; nothing is copied.
+array.array, memoryview, NumPy arrays...), whatever its strides; nothing is copied. Inputs may be Python integers and
+booleans too: host integers (`n: int`), scalars of i64 and bool.
 
     import frit
     model = frit.Compiler().parse("twice.frit", "model twice(x: f32[N]) -> f32[N] { return x + x }")
@@ -9,6 +10,7 @@ array.array, memoryview, NumPy arrays...), whatever its strides; nothing is copi
 The names, ownership and threads are those of <frit/frit.h> and <frit/frit_compiler.h>. The libraries are looked for in
 $FRIT_LIBRARY_PATH, beside the prefix that this file is installed under, and where the system looks.
 """
+import array
 import ctypes
 import math
 import os
@@ -156,8 +158,16 @@ class Tensor:
             self.data = raw.cast(item, shape) if math.prod(shape) else raw
 
 
+def _view(t, writable):
+    if isinstance(t, bool) and not writable:
+        t = Tensor(bytes([t]), [], "bool")
+    elif isinstance(t, int) and not writable:
+        t = Tensor(array.array("q", [t]), [])
+    return _View(t.data, t.dtype, writable) if isinstance(t, Tensor) else _View(t, None, writable)
+
+
 def _views(tensors, writable):
-    return [_View(t.data, t.dtype, writable) if isinstance(t, Tensor) else _View(t, None, writable) for t in tensors]
+    return [_view(t, writable) for t in tensors]
 
 
 # ---- Objects ----

@@ -479,7 +479,21 @@ def real_minilm(folder):
         print(f"real_minilm: {target} with {', '.join(names)}", flush=True)
 
 
-CHECKS = [sizes, same_files, several_targets, several_models, build_snippets, open_params, interface]
+def taken_names(folder):
+    """Models called like functions of libraries, or so that theirs would meet what the C file has for itself."""
+    folder.mkdir(parents=True)
+    model = folder / "m.frit"
+    for name in ("exp", "open", "main", "make", "plan"):
+        model.write_text(f"model {name}(x: f32[B, 4]) -> (y: f32[B, 4]) {{ param w: f32[4]  return x * w }}\n"
+                         if name == "open" else f"model {name}(x: f32[B, 4]) -> (y: f32[B, 4]) {{ return x + 1 }}\n")
+        for target in TARGETS:
+            out = folder / (name + target.replace(":", "-"))
+            run(FRIT, "export", "-q", model, "-t", target, "-o", out)
+            for compiler in compilers("gcc", "tcc"):
+                run(*compiler, "-Wall", "-Werror", "-c", f"{name}_model.c", cwd=out)
+
+
+CHECKS = [sizes, same_files, taken_names, several_targets, several_models, build_snippets, open_params, interface]
 SWEEP = [aarch64, real_minilm]
 
 
