@@ -212,7 +212,7 @@ const char *el_describe(elab *e, val v);
 const char *el_shape_text(elab *e, val tensor);      /* own dims: "[B, 4]" */
 const char *el_dims_text(elab *e, const sym_t *dims, int n);
 static inline int el_rank(val v) { return v.t->type.rank - v.n_axes; }
-static inline const sym_t *el_dims(val v) { return v.t->type.dims + v.n_axes; }
+static inline const sym_t *el_dims(val v) { return v.n_axes ? v.t->type.dims + v.n_axes : v.t->type.dims; }
 static inline frit_dtype el_dtype(val v) { return (frit_dtype)v.t->type.dtype; }
 
 /* elab_report.c */
