@@ -130,7 +130,7 @@ bool el_match_dims(elab *e, const ast_subs *subs, int rank, const sym_t *dims, p
     int n = subs->len - (open >= 0), extra = rank - n;
     if (open >= 0 ? extra < 0 : extra != 0)
         return rank_mismatch(e, subs, rank, dims, w, open >= 0);
-    if (open >= 0 && !match_rest(e, &subs->data[open], extra, dims + open, w))
+    if (open >= 0 && !match_rest(e, &subs->data[open], extra, extra ? dims + open : dims, w))
         return false;
     for (int i = 0, k = 0; i < subs->len; i++) {
         const ast_sub *s = &subs->data[i];
