@@ -126,13 +126,17 @@ static bool write_file(const char *path, const char *s) {
     return f && fwrite(s, 1, strlen(s), f) == strlen(s) && !fclose(f);
 }
 
-/* Compiles `source` to a library in folder dir. */
+/* Compiles `source` to a library in folder dir. The system's linker makes it: tcc's own asks for a stack that is executable,
+ * which newer C libraries refuse to load. */
 static const char *build_library(const text_target *t, arena *a, const char *dir, const char *name, const char *source, bool cpp,
                                  const char **error) {
     const char *in = arena_printf(a, "%s/%s.%s", dir, name, cpp ? "cc" : "c"), *out = arena_printf(a, "%s/%s.so", dir, name);
     const char *more = cpp && getenv("TEXT_MORE") ? getenv("TEXT_MORE") : ""; /* what emulates: options and objects */
+    bool own_linker = strncmp(t->cc, "tcc", 3) != 0;
     const char *command =
-        arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s %s -lm > %s/%s.log 2>&1", t->cc, out, in, more, dir, name);
+        own_linker ? arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s %s -lm > %s/%s.log 2>&1", t->cc, out, in, more, dir, name)
+                   : arena_printf(a, "{ %s -Wall -Werror -fPIC -c -o %s.o %s && cc -shared -z noexecstack -o %s %s.o -lm; } > %s/%s.log 2>&1",
+                                  t->cc, out, in, out, out, dir, name);
     if (!write_file(in, source)) *error = "the source can't be written";
     else if (system(command)) *error = arena_printf(a, "failed (see %s): %s", dir, command);
     else return out;

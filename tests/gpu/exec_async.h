@@ -30,6 +30,7 @@ typedef struct exec_bulk {
     const exec_root *shared, *global;
     int64_t at;    /* byte of the block's shared memory */
     int64_t bytes; /* there */
+    int64_t swizzle; /* bytes that the bits of a row are mixed into; 16: none */
     int64_t from;  /* plain copies: byte of the global root */
     int64_t c[5];
     int64_t bar, group;

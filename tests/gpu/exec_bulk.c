@@ -40,7 +40,7 @@ static int64_t row_of(const exec_bulk *c, const exec_map *m, int64_t k, int64_t 
 /* Byte of the block's shared memory where byte b of the copy lies. */
 static int64_t shared_at(const exec_bulk *c, int64_t b) {
     int64_t at = c->at + b;
-    return c->tensor ? at ^ (at >> 3 & (c->inst->map->swizzle - 16)) : at;
+    return at ^ (at >> 3 & (c->swizzle - 16));
 }
 
 static char *shared_chunk(const exec_bulk *c, int64_t b) { return c->shared->base + shared_at(c, b) - c->shared->start; }
@@ -177,7 +177,7 @@ void exec_bulk_end(exec_context *x) {
 
 /* ---- Ops --------------------------------------------------------------------------------------------------------- */
 static bool is_placed(exec_context *x, const exec_bulk *c) {
-    int64_t align = !c->tensor ? 16 : c->inst->map->swizzle > 16 ? 8 * c->inst->map->swizzle : 128;
+    int64_t align = !c->tensor ? 16 : c->swizzle > 16 ? 8 * c->swizzle : 128;
     if (c->shared->kind != ROOT_SHARED) return exec_fail(x, c->inst, c->thread, "is not to or from shared memory"), false;
     if (c->at % align) return exec_fail(x, c->inst, c->thread, "byte %lld of shared memory is not aligned to %lld bytes", (long long)c->at, (long long)align), false;
     return exec_bounds(x, c->inst, c->shared, c->thread, c->at - c->shared->start, c->bytes);
@@ -214,7 +214,7 @@ static void set_shared(const exec_context *x, exec_bulk *c, int operand) {
 }
 
 static exec_bulk tensor_copy(const exec_context *x, const exec_inst *i, int t, bool load) {
-    exec_bulk c = {.inst = i, .thread = t, .load = load, .tensor = true, .bytes = i->map->bytes, .global = &x->k->roots[i->map->base->root]};
+    exec_bulk c = {.inst = i, .thread = t, .load = load, .tensor = true, .bytes = i->map->bytes, .swizzle = i->map->swizzle, .global = &x->k->roots[i->map->base->root]};
     set_shared(x, &c, load ? 0 : 1);
     for (int a = 0; a < i->map->rank; a++) c.c[a] = (int32_t)exec_i64(i->in[(load ? 5 : 3) + a], t);
     return c;
@@ -237,7 +237,7 @@ void exec_tensor_store(exec_context *x, const exec_inst *i) {
 static bool plain_copy(exec_context *x, const exec_inst *i, int t, bool load, exec_bulk *c) {
     int g = load ? 2 : 0;
     const exec_value *v = i->in[g];
-    *c = (exec_bulk){.inst = i, .thread = t, .load = load, .global = &x->k->roots[v->root]};
+    *c = (exec_bulk){.inst = i, .thread = t, .load = load, .swizzle = 16, .global = &x->k->roots[v->root]};
     c->bytes = frit_dtype_bytes(v->dtype, exec_i64(i->in[4], t));
     c->from = exec_i64(v, t) + frit_dtype_bytes(v->dtype, exec_i64(i->in[g + 1], t));
     set_shared(x, c, load ? 0 : 2);
