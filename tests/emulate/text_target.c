@@ -135,7 +135,8 @@ static const char *build_library(const text_target *t, arena *a, const char *dir
     bool own_linker = strncmp(t->cc, "tcc", 3) != 0;
     const char *command =
         own_linker ? arena_printf(a, "%s -Wall -Werror -fPIC -shared -o %s %s %s -lm > %s/%s.log 2>&1", t->cc, out, in, more, dir, name)
-                   : arena_printf(a, "{ %s -Wall -Werror -fPIC -c -o %s.o %s && cc -shared -z noexecstack -o %s %s.o -lm; } > %s/%s.log 2>&1",
+                   : arena_printf(a, "{ %s -Wall -Werror -fPIC -c -o %s.o %s && cc -shared -z noexecstack -o %s %s.o"
+                            " $(tcc -print-search-dirs | grep libtcc1.a) -lm; } > %s/%s.log 2>&1",
                                   t->cc, out, in, out, out, dir, name);
     if (!write_file(in, source)) *error = "the source can't be written";
     else if (system(command)) *error = arena_printf(a, "failed (see %s): %s", dir, command);
