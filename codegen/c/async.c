@@ -149,7 +149,7 @@ static const char *keeper(cprinter *p, ir_type t) {
     const char *name = arena_printf(p->a, "kept_%s", c_type_tag(p, (frit_dtype)t.dtype, t.lanes)), *type = c_type_of(p, t);
     const char *word = t.dtype == FRIT_f32 ? "float" : "u32";
     if (c_helper_new(p, name))
-        c_helper_define(p, "%s %s %s(%s x) {\n#ifndef FRIT_EMULATE\n    %s *r = (%s *)&x;\n    asm volatile(\"\" : %s);\n#endif\n    return x;\n}\n",
+        c_helper_define(p, "%s %s %s(%s x) {\n#ifndef FRIT_EMULATE\n    %s *r = (%s *)&x;\n    asm volatile(\"\" : %s);\n#else\n    emulate_kept(&x);\n#endif\n    return x;\n}\n",
                         p->d->inline_, type, name, type, word, word, in_out(p, "r", t));
     return name;
 }

@@ -37,8 +37,32 @@ struct copy {
     bool inside;
 };
 
+/* An accumulator whose products wait to be done. */
+struct accumulator {
+    unsigned id;
+    int n;
+    unsigned char value[512];
+    struct step {
+        void (*run)(void *, void *);
+        void *product;
+        int group;
+        step *next;
+    } *first, **last;
+    accumulator *next;
+};
+/* A copy from shared to global memory that a wait is to do. */
+struct store {
+    unsigned char *to;
+    const unsigned char *from;
+    int bytes, group;
+    store *next;
+};
+
 struct fiber {
     void *sp;
+    int products_committed, stores_committed;
+    accumulator *accumulators;
+    store *stores, **last_store;
     state s;
     long long place; /* of the barrier it waits at */
     int committed; /* groups of copies closed so far */
@@ -118,6 +142,8 @@ static void enter() {
     if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(nullptr, &m.bottom, &m.size);
     m.body(m.arg);
     if (m.fibers[m.current].n_copies) fail("a copy that nothing waits for", 0, 0);
+    if (m.fibers[m.current].accumulators) fail("a product that nothing waits for", 0, 0);
+    if (m.fibers[m.current].stores) fail("a copy from shared memory that nothing waits for", 0, 0);
     suspend(DONE);
     abort();
 }
@@ -132,7 +158,8 @@ static void prepare(int i) {
     memset(sp, 0, 6 * sizeof *sp);
     f->sp = sp;
     f->s = RUNS;
-    f->committed = f->n_copies = 0;
+    f->committed = f->n_copies = f->products_committed = f->stores_committed = 0;
+    f->last_store = &f->stores;
 }
 
 /* ------------ the scheduler */
@@ -466,6 +493,8 @@ static void start_load(void *to, unsigned char *data, long long bytes, unsigned 
     m.boxes[m.n_boxes++] = b;
 }
 
+static void start_store(void *to, const void *from, long long bytes);
+
 void emulate_box(void *at, const void *map, unsigned long long *bar, const long long *c) {
     fake_map f;
     memcpy(&f, map, sizeof f);
@@ -483,7 +512,7 @@ void emulate_box(void *at, const void *map, unsigned long long *bar, const long 
         }
         place ^= place >> 3 & (f.swizzle - 16);
         if (inside && bar) memcpy(data + k * f.bytes, f.base + from, f.bytes);
-        if (inside && !bar) memcpy(f.base + from, shared + place, f.bytes);
+        if (inside && !bar) start_store(f.base + from, shared + place, f.bytes);
     }
     if (bar) start_load(at, data, elements * f.bytes, f.swizzle, bar);
     else free(data);
@@ -495,11 +524,88 @@ void bulk_load(void *to, const void *from, long long bytes, unsigned long long *
     memcpy(data, from, (size_t)bytes);
     start_load(to, data, bytes, 16, bar);
 }
+static void start_store(void *to, const void *from, long long bytes) {
+    if (!m.late) {
+        memcpy(to, from, (size_t)bytes);
+        return;
+    }
+    fiber *f = &m.fibers[m.current];
+    memset(to, 0xff, (size_t)bytes);
+    store *c = (store *)malloc(sizeof *c);
+    *c = store{(unsigned char *)to, (const unsigned char *)from, (int)bytes, f->stores_committed, nullptr};
+    *f->last_store = c;
+    f->last_store = &c->next;
+}
+
 void bulk_store(void *to, const void *from, long long bytes) {
     if (bytes % 16 || (uintptr_t)to % 16 || (uintptr_t)from % 16) fail("a bulk copy of %lld bytes", bytes, 0);
-    memcpy(to, from, (size_t)bytes);
+    start_store(to, from, bytes);
 }
-void bulk_commit() {}
+void bulk_commit() { m.fibers[m.current].stores_committed++; }
+
+void emulate_bulk_wait(int pending) {
+    fiber *f = &m.fibers[m.current];
+    while (f->stores && f->stores->group < f->stores_committed - pending) {
+        store *c = f->stores;
+        memcpy(c->to, c->from, (size_t)c->bytes);
+        if (!(f->stores = c->next)) f->last_store = &f->stores;
+        free(c);
+    }
+}
+
+/* ------------ products of four warps, late */
+bool emulate_is_late() { return m.late; }
+void wgmma_commit() { m.fibers[m.current].products_committed++; }
+
+/* The accumulator that the nonsense at c names. */
+static accumulator *accumulator_at(const void *c, int n, accumulator ***link) {
+    unsigned id;
+    memcpy(&id, c, sizeof id);
+    for (accumulator **at = &m.fibers[m.current].accumulators; *at; at = &(*at)->next)
+        if ((*at)->id == id && (*at)->n == n) return *link = at, *at;
+    return nullptr;
+}
+
+void emulate_later(void *c, int n, void (*run)(void *, void *), void *product) {
+    static unsigned last;
+    fiber *f = &m.fibers[m.current];
+    accumulator **link, *a = accumulator_at(c, n, &link);
+    if (n > (int)sizeof a->value) fail("an accumulator of %lld bytes", n, 0);
+    if (!a) {
+        a = (accumulator *)calloc(1, sizeof *a);
+        memcpy(a->value, c, (size_t)n);
+        a->n = n, a->last = &a->first, a->next = f->accumulators;
+        f->accumulators = a;
+    }
+    a->id = 0x7fd00000u | (++last & 0xfffff);
+    accumulator::step *s = (accumulator::step *)malloc(sizeof *s);
+    *s = accumulator::step{run, product, f->products_committed, nullptr};
+    *a->last = s;
+    a->last = &s->next;
+    memset(c, 0xff, (size_t)n);
+    memcpy(c, &a->id, sizeof a->id);
+}
+
+void emulate_products_wait(int pending) {
+    fiber *f = &m.fibers[m.current];
+    for (accumulator *a = f->accumulators; a; a = a->next) {
+        accumulator::step *s;
+        while ((s = a->first) && s->group < f->products_committed - pending) {
+            s->run(s->product, a->value);
+            if (!(a->first = s->next)) a->last = &a->first;
+            free(s->product);
+            free(s);
+        }
+    }
+}
+
+void emulate_take(void *c, int n) {
+    accumulator **link, *a = accumulator_at(c, n, &link);
+    if (!a || a->first) return;
+    memcpy(c, a->value, (size_t)n);
+    *link = a->next;
+    free(a);
+}
 
 /* ------------ races: what has been done to each byte since the last barrier */
 struct shadow {

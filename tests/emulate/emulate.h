@@ -12,6 +12,7 @@
 #define FRIT_TESTS_EMULATE_H
 #define FRIT_EMULATE
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef EMULATE_HIP
@@ -190,13 +191,38 @@ EMULATE_BOXES(2) EMULATE_BOXES(3) EMULATE_BOXES(4) EMULATE_BOXES(5)
 void bulk_load(void *to, const void *from, long long bytes, unsigned long long *bar);
 void bulk_store(void *to, const void *from, long long bytes);
 void bulk_commit();
-template <int> void bulk_wait() {}
-template <int> void bulk_wait_read() {}
+void emulate_bulk_wait(int pending);
+template <int pending> void bulk_wait() { emulate_bulk_wait(pending); }
+template <int pending> void bulk_wait_read() { emulate_bulk_wait(pending); }
 
-/* The tensor core of four warps: each thread makes its elements of D when the product starts. */
+/* The tensor core of four warps: each thread makes its elements of D when the product starts, or, late, when a wait covers its
+ * group; until then the accumulator is nonsense that says which it is. */
 static inline void wgmma_fence() {}
-static inline void wgmma_commit() {}
-template <int> void wgmma_wait() {}
+void wgmma_commit();
+void emulate_products_wait(int pending);
+template <int pending> void wgmma_wait() { emulate_products_wait(pending); }
+bool emulate_is_late();
+/* `product` (from malloc) is to be run on the accumulator of n bytes at c. */
+void emulate_later(void *c, int n, void (*run)(void *product, void *c), void *product);
+/* The accumulator at c, where its products are done: else it stays nonsense. */
+void emulate_take(void *c, int n);
+template <class C> void emulate_kept(C *c) { emulate_take(c, sizeof *c); }
+/* f(c), now or later. */
+template <class C, class F> C emulate_product_of(C c, F f) {
+    if (!emulate_is_late()) {
+        f(c);
+        return c;
+    }
+    F *kept = (F *)malloc(sizeof f);
+    memcpy((void *)kept, (const void *)&f, sizeof f);
+    emulate_later(&c, sizeof c, [](void *product, void *at) {
+        C d; /* `at` need not be aligned as a vector is */
+        memcpy((void *)&d, at, sizeof d);
+        (*(F *)product)(d);
+        memcpy(at, (const void *)&d, sizeof d);
+    }, kept);
+    return c;
+}
 
 /* Byte of the block's memory where the descriptor has element `row` of A (column of B), reduced position k: PTX ISA, "Matrix
  * descriptor format" and "Shared Memory Matrix Layout". */
@@ -241,21 +267,25 @@ template <auto value, int N, int MA, int MB, class C> C emulate_wgmma(C c, unsig
         memcpy(&x, shared + emulate_place(a, row, k, sizeof(E), MA), sizeof x);
         return x;
     };
-    return emulate_products<value, N, MA, MB>(of_a, c, b);
+    return emulate_product_of(c, [=](C &d) { d = emulate_products<value, N, MA, MB>(of_a, d, b); });
 }
 /* A in registers: the threads of a row's group of four hold it, 4 bytes side by side, then 8 rows on, then the other half of k. */
 template <auto value, int N, int MA, int MB, class C, class A> C emulate_wgmma(C c, A a, unsigned long long b) {
     typedef typename emulate_element<decltype(value)>::in E;
     enum { PER = 4 / sizeof(E), HALF = 16 / sizeof(E) };
     static_assert(sizeof a == 16, "");
-    const unsigned char *all = emulate_exchange(&a, sizeof a);
+    struct {
+        unsigned char of[32][16];
+    } all;
+    const unsigned char *slots = emulate_exchange(&a, sizeof a);
+    for (int l = 0; l < 32; l++) memcpy(all.of[l], slots + l * EMULATE_SLOT, 16);
     auto of_a = [all](int row, int k) {
         E x;
         int thread = row % 8 * 4 + k % HALF / PER, at = k % PER + PER * (row / 8 % 2) + 2 * PER * (k / HALF);
-        memcpy(&x, all + thread * EMULATE_SLOT + at * (int)sizeof(E), sizeof x);
+        memcpy(&x, all.of[thread] + at * (int)sizeof(E), sizeof x);
         return x;
     };
-    return emulate_products<value, N, MA, MB>(of_a, c, b);
+    return emulate_product_of(c, [=](C &d) { d = emulate_products<value, N, MA, MB>(of_a, d, b); });
 }
 #endif
 #endif

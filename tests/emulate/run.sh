@@ -4,6 +4,8 @@
 #   cuda    CUDA text on the host, in several orders of threads, copies early and late
 #   wave    HIP text on the host, for processors with waves of 64 and of 32 threads
 #   races   the same, watched for races; every barrier of a kernel is missed when it is left out
+#   waits   every wait of a kernel for copies and for the tensor core is missed when it is left out, whether what it waits for
+#           comes early or late
 #   bounds  the same under AddressSanitizer and UBSan
 #   nvrtc   NVRTC compiles it for several processors
 #   hip     clang compiles HIP text for several processors
@@ -83,12 +85,39 @@ races)
     run small
     n=1
     while :; do
-        TEXT_DROP_BARRIER=$n "$bin/run_fir_text" -g "$work/small.fir" $sizes >"$work/out" 2>&1 || :
-        grep -q 'has only .* barriers' "$work/out" && break
+        TEXT_DROP="__syncthreads()" TEXT_DROP_NUMBER=$n "$bin/run_fir_text" -g "$work/small.fir" $sizes >"$work/out" 2>&1 || :
+        grep -q 'the text has only' "$work/out" && break
         grep -o 'a race.*' "$work/out" || { echo "barrier $n is not missed"; cat "$work/out"; exit 1; }
         n=$((n + 1))
     done
     [ "$n" -gt 3 ]
+    ;;
+waits)
+    misses() { # PROGRAM CALL: leaves out one after another
+        n=1
+        while :; do
+            for copies in late early; do
+                EMULATE_COPIES=$copies TEXT_DROP=$2 TEXT_DROP_NUMBER=$n timeout 60 "$bin/run_fir_text" -g "$work/$1.fir" $sizes >"$work/out" 2>&1 ||:
+                grep -q ': ok,' "$work/out" || break
+            done
+            grep -q 'the text has only' "$work/out" && break
+            grep -q ': ok,' "$work/out" && { echo "$2 number $n is not missed"; exit 1; }
+            echo "$2 number $n, $copies: $(grep -e emulate: -e output "$work/out" | head -n 1 | cut -c 1-150)"
+            n=$((n + 1))
+        done
+        [ "$n" -gt 1 ]
+    }
+    sizes="B=37 N=37 K=20"
+    emulation cuda:sm_80
+    tensor small
+    EMULATE_COPIES=late run small
+    misses small "copy_wait<"
+    emulation cuda:sm_90a
+    tensor roles
+    sizes="B=300"
+    EMULATE_COPIES=late run roles
+    misses roles "wgmma_wait<"
+    misses roles "mbarrier_wait("
     ;;
 bounds)
     emulation cuda:sm_80

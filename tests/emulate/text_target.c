@@ -95,18 +95,17 @@ static const char *entry_text(arena *a, const ir_func *f, int warp) {
                         name, maps, f->name, f->threads, warp, (long long)f->shared, name, args, map_args);
 }
 
-/* The text without its nth barrier, for tests that want to see it missed. */
-static const char *without_barrier(arena *a, const char *s, int n, const char **error) {
-    static const char barrier[] = "__syncthreads();";
-    const char *at = s;
+/* The text without its nth statement that begins so, for tests that want to see it missed. */
+static const char *without(arena *a, const char *s, const char *call, int n, const char **error) {
+    const char *at = s, *line = arena_printf(a, "    %s", call); /* no helper's definition */
     for (int i = 0; i < n; i++) {
-        at = strstr(i ? at + 1 : at, barrier);
+        at = strstr(i ? at + 1 : at, line);
         if (!at) {
-            *error = arena_printf(a, "the text has only %d barriers", i);
+            *error = arena_printf(a, "the text has only %d of %s", i, call);
             return NULL;
         }
     }
-    return arena_printf(a, "%.*s;%s", (int)(at - s), s, at + sizeof barrier - 1);
+    return arena_printf(a, "%.*s;%s", (int)(at - s), s, strchr(at, ';') + 1);
 }
 
 static const char *source_text(const text_target *t, arena *a, int n, ir_func *const *kernels, const char **error) {
@@ -117,8 +116,8 @@ static const char *source_text(const text_target *t, arena *a, int n, ir_func *c
         return arena_printf(a, "#ifdef __cplusplus\n#define FRIT_KERNEL extern \"C\"\n#endif\n%s", s);
     const char *all = arena_printf(a, "#include \"%s.h\"\n%s", d == CPRINT_HIP ? "emulate_hip" : "emulate", s);
     for (int i = 0; i < n; i++) all = arena_printf(a, "%s%s", all, entry_text(a, kernels[i], t->inner->limits.warp));
-    const char *drop = getenv("TEXT_DROP_BARRIER");
-    return drop ? without_barrier(a, all, atoi(drop), error) : all;
+    const char *drop = getenv("TEXT_DROP"), *which = getenv("TEXT_DROP_NUMBER");
+    return drop && which ? without(a, all, drop, atoi(which), error) : all;
 }
 
 static bool write_file(const char *path, const char *s) {
