@@ -2,8 +2,8 @@
  * before it; a block's threads are fibers that emulate.cc switches at barriers, shuffles and products of warps.
  *
  * Environment: EMULATE_ORDER 0 (threads in order), 1 (backwards) or a larger number (shuffled anew at every turn);
- * EMULATE_COPIES early (asynchronous copies are done when they start) or late (when they are waited for; until then
- * their destination holds NaN).
+ * EMULATE_COPIES early (asynchronous copies and products of four warps are done when they start) or late (when they are
+ * waited for; until then their destination holds NaN).
  *
  * What ends the process with a message: a barrier that not all threads reach, or that they reach at different lines;
  * a shuffle that not all threads of a warp reach; a copy that nothing waits for. Compiled with -fsanitize=thread, two threads that touch one

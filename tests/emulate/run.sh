@@ -113,11 +113,11 @@ waits)
     EMULATE_COPIES=late run small
     misses small "copy_wait<"
     emulation cuda:sm_90a
-    tensor roles
-    sizes="B=300"
-    EMULATE_COPIES=late run roles
-    misses roles "wgmma_wait<"
-    misses roles "mbarrier_wait("
+    tensor waits
+    sizes=
+    EMULATE_COPIES=late run waits
+    misses waits "wgmma_wait<"
+    misses waits "mbarrier_wait("
     ;;
 bounds)
     emulation cuda:sm_80

@@ -67,11 +67,11 @@ def minilm(_):
 
 
 def digits(_):
-    return [], seeded([dict(B=b) for b in (70, 37, 8200, 8, 1, 128, 16, 8208, 52)])
+    return [], seeded([dict(B=b) for b in (70, 37, 8200, 8, 1, 128, 20, 8220, 52, 45, 12, 28)])
 
 
 def mlp(_):
-    return [], seeded([dict(B=b) for b in (70, 33, 8200, 1, 128, 16, 8208, 52)])
+    return [], seeded([dict(B=b) for b in (70, 33, 8200, 1, 128, 20, 8220, 52, 45, 12, 28, 64)])
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE = 6, ALIGN = 256 };
+enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 6, BRIEF_SAMPLE = 2, ALIGN = 256 };
+static const int ways[RUNS] = {RUN_BRIEF, 0, RUN_LATE, RUN_FEW, RUN_FEW | RUN_LATE};
 
 /* ---- Outputs ----------------------------------------------------------------------------------------------------- */
 typedef void piece_fn(char *at, size_t n, char **kept);
@@ -129,19 +130,19 @@ void trial_close(trial *r, bool filled) {
     free(r->before);
 }
 
-static int64_t blocks_for(const trial *r, int run) {
+static int64_t blocks_for(const trial *r, int way) {
     int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= 2 * SAMPLE ? 1 : (tasks + 2) / 3;
-    return !(run & RUN_FEW) || few > most ? most : few;
+    return !(way & RUN_FEW) || few > most ? most : few;
 }
 
 bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
     exec_launch l = *r->t->launch;
     l.buffers = r->buffers[data];
     l.ints = r->ints[data];
-    l.blocks = blocks_for(r, run);
+    l.blocks = blocks_for(r, ways[run]);
     if (l.blocks != r->t->launch->blocks) l.scratch.bytes = l.scratch.bytes / r->t->launch->blocks * l.blocks;
-    l.late = run & RUN_LATE;
-    l.sample = SAMPLE;
+    l.late = ways[run] & RUN_LATE;
+    l.sample = ways[run] & RUN_BRIEF ? BRIEF_SAMPLE : SAMPLE;
     l.nonsense = nonsense;
     l.seed = (uint64_t)run * 77 + 5;
     l.max_steps = max_steps;

@@ -4,8 +4,9 @@
 #define FRIT_TESTS_GPU_MUTATE_LAUNCH_H
 #include "driver.h"
 
-/* Ways to run: all blocks that there may be, or few that have several tasks each; early or late copies. Of the blocks some run. */
-enum { RUN_LATE = 1, RUN_FEW = 2, RUNS = 4 };
+/* Ways to run: first two of as many blocks as there may be, which most mutants don't survive; then more blocks, of that many or
+ * of few that have several tasks each, with early and with late copies. */
+enum { RUNS = 5 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; then one for each integer that comes in, which is very large. */
 enum { DATA_OWN, DATA_RANDOM, DATA_OTHER, DATA_WILD, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
