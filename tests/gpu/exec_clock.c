@@ -146,13 +146,24 @@ static bool read_shared(exec_context *x, const exec_inst *i, const exec_root *r,
     return true;
 }
 
+/* The reads that a cell of global memory notes are ordered before what thread t does: then t's stand for them. */
+static bool reads_ordered(const exec_clock *c, uint64_t r, int t) {
+    uint64_t e = r >> CELL_R_SHIFT;
+    int actor = (int)(r & 1023);
+    if (e < c->base) return true;
+    if (!(r & CELL_FLAG)) return actor == t || ordered(c, actor, e, t);
+    for (int w = 0; w < c->warps; w++)
+        if (!warp_ordered(c, w, e, t)) return false;
+    return true;
+}
+
 static bool read_global(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int whole) {
     exec_cell *cell = &r->cells[g];
     if (!after_write(x, i, r, cell, t, g, whole, "reads")) return false;
     uint64_t e = cell->r >> CELL_R_SHIFT, flags = whole ? CELL_FLAG : 0;
     if (e >= x->launch_epoch) {
         flags |= e < x->block_epoch ? CELL_OTHER : cell->r & CELL_OTHER;
-        if (e >= x->block_epoch && (cell->r & CELL_FLAG || (cell->r & 1023) != (uint64_t)t)) flags |= CELL_FLAG;
+        if (e >= x->block_epoch && !reads_ordered(x->k->clock, cell->r, t)) flags |= CELL_FLAG;
     }
     cell->r = x->epoch << CELL_R_SHIFT | flags | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
     return true;
@@ -189,9 +200,8 @@ static bool after_global_readers(exec_context *x, const exec_inst *i, const exec
     uint64_t e = cell->r >> CELL_R_SHIFT, op = cell->r >> CELL_OP_SHIFT & 0xffff;
     int actor = (int)(cell->r & 1023);
     if (e < x->launch_epoch) return true;
-    bool other = e < x->block_epoch || cell->r & CELL_OTHER, fine = actor == t || ordered(c, actor, e, t);
-    for (int w = 0; (cell->r & CELL_FLAG) && w < c->warps; w++) fine = fine && warp_ordered(c, w, e, t);
-    if (fine && !other) return true;
+    bool other = e < x->block_epoch || cell->r & CELL_OTHER;
+    if (reads_ordered(c, cell->r, t) && !other) return true;
     return race(x, i, r, t, g, "writes", "reads", op, actor, other), false;
 }
 
