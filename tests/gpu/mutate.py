@@ -55,23 +55,23 @@ def stories(folder):
     weights = folder / "stories.safetensors"
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights).split()
     at = [["-i", "tokens=" + str([[1] + [7 * (i + b) % 500 + 3 for i in range(1, n)] for b in range(batch)]), "-i", f"pos={pos}"]
-          for batch, n, pos in [(2, 70, 3), (1, 1, 300), (3, 33, 0), (1, 1, 0), (17, 500, 0), (300, 1, 7), (1, 128, 64)]]
+          for batch, n, pos in [(2, 70, 3), (1, 1, 300), (3, 33, 0), (1, 1, 0), (33, 500, 0), (17, 500, 0), (300, 1, 7), (1, 128, 64)]]
     return ["-w", weights, *geometry, "-DL=2"], at
 
 
 def minilm(_):
     """The geometry is small, the kernels are those of the source; two layers, so that the first and the last differ."""
     options = dims(D=96, H=3, E=32, V=50, L=2, F=192)
-    shapes = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=33, S=257), dict(B=1, S=128)]
+    shapes = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=64, S=257), dict(B=33, S=257), dict(B=1, S=128)]
     return options, [[*dims(B=s["B"], S=s["S"]), "--seed", 1 + i] for i, s in enumerate(shapes)]
 
 
 def digits(_):
-    return [], seeded([dict(B=b) for b in (70, 37, 8200, 8, 1, 128, 20, 8220, 52, 45, 12, 28)])
+    return [], seeded([dict(B=b) for b in (16454, 70, 8200, 16404, 1, 128, 20, 52, 37, 12, 28)])
 
 
 def mlp(_):
-    return [], seeded([dict(B=b) for b in (70, 33, 8200, 1, 128, 20, 8220, 52, 45, 12, 28, 64)])
+    return [], seeded([dict(B=b) for b in (16454, 70, 8200, 16404, 1, 128, 20, 52, 37, 12, 28)])
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
