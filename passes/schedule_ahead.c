@@ -39,12 +39,18 @@ static sym_t step_of(sched *s, const ir_op *op, sym_t task) {
     return sym_muli(c, coef, (NEAREST + bytes - 1) / bytes);
 }
 
+/* The innermost loop follows memory: a walk down the rows leaves a page at every step, and is better off without. */
+static bool runs_along_lanes(const ir_op *stage) {
+    const sym_t *vars;
+    return ir_get_int(stage, IR_ATTR_vector, -1) == ir_get_syms(stage, IR_ATTR_vars, &vars) - 1;
+}
+
 void sched_fetch_ahead(sched *s, ir_block *grid) {
     const sym_t *vars;
     int n = ir_get_syms(grid->op, IR_ATTR_vars, &vars);
     if (s->lim->threads || s->lim->is_source || n == 0) return;
     for (ir_op *stage = grid->first; stage; stage = stage->next) {
-        if (stage->code != IR_stage) continue;
+        if (stage->code != IR_stage || !runs_along_lanes(stage)) continue;
         for (ir_op *op = stage->blocks[0]->first; op; op = op->next) {
             if (op->code != IR_read || !is_last(stage, ir_operand(op, 0))) continue;
             sym_t step = step_of(s, op, vars[n - 1]);

@@ -56,6 +56,8 @@ int sched_vector_axis(sched *s, const ir_op *stage);
 void sched_merge_stages(sched *s, ir_block *b);
 /* schedule_direct.c: buffers of a finished grid that live in an output's memory instead. */
 void sched_direct(sched *s, ir_block *grid);
+/* schedule_blocks.c: reductions down the rows of a large matrix take a few rows at a time. False with s->why. */
+bool sched_block_reductions(sched *s, ir_block *grid);
 /* schedule_ahead.c: marks the reads of a finished grid that are to fetch what the next task reads. */
 void sched_fetch_ahead(sched *s, ir_block *grid);
 /* Where in o's buffer the element of o->v at coords goes. */

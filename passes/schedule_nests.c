@@ -313,9 +313,10 @@ bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     open_grid(&p);
     int n_places = s->e.places.len;
     bool ok = all_stages(&p);
-    if (ok) sched_merge_stages(s, p.grid);
     if (ok) sched_direct(s, p.grid);
+    if (ok) sched_merge_stages(s, p.grid);
     if (ok) sched_fetch_ahead(s, p.grid);
+    if (ok) ok = sched_block_reductions(s, p.grid);
     s->e.unsafe = 0;
     s->e.places.len = n_places;
     region_release(p.r);

@@ -38,6 +38,7 @@ static void count_uses(sched *s, const ir_block *b, int n, int n_par, const sym_
             bool linear = sym_linear(s->m->syms, at, vars[i], &coef, &rest), write = op->code == IR_write;
             if (linear && sym_is(coef, 0)) use[i].same_reads += write ? 0 : weight, use[i].other_writes += write ? weight : 0;
             else if (linear && sym_is(coef, 1)) *(write ? &use[i].unit_writes : &use[i].unit_reads) += weight;
+            else if (write && i >= n_par && b->last->code == IR_yield) use[i].other_reads += 2 * weight; /* at every point */
             else *(write ? &use[i].other_writes : &use[i].other_reads) += weight;
         }
     }
@@ -69,6 +70,32 @@ static bool is_dear(const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next)
         if (op->code == IR_write || ir_op_flags(op) & IR_F_TRANSCENDENTAL) return true;
     return false;
+}
+
+static bool is_in_order(const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (op->code == IR_write && ir_has(op, IR_ATTR_combine)) return true;
+    return false;
+}
+
+/* Where nothing is reduced the order of the loops is free: the axis along lanes is the innermost. */
+static void put_vector_last(sched *s, ir_op *stage) {
+    const sym_t *v, *e;
+    const int64_t *t;
+    int n = ir_get_syms(stage, IR_ATTR_vars, &v), at = (int)ir_get_int(stage, IR_ATTR_vector, -1), k = 0;
+    if (at < 0 || n < 2 || (int)ir_get_int(stage, IR_ATTR_parallel, n) != n) return;
+    ir_get_syms(stage, IR_ATTR_extent, &e);
+    ir_get_ints(stage, IR_ATTR_tile, &t);
+    sym_t vars[SCHED_MAX_VARS], extent[SCHED_MAX_VARS];
+    int64_t tile[SCHED_MAX_VARS];
+    for (int i = 0; i < n; i++) {
+        int to = i == at ? n - 1 : k++;
+        vars[to] = v[i], extent[to] = e[i], tile[to] = t[i];
+    }
+    ir_set_syms(s->m, stage, IR_ATTR_vars, n, vars);
+    ir_set_syms(s->m, stage, IR_ATTR_extent, n, extent);
+    ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
+    ir_set_int(s->m, stage, IR_ATTR_vector, n - 1);
 }
 
 /* Turns of the innermost loop of a contraction that are written out: the loop costs little beside a tile of multiply-adds,
@@ -134,4 +161,5 @@ void sched_choose_tile(sched *s, ir_op *stage, sym_t m_var) {
     if (!s->lim->threads && !s->lim->is_source && m_var && n > n_par && best < n_par) tile[n - 1] = terms_at_once(extent[n - 1]);
     ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
     ir_set_int(s->m, stage, IR_ATTR_vector, best);
+    if (!s->lim->threads && !is_in_order(stage->blocks[0])) put_vector_last(s, stage);
 }
