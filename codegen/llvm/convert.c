@@ -144,6 +144,31 @@ static LLVMValueRef float_to_float(printer *p, frit_dtype from, frit_dtype to, i
     return narrow(p, to, lanes, x);
 }
 
+/* x if it is more (or less) than k, else k; a NaN stays. */
+static LLVMValueRef limited(printer *p, LLVMValueRef x, double k, LLVMRealPredicate beyond) {
+    LLVMValueRef limit = const_float(LLVMTypeOf(x), k);
+    return LLVMBuildSelect(p->b, LLVMBuildFCmp(p->b, beyond, x, limit, ""), limit, x, "");
+}
+
+/* Floats as 32 bits in a whole vector: LLVM takes the saturating conversion of a vector apart where the machine has none. */
+static LLVMValueRef lanes_to_int(printer *p, frit_dtype from, frit_dtype to, int lanes, LLVMValueRef x) {
+    unsigned bits = frit_dtype_bits(to);
+    int64_t hi = is_signed(to) ? (INT64_C(1) << (bits - 1)) - 1 : (INT64_C(1) << bits) - 1, lo = is_signed(to) ? -hi - 1 : 0;
+    LLVMTypeRef t = int_type(p, 32, lanes);
+    LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(x)), over = NULL;
+    x = LLVMBuildSelect(p->b, LLVMBuildFCmp(p->b, LLVMRealORD, x, x, ""), x, zero, "");
+    x = limited(p, x, (double)lo, LLVMRealOLT);
+    if (bits < 32 || from == FRIT_f64) {
+        x = limited(p, x, (double)hi, LLVMRealOGT);
+    } else { /* the highest integer is no f32 */
+        over = LLVMBuildFCmp(p->b, LLVMRealOGE, x, const_float(LLVMTypeOf(x), 0x1p31), "");
+        x = LLVMBuildSelect(p->b, over, zero, x, "");
+    }
+    LLVMValueRef v = LLVMBuildFPToSI(p->b, x, t, "");
+    if (over) v = LLVMBuildSelect(p->b, over, const_int(t, hi), v, "");
+    return bits == 32 ? v : LLVMBuildTrunc(p->b, v, int_type(p, bits, lanes), "");
+}
+
 /* LLVM's saturating conversions also give 0 for NaN. They are asked for at 32 bits at least, where machines have
  * instructions; the clamp to fewer bits is an integer's. */
 static LLVMValueRef float_to_int(printer *p, frit_dtype from, frit_dtype to, int lanes, LLVMValueRef x) {
@@ -151,6 +176,7 @@ static LLVMValueRef float_to_int(printer *p, frit_dtype from, frit_dtype to, int
     unsigned bits = frit_dtype_bits(to), wide = bits < 32 ? 32 : bits;
     LLVMTypeRef t[2] = {int_type(p, wide, lanes), LLVMTypeOf(x)};
     bool sign = is_signed(to) || bits < 32;
+    if (lanes > 1 && wide == 32 && sign && !p->block) return lanes_to_int(p, from, to, lanes, x);
     LLVMValueRef v = shim_intrinsic(p->b, p->module, sign ? "llvm.fptosi.sat" : "llvm.fptoui.sat", 2, t, 1, &x);
     if (bits == wide) return v;
     int64_t hi = is_signed(to) ? (1 << (bits - 1)) - 1 : (1 << bits) - 1, lo = is_signed(to) ? -hi - 1 : 0;
