@@ -45,8 +45,7 @@ static void constant(lower *l, const ir_op *op, lower_val *v) {
     ir_set_data(l->m, v->inst[0]->op, IR_ATTR_value, value->data.p, value->data.bytes);
 }
 
-/* The value of a symbolic integer as a dtype. Along lanes an integer result counts in its own width. */
-static ir_value *index_value(lower *l, sym_t e, frit_dtype t, int depth, bool wide) {
+ir_value *lower_index_as(lower *l, sym_t e, frit_dtype t, int depth, bool wide) {
     sym_t coef, base;
     int64_t k;
     if (wide && frit_dtype_is_int(t) && frit_dtype_bits(t) >= 8 && sym_linear(l->syms, e, l->lane, &coef, &base) &&
@@ -73,7 +72,7 @@ static void index_op(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
         sym_t e = lower_point(l, s, size[0], p, 0, NULL, NULL);
         int d = lower_depth(l, e);
         if (d > v->depth) v->depth = d;
-        v->inst[i++] = index_value(l, e, (frit_dtype)ir_result(op, 0)->type.dtype, v->depth, lower_has_lanes(s, v->axes));
+        v->inst[i++] = lower_index_as(l, e, (frit_dtype)ir_result(op, 0)->type.dtype, v->depth, lower_has_lanes(s, v->axes));
     } while (lower_next(s, v->axes, s->count, p));
 }
 

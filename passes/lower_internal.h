@@ -203,6 +203,7 @@ typedef struct lower_stage {
     uint32_t acc_axes;
     int acc_count[IR_MAX_RANK];
     int n_acc, n_state; /* per state value; in all */
+    frit_dtype counts;  /* of the positions that argmax and argmin keep: as narrow as holds them */
     ir_value **acc;
 } lower_stage;
 
@@ -246,6 +247,8 @@ bool lower_contract_has_roles(const lower *l);
 void lower_contract_maps(lower *l);
 /* lower_body.c: all ops of the block for the tile at hand; the operands of its yield (if any) can be got after. */
 void lower_body(lower *l, lower_stage *s, const ir_block *b);
+/* The value of a symbolic integer as a dtype, in every lane if wide; there an integer counts in its own width. */
+ir_value *lower_index_as(lower *l, sym_t e, frit_dtype t, int depth, bool wide);
 /* op's result is a position that is compared with positions, and nothing else: along lanes it takes none of its width. */
 bool lower_only_compared(const lower *l, const ir_op *op);
 /* lower_access.c */

@@ -50,16 +50,13 @@ static ir_value *choose(lower *l, ir_value *cond, ir_value *x, ir_value *y) {
 /* (v, i) replaces (best, at) where v is more extreme, NaN being the most extreme; `ties`: or as extreme and earlier. */
 static void combine_arg(lower *l, ir_combine c, ir_value **best, ir_value *v, ir_value *i, bool ties) {
     bool is_float = frit_dtype_is_float((frit_dtype)v->type.dtype);
-    ir_value *more = c == IR_ARGMAX ? op2(l, IR_lt, best[0], v) : op2(l, IR_lt, v, best[0]);
-    ir_value *nan = NULL, *number = NULL;
-    if (is_float) {
-        nan = op2(l, IR_ne, v, v), number = op2(l, IR_eq, best[0], best[0]);
-        more = op2(l, IR_or, more, op2(l, IR_and, nan, number));
-    }
+    ir_value *no_more = c == IR_ARGMAX ? op2(l, IR_le, v, best[0]) : op2(l, IR_le, best[0], v);
+    ir_value *more = lower_build(l, l->depth, IR_not, 1, &no_more, no_more->type);
+    if (is_float) more = op2(l, IR_and, more, op2(l, IR_eq, best[0], best[0])); /* a NaN is not less or equal: it wins over numbers */
     if (ties) {
         ir_value *same = op2(l, IR_eq, v, best[0]);
         if (is_float) {
-            ir_value *best_nan = op2(l, IR_ne, best[0], best[0]);
+            ir_value *nan = op2(l, IR_ne, v, v), *best_nan = op2(l, IR_ne, best[0], best[0]);
             same = op2(l, IR_or, same, op2(l, IR_and, nan, best_nan));
         }
         more = op2(l, IR_or, more, op2(l, IR_and, same, op2(l, IR_lt, i, best[1])));
@@ -96,12 +93,18 @@ static void choose_accumulators(lower_stage *s) {
     s->n_acc = lower_positions(s, s->acc_axes, s->acc_count);
 }
 
+static frit_dtype position_dtype(lower *l, const lower_stage *s) {
+    sym_t n = sym_prod(l->syms, s->extent + s->parallel, s->n - s->parallel);
+    return !lower_is_block(l) && sym_prove_lt(l->syms, n, sym_const(l->syms, INT32_MAX)) ? FRIT_i32 : FRIT_i64;
+}
+
 void lower_reduce_init(lower *l, lower_stage *s) {
     s->n_state = 0;
     if (s->parallel == s->n) return;
     const ir_op *y = yield_of(s);
     if (y->n_operands != s->n_terms) lower_fail(s->op, "terms and combines differ in number");
     choose_accumulators(s);
+    s->counts = position_dtype(l, s);
     for (int k = 0; k < s->n_terms; k++) s->n_state += s->n_acc * state_size(s->combines[k]);
     s->acc = arena_array(l->scratch, ir_value *, s->n_state);
     int lanes = s->vector >= 0 ? l->lanes : 1, n = 0;
@@ -109,7 +112,7 @@ void lower_reduce_init(lower *l, lower_stage *s) {
         ir_value *v = lower_splat(l, identity(l, (ir_combine)s->combines[k], (frit_dtype)ir_operand(y, k)->type.dtype), lanes, 0);
         for (int i = 0; i < s->n_acc; i++) s->acc[n++] = v;
         for (int i = 0; i < s->n_acc && is_arg((ir_combine)s->combines[k]); i++)
-            s->acc[n++] = lower_splat(l, lower_int(l, FRIT_i64, 0), lanes, 0);
+            s->acc[n++] = lower_splat(l, lower_int(l, s->counts, 0), lanes, 0);
     }
 }
 
@@ -125,7 +128,7 @@ static ir_value *flat_reduced_index(lower *l, const lower_stage *s, const int *p
     sym_t e = sym_const(l->syms, 0);
     for (int i = s->parallel; i < s->n; i++) e = sym_add(l->syms, sym_mul(l->syms, e, s->extent[i]), s->vars[i]);
     e = lower_point(l, s, e, p, 0, NULL, NULL);
-    return wide ? lower_splat(l, lower_index(l, e), l->lanes, lower_depth(l, e)) : lower_index(l, e);
+    return lower_index_as(l, e, s->counts, lower_depth(l, e), wide);
 }
 
 static ir_value *step_value(lower *l, const lower_stage *s, ir_combine c, const ir_value *term, const int *p, ir_value *acc) {
