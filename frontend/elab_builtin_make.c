@@ -82,7 +82,8 @@ val b_arange(elab *e, const call_site *c, val *a) {
     if (ints) {
         if (sym_is(step.i, 0))
             return el_bad_arg(e, c, "a step other than 0", step);
-        sym_t n = sym_ceildiv(e->s, sym_sub(e->s, stop.i, start.i), step.i);
+        /* ceil(a / b) as -floor(-a / b), which holds for steps of either sign. */
+        sym_t n = sym_muli(e->s, sym_floordiv(e->s, sym_sub(e->s, start.i, stop.i), step.i), -1);
         return ramp(e, c, sym_max(e->s, n, sym_const(e->s, 0)), start, step, t);
     }
     double v[3];

@@ -100,6 +100,7 @@ struct scope {
     binding **buckets;
     int n_buckets;
     VEC(binding *) list;
+    scope *ended_before; /* of a block that is over */
 };
 
 /* A file with its top-level names. */
@@ -180,6 +181,7 @@ struct elab {
     bool *define_used;
     char *stack_base;
     int depth;
+    scope *ended;   /* blocks that are over, the last one first */
     int calls, steps; /* expanded and unrolled so far */
 };
 

@@ -16,7 +16,14 @@ scope *el_scope_new(elab *e, scope *up) {
 }
 
 scope *el_scope_push(elab *e) { return e->scope = el_scope_new(e, e->scope); }
-void el_scope_pop(elab *e) { e->scope = e->scope->up; }
+void el_scope_pop(elab *e) {
+    scope *s = e->scope;
+    e->scope = s->up;
+    if (!s->list.len)
+        return;
+    s->ended_before = e->ended;
+    e->ended = s;
+}
 
 binding *el_find(const scope *s, const char *name) {
     if (!s->n_buckets)
@@ -138,10 +145,25 @@ const char *el_suggest(elab *e, const char *name) {
     return diag_nearest(name, c.list.data, c.list.len);
 }
 
+/* The name was first bound in a block of this call that is over. */
+static const binding *ended_with_block(const elab *e, const char *name) {
+    for (const scope *s = e->ended; s; s = s->ended_before) {
+        const binding *b = el_find(s, name);
+        for (const scope *outer = s->up; b && outer; outer = outer->up)
+            if (outer == e->scope)
+                return b;
+    }
+    return NULL;
+}
+
 static val unknown_name(elab *e, const ast_name *n) {
     const char *other = el_spelling(n->text), *near = el_suggest(e, n->text);
     diag_record *r = diag_report(e->d, MSG_UNKNOWN_NAME, el_at(e, n->span), n->text);
-    if (other)
+    const binding *ended = ended_with_block(e, n->text);
+    if (ended) {
+        diag_note(e->d, r, el_at(e, ended->span), "'%s' ends with the block that binds it", n->text);
+        diag_suggest(e->d, r, "give it a value before the block");
+    } else if (other)
         diag_suggest(e->d, r, "%s", other);
     else if (near)
         diag_suggest(e->d, r, "did you mean '%s'?", near);
