@@ -47,6 +47,7 @@ bool el_for(elab *e, const ast_stmt *s) {
 typedef struct merged {
     binding *b;
     val old, then, otherwise;
+    bool fresh; /* both arms bind the name first: nothing to go back to */
 } merged;
 typedef VEC(merged) merges;
 
@@ -54,7 +55,7 @@ static merged *merge_of(elab *e, merges *m, binding *b, val old) {
     for (int i = 0; i < m->len; i++)
         if (m->data[i].b == b)
             return &m->data[i];
-    vec_push(e->a, m, ((merged){b, old, old, old}));
+    vec_push(e->a, m, ((merged){b, old, old, old, false}));
     return &m->data[m->len - 1];
 }
 
@@ -134,13 +135,14 @@ static bool meet(elab *e, merged *x, ir_builder arm[2], ir_span at) {
 
 static bool run_if(elab *e, const ast_stmt *s, int at_arm);
 
-static bool run_arm(elab *e, const ast_stmt *s, int at_arm, bool then, ir_block *b, merges *m) {
+/* *names: the scope of the arm, whose names no longer hold. */
+static bool run_arm(elab *e, const ast_stmt *s, int at_arm, bool then, ir_block *b, merges *m, scope **names) {
     int mark = e->journal.len;
     ir_builder outside = e->b;
     e->b = ir_builder_at_end(e->m, b);
     vec_push(e->a, &e->open_blocks, b);
     e->frame->run_time++;
-    el_scope_push(e);
+    *names = el_scope_push(e);
     bool ok = true;
     if (then)
         ok = el_block(e, &s->branch.arms.data[at_arm].block.stmts);
@@ -155,6 +157,13 @@ static bool run_arm(elab *e, const ast_stmt *s, int at_arm, bool then, ir_block 
     return ok;
 }
 
+static void after_if(elab *e, const merged *x, val v) {
+    if (x->fresh)
+        x->b->v = v;
+    else
+        el_rebind(e, x->b, v);
+}
+
 static bool build_if(elab *e, const ast_stmt *s, ir_value *cond, ir_block *blocks[2], merges *m) {
     ir_value **yields[2];
     ir_type *types = arena_array(e->a, ir_type, m->len + 1);
@@ -165,7 +174,7 @@ static bool build_if(elab *e, const ast_stmt *s, ir_value *cond, ir_block *block
     for (int i = 0; i < m->len; i++) {
         merged *x = &m->data[i];
         if (same_host(x->then, x->otherwise)) {
-            el_rebind(e, x->b, x->then);
+            after_if(e, x, x->then);
             continue;
         }
         if (!meet(e, x, arm, s->span))
@@ -183,17 +192,44 @@ static bool build_if(elab *e, const ast_stmt *s, ir_value *cond, ir_block *block
     }
     for (int i = 0; i < n; i++) {
         val r = v_tensor_axes(ir_result(op, i), m->data[i].then.n_axes, m->data[i].then.axes);
-        el_rebind(e, m->data[i].b, r);
+        after_if(e, &m->data[i], r);
     }
     return true;
+}
+
+/* Both arms bind the name, to values of one type. */
+static bool agree(elab *e, const binding *a, const binding *b) {
+    if (a->kind != B_VALUE || b->kind != B_VALUE || a->unbound || b->unbound)
+        return false;
+    if (a->v.kind != V_TENSOR || b->v.kind != V_TENSOR)
+        return same_host(a->v, b->v) && a->v.kind != V_NONE;
+    bool same = el_dtype(a->v) == el_dtype(b->v) && a->v.weak == b->v.weak && !a->v.n_axes && !b->v.n_axes &&
+                el_rank(a->v) == el_rank(b->v);
+    for (int i = 0; same && i < el_rank(a->v); i++)
+        same = el_resolve(e, el_dims(a->v)[i]) == el_resolve(e, el_dims(b->v)[i]);
+    return same;
+}
+
+/* Names that both arms bind, and nothing outside, hold after the if. */
+static void take_common(elab *e, scope *const names[2], merges *m) {
+    for (int i = 0; i < names[0]->list.len; i++) {
+        const binding *a = names[0]->list.data[i], *b = el_find(names[1], a->name);
+        if (!b || el_find_local(e, a->name) || !agree(e, a, b))
+            continue;
+        binding *both = el_bind(e, e->scope, a->name, v_none(), a->span);
+        vec_push(e->a, m, ((merged){both, v_none(), a->v, b->v, true}));
+    }
 }
 
 static bool run_time_if(elab *e, const ast_stmt *s, int at_arm, val c) {
     merges m = {0};
     ir_block *blocks[2] = {ir_block_new(e->m), ir_block_new(e->m)};
     int open = e->open_blocks.len;
-    bool ok = run_arm(e, s, at_arm, true, blocks[0], &m);
-    ok = run_arm(e, s, at_arm, false, blocks[1], &m) && ok;
+    scope *names[2];
+    bool ok = run_arm(e, s, at_arm, true, blocks[0], &m, &names[0]);
+    ok = run_arm(e, s, at_arm, false, blocks[1], &m, &names[1]) && ok;
+    if (ok)
+        take_common(e, names, &m);
     ok = ok && build_if(e, s, c.t, blocks, &m);
     e->open_blocks.len = open;
     if (!ok) {
