@@ -479,7 +479,25 @@ static void wait_groups(lower *l, const copies *c, int pending) {
     ir_set_int(l->m, op, IR_ATTR_pending, pending);
 }
 
+/* turn + by, modulo the number of buffers: by a comparison. */
+static ir_value *turned(lower *l, const lower_contract *p, int64_t by) {
+    ir_type t = ir_vector(FRIT_i64, 1);
+    ir_value *n = lower_int(l, FRIT_i64, p->buffers), *v = lower_index(l, sym_addi(l->syms, p->turn, by));
+    ir_value *wraps = lower_build(l, l->depth, IR_le, 2, (ir_value *[]){n, v}, ir_vector(FRIT_bool, 1));
+    ir_value *less = lower_build(l, l->depth, IR_sub, 2, (ir_value *[]){v, n}, t);
+    return lower_build(l, l->depth, IR_select, 3, (ir_value *[]){wraps, less, v}, t);
+}
+
+/* Chunks take the buffers in turn. Within the loop over chunks that is counted along, since no division is cheap there. */
 static sym_t buffer_of(lower *l, const lower_contract *p, sym_t k) {
+    int64_t d;
+    if (p->turn && sym_is_const(sym_sub(l->syms, k, p->k0), &d)) {
+        d = (d / p->chunk % p->buffers + p->buffers) % p->buffers;
+        if (d == 0) return p->turn;
+        sym_t v = sym_index(l->syms, "turn", sym_const(l->syms, p->buffers));
+        lower_bind(l, v, turned(l, p, d), l->depth);
+        return v;
+    }
     return sym_mod(l->syms, sym_floordiv(l->syms, k, sym_const(l->syms, p->chunk)), sym_const(l->syms, p->buffers));
 }
 
@@ -555,17 +573,26 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     both.any_plain = both.side[0].plain || both.side[1].plain;
     sym_t depth = lower_axes_total(l, &p->k);
     int n = p->n_sums + held(&both.side[0]) + held(&both.side[1]);
-    ir_value **carried = arena_array(l->scratch, ir_value *, n), **ahead = carried + p->n_sums;
+    bool turns = (p->buffers & (p->buffers - 1)) != 0;
+    ir_value **carried = arena_array(l->scratch, ir_value *, n + 1), **ahead = carried + p->n_sums;
     p->sums = carried;
     add_zeros(l, p);
     start_tile(l, p, &both, ahead);
-    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), n, carried);
+    carried[n] = lower_int(l, FRIT_i64, 0);
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), n + turns, carried);
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
     lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
+    if (turns) {
+        p->k0 = k0;
+        p->turn = sym_index(c, "turn", sym_const(c, p->buffers));
+        lower_bind(l, p->turn, carried[n], l->depth);
+    }
     if (p->roles) take_chunk(l, p, k0);
     else do_chunk(l, p, &both, k0, ahead);
-    lower_for_end(l, loop, n, carried);
+    if (turns) carried[n] = turned(l, p, 1);
+    lower_for_end(l, loop, n + turns, carried);
+    p->turn = NULL;
     if (p->wgmma) lower_wgmma_end(l, p);
     if (p->roles) release_rest(l, p);
     wait_groups(l, &both, 0);

@@ -50,6 +50,7 @@ typedef struct lower_contract {
     bool roles;          /* a part of the block of its own copies both operands */
     int64_t result_at;   /* bytes from the start of the contraction's memory */
     int rows_of;         /* wgmma: the side that gives rows of 64 */
+    sym_t k0, turn;      /* in the loop over chunks: where the chunk at hand begins, its buffer; turn is NULL elsewhere */
     int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
 

@@ -35,10 +35,18 @@ static int unit_of(plan *p, const nest *n, ir_value *v, sym_t last) {
     return -1;
 }
 
+static bool has_one_user(const ir_value *v) {
+    for (const ir_use *u = v->uses; u; u = u->next)
+        if (u->user != v->uses->user) return false;
+    return v->uses != NULL;
+}
+
 /* Adds to p->across what v, read at n's own coordinates, reads across memory. */
 static void find_across(plan *p, const nest *n, ir_value *v, sym_t last) {
     if (!region_inside(p->r, v) || p->n_across == PLAN_MAX_ACROSS) return;
-    if (v != n->v && (!v->uses || v->uses->next || region_nest_of(p->r, v))) return; /* others may read it elsewhere */
+    if (v != n->v && (!has_one_user(v) || region_nest_of(p->r, v))) return; /* others may read it elsewhere */
+    for (int i = 0; i < p->n_across; i++)
+        if (p->across[i] == v) return;
     if (ir_op_flags(v->op) & IR_F_ELEMENTWISE) {
         for (int i = 0; i < v->op->n_operands; i++)
             if (ir_operand(v->op, i)->type.kind == IR_TENSOR) find_across(p, n, ir_operand(v->op, i), last);

@@ -203,6 +203,18 @@ static void walk(facts *f, const ir_block *b);
 
 static const ir_op *yield_of(const ir_block *b) { return b->last; }
 
+/* What a carried value of arg's becomes does not grow by products. */
+static bool is_step(const ir_value *next, const ir_value *arg, int depth) {
+    if (next == arg || ir_is(next, IR_constant)) return true;
+    if (depth == 0 || !next->op) return false;
+    switch (next->op->code) {
+    case IR_add:
+    case IR_sub: return true;
+    case IR_select: return is_step(ir_operand(next->op, 1), arg, depth - 1) && is_step(ir_operand(next->op, 2), arg, depth - 1);
+    default: return false;
+    }
+}
+
 /* A carried i64 is index arithmetic if its first value is and, taken that it is, its next ones are. */
 static void walk_loop(facts *f, const ir_op *op) {
     const ir_block *b = op->blocks[0];
@@ -216,7 +228,7 @@ static void walk_loop(facts *f, const ir_op *op) {
         const ir_op *yield = yield_of(b);
         for (int i = 0; i < op->n_results; i++) {
             const ir_value *arg = b->args[1 + i], *next = ir_operand(yield, i);
-            bool adds = ir_is(next, IR_add) || next == arg || ir_is(next, IR_constant); /* does not grow by products */
+            bool adds = is_step(next, arg, 2);
             uint8_t lost = p->facts[arg->id] & BOTH & (adds ? (uint8_t)~p->facts[next->id] : 0xff);
             p->facts[arg->id] &= (uint8_t)~lost;
             again |= lost != 0;

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""The texts of GPU kernels, by what an engineer would look for: what the header says, barriers, how memory is reached, what stands
+in inner loops. Counts are those of the whole text unless it is said otherwise."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
+failures = []
+
+
+def kernels(folder, model, *sizes, target="cuda:sm_80+source"):
+    """The text behind the helpers."""
+    path = pathlib.Path(folder) / "m.frit"
+    path.write_text(model)
+    form = "cuda" if target.startswith("cuda") else "hip"
+    command = [FRIT, "compile", path, "-q", "-t", target, "--emit", form, "-o", "-", *(w for s in sizes for w in ("-D", s))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{model}\n{done.stderr}")
+    return done.stdout[re.search(r"^/\* \w+\n \* grid:", done.stdout, re.M).start():]
+
+
+def expect(what, holds):
+    if not holds:
+        failures.append(what)
+        print(f"FAILED: {what}")
+
+
+def count(text, pattern):
+    return len(re.findall(pattern, text))
+
+
+def inner_loop(text, mark):
+    """The innermost loop around the first line that has `mark` in it."""
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if mark in line)
+    depth = len(lines[at]) - len(lines[at].lstrip())
+    first = max(i for i in range(at) if lines[i].lstrip().startswith("for (") and len(lines[i]) - len(lines[i].lstrip()) < depth)
+    indent = len(lines[first]) - len(lines[first].lstrip())
+    last = next(i for i in range(at, len(lines)) if lines[i].strip() == "}" and len(lines[i]) - len(lines[i].lstrip()) == indent)
+    return "\n".join(lines[first:last + 1])
+
+
+def check_header(folder):
+    text = kernels(folder, "model m(x: f32[B, N], b: f32[N], s: f16[B, N]) -> (y: f16[B, N]) { return f16(relu(x * 2 + b) + f32(s)) }")
+    for line in ("/* y_cast_0", " * grid: a block a task, or fewer that take turns; block: 256 threads, 0 bytes of shared memory",
+                 " * s: f16[B, N], in", " * y: f16[B, N], out", " * B, N: sizes", " * scratch: not used; tasks: how many there are"):
+        expect(f"the header has '{line}'", line in text.splitlines())
+    expect("f16 is rounded once", count(text, r"f16_from_f32\(") == 1)
+    expect("a task is small whatever B and N are", "(B + 15) // 16" in text and "(N + 255) // 256" in text)
+    expect("tasks are counted without signed division", "floordiv_i64" not in text and "mod_i64" not in text)
+
+
+def check_transpose(folder):
+    model = "model m(x: f32[R, C]) -> (y: f32[C, R]) { return x.T }"
+    for sizes in ((), ("R=4096", "C=4096")):
+        text = kernels(folder, model, *sizes)
+        expect(f"transpose {sizes}: two barriers", count(text, r"__syncthreads\(\)") == 2)
+        expect(f"transpose {sizes}: 32 rows of 65 elements", "8320 bytes of shared memory" in text)
+        expect(f"transpose {sizes}: x is read along its rows", "gather_f32x4(x" not in text and not re.search(r"x_?\d*\[C \*", text))
+    half = kernels(folder, "model m(x: f16[R, C]) -> (y: f16[C, R]) { return x.T + x.T }", "R=64", "C=64")
+    expect("what is transposed once is copied once", count(half, r"__syncthreads\(\)") == 2)
+
+
+def check_reductions(folder):
+    text = kernels(folder, "model m(x: f32[R, C]) -> (y: f32[C]) { return sum(x, axis = 0) }")
+    expect("column sums: two barriers", count(text, r"__syncthreads\(\)") == 2)
+    expect("column sums: one loop beside that over tasks", count(text, r"for \(") == 2)
+    text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B, N]) { return cumsum(x, axis = -1) }")
+    expect("scan: at most 14 barriers for 1024 elements", count(text, r"__syncthreads\(\)") <= 14 and "(N + 1023) / 1024" in text)
+    expect("scan: a row a task", "tasks i < B:" in text)
+    expect("scan: neighbouring threads at neighbouring elements", "x_2[i2]" in text and "y_2[i2]" in text)
+
+
+def check_products(folder):
+    text = kernels(folder, "model m(x: f16[M, K], w: f16[N, K]) -> (y: f16[M, N]) { return x @ w.T }", "M=1024", "K=1024", "N=1024")
+    loop = inner_loop(text, "mma_m16n8k16_f16(")
+    expect("product: no division in its loop", not re.search(r"[%/]|rem_|div_", loop.split("{", 1)[1]))
+    expect("product: one barrier in its loop", count(loop, r"__syncthreads\(\)") == 1)
+    expect("product: copies of 16 bytes", count(loop, r"copy_async_16\(") == count(loop, r"copy_async_\d+\(") == 2)
+    expect("product: sums stay in their variables", not re.search(r"^\s+t\d+ = t\d+;$", loop, re.M))
+
+
+def check_threads(folder):
+    text = kernels(folder, "model m(x: f32[N], y: f32[N]) -> (z: f32[N]) { return x + y }")
+    expect("sums of vectors: no thread is idle", "(thread &" not in text)
+    text = kernels(folder, """model m(x: f32[V, D], i: i64[N], u: f32[N, D]) -> (y: f32[V, D]) {
+    y = x * 1
+    y[i] += u
+    return y
+}""")
+    expect("scatter: columns are shared out over the grid", "tasks t < (D + 127) // 128:" in text and " += u[" in text)
+
+
+def check_instructions(folder):
+    path = pathlib.Path(folder) / "m.frit"
+    path.write_text("model m(x: f16[N]) -> (y: f16[N]) { return maximum(x * 2, 0) }")
+    for target, form, wanted in (("cuda:sm_80+source", "cuda", "max.NaN.f32"), ("cuda:sm_80+source", "cuda", "cvt.rn.f16.f32"),
+                                 ("hip:gfx942+source", "hip", "_Float16 h = (_Float16)x")):
+        done = subprocess.run([FRIT, "compile", path, "-q", "-t", target, "--emit", form, "-o", "-"], capture_output=True, text=True)
+        expect(f"{target}: {wanted}", wanted in done.stdout)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_instructions):
+            check(folder)
+    print(f"{len(failures)} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
