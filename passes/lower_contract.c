@@ -127,6 +127,7 @@ static int copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
     const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
     if (inner->n != 1) return 1;
     while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
+    if (o->turned && !p->wgmma) return lanes; /* gathered: neighbouring threads read neighbours in memory */
     return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[0], lanes);
 }
 
@@ -190,11 +191,20 @@ static void choose_layout(lower *l, lower_contract *p, lower_operand *o) {
     o->k_inner = !(lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, x) > lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, k));
 }
 
+/* Fragments of matrix instructions lie along the reduced axis. Where no instruction turns elements as it loads them, those
+ * of less than 32 bits are staged so whatever way they lie in memory: once, not by every warp that reads them. */
+static void turn_layout(lower *l, lower_contract *p, lower_operand *o) {
+    if (o->k_inner || frit_dtype_bits(o->t) > 16 || lower_mma_has_matrix_loads(p)) return;
+    o->turned = o->k_inner = true;
+    if (copy_lanes(l, p, o) * (int)frit_dtype_bits(o->t) < 64) o->turned = o->k_inner = false;
+}
+
 static bool plan_tile(lower *l, lower_contract *p, const lower_stage *s) {
     const ir_block *epilogue = p->op->blocks[1];
     find_cones(l, p);
     for (int i = 0; i < 2; i++) {
         choose_layout(l, p, &p->side[i]);
+        if (p->product) turn_layout(l, p, &p->side[i]);
         if (!p->wgmma) continue;
         lower_wgmma_layout(&p->side[i]);
         lower_tma_plan(l, p, &p->side[i]);
@@ -337,14 +347,21 @@ static copy make_copy(lower *l, lower_contract *p, const lower_operand *o, sym_t
     return c;
 }
 
-/* bool: the i-th vector holds elements of the operand; NULL: always. */
-static ir_value *is_element(lower *l, lower_contract *p, const copy *c, sym_t x, sym_t k, sym_t row) {
+/* bool, where there are more threads than vectors: this thread has an i-th one; NULL: it has. */
+static ir_value *has_vector(lower *l, const lower_contract *p, const copy *c, int i, int *depth) {
+    int inner = c->o->k_inner ? p->chunk : c->o->tile, outer = c->o->k_inner ? c->o->tile : p->chunk;
+    return c->o->turned ? lower_inside(l, c->col[i], sym_const(l->syms, inner), depth)
+                        : lower_inside(l, c->row[i], sym_const(l->syms, outer), depth);
+}
+
+/* bool: the i-th vector, at x along the side and k along the chunk, holds elements of the operand; NULL: always. */
+static ir_value *is_element(lower *l, lower_contract *p, const copy *c, sym_t x, sym_t k, int i) {
     int d, e, f;
     ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), lower_axes_total(l, &c->o->axes), &d);
     ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), lower_axes_total(l, &p->k), &e);
     ir_value *in = lower_and(l, v, d, w, e, &f);
     if (!c->some) return in;
-    w = lower_inside(l, row, sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d);
+    w = has_vector(l, p, c, i, &d);
     return lower_and(l, in, f, w, d, &e);
 }
 
@@ -360,7 +377,7 @@ static ir_value *evaluate(lower *l, copy *c, sym_t x, sym_t k) {
 
 static ir_value *load_vector(lower *l, lower_contract *p, copy *c, int i) {
     sym_t x = c->o->k_inner ? c->row[i] : c->col[i], k = c->o->k_inner ? c->col[i] : c->row[i];
-    ir_value *in = is_element(l, p, c, x, k, c->row[i]);
+    ir_value *in = is_element(l, p, c, x, k, i);
     if (!in) return evaluate(l, c, x, k);
     ir_type t = ir_vector(c->o->t, c->lanes);
     ir_op *choice = ir_build(lower_here(l), IR_tif, 1, &in, 1, &t);
@@ -387,13 +404,13 @@ static void copy_vector(lower *l, lower_contract *p, copy *c, sym_t buffer, int 
     ir_op *spare = NULL;
     int d;
     if (c->some) {
-        ir_value *own = lower_inside(l, c->row[i], sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d);
+        ir_value *own = has_vector(l, p, c, i, &d);
         if (own) spare = lower_if(l, own);
     }
     c->s->base[0] = x, c->s->base[1] = k;
     l->lanes = c->lanes;
     ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i))};
-    lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, c->row[i]), c->lanes);
+    lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, i), c->lanes);
     if (spare) lower_if_end(l, spare);
 }
 
@@ -419,11 +436,10 @@ static void load_chunk(lower *l, lower_contract *p, copy *c, sym_t k0, sym_t buf
 }
 
 static void store_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer, ir_value *const *v) {
-    sym_ctx *sc = l->syms;
     ir_value *some = NULL;
     int d, bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
     for (int i = 0; i < c->n && !c->plain && !c->o->bulk; i++) {
-        if (c->some) some = lower_inside(l, c->row[i], sym_const(sc, c->o->k_inner ? c->o->tile : p->chunk), &d);
+        if (c->some) some = has_vector(l, p, c, i, &d);
         if (p->wgmma) {
             lower_wgmma_store(l, p, c->o, staged_at(l, p, c, buffer, i), v[i], some);
             continue;
@@ -439,7 +455,7 @@ static void split_chunk(lower *l, lower_contract *p, copy *c, sym_t buffer) {
     ir_type t = ir_vector(c->o->t, c->lanes);
     for (int i = 0; i < c->n && c->o->bulk && c->o->t == FRIT_f32; i++) {
         int d;
-        ir_value *own = c->some ? lower_inside(l, c->row[i], sym_const(l->syms, c->o->k_inner ? c->o->tile : p->chunk), &d) : NULL;
+        ir_value *own = c->some ? has_vector(l, p, c, i, &d) : NULL;
         ir_op *spare = own ? lower_if(l, own) : NULL;
         sym_t at = sym_add(l->syms, sym_muli(l->syms, c->row[i], c->o->width), c->col[i]);
         at = sym_add(l->syms, sym_muli(l->syms, buffer, c->o->elements), at);

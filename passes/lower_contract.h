@@ -84,6 +84,8 @@ sym_t lower_result_at(lower *l, const lower_contract *p, sym_t row, sym_t col);
  * staged; false of share: the tile has too few rows and columns for the block's warps. */
 bool lower_mma_plan(lower *l, lower_contract *p);
 bool lower_mma_share(lower *l, lower_contract *p);
+/* Fragments of both operands are loaded by an instruction that takes either layout. */
+bool lower_mma_has_matrix_loads(const lower_contract *p);
 /* Registers of a thread for sums and fragments; 0 where the tile can't be shared. */
 int lower_mma_registers(lower *l, lower_contract *p);
 void lower_mma_zero(lower *l, lower_contract *p);

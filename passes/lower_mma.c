@@ -138,7 +138,7 @@ static sym_t staged_at(lower *l, const lower_operand *o, sym_t buffer, sym_t x, 
 }
 
 /* Operands of the 16x8x16 products of 16 bits are what ldmatrix gives. */
-static bool has_matrix_loads(const lower_contract *p) {
+bool lower_mma_has_matrix_loads(const lower_contract *p) {
     return frit_dtype_bits(p->product->in) == 16 && !strcmp(p->product->layout[0], "c2 c4 r1 r2 r4 | c1 r8 c8") &&
            !strcmp(p->product->layout[1], "r2 r4 c1 c2 c4 | r1 r8");
 }
@@ -237,7 +237,7 @@ typedef struct fragments {
 /* Fragment i, and its neighbour where one instruction loads both. */
 static void load_part(lower *l, const lower_contract *p, int side, sym_t buffer, int k, int i, fragments *f) {
     sym_t at = part_at(l, p, side, i);
-    if (!has_matrix_loads(p)) {
+    if (!lower_mma_has_matrix_loads(p)) {
         f->hi[i] = load_fragment(l, p, side, buffer, at, k);
     } else if (!side) {
         f->hi[i] = load_matrices(l, p, side, buffer, at, k);

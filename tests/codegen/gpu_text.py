@@ -105,9 +105,35 @@ def check_instructions(folder):
         expect(f"{target}: {wanted}", wanted in done.stdout)
 
 
+# Instructions of the loop that multiplies, per product of matrices; reads of shared memory, per product.
+MOST_EACH, MOST_READS = 9.5, 3
+
+
+def check_loops_of_amd(folder):
+    """An operand that lies along its side in memory is turned on its way to shared memory, not by every warp that reads it."""
+    path = pathlib.Path(folder) / "m.frit"
+    for dtype, out in (("f16", "f16"), ("i8", "i32")):
+        wide = "i32({})" if dtype == "i8" else "{}"
+        path.write_text(f"model m(x: {dtype}[M, K], w: {dtype}[K, N]) -> (y: {out}[M, N]) "
+                        f"{{ return matmul({wide.format('x')}, {wide.format('w')}) }}")
+        for target in ("hip:gfx942", "hip:gfx1100"):
+            done = subprocess.run([FRIT, "compile", path, "-q", "-t", target, "--emit", "asm", "-o", "-", "-D", "M=1024", "-D", "K=1024",
+                                   "-D", "N=1024"], capture_output=True, text=True)
+            blocks = [b for b in re.split(r"\n(?=\.LBB\d+_\d+:)", done.stdout) if re.search(r"\tv_(mfma|wmma)", b)]
+            expect(f"{target} {dtype}: one loop multiplies", len(blocks) == 1)
+            if len(blocks) != 1:
+                continue
+            ops = re.findall(r"^\t([a-z]\w+)", blocks[0], re.M)
+            products, reads = (sum(bool(re.match(w, op)) for op in ops) for w in (r"v_(mfma|wmma)", r"ds_(read|load)"))
+            print(f"{target} {dtype}: {len(ops)} instructions, {products} products, {reads} reads of shared memory")
+            expect(f"{target} {dtype}: at most {MOST_EACH} instructions a product", len(ops) <= MOST_EACH * products)
+            expect(f"{target} {dtype}: at most {MOST_READS} reads a product", reads <= MOST_READS * products)
+            expect(f"{target} {dtype}: no read of one element", not any(re.match(r"ds_(read|load)_[iu](8|16)", op) for op in ops))
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_instructions):
+        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_instructions, check_loops_of_amd):
             check(folder)
     print(f"{len(failures)} failures")
     return 1 if failures else 0
