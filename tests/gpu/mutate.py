@@ -6,14 +6,19 @@ ragged edge is reached; frit_mutate (mutate.c) tries the mutants of each kernel 
 mutant counts as caught when one of them catches it, as redundant when it is implied (mutate_proof.h), or shown to make no
 difference wherever it was tried; mutate.c says how. All others are listed as survivors: those that are alive, that no data
 tell from the kernel although nothing shows that none could, that no shape reaches. Fewer than 99 in a hundred caught of what is
-not redundant is a failure. --runs: the first N shapes of each model only, without a word on what they do not reach. --keep: a
+not redundant is a failure (one survivor is allowed in a share). --runs: the first N shapes of each model only; what they do
+not reach is left out, and nine in ten are enough. --keep: a
 folder for what is found, and to go on from. FRIT_BIN holds the frit with the executor's device, FRIT_MUTATE names
 frit_mutate."""
 import argparse
+import array
 import collections
 import concurrent.futures
+import json
+import math
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -32,6 +37,7 @@ FORMS = {
     "wmma": "null:block,wmma",
 }
 WANTED = 0.99
+WANTED_OF_SOME = 0.9  # where not all shapes are run
 
 
 def run(*command, **env):
@@ -59,11 +65,35 @@ def stories(folder):
     return ["-w", weights, *geometry, "-DL=2"], at
 
 
-def minilm(_):
-    """The geometry is small, the kernels are those of the source; two layers, so that the first and the last differ."""
-    options = dims(D=96, H=3, E=32, V=50, L=2, F=192)
-    shapes = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=64, S=257), dict(B=33, S=257), dict(B=1, S=128)]
-    return options, [[*dims(B=s["B"], S=s["S"]), "--seed", 1 + i] for i, s in enumerate(shapes)]
+def safetensors(path, shapes):
+    """A file of small random f32 tensors."""
+    random.seed(1)
+    header, values = {}, array.array("f")
+    for name, shape in shapes.items():
+        begin = 4 * len(values)
+        values.extend(random.uniform(-0.5, 0.5) for _ in range(math.prod(shape)))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, 4 * len(values)]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + values.tobytes())
+
+
+def minilm(folder):
+    """The geometry is small, the kernels are those of the source: MiniLM's with other constants. Two layers, so that the first and
+    the last differ."""
+    d, f, v, layers, weights = 96, 192, 50, 2, folder / "minilm.safetensors"
+    shapes = {f"embeddings.{name}_embeddings.weight": [n, d] for name, n in (("word", v), ("position", 512), ("token_type", 2))}
+    parts = {"attention.self.query": (d, d), "attention.self.key": (d, d), "attention.self.value": (d, d),
+             "attention.output.dense": (d, d), "intermediate.dense": (f, d), "output.dense": (d, f)}
+    norms = ["embeddings.LayerNorm"]
+    for layer in (f"encoder.layer.{l}." for l in range(layers)):
+        for name, (rows, columns) in parts.items():
+            shapes |= {f"{layer}{name}.weight": [rows, columns], f"{layer}{name}.bias": [rows]}
+        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
+    for name in norms:
+        shapes |= {name + ".weight": [d], name + ".bias": [d]}
+    safetensors(weights, shapes)
+    at = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=64, S=257), dict(B=33, S=257), dict(B=1, S=128)]
+    return ["-w", weights, *dims(L=layers, H=3)], seeded(at)
 
 
 def digits(_):
@@ -145,7 +175,10 @@ def main():
                   f"implied and {count['redundant']} shown redundant, {alive} survived; {done[1]:.0f} s", flush=True)
             caught, survived = caught + count["caught"], survived + alive
     print(f"{caught} of {caught + survived} caught that are not shown redundant")
-    return 0 if caught and caught >= WANTED * (caught + survived) else 1
+    may_survive = (1 - (WANTED_OF_SOME if options.runs else WANTED)) * (caught + survived)
+    if not options.share.endswith("/1"):
+        may_survive = max(may_survive, 1)
+    return 0 if caught and survived <= may_survive else 1
 
 
 if __name__ == "__main__":
