@@ -125,9 +125,6 @@ void package_end(package *p); /* closes the innermost loop, while or if */
 /* var = the i64 at `from`, from here on. var must have an upper bound (sym_var_hi): sizes of buffers and scratch that
  * use var are taken at the bound, and so is the shape that a host passes for an output whose dims use it. */
 void package_read(package *p, sym_t var, package_ref from);
-/* Checks a fact at this point of the run (for symbols that package_read set). */
-void package_check_here(package *p, const char *op, sym_t lhs, sym_t rhs, const char *text, const char *file,
-                        uint32_t line);
 
 /* ---- The bytes --------------------------------------------------------------------------------------------------- */
 /* True: *bytes (of the arena, aligned to 64) and *n. False: *why says what the caller did wrong. */

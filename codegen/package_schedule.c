@@ -137,9 +137,3 @@ void package_read(package *p, sym_t var, package_ref from) {
     ref(p, from);
 }
 
-void package_check_here(package *p, const char *o, sym_t lhs, sym_t rhs, const char *text, const char *file,
-                        uint32_t line) {
-    uint32_t check = (uint32_t)package_check(p, o, lhs, rhs, text, file, line);
-    op(p, FPK_OP_CHECK, 2);
-    word(p, check);
-}

@@ -10,27 +10,15 @@ static const target_class *const classes[] = {&cpu_target_class, &cuda_target_cl
                                             &null_target_class};
 enum { N_CLASSES = sizeof classes / sizeof *classes };
 
-static const struct {
-    const char *name;
-    bool text;
-} forms[TARGET_FORM_COUNT] = {
-    [TARGET_LLVM] = {"llvm", true},
-    [TARGET_ASM] = {"asm", true},
-    [TARGET_OBJ] = {"obj", false},
-    [TARGET_PTX] = {"ptx", true},
-    [TARGET_CUBIN] = {"cubin", false},
-    [TARGET_CUDA] = {"cuda", true},
-    [TARGET_HIP] = {"hip", true},
-    [TARGET_HSACO] = {"hsaco", false},
-    [TARGET_C] = {"c", true},
+static const char *const form_names[TARGET_FORM_COUNT] = {
+    [TARGET_LLVM] = "llvm", [TARGET_ASM] = "asm", [TARGET_OBJ] = "obj", [TARGET_PTX] = "ptx", [TARGET_CUBIN] = "cubin",
+    [TARGET_CUDA] = "cuda", [TARGET_HIP] = "hip", [TARGET_HSACO] = "hsaco", [TARGET_C] = "c",
 };
 
-const char *target_form_name(target_form f) { return forms[f].name; }
-bool target_form_is_text(target_form f) { return forms[f].text; }
-
+const char *target_form_name(target_form f) { return form_names[f]; }
 bool target_form_from_name(const char *name, target_form *f) {
     for (int i = 0; i < TARGET_FORM_COUNT; i++)
-        if (!strcmp(name, forms[i].name)) {
+        if (!strcmp(name, form_names[i])) {
             *f = (target_form)i;
             return true;
         }

@@ -41,7 +41,6 @@ typedef enum target_form {
 } target_form;
 const char *target_form_name(target_form f); /* "llvm" */
 bool target_form_from_name(const char *name, target_form *f);
-bool target_form_is_text(target_form f);
 
 struct target {
     const target_class *cls;

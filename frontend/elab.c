@@ -54,6 +54,8 @@ static void add_fn(elab *e, file_env *f, const ast_item *item) {
     define(e, f, &item->fn.name, (val){.kind = V_FN, .fn = r});
 }
 
+static file_env *el_file(elab *e, const ast_file *ast, bool prelude, bool root);
+
 static void add_import(elab *e, file_env *f, const ast_item *item) {
     const char *name = item->import.module.text;
     int errors = diag_errors(e->d);
@@ -94,7 +96,7 @@ static void add_consts(elab *e, file_env *f, const ast_item *item) {
     }
 }
 
-file_env *el_file(elab *e, const ast_file *ast, bool prelude, bool root) {
+static file_env *el_file(elab *e, const ast_file *ast, bool prelude, bool root) {
     file_env *f = arena_new_of(e->a, file_env);
     *f = (file_env){.ast = ast, .top = el_scope_new(e, NULL), .is_prelude = prelude, .is_root = root, .busy = true, .next = e->files};
     e->files = f;

@@ -19,7 +19,7 @@ static const builtin elementwise[] = {
 };
 enum { ELEMENTWISE = sizeof elementwise / sizeof elementwise[0] };
 
-ir_opcode el_elementwise_op(const char *name) {
+static ir_opcode el_elementwise_op(const char *name) {
     static const char *const hidden[] = {"constant", "cast", "bitcast", "select", "min", "max", "and", "or", "not", "xor"};
     for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
         if (!strcmp(name, hidden[i]))

@@ -347,11 +347,6 @@ val el_eval(elab *e, const ast_expr *x) {
     return el_fail(e, diag_report(e->d, MSG_RESULT_COUNT, el_at(e, x->span), v.count, 1));
 }
 
-val el_eval_tensor(elab *e, const ast_expr *x) {
-    val v = el_eval(e, x);
-    return v.kind == V_ERROR ? v : el_tensor(e, v, FRIT_DTYPE_COUNT, x->span);
-}
-
 bool el_eval_int(elab *e, const ast_expr *x, sym_t *out, const char *what) {
     val v = el_eval(e, x);
     if (v.kind == V_INT) {

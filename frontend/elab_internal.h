@@ -196,11 +196,9 @@ void el_rebind(elab *e, binding *b, val v);
 val el_lookup(elab *e, const ast_name *n);                /* reports unknown names */
 bool el_is_function(const elab *e, const char *name); /* of the prelude, or built in */
 bool el_known(elab *e, const char *name);                 /* as a local name or a const of the file */
-const char *el_suggest(elab *e, const char *name);        /* nearest known name, or NULL */
 const char *el_spelling(const char *name);                /* what to write for a name of another library, or NULL */
 /* The parameter that a keyword of another library stands for, else the nearest; or NULL. */
 const char *el_keyword(const char *name, const char *const *params, int n);
-file_env *el_current_file(const elab *e);
 val el_lookup_in(file_env *f, const char *name, bool *found);
 
 /* elab_value.c: values and their description */
@@ -234,8 +232,6 @@ void el_sym_axes(elab *e, sym_t s, iaxis ***axes, int *n);
 /* elab_tensor.c: tensor operations that carry index axes along */
 /* The dtype that n operands share; COUNT after an error. */
 frit_dtype el_common_dtype(elab *e, const val *v, int n, const char *what, ir_span at);
-/* All v[i] (tensors) brought to common index axes and own dims; false after an error. */
-bool el_align(elab *e, val *v, int n, ir_span at);
 /* v spread over more axes (a sorted superset of its own) and own dims that it broadcasts to. */
 val el_spread(elab *e, val v, int n_axes, iaxis *const *axes, int rank, const sym_t *dims);
 int el_union_axes(elab *e, const val *v, int n, iaxis ***out);
@@ -264,7 +260,6 @@ sym_t el_resolve(elab *e, sym_t s);
 /* elab_expr.c */
 val el_eval(elab *e, const ast_expr *x);        /* one value */
 val el_eval_any(elab *e, const ast_expr *x);    /* one or several (V_TUPLE) */
-val el_eval_tensor(elab *e, const ast_expr *x); /* a tensor (host values are converted), or V_ERROR */
 bool el_eval_int(elab *e, const ast_expr *x, sym_t *out, const char *what);
 const char *el_eval_string(elab *e, const ast_expr *x); /* interpolated; NULL after an error */
 val el_binary_op(elab *e, ast_op op, val x, val y, ir_span at);
@@ -333,7 +328,6 @@ typedef struct builtin {
 const builtin *el_builtin_find(const char *name);
 val el_call_builtin(elab *e, const builtin *b, arg *args, int n, ir_span at);
 bool el_builtin_takes(const builtin *b, const char *param);
-ir_opcode el_elementwise_op(const char *name);
 void el_builtin_names(void (*f)(void *u, const char *name), void *u);
 
 /* elab_access.c, elab_read.c: subscripts */
@@ -374,7 +368,6 @@ val el_call_notation(elab *e, const ast_expr *call);
 
 /* elab_stmt.c, elab_control.c, elab_loop.c */
 bool el_block(elab *e, const ast_stmts *stmts); /* false: stop (returned or error) */
-bool el_stmt(elab *e, const ast_stmt *s);
 bool el_if(elab *e, const ast_stmt *s);
 bool el_for(elab *e, const ast_stmt *s);
 bool el_loop(elab *e, const ast_stmt *s);
@@ -383,7 +376,6 @@ void el_discard(ir_block *b); /* removes every op of a block (NULL: none) */
 void el_assert(elab *e, const ast_stmt *s);
 bool el_assume(elab *e, const ast_expr *cond, const char *text, ir_span at);
 bool el_assigned_value(elab *e, binding *b, val v, ir_span at);
-bool el_set_name(elab *e, const ast_name *n, val v, ir_span at);
 
 /* elab_param.c */
 bool el_params(elab *e, const ast_stmt *s);
@@ -395,6 +387,4 @@ val el_convert_to(elab *e, val v, frit_dtype t, const char *what, ir_span at); /
 /* elab_model.c */
 bool el_model(elab *e, const fn_ref *f);
 
-/* elab.c */
-file_env *el_file(elab *e, const ast_file *ast, bool prelude, bool root);
 #endif

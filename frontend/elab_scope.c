@@ -79,7 +79,7 @@ binding *el_find_local(const elab *e, const char *name) {
     return NULL;
 }
 
-file_env *el_current_file(const elab *e) { return e->frame ? e->frame->fn->file : e->root; }
+static file_env *el_current_file(const elab *e) { return e->frame ? e->frame->fn->file : e->root; }
 
 val el_lookup_in(file_env *f, const char *name, bool *found) {
     binding *b = f ? el_find(f->top, name) : NULL;
@@ -130,7 +130,7 @@ static void collect_name(void *u, const char *name) {
     vec_push(c->e->a, &c->list, name);
 }
 
-const char *el_suggest(elab *e, const char *name) {
+static const char *el_suggest(elab *e, const char *name) {
     collector c = {e, {0}};
     for (const scope *s = e->scope; s; s = s->up)
         collect_scope(&c, s);

@@ -10,7 +10,7 @@ static bool stop(elab *e) {
 
 /* ---- Assignment ---------------------------------------------------------------------------------------------------- */
 
-bool el_set_name(elab *e, const ast_name *n, val v, ir_span at) {
+static bool el_set_name(elab *e, const ast_name *n, val v, ir_span at) {
     if (v.kind == V_ERROR)
         return false;
     if (!strcmp(n->text, "_"))
@@ -187,7 +187,7 @@ static bool local_consts(elab *e, const ast_stmt *s) {
 
 /* ---- All of them --------------------------------------------------------------------------------------------------- */
 
-bool el_stmt(elab *e, const ast_stmt *s) {
+static bool el_stmt(elab *e, const ast_stmt *s) {
     switch (s->kind) {
     case AST_ASSIGN: return assign(e, s);
     case AST_PARAM: return el_params(e, s);

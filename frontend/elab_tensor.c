@@ -129,7 +129,7 @@ static bool broadcast_dims(elab *e, val *v, int n, int *rank, sym_t *dims, ir_sp
     return true;
 }
 
-bool el_align(elab *e, val *v, int n, ir_span at) {
+static bool el_align(elab *e, val *v, int n, ir_span at) {
     iaxis **axes;
     int rank, n_axes = el_union_axes(e, v, n, &axes);
     sym_t dims[IR_MAX_RANK];

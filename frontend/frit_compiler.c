@@ -137,7 +137,7 @@ static void give(const frit_compiler *c, const diag *d, int i, const diag_view *
     }
 }
 
-void api_report(const frit_compiler *c, const diag *d, frit_error *err) {
+static void api_report(const frit_compiler *c, const diag *d, frit_error *err) {
     bool first = true;
     for (int i = 0; i < diag_count(d); i++) {
         diag_view v = diag_get(d, i);

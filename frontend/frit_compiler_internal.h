@@ -66,6 +66,4 @@ frit_status request_compile(const frit_module *m, const compile_request *r, frit
 /* FRIT_OK with *e, or FRIT_BAD_MODEL after the callback was given what is wrong. */
 frit_status module_elaborate(const frit_module *m, elaborated *e, frit_error *err);
 void elaborated_free(elaborated *e);
-/* Gives all findings to the callback and the first error to err. */
-void api_report(const frit_compiler *c, const diag *d, frit_error *err);
 #endif

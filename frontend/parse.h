@@ -79,8 +79,6 @@ void tokens_forgive_brackets(parser *p);
 bool token_ends_statement(int kind);
 /* Does a line that starts with this token continue the one before? */
 bool token_continues_line(int kind);
-/* A word that is never part of an expression, so starts a statement or item. */
-bool token_is_statement_word(int kind);
 /* The bracket's text: "(", "[", "{", "\"". */
 const char *bracket_text(int kind);
 

@@ -27,7 +27,7 @@ bool token_continues_line(int kind) {
     }
 }
 
-bool token_is_statement_word(int kind) {
+static bool token_is_statement_word(int kind) {
     switch (kind) {
     case MODEL: case FN: case PARAM: case STATE: case CONST: case RETURN: case FOR: case LOOP: case WHILE:
     case IMPORT: case ASSERT:

@@ -11,7 +11,6 @@ typedef struct chunk {
 
 struct arena {
     chunk *head;
-    size_t used;
     arena *children, *sibling; /* arenas that end with this one */
 };
 
@@ -49,12 +48,11 @@ void arena_free(arena *a) {
     free(a);
 }
 
-arena_place arena_here(const arena *a) { return (arena_place){a->head, a->head ? a->head->used : 0, a->used}; }
+arena_place arena_here(const arena *a) { return (arena_place){a->head, a->head ? a->head->used : 0}; }
 
 void arena_back(arena *a, arena_place to) {
     free_until(a, to.chunk);
     if (a->head) a->head->used = to.chunk_used;
-    a->used = to.used;
 }
 
 void *arena_alloc(arena *a, size_t size) {
@@ -71,7 +69,6 @@ void *arena_alloc(arena *a, size_t size) {
     }
     void *p = a->head->data + a->head->used;
     a->head->used += size;
-    a->used += size;
     return memset(p, 0, size);
 }
 
@@ -107,8 +104,6 @@ char *arena_printf(arena *a, const char *fmt, ...) {
     va_end(ap);
     return p;
 }
-
-size_t arena_used(const arena *a) { return a->used; }
 
 void *arena_grow(arena *a, void *data, int len, int *cap, size_t elem) {
     *cap = *cap ? *cap * 2 : 8;

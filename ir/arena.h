@@ -15,20 +15,18 @@ arena *arena_child(arena *parent);
 /* Gives back what has been handed out since `arena_here`. Places are given back last first. */
 typedef struct arena_place {
     void *chunk;
-    size_t chunk_used, used;
+    size_t chunk_used;
 } arena_place;
 arena_place arena_here(const arena *a);
 void arena_back(arena *a, arena_place to);
-/* Zeroed memory aligned to 16 bytes. Exhausted memory ends the process through arena_oom (frit's own limit, see
- * docs/architecture.md, Memory). */
+/* Zeroed memory aligned to 16 bytes. Exhausted memory ends the process with status 3 (docs/architecture.md,
+ * Memory). */
 void *arena_alloc(arena *a, size_t size);
 void *arena_copy(arena *a, const void *src, size_t size);
 char *arena_strdup(arena *a, const char *s);
 char *arena_strndup(arena *a, const char *s, size_t n);
 char *arena_printf(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(arena *a, const char *fmt, va_list ap);
-/* Bytes handed out so far. */
-size_t arena_used(const arena *a);
 
 #define arena_new_of(a, T) ((T *)arena_alloc((a), sizeof(T)))
 #define arena_array(a, T, n) ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))

@@ -152,7 +152,7 @@ isomorph_key isomorph_key_of_kernel(isomorph_names *n, arena *a, const ir_op *ke
     return isomorph_key_of(n, a, &s);
 }
 
-bool isomorph_equal(const isomorph_key *x, const isomorph_key *y) {
+static bool isomorph_equal(const isomorph_key *x, const isomorph_key *y) {
     return x->hash == y->hash && x->n_words == y->n_words &&
            !memcmp(x->words, y->words, (size_t)x->n_words * sizeof *x->words);
 }

@@ -29,7 +29,6 @@ typedef struct isomorph_set {
 isomorph_key isomorph_key_of(isomorph_names *n, arena *a, const isomorph_set *s);
 /* The key of a kernel op: of its block, with the block's arguments as inputs. */
 isomorph_key isomorph_key_of_kernel(isomorph_names *n, arena *a, const ir_op *kernel);
-bool isomorph_equal(const isomorph_key *x, const isomorph_key *y);
 
 /* Keys and a number for each. Zeroed, it is empty; keys and table live in the arena that is passed. */
 typedef struct isomorph_table {

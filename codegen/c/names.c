@@ -43,7 +43,7 @@ static bool is_reserved(const char *s) {
 }
 
 /* Letters, digits and single underscores; capitals only are left to macros. */
-const char *c_safe_name(arena *a, const char *want) {
+static const char *c_safe_name(arena *a, const char *want) {
     char *s = arena_printf(a, "%s", want);
     size_t n = 0;
     for (const char *c = want; *c; c++) {

@@ -90,7 +90,6 @@ bool c_is_nibble(frit_dtype t);
 /* ---- names.c */
 /* A fresh identifier like `want` (may be NULL: a temporary). */
 const char *c_fresh_name(cprinter *p, const char *want);
-const char *c_safe_name(arena *a, const char *want);
 
 /* ---- helper.c: functions that the text defines for itself */
 /* True the first time that `name` is asked for: the caller then defines it. */

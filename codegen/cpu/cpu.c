@@ -3,9 +3,6 @@
 #include "codegen/llvm/shim.h"
 #include <string.h>
 
-cpu_arch cpu_target_arch(const target *t) { return ((const cpu_target *)t)->arch; }
-cpu_level cpu_target_level(const target *t) { return ((const cpu_target *)t)->level; }
-
 static const target *cpu_open(arena *a, const char *spec, const char **error) {
     cpu_target *t = arena_new_of(a, cpu_target);
     t->base.cls = &cpu_target_class;

@@ -17,7 +17,4 @@ extern const target_class cpu_target_class;
 typedef enum cpu_arch { CPU_X86_64, CPU_AARCH64 } cpu_arch;
 typedef enum cpu_level { CPU_AVX2, CPU_AVX512, CPU_NEON, CPU_LEVEL_COUNT } cpu_level;
 
-/* What code for a CPU target needs of the machine that runs it, for the loader's check. */
-cpu_arch cpu_target_arch(const target *t);
-cpu_level cpu_target_level(const target *t);
 #endif

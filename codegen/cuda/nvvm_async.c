@@ -225,7 +225,7 @@ static void store_bulk(printer *p, const ir_op *op) {
 }
 
 /* ------------ registers: a block of so many threads starts with an equal share of the multiprocessor's */
-int nvvm_registers_at_start(int threads) {
+static int nvvm_registers_at_start(int threads) {
     enum { ALL = 65536, STEP = 8, MOST_REGISTERS = 255 };
     int n = ALL / (threads ? threads : 1) / STEP * STEP;
     return n > MOST_REGISTERS ? MOST_REGISTERS / STEP * STEP : n;

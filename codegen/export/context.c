@@ -146,13 +146,17 @@ static void put_make_context(exporter *x, text *t) {
     put(t, x->has_load && !x->has_params ? "    }\n}\n\n" : "}\n\n");
 }
 
-static void put_create(exporter *x, text *t) {
+void put_create_head(exporter *x, text *t) {
     put_template(t, x, "@_status @_create(");
     if (x->gpu) put_template(t, x, "@_device *device, ");
     if (x->has_params) put_template(t, x, "const @_weights *weights, ");
     for (uint32_t i = 0; i < n_symbols(x); i++)
         if (x->level[i] == LEVEL_CONTEXT) put(t, "int64_t %s, ", x->symbol[i]);
     if (uses_seed(x)) put(t, "uint64_t seed, ");
+}
+
+static void put_create(exporter *x, text *t) {
+    put_create_head(x, t);
     put_template(t, x, "@_context **out) {\n    @_context *context;\n    @_status status;\n");
     put_template(t, x,
                  x->has_params ? "    if (!weights || !out) return $_E_ARGUMENT;\n"

@@ -197,6 +197,8 @@ void put_source(export_set *s, text *t); /* source.c */
 /* context.c: the struct that a caller keeps between runs; the functions that make, set and free it. */
 void put_context_struct(exporter *x, text *t);
 void put_context_functions(exporter *x, text *t);
+/* The head of the function that makes a context, up to its last parameter. */
+void put_create_head(exporter *x, text *t);
 /* One model's part of a C file that `several` share: its file-level names that are no part of the interface get the model's
  * name in front (section.c). */
 void put_section(text *t, const exporter *x, const char *section, bool several);
@@ -222,10 +224,8 @@ void put_build_files(export_set *s); /* build.c */
 bool gpu_prepare(exporter *x);
 /* Names kernels and adds the modules' files. */
 bool gpu_name_kernels(exporter *x);
-uint32_t gpu_module(const exporter *x, uint32_t kernel);   /* number of the module of a kernel record */
 const char *gpu_module_file(exporter *x, uint32_t kernel); /* "kernels/NAME_0.ptx" */
 void put_gpu_support(exporter *x, text *t);
-void put_gpu_launch(exporter *x, text *t);
 /* Tensor maps (gpu_maps.c); all but the first put nothing where no kernel takes any. Call after the schedules were written. */
 bool gpu_has_maps(const exporter *x);
 void put_gpu_map_struct(exporter *x, text *t);

@@ -67,7 +67,7 @@ static const char *form_of(const exporter *x, const fpk_kernel *k) {
     return memmem(code, k->code_size, ".entry", 6) && memmem(code, k->code_size, ".version", 8) ? "ptx" : NULL;
 }
 
-uint32_t gpu_module(const exporter *x, uint32_t kernel) {
+static uint32_t gpu_module(const exporter *x, uint32_t kernel) {
     uint32_t n = 0;
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
         bool first = true;
@@ -268,7 +268,7 @@ static void put_moves(exporter *x, text *t) {
     put(t, "\n");
 }
 
-void put_gpu_launch(exporter *x, text *t) {
+static void put_gpu_launch(exporter *x, text *t) {
     uint32_t most = 0;
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
         uint32_t n = x->kernels[k].n_inputs + x->kernels[k].n_outputs + x->kernels[k].n_ints + x->kernels[k].n_maps + 2;

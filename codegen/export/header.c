@@ -171,12 +171,7 @@ static void put_context(exporter *x, text *t) {
     const char *outlives = x->has_params ? "the weights, which must outlive it" : x->gpu ? "the device, which must outlive it" : NULL;
     put(t, "/* Makes a context%s%s.%s */\n", outlives ? " for " : "", outlives ? outlives : "",
         has_states(x) ? " The dims of states are fixed here." : "");
-    put_template(t, x, "@_status @_create(");
-    if (x->gpu) put_template(t, x, "@_device *device, ");
-    if (x->has_params) put_template(t, x, "const @_weights *weights, ");
-    for (uint32_t i = 0; i < n_symbols(x); i++)
-        if (x->level[i] == LEVEL_CONTEXT) put(t, "int64_t %s, ", x->symbol[i]);
-    if (uses_seed(x)) put(t, "uint64_t seed, ");
+    put_create_head(x, t);
     put_template(t, x, "@_context **out);\n/* NULL is allowed. */\nvoid @_destroy(@_context *context);\n");
     if (uses_seed(x))
         put_template(t, x, "/* The seed of later runs. */\nvoid @_set_seed(@_context *context, uint64_t seed);\n");

@@ -40,25 +40,76 @@ static frit_status parse(frit_compiler *c, const char *text, frit_module **m, fr
     return frit_module_parse(c, FRIT_SOURCE_FRIT, "test.frit", text, strlen(text), NULL, m, err);
 }
 
-/* y = model(x) for an f32 vector of four. */
-static void run(frit_compiled *p, float x[4], float y[4]) {
+typedef struct {
     frit_package *package;
     frit_device *device;
-    frit_weights *w;
-    frit_session *s;
+    frit_weights *weights;
+    frit_session *session;
+} opened;
+
+/* A session of p, which is released. */
+static opened open_session(frit_compiled *p) {
+    opened o;
     frit_error err;
-    frit_device_options o = {.struct_size = sizeof o, .threads = 1};
-    assert_int_equal(frit_compiled_open(p, &package, &err), FRIT_OK);
+    frit_device_options options = {.struct_size = sizeof options, .threads = 1};
+    assert_int_equal(frit_compiled_open(p, &o.package, &err), FRIT_OK);
     frit_compiled_release(p);
-    assert_int_equal(frit_device_open("cpu", &o, &device, &err), FRIT_OK);
-    assert_int_equal(frit_weights_create(package, device, NULL, &w, &err), FRIT_OK);
-    assert_int_equal(frit_session_create(w, NULL, &s, &err), FRIT_OK);
+    assert_int_equal(frit_device_open("cpu", &options, &o.device, &err), FRIT_OK);
+    assert_int_equal(frit_weights_create(o.package, o.device, NULL, &o.weights, &err), FRIT_OK);
+    assert_int_equal(frit_session_create(o.weights, NULL, &o.session, &err), FRIT_OK);
+    return o;
+}
+
+static void close_session(opened o) {
+    frit_session_release(o.session);
+    frit_weights_release(o.weights);
+    frit_device_release(o.device);
+    frit_package_release(o.package);
+}
+
+/* y = model(x) for f32 vectors of four. */
+static void run_session(frit_session *s, float x[4], float y[4]) {
+    frit_error err;
     DLTensor in = frit_dense(x, FRIT_f32, 1, (int64_t[]){4}), out = frit_dense(y, FRIT_f32, 1, (int64_t[]){4});
     assert_int_equal(frit_session_run(s, &in, 1, &out, 1, &err), FRIT_OK);
-    frit_session_release(s);
-    frit_weights_release(w);
-    frit_device_release(device);
-    frit_package_release(package);
+}
+
+/* The same with a compiled model, which is released. */
+static void run(frit_compiled *p, float x[4], float y[4]) {
+    opened o = open_session(p);
+    run_session(o.session, x, y);
+    close_session(o);
+}
+
+/* Runs of one seed are alike; a session that was retained lives until both are released. */
+static void test_seed(void **state) {
+    static const char text[] = "model dice(x: f32[4]) -> (y: f32[4]) {\n    return x + uniform(f32[4], 1)\n}\n";
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_OFF, NULL);
+    frit_module *m;
+    frit_compiled *p;
+    frit_error err;
+    float x[4] = {0}, y[3][4];
+    assert_int_equal(parse(c, text, &m, &err), FRIT_OK);
+    assert_int_equal(frit_compile(m, NULL, &p, &err), FRIT_OK);
+    opened o = open_session(p);
+    assert_ptr_equal(frit_session_retain(o.session), o.session);
+    frit_session_release(o.session);
+    frit_session_seed(o.session, 1);
+    run_session(o.session, x, y[0]);
+    frit_session_seed(o.session, 2);
+    run_session(o.session, x, y[1]);
+    frit_session_seed(o.session, 1);
+    run_session(o.session, x, y[2]);
+    assert_memory_equal(y[0], y[2], sizeof *y);
+    assert_memory_not_equal(y[0], y[1], sizeof *y);
+    close_session(o);
+    frit_module_release(m);
+    frit_compiler_release(c);
+}
+
+static void test_version(void **state) {
+    assert_string_equal(frit_version(), FRIT_VERSION);
+    assert_int_equal(frit_abi_version(), FRIT_ABI_MAJOR << 16 | FRIT_ABI_MINOR);
 }
 
 static void test_wrong_model(void **state) {
@@ -402,7 +453,7 @@ static void test_background_queue(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source), cmocka_unit_test(test_join),
+        cmocka_unit_test(test_seed), cmocka_unit_test(test_version), cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source), cmocka_unit_test(test_join),
         cmocka_unit_test(test_several_targets), cmocka_unit_test(test_weight_types),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),

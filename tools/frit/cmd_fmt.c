@@ -1,36 +1,15 @@
 /* frit fmt: the canonical layout of frit source. */
-#include "cli.h"
+#include "model.h"
 #include "frontend/fmt.h"
-#include "frontend/source.h"
-#include <errno.h>
 #include <string.h>
 
 static const ir_span nowhere = {0};
-
-static uint32_t read_text(cli *c, const char *path) {
-    io_error e;
-    int error = 0;
-    if (strcmp(path, "-")) {
-        uint32_t id = source_read(c->d, path, &error);
-        if (!id)
-            diag_report(c->d, MSG_MODEL_FILE, nowhere, path, strerror(error));
-        return id;
-    }
-    io_file *f = io_file_open(path, &e);
-    if (!f) {
-        diag_report(c->d, MSG_MODEL_FILE, nowhere, path, e.text);
-        return 0;
-    }
-    uint32_t id = diag_add_source(c->d, "<stdin>", (const char *)io_file_data(f), io_file_size(f));
-    io_file_release(f);
-    return id;
-}
 
 /* True when the file is laid out already, or was rewritten. */
 static bool format_one(cli *c, const char *path, bool check) {
     size_t size;
     io_error e;
-    uint32_t source = read_text(c, path);
+    uint32_t source = model_read_source(c, path);
     char *text = source ? frit_fmt(c->arena, c->d, source) : NULL;
     if (!text)
         return false;

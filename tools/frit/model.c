@@ -125,7 +125,7 @@ static bool weight_type(void *user, const char *path, frit_dtype *dtype, int *ra
 }
 
 /* ---- source ---- */
-static uint32_t read_source(cli *c, const char *path) {
+uint32_t model_read_source(cli *c, const char *path) {
     io_error e;
     if (!strcmp(path, "-")) {
         io_file *f = io_file_open(path, &e);
@@ -276,7 +276,7 @@ bool model_read(cli *c, const char *path, model *m, int *status) {
         return false;
     if (m->kind == MODEL_PACKAGE)
         return true;
-    m->source = read_source(c, path);
+    m->source = model_read_source(c, path);
     return m->source;
 }
 

@@ -44,6 +44,8 @@ bool model_open(cli *c, const char *path, model *m, int *status);
 bool model_read(cli *c, const char *path, model *m, int *status);
 bool model_elaborate(cli *c, model *m, int *status);
 void model_close(model *m);
+/* The text of a file, or of standard input for "-", as a source of the cli's diag; 0 after a diagnostic. */
+uint32_t model_read_source(cli *c, const char *path);
 
 /* Reports every param that the weight files lack or have with another type, and once how many keys nobody used. */
 bool model_check_weights(cli *c, model *m);

@@ -15,7 +15,6 @@ typedef struct {
 typedef struct {
     char *key;
     int source, index;
-    bool used;
 } entry;
 
 struct weights {
@@ -211,7 +210,6 @@ bool weights_add(weights *w, const char *argument, io_error *e) {
 
 int weights_count(const weights *w) { return w->n_entries; }
 const char *weights_key(const weights *w, int i) { return w->entries[i].key; }
-bool weights_used(const weights *w, int i) { return w->entries[i].used; }
 int weights_files(const weights *w) { return w->n_sources; }
 const char *weights_file_at(const weights *w, int i) { return w->sources[i].path; }
 const char *weights_file(const weights *w, int i) { return w->sources[w->entries[i].source].path; }
@@ -236,7 +234,6 @@ int weights_find(const weights *w, const char *key) {
 
 bool weights_read(weights *w, int i, io_array *a, io_error *e) {
     io_error inner;
-    w->entries[i].used = true;
     if (safetensors_read(a, &w->sources[w->entries[i].source].data, w->entries[i].index, &inner))
         return true;
     return io_fail(e, "%.300s: %.300s", weights_file(w, i), inner.text);

@@ -23,9 +23,8 @@ const char *weights_file(const weights *w, int i);
 /* The files that were opened, in order. */
 int weights_files(const weights *w);
 const char *weights_file_at(const weights *w, int i);
-/* The tensor's bytes (mapped). Marks it as used. The caller frees *a. */
+/* The tensor's bytes (mapped). The caller frees *a. */
 bool weights_read(weights *w, int i, io_array *a, io_error *e);
-bool weights_used(const weights *w, int i);
 /* Up to `max` keys nearest to `key` by edit distance, best first; returns how many. */
 int weights_nearest(const weights *w, const char *key, int max, const char **keys);
 /* A digest of what was given (keys, dtypes, shapes, offsets, sizes, times): a cache key for what depends on weights. */
