@@ -14,10 +14,22 @@ static void tell_absent(ir_module *m) {
         if (f->level == IR_LEVEL_TENSOR && pass_run(&ctx, PASS_absent, f)) pass_run(&ctx, PASS_dce, f);
 }
 
-/* The bytes of every tensor, those that are never stored too, are counted in 62 bits: index maps go a little beyond. */
+/* A product of these extents may be no expression for its length alone, whatever its value (ir/sym_internal.h has the limits). */
+static bool long_product(int rank, const sym_t *dims) {
+    enum { TERMS = 128, ATOMS = 16 };
+    int terms = 1, atoms = 0;
+    for (int i = 0; i < rank && terms <= TERMS; i++) {
+        terms *= sym_n_terms(dims[i]) + 1;
+        atoms += sym_leaves(dims[i], ATOMS);
+    }
+    return terms > TERMS || atoms > ATOMS;
+}
+
+/* The bytes of every tensor, those that are never stored too, are counted in 62 bits: index maps go a little beyond. Of long
+ * formulas it is not known here; shorten_extents gives them variables. */
 static bool too_large(sym_ctx *c, ir_type t) {
     int64_t n;
-    if (t.kind != IR_TENSOR) return false;
+    if (t.kind != IR_TENSOR || long_product(t.rank, t.dims)) return false;
     sym_t bytes = sym_muli(c, sym_prod(c, t.dims, t.rank), (frit_dtype_bits((frit_dtype)t.dtype) + 7) / 8);
     return sym_kind_of(bytes) == SYM_INVALID || (sym_is_const(bytes, &n) && n >> 62);
 }
