@@ -51,7 +51,8 @@ static bool is_product(lower_contract *p) {
     const int64_t *combines;
     if (ir_get_ints(op, IR_ATTR_combines, &combines) != 1 || combines[0] != IR_SUM || yield->n_operands != 1) return false;
     const ir_value *term = ir_operand(yield, 0), *plain = lower_plain_product(term);
-    p->guarded = plain ? term : NULL;
+    p->term = term;
+    p->guarded = plain != NULL;
     if (plain) term = plain;
     if (!ir_is(term, IR_mul) || ir_use_count(term) != 1 || frit_dtype_bits((frit_dtype)term->type.dtype) < 32) return false;
     p->sum = (frit_dtype)term->type.dtype;
@@ -242,6 +243,7 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
             if (!plan_tile(l, p, s)) return;
         }
     }
+    p->guarded |= lower_mma_is_split(p);
     if (p->wgmma) p->place.align = SWIZZLE_BYTES;
     for (int i = 0; i < 2; i++) lower_tma_check(&p->side[i]);
     p->roles &= p->side[0].bulk && p->side[1].bulk;

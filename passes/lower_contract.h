@@ -32,7 +32,9 @@ typedef struct lower_contract {
     lower_operand side[2];
     lower_axes outer, k; /* one after another; reduced */
     frit_dtype sum;
-    const ir_value *guarded; /* the term, where some are left out (lower_absent.c); NULL: the plain product */
+    const ir_value *term;
+    bool guarded;        /* sums that come out infinite or NaN are made again, term by term: terms may be left out
+                            (lower_absent.c), or the products are split ones (lower_mma.c) */
     int chunk;           /* reduced positions staged at a time */
     int buffers;         /* chunks that there is room for */
     int first_id;        /* of the values of block 0 */
@@ -94,9 +96,11 @@ void lower_mma_store(lower *l, lower_contract *p);
 void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f);
 /* Takes the operands without the casts that widen them from t; false: they are not both of t before one. */
 bool lower_mma_narrow(lower_contract *p, frit_dtype t);
-/* The upper part of split f32, the sum of split products' sums. */
+/* Products of f32 in parts; the upper part of an element. */
+bool lower_mma_is_split(const lower_contract *p);
 ir_value *lower_mma_upper(lower *l, ir_value *x);
-ir_value *lower_mma_whole_sum(lower *l, ir_value *large, ir_value *small);
+/* Sum i of n, split ones with what their small products sum up to. */
+ir_value *lower_mma_whole_sum(lower *l, const lower_contract *p, int i, int n);
 
 /* lower_wgmma.c: the same by instructions of four warps that read shared memory. The layout follows the plan, before the
  * tile is chosen; elements are those of one buffer of the operand. */

@@ -36,7 +36,7 @@ static ir_value *sum_of_terms(lower *l, lower_contract *p, lower_stage *s) {
     lower_find_axes(l, s, p->op->blocks[0]);
     s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
     lower_body(l, s, p->op->blocks[0]);
-    sum = lower_combine(l, IR_SUM, sum, lower_get(l, s, p->guarded, zero, false));
+    sum = lower_combine(l, IR_SUM, sum, lower_get(l, s, p->term, zero, false));
     lower_for_end(l, loop, 1, &sum);
     return sum;
 }
@@ -231,7 +231,7 @@ static ir_op *loop_over(lower *l, const char *name, int count, sym_t *at) {
     return loop;
 }
 
-/* Sums that leave terms out, where one of the thread's is infinite or NaN (lower_absent.c). That is rare, and the code short: a
+/* Guarded sums, where one of the thread's is infinite or NaN. That is rare, and the code short: a
  * loop over the sums, which lie in memory of the thread meanwhile. */
 static void leave_out_direct(lower *l, lower_contract *p, const lower_stage *s, lower_fragment *f) {
     int n = f->count[0] * f->count[1], lanes = l->lanes;

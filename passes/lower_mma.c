@@ -4,8 +4,8 @@
  * Products of f32 by instructions that read 19 bits of them are split: x = hi + lo with hi of 11 and lo of the next 11 bits
  * of significand, and x y = hi hi + (hi lo + lo hi) up to 2^-21 of it, mostly far less (Ootomo and Yokota, "Recovering
  * single precision accuracy from Tensor Cores while surpassing the FP32 theoretical peak performance", 2022). The small
- * products have sums of their own, which count only where the sum of the large ones is finite: infinities and NaN come out
- * as in f32. */
+ * products have sums of their own. A sum that is infinite or NaN is made again, term by term in f32: operands that parts can't
+ * hold (infinities, NaN, the largest numbers) show there (lower_epilogue.c). */
 #include "lower_contract.h"
 #include <string.h>
 
@@ -47,7 +47,10 @@ bool lower_mma_plan(lower *l, lower_contract *p) {
     return true;
 }
 
-static bool is_split(const lower_contract *p) { return ir_product_is_tf32(p->product); }
+bool lower_mma_is_split(const lower_contract *p) {
+    return p->wgmma ? p->side[0].t == FRIT_f32 : p->product && ir_product_is_tf32(p->product);
+}
+static bool is_split(const lower_contract *p) { return lower_mma_is_split(p); }
 
 /* ---- Who has what ---- */
 static int unit(const lower_contract *p, int side) { return side ? p->product->n : p->product->m; }
@@ -202,30 +205,16 @@ static ir_value *op1(lower *l, ir_opcode code, ir_value *x, frit_dtype t) {
     return lower_build(l, l->depth, code, 1, &x, ir_vector(t, x->type.lanes));
 }
 static ir_value *word(lower *l, int64_t v, int lanes) { return lower_splat(l, lower_int(l, FRIT_i32, v), lanes, 0); }
-static ir_value *choose(lower *l, ir_value *c, ir_value *x, ir_value *y) {
-    return lower_build(l, l->depth, IR_select, 3, (ir_value *[]){c, x, y}, x->type);
-}
 
 static ir_value *bits2(lower *l, ir_opcode code, ir_value *x, ir_value *y) { return op2(l, code, x, y, FRIT_i32); }
 
-/* All ones where |x| is too small for 11 bits of significand, would be rounded to infinity, or is no number; else 0. */
-static ir_value *is_special(lower *l, ir_value *bits) {
-    int n = bits->type.lanes;
-    ir_value *size = bits2(l, IR_and, bits, word(l, INT32_MAX, n));
-    ir_value *large = bits2(l, IR_sub, word(l, 0x7F7FEFFF, n), size), *small = bits2(l, IR_sub, size, word(l, 0x1000, n));
-    return bits2(l, IR_shr, bits2(l, IR_or, large, small), word(l, 31, n));
-}
-
-/* x rounded to 11 bits of significand. Special ones are rounded to odd (the last bit says whether some of the 13 behind it are
- * set), so that nothing becomes infinite, zero, or of a NaN a number. No comparisons: GPUs have few predicates. */
+/* x rounded to 11 bits of significand. Of NaN and infinities something is left in one part or the other; large numbers become
+ * infinite: a sum of such products is no number, and made again. */
 ir_value *lower_mma_upper(lower *l, ir_value *x) {
     enum { LOW = 0x1FFF, HALF = 0x1000 };
     int n = x->type.lanes;
-    ir_value *bits = op1(l, IR_bitcast, x, FRIT_i32), *special = is_special(l, bits);
-    ir_value *up = bits2(l, IR_and, op1(l, IR_not, special, FRIT_i32), word(l, HALF, n));
-    ir_value *some = bits2(l, IR_add, bits2(l, IR_and, bits, word(l, LOW, n)), word(l, LOW, n));
-    ir_value *hi = bits2(l, IR_or, bits2(l, IR_add, bits, up), bits2(l, IR_and, some, special));
-    return op1(l, IR_bitcast, bits2(l, IR_and, hi, word(l, ~LOW, n)), FRIT_f32);
+    ir_value *bits = bits2(l, IR_add, op1(l, IR_bitcast, x, FRIT_i32), word(l, HALF, n));
+    return op1(l, IR_bitcast, bits2(l, IR_and, bits, word(l, ~LOW, n)), FRIT_f32);
 }
 
 /* ---- A chunk ---- */
@@ -284,9 +273,8 @@ void lower_mma_zero(lower *l, lower_contract *p) {
 }
 
 /* ---- The result ---- */
-ir_value *lower_mma_whole_sum(lower *l, ir_value *large, ir_value *small) {
-    ir_value *zero = op2(l, IR_sub, large, large, FRIT_f32), *finite = op2(l, IR_eq, zero, zero, FRIT_bool);
-    return choose(l, finite, op2(l, IR_add, large, small, FRIT_f32), large);
+ir_value *lower_mma_whole_sum(lower *l, const lower_contract *p, int i, int n) {
+    return lower_mma_is_split(p) ? op2(l, IR_add, p->sums[i], p->sums[n + i], FRIT_f32) : p->sums[i];
 }
 
 static void store_part(lower *l, lower_contract *p, int i, int j, ir_value *v) {
@@ -305,11 +293,7 @@ static void store_part(lower *l, lower_contract *p, int i, int j, ir_value *v) {
 void lower_mma_store(lower *l, lower_contract *p) {
     int m = parts(p, 0), n = parts(p, 1);
     for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) {
-            ir_value *v = p->sums[i * n + j];
-            if (is_split(p)) v = lower_mma_whole_sum(l, v, p->sums[m * n + i * n + j]);
-            store_part(l, p, i, j, v);
-        }
+        for (int j = 0; j < n; j++) store_part(l, p, i, j, lower_mma_whole_sum(l, p, i * n + j, m * n));
 }
 
 /* Positions of one instruction's elements of a thread along an axis, in order; at[e] is that of element e. */
@@ -347,7 +331,7 @@ void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
     f->sum = arena_array(l->scratch, ir_value *, f->count[0] * f->count[1]);
     f->lane = arena_array(l->scratch, int, f->count[0] * f->count[1]);
     for (int i = 0; i < m * n; i++) {
-        ir_value *sum = is_split(p) ? lower_mma_whole_sum(l, p->sums[i], p->sums[m * n + i]) : p->sums[i];
+        ir_value *sum = lower_mma_whole_sum(l, p, i, m * n);
         for (int e = 0; e < elements; e++) {
             int row = i / n * each[0] + at[0][e], col = i % n * each[1] + at[1][e];
             f->sum[row * f->count[1] + col] = sum;

@@ -14,7 +14,7 @@ enum { GROUP_BITS = 7, ROWS = 64, COLS = 8, MOST_COLS = 256, ROW_BYTES = 128, PI
 
 static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 static int bytes_of(frit_dtype t) { return (int)frit_dtype_bits(t) / 8; }
-static bool is_split(const lower_contract *p) { return p->side[0].t == FRIT_f32; }
+static bool is_split(const lower_contract *p) { return lower_mma_is_split(p); }
 
 static int step_of(frit_dtype t) { return 32 / bytes_of(t); }
 
@@ -231,7 +231,7 @@ void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f) 
     f->sum = arena_array(l->scratch, ir_value *, count[0] * count[1]);
     f->lane = arena_array(l->scratch, int, count[0] * count[1]);
     for (int i = 0; i < m; i++) {
-        ir_value *sum = is_split(p) ? lower_mma_whole_sum(l, p->sums[i], p->sums[m + i]) : p->sums[i];
+        ir_value *sum = lower_mma_whole_sum(l, p, i, m);
         for (int k = 0; k < 2 * count[1]; k++) {
             int row = 2 * i + k / count[1], col = k % count[1], at = a ? col * count[0] + row : row * count[1] + col;
             f->sum[at] = sum;
@@ -242,6 +242,5 @@ void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f) 
 
 void lower_wgmma_store_sums(lower *l, lower_contract *p) {
     int m = row_parts(p);
-    for (int i = 0; i < m; i++)
-        store_part(l, p, i, is_split(p) ? lower_mma_whole_sum(l, p->sums[i], p->sums[m + i]) : p->sums[i]);
+    for (int i = 0; i < m; i++) store_part(l, p, i, lower_mma_whole_sum(l, p, i, m));
 }

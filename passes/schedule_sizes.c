@@ -15,8 +15,18 @@ static schedule_sizes sizes_of_core(void) {
                             .least_tasks = 4};
 }
 
+/* Results that let every warp have a matrix product of its own, where there are such instructions. */
+static int64_t least_points(const frit_target_limits *lim) {
+    enum { LEAST = 32 * 32, OF_WARP = 16 * 16, OF_FOUR = 64 * 32 };
+    bool any = false;
+    for (int i = 0; ir_product_at(i); i++) any |= ir_product_at(i)->warp == lim->warp && lim->atoms & ir_product_at(i)->family;
+    int64_t points = any ? lim->threads / lim->warp * OF_WARP : LEAST;
+    if (lim->atoms & FRIT_ATOM_WGMMA && points < OF_FOUR) points = OF_FOUR;
+    return points < LEAST ? LEAST : points;
+}
+
 /* A thread has 8 x 4 to 8 x 8 results of a contraction in its registers; the machine has a few blocks' room in each of a
- * hundred or so multiprocessors. Instructions of four warps take 64 rows at once. */
+ * hundred or so multiprocessors. */
 static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
     int64_t threads = lim->threads, side = threads >= 256 ? 128 : 64;
     return (schedule_sizes){.points = 16 * threads,
@@ -29,7 +39,7 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .chain_rows = 64,
                             .chunk = 64,
                             .tasks = 256,
-                            .least_points = (lim->atoms & FRIT_ATOM_WGMMA ? 64 : 32) * 32,
+                            .least_points = least_points(lim),
                             .least_tasks = 32};
 }
 

@@ -14,7 +14,8 @@ except ImportError:
     sys.exit(77)
 
 FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
-TARGETS = ["null:block,mma", "null:block,async,mma,threads=256", "null:block,warp=64,mfma", "null:block"]
+TARGETS = ["null:block,mma", "null:block,async,mma,threads=256", "null:block,async,mma,wgmma,tma,threads=256,shared=220000",
+           "null:block,warp=64,mfma", "null:block"]
 MODEL = """model product(x: f32[64, 64], y: f32[64, 64]) -> (r: f32[64, 64]) {
     return x @ y
 }
