@@ -247,6 +247,7 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
     if (p->wgmma) p->place.align = SWIZZLE_BYTES;
     for (int i = 0; i < 2; i++) lower_tma_check(&p->side[i]);
     p->roles &= p->side[0].bulk && p->side[1].bulk;
+    p->place.apart = p->roles && p->direct;
     p->place.first = p->place.last = clock;
     vec_push(l->scratch, &l->contracts, p);
     vec_push(l->scratch, &l->places, &p->place);

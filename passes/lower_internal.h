@@ -326,6 +326,7 @@ void lower_tma_begin(lower *l);
 typedef struct lower_place {
     const ir_value *buffer; /* NULL: memory of a contraction */
     bool known, shared;
+    bool apart;        /* mbarriers order all that happens there */
     int64_t at, bytes; /* in shared memory */
     int64_t align;     /* of at, a power of two; 0: 16 */
     sym_t offset;      /* else in the block's scratch memory */

@@ -69,6 +69,8 @@ void lower_order_maybe(lower *l, lower_touched before) {
 }
 
 void lower_order_task(lower *l) {
-    if (l->places.len > l->n_args) lower_barrier(l);
+    bool any = false;
+    for (int i = l->n_args; i < l->places.len; i++) any |= !l->places.data[i]->apart;
+    if (any) lower_barrier(l);
     forget(l);
 }

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""What kernels for blocks of threads are made of, counted in their thread IR: barriers, products, arithmetic on operands, memory.
+Each row says how many there are, so that a change of the lowering shows. FRIT_BIN holds the frit with the executor's device."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
+WARP = "null:block,async,mma,threads=256,shared=160000"
+FOUR = "null:block,async,mma,wgmma,tma,threads=256,shared=220000"
+
+PLAIN = """model m(x: {t}[1024, 512], y: {t}[512, 1024], b: f32[1024]) -> f32[1024, 1024] {{
+    return f32(x) @ f32(y) + b
+}}
+"""
+ATTENTION = """model m(q: bf16[4, 256, 64], k: bf16[4, 256, 64], v: bf16[4, 256, 64]) -> bf16[4, 256, 64] {
+    return attention(q, k, v)
+}
+"""
+BARRIER = r"\b(?:part_)?barrier\("
+SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
+
+# name, target, program, what is counted: how many at most (=: exactly)
+ROWS = [
+    ("16 bits, straight from registers", WARP, PLAIN.format(t="bf16"), {BARRIER: "2", "mma_m16n8k16_bf16": "=8"}),
+    ("16 bits, copied by a part of the block", FOUR, PLAIN.format(t="bf16"), {BARRIER: "=1", r"\bwgmma\(": "=4", "tensor_load": "=2"}),
+    ("f32 in parts: three ops an operand", WARP, PLAIN.format(t="f32"), {BARRIER: "2", "mma_m16n8k8_tf32": "=24", SPLIT: "36"}),
+    ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "12"}),
+    ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=8"}),
+    ("attention of 16 bits, four warps", FOUR, ATTENTION, {r"\bwgmma\(": "=8"}),
+]
+
+
+def lines_of(folder, target, program):
+    source = folder / "m.frit"
+    source.write_text(program)
+    command = [FRIT, "compile", source, "-q", "-t", target, "--emit", "thread"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def main():
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, target, program, counts in ROWS:
+            text = lines_of(pathlib.Path(folder), target, program)
+            for what, limit in counts.items():
+                n, most = len(re.findall(what, text)), int(limit.lstrip("="))
+                wrong = n != most if limit.startswith("=") else n > most or n == 0
+                failed += wrong
+                print(f"{'FAILED' if wrong else 'ok'}: {name}: {n} of {what} ({limit})")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
