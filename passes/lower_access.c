@@ -228,6 +228,17 @@ static bool written_in(const ir_block *b, const ir_value *buffer) {
     return false;
 }
 
+/* ---- What a thread has in registers (lower_own.c) ---- */
+static bool is_own(const lower *l, const ir_op *op) { return lower_is_block(l) && l->place[buffer_of(op)->id].own; }
+
+static ir_value *own_index(lower *l, const lower_stage *s, const int *p) { return lower_int(l, FRIT_i64, s->own[p[s->unit]]); }
+
+static ir_value *read_own(lower *l, const lower_stage *s, const ir_op *op, const int *p) {
+    frit_dtype t = (frit_dtype)buffer_of(op)->type.dtype;
+    ir_type type = ir_vector(t, s->vector >= 0 ? l->lanes : 1);
+    return lower_load(l, l->depth, l->ptrs[buffer_of(op)->id], own_index(l, s, p), type, NULL, NULL);
+}
+
 static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v, sym_t flat, const int *p) {
     bool wide = lower_has_lanes(s, v->axes);
     frit_dtype t = (frit_dtype)buffer_of(op)->type.dtype;
@@ -256,7 +267,8 @@ void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
     if (s->interior && ir_has(op, IR_ATTR_checked) && s->at_depth[s->border_axis] > v->depth)
         v->depth = s->at_depth[s->border_axis];
     int p[IR_MAX_RANK] = {0}, i = 0;
-    do v->inst[i++] = read_at(l, s, op, v, flat, p);
+    if (is_own(l, op)) v->depth = l->depth;
+    do v->inst[i++] = is_own(l, op) ? read_own(l, s, op, p) : read_at(l, s, op, v, flat, p);
     while (lower_next(s, v->axes, s->count, p));
 }
 
@@ -355,6 +367,10 @@ static void and_last(lower *l, const lower_stage *s, const ir_op *op, sym_t flat
 static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint32_t axes, const int *p) {
     bool wide = lower_has_lanes(s, axes);
     ir_value *x = lower_get(l, s, ir_operand(op, 1), p, wide);
+    if (is_own(l, op)) {
+        lower_store(l, l->ptrs[buffer_of(op)->id], own_index(l, s, p), x, NULL);
+        return;
+    }
     index_values idx = index_operands(l, s, op, 2, p);
     predicate mask = {0};
     and_rest(l, s, axes, p, &mask);

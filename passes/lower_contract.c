@@ -159,11 +159,14 @@ static int64_t first_byte(const lower *l, const lower_contract *p) {
     return p->wgmma ? (at + SWIZZLE_BYTES - 1) / SWIZZLE_BYTES * SWIZZLE_BYTES : at;
 }
 
+int lower_contract_registers(lower *l, lower_contract *p) {
+    int n = p->wgmma ? lower_wgmma_registers(l, p) : lower_mma_registers(l, p);
+    return n + copy_registers(l, p, &p->side[0]) + copy_registers(l, p, &p->side[1]) + OTHER_REGISTERS;
+}
+
 static bool fits(lower *l, lower_contract *p) {
     if (tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) return false;
-    if (!p->product && !p->wgmma) return true;
-    int n = (p->wgmma ? lower_wgmma_registers(l, p) : lower_mma_registers(l, p)) + copy_registers(l, p, &p->side[0]) + copy_registers(l, p, &p->side[1]);
-    return n + OTHER_REGISTERS <= l->lim->registers;
+    return (!p->product && !p->wgmma) || lower_contract_registers(l, p) <= l->lim->registers;
 }
 
 /* The tile's sides: as much as the threads can sum up in registers. */

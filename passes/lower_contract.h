@@ -74,6 +74,14 @@ void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a
 bool lower_epilogue_may_be_direct(lower *l, const lower_contract *p, const lower_stage *s);
 void lower_epilogue_shared(lower *l, lower_contract *p, const sym_t *first);
 void lower_epilogue_direct(lower *l, lower_contract *p, const sym_t *first);
+/* The stage op, of the extents of p's only tile, with a thread's points those of its sums. */
+void lower_epilogue_stage(lower *l, const lower_contract *p, const ir_op *op);
+/* Plain ops that one point of the block takes, transcendental ones counting more. */
+int lower_epilogue_cost(const ir_block *b);
+/* Where a thread's sums are; `sum` and `lane` are set if there are any yet. */
+void lower_contract_fragment(lower *l, const lower_contract *p, lower_fragment *f);
+/* Registers of a thread while p runs. */
+int lower_contract_registers(lower *l, lower_contract *p);
 
 /* lower_sums.c: which sums a thread has; adds the chunk in the buffer of that number to them; puts them into `result`. */
 void lower_share_sums(lower *l, lower_contract *p);

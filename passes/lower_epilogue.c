@@ -134,6 +134,12 @@ static int cost_of(const ir_op *op) {
     return ir_op_flags(op) & IR_F_TRANSCENDENTAL || op->code == IR_div ? DEAR : op->code == IR_constant || op->code == IR_yield ? 0 : 1;
 }
 
+int lower_epilogue_cost(const ir_block *b) {
+    int cost = 0;
+    for (const ir_op *op = b->first; op; op = op->next) cost += cost_of(op);
+    return cost;
+}
+
 /* s: the op as it stands. What does not vary along the inner axis is done once a group. */
 bool lower_epilogue_may_be_direct(lower *l, const lower_contract *p, const lower_stage *s) {
     const lower_axes *inner = &p->side[p->n_inner].axes;
@@ -146,6 +152,11 @@ bool lower_epilogue_may_be_direct(lower *l, const lower_contract *p, const lower
         cost += varies ? GROUP * cost_of(op) : cost_of(op);
     }
     return cost <= GROUP * MOST_COST;
+}
+
+void lower_contract_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
+    if (p->wgmma) lower_wgmma_fragment(l, p, f);
+    else lower_mma_fragment(l, p, f);
 }
 
 static ir_value *lanes_of(lower *l, ir_value *x, int first, int n) {
@@ -266,60 +277,115 @@ static void leave_out_direct(lower *l, lower_contract *p, const lower_stage *s, 
             }
 }
 
-/* `n` vectors along the inner axis from its position `from` on, at position `row` of the other one. */
-static void do_group(lower *l, lower_contract *p, lower_stage *s, const lower_fragment *f, int row, int from, int n) {
-    const ir_value *arg = p->op->blocks[1]->args[0];
-    int a = p->n_inner, lanes = s->vector >= 0 ? l->lanes : 1;
-    int64_t *place = arena_array(l->scratch, int64_t, n);
+/* A block of a stage over the points of a thread's sums. */
+typedef struct direct {
+    const lower_contract *p;
+    const ir_block *body;
+    lower_stage *s;
+    lower_fragment f;
+} direct;
+
+static int lanes_of_stage(const lower *l, const lower_stage *s) { return s->vector >= 0 ? l->lanes : 1; }
+
+/* The block's argument: the sums at those positions. */
+static void take_sums(lower *l, const direct *d, int row, int from, int n) {
+    const ir_value *arg = d->body->args[0];
+    const lower_fragment *f = &d->f;
+    int lanes = lanes_of_stage(l, d->s);
     lower_val *v = &l->vals[arg->id];
     *v = (lower_val){.axes = 3, .depth = l->depth, .n = n, .inst = arena_array(l->scratch, ir_value *, n)};
     for (int i = 0; i < n; i++) {
-        int along = from + i * lanes, at = a ? row * f->count[1] + along : along * f->count[1] + row;
-        place[i] = f->offset[a][along] - f->offset[a][from];
+        int along = from + i * lanes, at = d->p->n_inner ? row * f->count[1] + along : along * f->count[1] + row;
         ir_value *x = lanes_of(l, f->sum[at], f->lane[at], lanes);
         if (x->type.dtype != arg->type.dtype) x = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector((frit_dtype)arg->type.dtype, lanes));
         v->inst[i] = x;
     }
+}
+
+/* `n` vectors along the inner axis from its position `from` on, at position `row` of the other one. */
+static void do_group(lower *l, const direct *d, int row, int from, int n) {
+    lower_stage *s = d->s;
+    const lower_fragment *f = &d->f;
+    int a = d->p->n_inner, lanes = lanes_of_stage(l, s);
+    int64_t *place = arena_array(l->scratch, int64_t, n), *own = arena_array(l->scratch, int64_t, n);
+    for (int i = 0; i < n; i++) {
+        place[i] = f->offset[a][from + i * lanes] - f->offset[a][from];
+        own[i] = (int64_t)row * f->count[a] + from + i * lanes;
+    }
+    if (d->body->n_args) take_sums(l, d, row, from, n);
     s->base[a] = sym_addi(l->syms, f->first[a], f->offset[a][from]);
     s->place[a] = place;
+    s->own = own;
     s->count[a] = n;
     s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
-    lower_body(l, s, p->op->blocks[1]);
+    lower_body(l, s, d->body);
 }
 
 /* All vectors of one row; where there is no other way to leave out what lies beyond the tile, one at a time. */
-static void do_row(lower *l, lower_contract *p, lower_stage *s, const lower_fragment *f, int row) {
-    int a = p->n_inner, lanes = s->vector >= 0 ? l->lanes : 1, vectors = f->count[a] / lanes, d;
-    bool ragged = !sym_prove_multiple(l->syms, lower_axes_total(l, &p->side[a].axes), p->side[a].tile);
+static void do_row(lower *l, const direct *d, int row) {
+    lower_stage *s = d->s;
+    int a = d->p->n_inner, lanes = lanes_of_stage(l, s), vectors = d->f.count[a] / lanes, depth;
+    bool ragged = !sym_prove_multiple(l->syms, lower_axes_total(l, &d->p->side[a].axes), d->p->side[a].tile);
     int group = ragged && lanes == 1 ? 1 : vectors < GROUP ? vectors : GROUP;
     s->rest = ragged && lanes > 1 ? s->extent[a] : NULL;
     for (int i = 0; i < vectors; i += group) {
-        sym_t at = sym_addi(l->syms, f->first[a], f->offset[a][i * lanes]);
-        ir_value *in = group == 1 && ragged ? lower_inside(l, at, s->extent[a], &d) : NULL;
+        sym_t at = sym_addi(l->syms, d->f.first[a], d->f.offset[a][i * lanes]);
+        ir_value *in = group == 1 && ragged ? lower_inside(l, at, s->extent[a], &depth) : NULL;
         ir_op *choice = in ? lower_if(l, in) : NULL;
-        do_group(l, p, s, f, row, i * lanes, group);
+        do_group(l, d, row, i * lanes, group);
+        if (choice) lower_if_end(l, choice);
+    }
+}
+
+/* The stage's lanes, at most `run`. */
+static void settle(lower *l, const direct *d, int run) {
+    lower_stage *s = d->s;
+    s->border_axis = -1;
+    s->vector = s->unit;
+    for (int i = 0; i < 2; i++) s->threads[i] = 2, s->count[i] = s->full[i] = 1;
+    lower_find_axes(l, s, d->body);
+    s->tile[s->unit] = run;
+    lower_settle_lanes(l, s);
+}
+
+static void do_rows(lower *l, const direct *d) {
+    int o = !d->p->n_inner, depth;
+    for (int row = 0; row < d->f.count[o]; row++) {
+        d->s->base[o] = sym_addi(l->syms, d->f.first[o], d->f.offset[o][row]);
+        ir_value *in = lower_inside(l, d->s->base[o], d->s->extent[o], &depth);
+        ir_op *choice = in ? lower_if(l, in) : NULL;
+        do_row(l, d, row);
         if (choice) lower_if_end(l, choice);
     }
 }
 
 void lower_epilogue_direct(lower *l, lower_contract *p, const sym_t *first) {
-    lower_fragment f;
-    int a = p->n_inner, d;
-    if (p->wgmma) lower_wgmma_fragment(l, p, &f);
-    else lower_mma_fragment(l, p, &f);
-    lower_stage *s = tile_stage(l, p, first);
-    s->border_axis = -1;
-    s->vector = s->unit;
-    for (int i = 0; i < 2; i++) s->threads[i] = 2, s->count[i] = s->full[i] = 1;
-    lower_find_axes(l, s, p->op->blocks[1]);
-    s->tile[a] = run_along(&f, a);
-    lower_settle_lanes(l, s);
-    if (p->guarded) leave_out_direct(l, p, s, &f);
-    for (int row = 0; row < f.count[!a]; row++) {
-        s->base[!a] = sym_addi(l->syms, f.first[!a], f.offset[!a][row]);
-        ir_value *in = lower_inside(l, s->base[!a], s->extent[!a], &d);
-        ir_op *choice = in ? lower_if(l, in) : NULL;
-        do_row(l, p, s, &f, row);
-        if (choice) lower_if_end(l, choice);
-    }
+    direct d = {.p = p, .body = p->op->blocks[1], .s = tile_stage(l, p, first)};
+    lower_contract_fragment(l, p, &d.f);
+    settle(l, &d, run_along(&d.f, p->n_inner));
+    if (p->guarded) leave_out_direct(l, p, d.s, &d.f);
+    do_rows(l, &d);
+}
+
+/* Neighbours that there always are: a matrix instruction's in the order of its vector are not known here. */
+static int run_of_offsets(const lower_fragment *f, int axis) {
+    int run = MOST_LANES;
+    while (run > f->count[axis]) run /= 2;
+    for (int i = 1; i < f->count[axis]; i++)
+        while (i % run && f->offset[axis][i] != f->offset[axis][i - 1] + 1) run /= 2;
+    return run;
+}
+
+void lower_epilogue_stage(lower *l, const lower_contract *p, const ir_op *op) {
+    lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    direct d = {.p = p, .body = op->blocks[0], .s = s};
+    lower_contract geometry = *p;
+    geometry.sums = NULL;
+    lower_contract_fragment(l, &geometry, &d.f);
+    s->op = op;
+    s->n = s->parallel = ir_get_syms(op, IR_ATTR_vars, &s->vars);
+    ir_get_syms(op, IR_ATTR_extent, &s->extent);
+    s->unit = p->n_inner;
+    settle(l, &d, run_of_offsets(&d.f, p->n_inner));
+    do_rows(l, &d);
 }

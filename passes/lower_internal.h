@@ -29,6 +29,12 @@ typedef struct lower_alias {
 /* Which threads the code being made is for: all of the block's, or one of its two parts (lower_tile.c). */
 typedef enum lower_role { LOWER_ALL, LOWER_CONSUMERS, LOWER_PRODUCER } lower_role;
 
+/* A stage whose points each thread does as it has the sums of a contraction. */
+typedef struct lower_own {
+    const ir_op *stage;
+    const struct lower_contract *as;
+} lower_own;
+
 /* Bits of the thread's number as a variable. */
 typedef struct lower_coord {
     int first, bits;
@@ -85,6 +91,7 @@ typedef struct lower {
     bool roles;                /* the block has two parts */
     lower_role role;
     VEC(lower_map) maps;
+    VEC(struct lower_own) owns; /* the grid's stages that run over a contraction's sums (lower_own.c) */
 } lower;
 
 /* Ends the process: the program given was not a valid tile program. */
@@ -185,6 +192,7 @@ typedef struct lower_stage {
     int count[IR_MAX_RANK];    /* tile positions of the body being emitted (vectors, for the vector axis) */
     int full[IR_MAX_RANK];     /* of the axis's main loop */
     int at_depth[IR_MAX_RANK]; /* scope that knows base */
+    const int64_t *own;        /* of each position along `unit`: where it is in the thread's part of a buffer (lower_own.c) */
     const int64_t *place[IR_MAX_RANK]; /* elements from base to each position; NULL: one after another */
     bool clamped[IR_MAX_RANK];     /* positions beyond the extent stand for the last one */
     int border_axis;               /* the axis whose interior tiles run without checks, or -1 */
@@ -230,6 +238,11 @@ void lower_stage_op(lower *l, const ir_op *op);
 void lower_settle_lanes(lower *l, lower_stage *s);
 /* Elements from base to position p of the axis. */
 int64_t lower_place_of(const lower *l, const lower_stage *s, int axis, int p);
+/* lower_own.c: finds buffers that threads can keep in registers, once contractions have been planned. pointer: to this
+ * thread's part of one. stage: lowers a stage that works on such buffers; false: it does not. */
+void lower_own_find(lower *l, const ir_block *grid);
+ir_value *lower_own_pointer(lower *l, const ir_value *buffer);
+bool lower_own_stage(lower *l, const ir_op *op);
 /* Runs a part: s has op, n, vars, extent, parallel, tile, unit, outer, first_block and leaf. */
 void lower_part(lower *l, lower_stage *s);
 /* The axes of s that each value of the block depends on. */
@@ -327,6 +340,7 @@ typedef struct lower_place {
     const ir_value *buffer; /* NULL: memory of a contraction */
     bool known, shared;
     bool apart;        /* mbarriers order all that happens there */
+    const struct lower_contract *own; /* each thread has the elements of its sums of this contraction in registers */
     int64_t at, bytes; /* in shared memory */
     int64_t align;     /* of at, a power of two; 0: 16 */
     sym_t offset;      /* else in the block's scratch memory */

@@ -328,6 +328,7 @@ void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
         for (int k = 0; k < f->count[i]; k++) f->offset[i][k] = (int64_t)(k / each[i]) * unit(p, i) + offset[k % each[i]];
         f->first[i] = sym_add(l->syms, part_at(l, p, i, 0), thread_at(l, &own));
     }
+    if (!p->sums) return;
     f->sum = arena_array(l->scratch, ir_value *, f->count[0] * f->count[1]);
     f->lane = arena_array(l->scratch, int, f->count[0] * f->count[1]);
     for (int i = 0; i < m * n; i++) {

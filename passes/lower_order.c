@@ -26,6 +26,7 @@ static bool overlap(const lower_place *p, const lower_place *q) {
 
 static bool is_touched(const lower *l, const ir_value *buffer, uint8_t how) {
     const lower_place *p = &l->place[buffer->id];
+    if (p->own) return false;
     if (p->touched & how) return true;
     for (int i = l->n_args; i < l->places.len && p->shared; i++) {
         const lower_place *q = l->places.data[i];
@@ -70,7 +71,7 @@ void lower_order_maybe(lower *l, lower_touched before) {
 
 void lower_order_task(lower *l) {
     bool any = false;
-    for (int i = l->n_args; i < l->places.len; i++) any |= !l->places.data[i]->apart;
+    for (int i = l->n_args; i < l->places.len; i++) any |= !l->places.data[i]->apart && !l->places.data[i]->own;
     if (any) lower_barrier(l);
     forget(l);
 }

@@ -79,9 +79,10 @@ void lower_place_allocs(lower *l, const ir_block *grid) {
     l->contracts.len = 0;
     visit(l, grid, &clock);
     lower_contract_places(l);
+    lower_own_find(l, grid);
     for (int i = l->n_args; i < l->places.len; i++) {
         lower_place *p = l->places.data[i];
-        if (!p->buffer) continue;
+        if (!p->buffer || p->own) continue;
         sym_t bits = bits_of(l, p->buffer);
         int64_t lo, hi;
         sym_range(l->syms, bits, &lo, &hi);

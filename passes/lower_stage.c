@@ -423,7 +423,7 @@ void lower_part(lower *l, lower_stage *s) {
 }
 
 void lower_stage_op(lower *l, const ir_op *op) {
-    if (lower_contract_op(l, op)) return;
+    if (lower_contract_op(l, op) || lower_own_stage(l, op)) return;
     lower_stage *s = arena_new_of(l->scratch, lower_stage);
     lower_order_stage(l, op);
     set_up(l, s, op);

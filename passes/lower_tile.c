@@ -102,7 +102,7 @@ static void lower_alloc(lower *l, const ir_op *op) {
     sym_ctx *c = l->syms;
     const ir_value *buffer = ir_result(op, 0);
     if (lower_is_block(l)) {
-        l->ptrs[buffer->id] = lower_placed_pointer(l, buffer);
+        l->ptrs[buffer->id] = l->place[buffer->id].own ? lower_own_pointer(l, buffer) : lower_placed_pointer(l, buffer);
         return;
     }
     ir_type t = buffer->type;
@@ -123,6 +123,16 @@ static void lower_alloc(lower *l, const ir_op *op) {
 
 static void lower_list(lower *l, const ir_block *b);
 
+/* Tasks, and turns of a task's loops, look their thread up anew: what a thread computed once for all of them would stay in its
+ * registers throughout. */
+static void look_thread_up(lower *l) {
+    l->floor = l->depth;
+    l->coords.len = l->exchanges.len = l->opaque.len = 0;
+    l->thread = sym_index(l->syms, "thread", sym_const(l->syms, l->lim->threads));
+    ir_value *id = lower_build(l, l->depth, IR_thread_id, 0, NULL, ir_vector(FRIT_i64, 1));
+    lower_bind(l, l->thread, id, l->depth);
+}
+
 static void lower_sequential(lower *l, const ir_op *op) {
     const sym_t *vars, *extent;
     ir_get_syms(op, IR_ATTR_vars, &vars);
@@ -132,9 +142,11 @@ static void lower_sequential(lower *l, const ir_op *op) {
     lower_bind(l, vars[0], loop->blocks[0]->args[0], l->depth);
     lower_touched before = lower_order_state(l);
     lower_order_touch(l, op->blocks[0]); /* a turn follows another */
+    if (lower_is_block(l)) look_thread_up(l);
     lower_list(l, op->blocks[0]);
     lower_order_maybe(l, before);
     lower_for_end(l, loop, 0, NULL);
+    if (lower_is_block(l)) look_thread_up(l);
 }
 
 static void lower_list(lower *l, const ir_block *b) {
@@ -211,15 +223,6 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
     lower_for_end(l, loop, n, v);
 }
 
-/* Each task looks its thread up anew: what a thread computed once for all tasks would stay in its registers throughout. */
-static void open_task(lower *l) {
-    l->floor = l->depth;
-    l->coords.len = l->exchanges.len = l->opaque.len = 0;
-    l->thread = sym_index(l->syms, "thread", sym_const(l->syms, l->lim->threads));
-    ir_value *id = lower_build(l, l->depth, IR_thread_id, 0, NULL, ir_vector(FRIT_i64, 1));
-    lower_bind(l, l->thread, id, l->depth);
-}
-
 /* The grid's tasks, those of this block, counted from the grid's `first`. */
 static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
     const sym_t *vars, *extent;
@@ -239,7 +242,7 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     }
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL);
     ir_value *task = loop->blocks[0]->args[0];
-    open_task(l);
+    look_thread_up(l);
     first_coordinates(l, task, n, extent, v);
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
     lower_order_task(l);

@@ -228,6 +228,7 @@ void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f) 
         f->offset[side] = arena_array(l->scratch, int64_t, count[i]);
         for (int k = 0; k < count[i]; k++) f->offset[side][k] = i ? k / 2 * COLS + k % 2 : k / 2 * ROWS + k % 2 * HALF;
     }
+    if (!p->sums) return;
     f->sum = arena_array(l->scratch, ir_value *, count[0] * count[1]);
     f->lane = arena_array(l->scratch, int, count[0] * count[1]);
     for (int i = 0; i < m; i++) {

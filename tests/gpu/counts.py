@@ -16,7 +16,7 @@ PLAIN = """model m(x: {t}[1024, 512], y: {t}[512, 1024], b: f32[1024]) -> f32[10
     return f32(x) @ f32(y) + b
 }}
 """
-ATTENTION = """model m(q: bf16[4, 256, 64], k: bf16[4, 256, 64], v: bf16[4, 256, 64]) -> bf16[4, 256, 64] {
+ATTENTION = """model m(q: bf16[B, 8, S, 64], k: bf16[B, 8, T, 64], v: bf16[B, 8, T, 64]) -> bf16[B, 8, S, 64] {
     return attention(q, k, v)
 }
 """
@@ -28,9 +28,10 @@ ROWS = [
     ("16 bits, straight from registers", WARP, PLAIN.format(t="bf16"), {BARRIER: "2", "mma_m16n8k16_bf16": "=8"}),
     ("16 bits, copied by a part of the block", FOUR, PLAIN.format(t="bf16"), {BARRIER: "=1", r"\bwgmma\(": "=4", "tensor_load": "=2"}),
     ("f32 in parts: three ops an operand", WARP, PLAIN.format(t="f32"), {BARRIER: "2", "mma_m16n8k8_tf32": "=24", SPLIT: "36"}),
-    ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "12"}),
-    ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=8"}),
+    ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "15"}),
+    ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=16"}),
     ("attention of 16 bits, four warps", FOUR, ATTENTION, {r"\bwgmma\(": "=8"}),
+    ("its running sums stay in registers", WARP, ATTENTION, {r" local\(\) {size = \[16\]": "2"}),
 ]
 
 
