@@ -61,7 +61,9 @@ const char *compile_fuse(ir_module *m, ir_func *model, const compile_options *o)
     fuse_options f = {.mode = o->fusion == COMPILE_FULL ? FUSE_FULL : FUSE_OP, .limits = &o->target->limits};
     if (o->fusion != COMPILE_NONE) {
         pass_options options = {.unverified = true};
-        pass_ctx ctx = pass_ctx_new(m, o->passes ? o->passes : &options);
+        if (o->passes) options = *o->passes;
+        options.limits = &o->target->limits;
+        pass_ctx ctx = pass_ctx_new(m, &options);
         bool sound = passes_tensor(&ctx, m);
         if (o->timers)
             memcpy(o->timers, ctx.timers, sizeof ctx.timers);

@@ -25,6 +25,7 @@ extern const pass_info pass_table[PASS_COUNT];
 typedef struct pass_options {
     uint64_t skip;        /* bit i: pass i is not run */
     bool exact;           /* no rule that rounds differently from the program as written */
+    const struct frit_target_limits *limits; /* of the target, or NULL: nothing is known of it */
     bool unverified;      /* do not check the program after each pass that changed it */
     const char *dump_dir; /* a folder that receives the program after each pass that changed it, or NULL */
     /* Called with the program after each pass that changed it; stage is the pass's name. May be NULL. */

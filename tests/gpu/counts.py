@@ -20,6 +20,10 @@ ATTENTION = """model m(q: bf16[B, 8, S, 64], k: bf16[B, 8, T, 64], v: bf16[B, 8,
     return attention(q, k, v)
 }
 """
+FEW_TILES = """model m(x: bf16[256, 16384], y: bf16[16384, 256]) -> f32[256, 256] {
+    return f32(x) @ f32(y)
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -31,6 +35,7 @@ ROWS = [
     ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "15"}),
     ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=16"}),
     ("attention of 16 bits, four warps", FOUR, ATTENTION, {r"\bwgmma\(": "=8"}),
+    ("few tiles of a long product are done in parts", FOUR, FEW_TILES, {r"func thread @": "=2"}),
     ("its running sums stay in registers", WARP, ATTENTION, {r" local\(\) {size = \[16\]": "2"}),
 ]
 
