@@ -14,6 +14,17 @@ static val reshape_mismatch(elab *e, const call_site *c, val x, const sym_t *dim
     return el_fail(e, diag_report(e->d, MSG_RESHAPE, el_at(e, c->span), el_shape_text(e, x), el_dims_text(e, dims, n)));
 }
 
+/* Dims that stay at the front and at the back need no comparison: what is left says more, also about a single unknown. */
+static void leave_out_kept(elab *e, val x, const sym_t *dims, int n, sym_t *have, sym_t *want) {
+    int rank = el_rank(x), front = 0, back = 0;
+    while (front < rank && front < n && el_dims(x)[front] == dims[front])
+        front++;
+    while (front + back < rank && front + back < n && el_dims(x)[rank - 1 - back] == dims[n - 1 - back])
+        back++;
+    *have = sym_prod(e->s, el_dims(x) + front, rank - front - back);
+    *want = sym_prod(e->s, dims + front, n - front - back);
+}
+
 val b_reshape(elab *e, const call_site *c, val *a) {
     int n, open = -1;
     sym_t dims[IR_MAX_RANK];
@@ -34,6 +45,7 @@ val b_reshape(elab *e, const call_site *c, val *a) {
     }
     const char *text = arena_printf(e->a, "reshape of %s to %s", el_shape_text(e, x), el_dims_text(e, dims, n));
     if (have != want) {
+        leave_out_kept(e, x, dims, n, &have, &want);
         if (sym_prove_lt(e->s, have, want) || sym_prove_lt(e->s, want, have) || !el_dims_equal(e, have, want, c->span, text))
             return reshape_mismatch(e, c, x, dims, n);
         for (int i = 0; i < n; i++)
