@@ -331,10 +331,23 @@ static bool bind_arguments(binder *b, arg *args, int n) {
 
 /* ---- where, results ------------------------------------------------------------------------------------------------ */
 
+/* What stands at a span, on one line. */
+static const char *written(elab *e, ir_span s) {
+    size_t size;
+    const char *source = diag_source_text(e->d, s.file, &size);
+    char *text = arena_strndup(e->a, source + s.begin, s.end - s.begin);
+    for (char *c = text; *c; c++)
+        if (*c == '\n' || *c == '\r' || *c == '\t')
+            *c = ' ';
+    return text;
+}
+
 static bool check_where(elab *e, const ast_fn *fn) {
-    for (int i = 0; i < fn->where.len; i++)
-        if (!el_assume(e, fn->where.data[i], "the bound after 'where' does not hold", fn->where.data[i]->span))
+    for (int i = 0; i < fn->where.len; i++) {
+        ir_span at = fn->where.data[i]->span;
+        if (!el_assume(e, fn->where.data[i], arena_printf(e->a, "the bound '%s' does not hold", written(e, at)), at))
             return false;
+    }
     return true;
 }
 
