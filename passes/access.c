@@ -46,7 +46,7 @@ static void reshape_coords(sym_ctx *c, ir_type from, ir_type to, const sym_t *co
             else if (i < from.rank) pi = sym_mul(c, pi, from.dims[i++]);
             else break;
         }
-        sym_t at = flatten(c, j - j0, to.dims + j0, coords + j0);
+        sym_t at = j > j0 ? flatten(c, j - j0, to.dims + j0, coords + j0) : sym_const(c, 0);
         for (int k = i - 1; k > i0; k--) {
             out[k] = sym_mod(c, at, from.dims[k]);
             at = sym_floordiv(c, at, from.dims[k]);
