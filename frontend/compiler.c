@@ -14,7 +14,7 @@ static void tell_absent(ir_module *m) {
         if (f->level == IR_LEVEL_TENSOR && pass_run(&ctx, PASS_absent, f)) pass_run(&ctx, PASS_dce, f);
 }
 
-/* A product of these extents may be no expression for its length alone, whatever its value (ir/sym_internal.h has the limits). */
+/* A product of these extents may be no expression for its length alone, whatever its value (the limits of ir/sym_poly.c). */
 static bool long_product(int rank, const sym_t *dims) {
     enum { TERMS = 128, ATOMS = 16 };
     int terms = 1, atoms = 0;

@@ -5,7 +5,7 @@
  * coefficient times a product of atoms; an atom is a variable or one of floordiv, mod, min, max over expressions.
  * Division and remainder round toward minus infinity; division by zero evaluates to 0 and x mod 0 to 0.
  * Arithmetic is checked 64-bit: an overflow while folding, or a formula too long to be walked (sym_internal.h), gives
- * sym_invalid, which no comparison proves anything about and which fails to evaluate. */
+ * an invalid one, which no comparison proves anything about and which fails to evaluate. */
 #ifndef FRIT_IR_SYM_H
 #define FRIT_IR_SYM_H
 #include "arena.h"
@@ -117,6 +117,6 @@ bool sym_eval(sym_t s, bool (*value)(void *u, sym_t var, int64_t *v), void *u, i
 int64_t sym_hint(sym_t s);
 void sym_var_hint(sym_t var, int64_t hint);
 
-/* Text: `2*H*E + (d // E) - 1`, `min(a, b)`. sym_print returns arena memory of `a`. The reader is in read.c. */
+/* Text: `2*H*E + (d // E) - 1`, `min(a, b)`. sym_print returns arena memory of `a`. The reader is read_sym.c. */
 const char *sym_print(arena *a, sym_t s);
 #endif

@@ -81,7 +81,7 @@ void poly_of(poly *p, sym_t s);
 void poly_add_term(poly *p, int64_t coef, sym_t mono);
 /* p += k * s */
 void poly_add(poly *p, int64_t k, sym_t s);
-/* The expression; sym_invalid of a bad sum. */
+/* The expression; an invalid one of a bad sum. */
 sym_t poly_sym(sym_ctx *c, const poly *p);
 /* a / b when b's atoms are all among a's. *q is NULL for the quotient 1. */
 bool mono_div(sym_ctx *c, sym_t a, sym_t b, sym_t *q);

@@ -18,7 +18,7 @@ struct exec {
     void (*close)(exec *x);
 };
 
-/* The interpreter over m->module. With `wide` results are f64 with error bounds, see exec_interp_wide. NULL: *status. */
+/* The interpreter over m->module. NULL: *status. */
 exec *exec_open_interp(cli *c, const model *m, uint64_t seed, int *status);
 /* A package in memory (kept until close) or, with bytes NULL, the file m->path. */
 exec *exec_open_package(cli *c, const model *m, const void *bytes, size_t size, uint64_t seed, int *status);
