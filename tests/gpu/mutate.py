@@ -59,10 +59,11 @@ def stories(folder):
     if not STORIES.is_dir():
         return None
     weights = folder / "stories.safetensors"
-    geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights).split()
+    geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights)
+    geometry = re.sub(r"\bL=\d+", "L=2", geometry).split()
     at = [["-i", "tokens=" + str([[1] + [7 * (i + b) % 500 + 3 for i in range(1, n)] for b in range(batch)]), "-i", f"pos={pos}"]
           for batch, n, pos in [(2, 70, 3), (1, 1, 300), (3, 33, 0), (1, 1, 0), (33, 500, 0), (17, 500, 0), (300, 1, 7), (1, 128, 64)]]
-    return ["-w", weights, *geometry, "-DL=2"], at
+    return ["-w", weights, *geometry], at
 
 
 def safetensors(path, shapes):
