@@ -83,6 +83,7 @@ typedef struct lower {
     ir_value *block, *block_count; /* number of this block; how many */
     ir_value *block_scratch;   /* this block's part of the scratch memory */
     int64_t merge_bytes;       /* shared memory from 0 on in which partial results meet; 0: none */
+    bool merge_read;           /* threads may still be reading there: no barrier since */
     int64_t shared_bytes;      /* used at most */
     int64_t reserved_bytes;    /* from 0 on: the above, and mbarriers */
     int64_t barriers_at;

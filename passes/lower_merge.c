@@ -67,12 +67,12 @@ static void gather(lower *l, ir_combine c, ir_value **pointer, int n, ir_value *
 }
 
 /* As many results at a time as the memory holds. */
-static int meet(lower *l, int64_t mask, int n, const ir_combine *combine, ir_value *(*x)[2]) {
+static int meet(lower *l, const lower_stage *s, int64_t mask, int n, const ir_combine *combine, ir_value *(*x)[2]) {
     ir_value *thread[64], *own = lower_index(l, l->thread);
     ir_value *(*pointer)[2] = arena_alloc(l->scratch, sizeof(ir_value *[2]) * (size_t)n);
     int64_t used = 0;
     int done = 0;
-    lower_barrier(l);
+    if (l->merge_read || l->depth != s->depth) lower_barrier(l); /* in a loop, the turn before may have read */
     if (l->shared_bytes < l->merge_bytes) l->shared_bytes = l->merge_bytes;
     for (; done < n && used + state_bytes(l, combine[done], x[done]) <= l->merge_bytes; done++)
         for (int k = 0; k < state_size(combine[done]); k++) {
@@ -83,6 +83,7 @@ static int meet(lower *l, int64_t mask, int n, const ir_combine *combine, ir_val
     lower_barrier(l);
     int n_threads = partners(l, mask, thread);
     for (int i = 0; i < done; i++) gather(l, combine[i], pointer[i], n_threads, thread, x[i]);
+    l->merge_read = true;
     return done;
 }
 
@@ -90,5 +91,5 @@ void lower_merge_threads(lower *l, const lower_stage *s, int n, const ir_combine
     int64_t mask = reduced_bits(s), in_warp = mask & ((INT64_C(1) << l->warp_bits) - 1), across = mask & ~in_warp;
     for (int bit = 0; bit < l->warp_bits; bit++)
         if (in_warp >> bit & 1) exchange(l, bit, n, combine, x);
-    for (int done = 0; across && done < n;) done += meet(l, across, n - done, combine + done, x + done);
+    for (int done = 0; across && done < n;) done += meet(l, s, across, n - done, combine + done, x + done);
 }

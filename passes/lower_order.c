@@ -13,6 +13,7 @@ void lower_barrier(lower *l) {
     const ir_builder *b = lower_here(l);
     ir_opcode code = l->role == LOWER_ALL ? IR_barrier : IR_part_barrier;
     forget(l);
+    l->merge_read = false;
     if (l->role == LOWER_PRODUCER || (b->block->last && !b->before && b->block->last->code == code)) return;
     ir_op *op = ir_build(lower_here(l), code, 0, NULL, 0, NULL);
     if (code == IR_barrier) return;
@@ -71,6 +72,7 @@ void lower_order_maybe(lower *l, lower_touched before) {
 
 void lower_order_task(lower *l) {
     bool any = false;
+    l->merge_read = true; /* the task before */
     for (int i = l->n_args; i < l->places.len; i++) any |= !l->places.data[i]->apart && !l->places.data[i]->own;
     if (any) lower_barrier(l);
     forget(l);

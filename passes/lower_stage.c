@@ -406,6 +406,7 @@ static ir_value *has_points(lower *l, const lower_stage *s) {
 static void run(lower *l, lower_stage *s) {
     ir_value *cond = has_points(l, s);
     lower_touched before = cond ? lower_order_state(l) : NULL;
+    bool read = l->merge_read;
     ir_op *guard = cond ? lower_if(l, cond) : NULL;
     ir_value *used = s->merges ? NULL : lower_is_used(l, s);
     ir_op *some = used ? lower_if(l, used) : NULL;
@@ -414,6 +415,7 @@ static void run(lower *l, lower_stage *s) {
     if (some) lower_if_end(l, some);
     if (guard) lower_if_end(l, guard);
     if (guard) lower_order_maybe(l, before);
+    if (guard) l->merge_read |= read;
 }
 
 void lower_part(lower *l, lower_stage *s) {
@@ -423,7 +425,11 @@ void lower_part(lower *l, lower_stage *s) {
 }
 
 void lower_stage_op(lower *l, const ir_op *op) {
-    if (lower_contract_op(l, op) || lower_own_stage(l, op)) return;
+    bool read = l->merge_read;
+    if (lower_contract_op(l, op) || lower_own_stage(l, op)) {
+        l->merge_read |= read; /* barriers in its loops may not have been met */
+        return;
+    }
     lower_stage *s = arena_new_of(l->scratch, lower_stage);
     lower_order_stage(l, op);
     set_up(l, s, op);

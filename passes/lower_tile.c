@@ -141,10 +141,13 @@ static void lower_sequential(lower *l, const ir_op *op) {
     ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), to, lower_int(l, FRIT_i64, 1), 0, NULL);
     lower_bind(l, vars[0], loop->blocks[0]->args[0], l->depth);
     lower_touched before = lower_order_state(l);
+    bool read = l->merge_read;
     lower_order_touch(l, op->blocks[0]); /* a turn follows another */
+    l->merge_read = true;
     if (lower_is_block(l)) look_thread_up(l);
     lower_list(l, op->blocks[0]);
     lower_order_maybe(l, before);
+    l->merge_read |= read;
     lower_for_end(l, loop, 0, NULL);
     if (lower_is_block(l)) look_thread_up(l);
 }

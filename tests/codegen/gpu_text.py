@@ -70,6 +70,8 @@ def check_reductions(folder):
     text = kernels(folder, "model m(x: f32[R, C]) -> (y: f32[C]) { return sum(x, axis = 0) }")
     expect("column sums: two barriers", count(text, r"__syncthreads\(\)") == 2)
     expect("column sums: one loop beside that over tasks", count(text, r"for \(") == 2)
+    text = kernels(folder, "model m(x: f32[R, C]) -> (y: f32[R, C]) { return softmax(x, axis = -1) }", "R=4096", "C=1024")
+    expect("softmax: six barriers a task", count(text, r"__syncthreads\(\)") <= 6)
     text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B, N]) { return cumsum(x, axis = -1) }")
     expect("scan: at most 14 barriers for 1024 elements", count(text, r"__syncthreads\(\)") <= 14 and "(N + 1023) / 1024" in text)
     expect("scan: a row a task", "tasks i < B:" in text)
