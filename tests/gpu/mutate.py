@@ -97,12 +97,16 @@ def minilm(folder):
     return ["-w", weights, *dims(L=layers, H=3)], seeded(at)
 
 
+# Rows of a batch: one, whole tiles, every kind of ragged edge, and enough for large tiles of one warp and of four.
+SIZES = 70, 37, 1, 128, 20, 52, 12, 28, 8200, 16404, 16454
+
+
 def digits(_):
-    return [], seeded([dict(B=b) for b in (16454, 70, 8200, 16404, 1, 128, 20, 52, 37, 12, 28)])
+    return [], seeded([dict(B=b) for b in SIZES])
 
 
 def mlp(_):
-    return [], seeded([dict(B=b) for b in (16454, 70, 8200, 16404, 1, 128, 20, 52, 37, 12, 28)])
+    return [], seeded([dict(B=b) for b in SIZES])
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
