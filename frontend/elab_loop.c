@@ -99,6 +99,11 @@ static outcome settle(elab *e, carried *c, outer *o, val *now, ir_span at) {
     sym_t dims[IR_MAX_RANK];
     for (int i = 0; i < el_rank(v); i++)
         dims[i] = el_dims(c->init)[i];
+    for (int i = 0; i < el_rank(v); i++)
+        if (el_dims(v)[i] != dims[i]) { /* equal in every run that passes the check */
+            v = el_reshape(e, v, el_rank(v), dims);
+            break;
+        }
     v = el_spread(e, v, c->init.n_axes, c->init.axes, el_rank(v), dims);
     *now = same_type(v.t, c->arg) ? v : el_reshape(e, v, el_rank(v), dims);
     return DONE;

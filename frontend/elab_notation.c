@@ -131,6 +131,11 @@ static bool too_many(elab *e, const ast_target *t) {
     return false;
 }
 
+static const char *index_name(const ast_sub *s) {
+    bool name = s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME;
+    return s->kind == AST_SUB_RANGE ? s->name.text : name ? s->value->name.text : NULL;
+}
+
 static bool new_sub(elab *e, const ast_sub *s, shape_plan *p, int *next_axis, int *next_own, int n_fresh, val v) {
     binding *l = loop_var(e, s);
     if (l) {
@@ -143,7 +148,7 @@ static bool new_sub(elab *e, const ast_sub *s, shape_plan *p, int *next_axis, in
         p->from[p->n++] = -1;
         return true;
     }
-    const char *name = s->kind == AST_SUB_RANGE ? s->name.text : s->kind == AST_SUB_EXPR && s->value->kind == AST_NAME ? s->value->name.text : NULL;
+    const char *name = index_name(s);
     iaxis *x = name ? axis_named(e, name) : NULL;
     if (x && x->id >= e->statement_axis) {
         if (!sym_is(x->lo, 0)) {
@@ -168,6 +173,21 @@ static bool new_sub(elab *e, const ast_sub *s, shape_plan *p, int *next_axis, in
     return false;
 }
 
+/* y[i, i] = e gives the elements beside the diagonal no value. */
+static bool index_twice(elab *e, const ast_target *t, int at) {
+    const char *name = index_name(&t->subs.data[at]);
+    for (int i = 0; name && i < at; i++) {
+        const char *before = index_name(&t->subs.data[i]);
+        if (before && !strcmp(before, name)) {
+            diag_record *r = diag_report(e->d, MSG_NEW_SUBSCRIPT, el_at(e, t->subs.data[at].span));
+            diag_suggest(e->d, r, "'%s' stands here twice; to set a diagonal, make the value first: y = zeros(...)", name);
+            el_fail(e, r);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* v's own dims are the fresh axes in order, then the value's. */
 static bool plan_shape(elab *e, const ast_target *t, val v, int n_fresh, shape_plan *p) {
     int next_axis = 0, next_own = n_fresh, colons = 0;
@@ -184,7 +204,7 @@ static bool plan_shape(elab *e, const ast_target *t, val v, int n_fresh, shape_p
                 p->from[p->n++] = next_own++;
             continue;
         }
-        if (!new_sub(e, s, p, &next_axis, &next_own, n_fresh, v))
+        if (index_twice(e, t, i) || !new_sub(e, s, p, &next_axis, &next_own, n_fresh, v))
             return false;
     }
     while (next_own < el_rank(v) && p->n < IR_MAX_RANK)
