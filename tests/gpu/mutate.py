@@ -98,7 +98,7 @@ def minilm(folder):
 
 
 # Rows of a batch: one, whole tiles, every kind of ragged edge, and enough for large tiles of one warp and of four.
-SIZES = 70, 37, 1, 128, 20, 52, 12, 28, 8200, 16404, 16454
+SIZES = 70, 37, 1, 128, 20, 60, 52, 44, 12, 28, 4, 8200, 16404, 16454
 
 
 def digits(_):
