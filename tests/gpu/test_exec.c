@@ -84,6 +84,16 @@ static void test_exchange(void **state) {
     close_bench(&b);
 }
 
+/* Each thread reads what it put into its own memory, though all do at the same place. */
+static void test_own_memory(void **state) {
+    bench b;
+    open_bench(&b, "%q = local() {size = [4]} : ptr register f32\n%a = load(%x, %t) : f32\nstore(%q, %c1, %a)\n"
+                   "%v = load(%q, %c1) : f32\nstore(%out, %t, %v)\n");
+    runs(&b);
+    for (int i = 0; i < 64; i++) assert_true(b.out[i] == (float)(i + 1));
+    close_bench(&b);
+}
+
 static void test_divergence(void **state) {
     bench b; /* thread t counts 1 + 2 + ... + t, by a loop of its own length, and takes one arm of an if */
     open_bench(&b, "%z = constant() {value = 0} : f32\n"
@@ -285,7 +295,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange),       cmocka_unit_test(test_divergence),   cmocka_unit_test(test_while),
         cmocka_unit_test(test_crossed_values), cmocka_unit_test(test_shuffle_and_lanes), cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_reinterpret),
+        cmocka_unit_test(test_reinterpret),    cmocka_unit_test(test_own_memory),
         cmocka_unit_test(test_async),          cmocka_unit_test(test_shared_races), cmocka_unit_test(test_global_races),
         cmocka_unit_test(test_barriers_order), cmocka_unit_test(test_unwritten),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_alignment),      cmocka_unit_test(test_divergent_groups), cmocka_unit_test(test_async_rules),
