@@ -140,11 +140,21 @@ int lower_epilogue_cost(const ir_block *b) {
     return cost;
 }
 
+/* Neighbouring sums of a thread are neighbours along the inner axis too. Where they are not, each has an address of its own: more
+ * registers than there are. */
+static bool has_neighbours(const lower_contract *p) {
+    int first[2], second[2];
+    if (p->wgmma) return true;
+    ir_product_place(p->product, 2, 0, 0, &first[0], &first[1]);
+    ir_product_place(p->product, 2, 0, 1, &second[0], &second[1]);
+    return second[p->n_inner] == first[p->n_inner] + 1;
+}
+
 /* s: the op as it stands. What does not vary along the inner axis is done once a group. */
 bool lower_epilogue_may_be_direct(lower *l, const lower_contract *p, const lower_stage *s) {
     const lower_axes *inner = &p->side[p->n_inner].axes;
     int cost = 0;
-    if ((!p->product && !p->wgmma) || inner->n != 1) return false;
+    if ((!p->product && !p->wgmma) || inner->n != 1 || !has_neighbours(p)) return false;
     lower_find_axes(l, s, p->op->blocks[1]);
     uint32_t axis = lower_sym_axes(s, inner->var[0]);
     for (const ir_op *op = p->op->blocks[1]->first; op; op = op->next) {
