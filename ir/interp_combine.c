@@ -1,5 +1,6 @@
 /* Combining elements one after the other: what reduce and scan do. */
 #include "interp_internal.h"
+#include <float.h>
 #include <math.h>
 
 /* What a combination is held in: integer sums and products wrap at the width of the result, not of the elements. */
@@ -80,10 +81,13 @@ void combine_step(combination *a, scalar x, double e) {
         break;
     case IR_PROD:
         scalar_eval(IR_mul, a->held, a->held, two, &a->v);
-        if (a->wide && frit_dtype_is_float(a->dtype))
+        if (a->wide && frit_dtype_is_float(a->dtype)) {
+            a->magnitude = (a->n ? a->magnitude : 1) * fmax(1, fabs(x.f));
             a->e = fabs(two[0].f) * e + fabs(x.f) * a->e + 4 * a->e * e + u * fabs(a->v.f) +
                    (a->v.f != 0 ? interp_half_least(a->dtype == FRIT_f64 ? FRIT_f64 : FRIT_f32) : 0);
-        else a->e += e;
+        } else {
+            a->e += e;
+        }
         break;
     default:
         scalar_eval(a->how == IR_MAX ? IR_max : IR_min, a->held, a->held, two, &a->v);
@@ -93,13 +97,14 @@ void combine_step(combination *a, scalar x, double e) {
     a->n++;
 }
 
-/* err of a float sum or product. Partial sums too large for f32 leave nothing to say. */
+/* err of a float sum or product. Partial results, in whatever order, that may be too large for f32 leave nothing to say. */
 static double float_err(const combination *a) {
     double e = a->e;
     if (!isfinite(a->v.f)) return e != 0 ? INFINITY : 0;
     if (a->how == IR_SUM && a->n > 1) e += (double)a->n * interp_unit(a->dtype) * a->magnitude;
     if (a->signed_zero && a->magnitude == 0 && e == 0) e = INTERP_ZERO_SIGN;
-    bool overflow = a->dtype != FRIT_f64 && (a->magnitude > 0x1.fffffep127 || fabs(a->v.f) > 0x1.fffffep127);
+    double most = a->dtype == FRIT_f64 ? DBL_MAX : FLT_MAX;
+    bool overflow = a->magnitude > most || fabs(a->v.f) > most;
     return isnan(e) || overflow ? INFINITY : e;
 }
 

@@ -164,7 +164,8 @@ typedef struct combination {
     scalar v;                   /* so far; the best element for argmax and argmin */
     int64_t n, best;            /* elements so far; where the best is */
     bool signed_zero, has_nan;  /* one of them is -0, or may be; one is NaN */
-    double e, magnitude, rival; /* wide: errs, sum of |terms|, the most that another element may be */
+    double e, rival;            /* wide: errs; the most that another element may be */
+    double magnitude;           /* wide: sum of |terms|; of a product, the most that some of its factors may make */
     bool doubt, certain;
 } combination;
 combination combine_start(const interp *it, ir_combine c, frit_dtype t);
