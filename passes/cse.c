@@ -74,15 +74,17 @@ static uint64_t hash_op(const ir_op *op) {
     return h;
 }
 
+static bool same_bytes(const void *x, const void *y, size_t n) { return !n || !memcmp(x, y, n); } /* of nothing both may be NULL */
+
 static bool same_attr(const ir_attr *a, const ir_attr *b) {
     if (a->key != b->key) return false;
     switch (ir_attr_table[a->key].kind) {
     case IR_ATTR_STRING: return !strcmp(a->s, b->s);
     case IR_ATTR_INTS:
-        return a->ints.n == b->ints.n && !memcmp(a->ints.v, b->ints.v, (size_t)a->ints.n * sizeof(int64_t));
+        return a->ints.n == b->ints.n && same_bytes(a->ints.v, b->ints.v, (size_t)a->ints.n * sizeof(int64_t));
     case IR_ATTR_SYMS:
-        return a->syms.n == b->syms.n && !memcmp(a->syms.v, b->syms.v, (size_t)a->syms.n * sizeof(sym_t));
-    case IR_ATTR_DATA: return a->data.bytes == b->data.bytes && !memcmp(a->data.p, b->data.p, (size_t)a->data.bytes);
+        return a->syms.n == b->syms.n && same_bytes(a->syms.v, b->syms.v, (size_t)a->syms.n * sizeof(sym_t));
+    case IR_ATTR_DATA: return a->data.bytes == b->data.bytes && same_bytes(a->data.p, b->data.p, (size_t)a->data.bytes);
     default: return a->i == b->i;
     }
 }
