@@ -107,14 +107,12 @@ waits)
         done
         [ "$n" -gt 1 ]
     }
-    sizes="B=37 N=37 K=20"
-    emulation cuda:sm_80
-    tensor small
-    EMULATE_COPIES=late run small
-    misses small "copy_wait<"
-    emulation cuda:sm_90a
-    tensor waits
     sizes=
+    emulation cuda:sm_80
+    tensor waits
+    EMULATE_COPIES=late run waits
+    misses waits "copy_wait<"
+    emulation cuda:sm_90a
     EMULATE_COPIES=late run waits
     misses waits "wgmma_wait<"
     misses waits "mbarrier_wait("
