@@ -134,6 +134,7 @@ static void set_err(const product *p, frit_dtype t, int64_t at, double value, do
     if (magnitude > 0) e += (double)p->k * interp_half_least(t == FRIT_f64 ? FRIT_f64 : FRIT_f32); /* products underflow */
     if (!isfinite(value)) e = carried != 0 ? INFINITY : 0;
     else if (isnan(e) || (t != FRIT_f64 && magnitude > 0x1.fffffep127)) e = INFINITY;
+    else if (t == FRIT_f64 && magnitude > 0 && magnitude < 0x1p-1000) e = INFINITY; /* no f64 says how far f64 has underflowed */
     p->z->err[at] = interp_sum_err(p->it, t, p->stored, value, e);
 }
 
@@ -149,6 +150,14 @@ static bool has_signed_zero(const product *p, int64_t x0, int64_t y0) {
     const double *x = (const double *)p->x->data + x0, *y = (const double *)p->y->data + y0;
     for (int64_t k = 0; k < p->k; k++)
         if (signbit(x[k] * y[k * p->n]) || (p->xe && p->xe[x0 + k] > 0) || (p->ye && p->ye[y0 + k * p->n] > 0)) return true;
+    return false;
+}
+
+/* Whether some product of a result whose magnitude is 0 is 0 only because it is too small. */
+static bool has_vanished(const product *p, int64_t x0, int64_t y0) {
+    const double *x = (const double *)p->x->data + x0, *y = (const double *)p->y->data + y0;
+    for (int64_t k = 0; k < p->k; k++)
+        if (x[k] != 0 && y[k * p->n] != 0) return true;
     return false;
 }
 
@@ -168,6 +177,7 @@ static void bound_product(const product *p, frit_dtype t, int64_t x0, int64_t y0
         for (int j = 0; j < columns; j++) {
             int64_t at = z0 + i * p->n + j;
             double v = ((const double *)p->z->data)[at];
+            if (magnitude[i][j] == 0 && has_vanished(p, x0 + i * p->k, y0 + j)) magnitude[i][j] = interp_half_least(FRIT_f64);
             set_err(p, t, at, v, magnitude[i][j], carried[i][j]);
             if (isnan(v)) p->z->err[at] = interp_moved_err(p->it, v, has_nan(p, x0 + i * p->k, y0 + j), p->z->err[at]);
             if (magnitude[i][j] == 0 && p->z->err[at] == 0 && has_signed_zero(p, x0 + i * p->k, y0 + j)) p->z->err[at] = INTERP_ZERO_SIGN;
