@@ -56,6 +56,17 @@ typedef struct lower_contract {
     int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
 
+/* A thread's part of a chunk of one operand. */
+typedef struct lower_copy {
+    const lower_operand *o;
+    lower_stage *s;         /* over (position along the side, position in the chunk) */
+    sym_t k0, side0;        /* of the chunk, of the tile */
+    int lanes, n;           /* vectors this wide, so many of them */
+    sym_t row[64], col[64]; /* of each */
+    bool some;              /* more threads than vectors */
+    const ir_op *plain;     /* lower_copy_plain */
+} lower_copy;
+
 /* The sums that a thread has in registers: a grid of positions of the tile. */
 typedef struct lower_fragment {
     sym_t first[2];      /* position of the first one along m and n */
@@ -68,6 +79,19 @@ typedef struct lower_fragment {
 /* The extent of all axes; their variables at position `at` of all of them in row-major order, for s. */
 sym_t lower_axes_total(lower *l, const lower_axes *a);
 void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at);
+
+/* lower_copies.c: the operands' way to shared memory. lanes: elements of a vector. plain: the read that is all there is to
+ * the operand, if it can be copied as it is, or NULL. registers: of a thread, while a chunk is summed up. */
+int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o);
+const ir_op *lower_copy_plain(lower *l, lower_contract *p, const lower_operand *o, int lanes);
+int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o);
+/* Of the tile that begins at side0. load: the elements of the chunk at k0 are on their way to the buffer, or in v; store: from
+ * v to the buffer; split: those that were copied whole are split where they lie, each by one thread, whichever it is: pieces
+ * are taken as they come. */
+lower_copy lower_copy_make(lower *l, lower_contract *p, const lower_operand *o, sym_t side0);
+void lower_copy_load(lower *l, lower_contract *p, lower_copy *c, sym_t k0, sym_t buffer, ir_value **v);
+void lower_copy_store(lower *l, lower_contract *p, lower_copy *c, sym_t buffer, ir_value *const *v);
+void lower_copy_split(lower *l, lower_contract *p, lower_copy *c, sym_t buffer);
 
 /* lower_epilogue.c: block 1 over the tile that begins at those positions along the sides, the sums being in `result`, or
  * in the threads' registers. The question is asked of the op as it stands, s. */

@@ -1,0 +1,208 @@
+/* Operands of a staged contraction on their way to shared memory: which thread copies which vectors of a chunk, straight
+ * where the target copies asynchronously and the operand is plain memory, else by way of registers. */
+#include "lower_contract.h"
+
+static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
+
+int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
+    int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
+    if (o->bulk) return lanes;
+    const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
+    if (inner->n != 1) return 1;
+    while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
+    if (o->turned && !p->wgmma) return lanes; /* gathered: neighbouring threads read neighbours in memory */
+    return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[0], lanes);
+}
+
+/* The read that is all there is to the operand, if it can be copied as it is; or NULL. */
+const ir_op *lower_copy_plain(lower *l, lower_contract *p, const lower_operand *o, int lanes) {
+    const ir_op *op = o->v->op;
+    int bytes = lanes * (int)frit_dtype_bits(o->t) / 8;
+    const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
+    if (!(l->lim->atoms & FRIT_ATOM_COPY_ASYNC) || op->code != IR_read || op->n_operands > 1 || bytes < 4) return NULL;
+    if (o->bulk || (p->wgmma && o->t == FRIT_f32)) return NULL; /* copied otherwise; or to be split */
+    const ir_value *ptr = l->ptrs[ir_operand(op, 0)->id]; /* of buffers of the task only where they have been placed */
+    if (ir_has(op, IR_ATTR_checked) || !ptr || ptr->type.space != IR_GLOBAL) return NULL;
+    bool steps = lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[inner->n - 1]) == 1;
+    return lanes == 1 || steps ? op : NULL;
+}
+
+/* Each vector has an address of two registers; those that pass through registers are there while a chunk is summed up. */
+int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
+    if (o->bulk) return 0;
+    int lanes = lower_copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
+    int held = lower_copy_plain(l, p, o, lanes) ? 0 : (lanes * (int)frit_dtype_bits(o->t) + 31) / 32;
+    return (n ? n : 1) * (2 + held);
+}
+
+/* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows. */
+static void share_turned(lower *l, lower_copy *c, int rows) {
+    sym_ctx *sc = l->syms;
+    int threads = l->lim->threads, bits = log2_of(rows), turns = rows / threads;
+    for (int i = 0; i < c->n; i++) {
+        if (turns) {
+            c->row[i] = sym_addi(sc, l->thread, (int64_t)(i % turns) * threads);
+            c->col[i] = sym_const(sc, (int64_t)(i / turns) * c->lanes);
+        } else {
+            sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
+            c->row[i] = lower_coordinate(l, 0, bits);
+            c->col[i] = sym_muli(sc, sym_addi(sc, high, (int64_t)i * (threads / rows)), c->lanes);
+        }
+    }
+}
+
+/* Vectors go to threads in the order of memory, a row of the layout after another. */
+static void share_vectors(lower *l, lower_contract *p, lower_copy *c) {
+    sym_ctx *sc = l->syms;
+    int inner = c->o->k_inner ? p->chunk : c->o->tile, outer = c->o->k_inner ? c->o->tile : p->chunk;
+    int per_row = inner / c->lanes, threads = l->lim->threads, vectors = per_row * outer, bits = log2_of(per_row);
+    c->n = vectors > threads ? vectors / threads : 1;
+    c->some = vectors < threads;
+    if (c->o->turned) return share_turned(l, c, outer);
+    for (int i = 0; i < c->n; i++) {
+        if (per_row <= threads) {
+            sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
+            c->row[i] = sym_addi(sc, high, (int64_t)i * (threads / per_row));
+            c->col[i] = sym_muli(sc, lower_coordinate(l, 0, bits), c->lanes);
+        } else {
+            int turns = per_row / threads;
+            c->row[i] = sym_const(sc, i / turns);
+            c->col[i] = sym_muli(sc, sym_addi(sc, l->thread, (int64_t)(i % turns) * threads), c->lanes);
+        }
+    }
+}
+
+lower_copy lower_copy_make(lower *l, lower_contract *p, const lower_operand *o, sym_t side0) {
+    lower_copy c = {.o = o, .side0 = side0, .lanes = lower_copy_lanes(l, p, o)};
+    share_vectors(l, p, &c);
+    lower_stage *s = c.s = arena_new_of(l->scratch, lower_stage);
+    sym_t *vars = arena_array(l->scratch, sym_t, 2), *extent = arena_array(l->scratch, sym_t, 2);
+    extent[0] = sym_const(l->syms, o->tile), extent[1] = sym_const(l->syms, p->chunk);
+    vars[0] = sym_index(l->syms, "x", extent[0]), vars[1] = sym_index(l->syms, "k", extent[1]);
+    s->op = p->op, s->n = s->parallel = 2, s->vars = vars, s->extent = extent;
+    s->wanted = o->wanted, s->first_id = p->first_id;
+    s->border_axis = -1;
+    s->vector = c.lanes > 1 ? o->k_inner : -1;
+    for (int i = 0; i < 2; i++) s->tile[i] = s->threads[i] = s->count[i] = s->full[i] = 1;
+    c.plain = lower_copy_plain(l, p, o, c.lanes);
+    return c;
+}
+
+/* bool, where there are more threads than vectors: this thread has an i-th one; NULL: it has. */
+static ir_value *has_vector(lower *l, const lower_contract *p, const lower_copy *c, int i, int *depth) {
+    int inner = c->o->k_inner ? p->chunk : c->o->tile, outer = c->o->k_inner ? c->o->tile : p->chunk;
+    return c->o->turned ? lower_inside(l, c->col[i], sym_const(l->syms, inner), depth)
+                        : lower_inside(l, c->row[i], sym_const(l->syms, outer), depth);
+}
+
+/* bool: the i-th vector, at x along the side and k along the chunk, holds elements of the operand; NULL: always. */
+static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sym_t x, sym_t k, int i) {
+    int d, e, f;
+    ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), lower_axes_total(l, &c->o->axes), &d);
+    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), lower_axes_total(l, &p->k), &e);
+    ir_value *in = lower_and(l, v, d, w, e, &f);
+    if (!c->some) return in;
+    w = has_vector(l, p, c, i, &d);
+    return lower_and(l, in, f, w, d, &e);
+}
+
+static ir_value *evaluate(lower *l, lower_copy *c, sym_t x, sym_t k) {
+    lower_stage *s = c->s;
+    int zero[IR_MAX_RANK] = {0};
+    s->base[0] = x, s->base[1] = k;
+    s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
+    l->lanes = c->lanes;
+    lower_body(l, s, s->op->blocks[0]);
+    return lower_get(l, s, c->o->v, zero, c->lanes > 1);
+}
+
+static ir_value *load_vector(lower *l, lower_contract *p, lower_copy *c, int i) {
+    sym_t x = c->o->k_inner ? c->row[i] : c->col[i], k = c->o->k_inner ? c->col[i] : c->row[i];
+    ir_value *in = is_element(l, p, c, x, k, i);
+    if (!in) return evaluate(l, c, x, k);
+    ir_type t = ir_vector(c->o->t, c->lanes);
+    ir_op *choice = ir_build(lower_here(l), IR_tif, 1, &in, 1, &t);
+    lower_push(l, choice, choice->blocks[0]);
+    ir_value *v = evaluate(l, c, x, k);
+    ir_build(lower_here(l), IR_yield, 1, &v, 0, NULL);
+    lower_pop(l);
+    ir_value *zero = frit_dtype_is_float(c->o->t) ? lower_float(l, c->o->t, 0) : lower_int(l, c->o->t, 0);
+    zero = lower_splat(l, zero, c->lanes, 0);
+    ir_builder other = ir_builder_at_end(l->m, choice->blocks[1]);
+    ir_build(&other, IR_yield, 1, &zero, 0, NULL);
+    return ir_result(choice, 0);
+}
+
+static sym_t staged_at(lower *l, const lower_contract *p, const lower_copy *c, sym_t buffer, int i) {
+    sym_ctx *sc = l->syms;
+    if (c->o->width) return lower_wgmma_staged_at(l, p, c->o, buffer, c->row[i], c->col[i]);
+    sym_t at = sym_add(sc, sym_muli(sc, c->row[i], c->o->ld), c->col[i]);
+    return sym_add(sc, sym_muli(sc, buffer, c->o->elements), at);
+}
+
+static void copy_vector(lower *l, lower_contract *p, lower_copy *c, sym_t buffer, int i) {
+    sym_t x = c->o->k_inner ? c->row[i] : c->col[i], k = c->o->k_inner ? c->col[i] : c->row[i];
+    ir_op *spare = NULL;
+    int d;
+    if (c->some) {
+        ir_value *own = has_vector(l, p, c, i, &d);
+        if (own) spare = lower_if(l, own);
+    }
+    c->s->base[0] = x, c->s->base[1] = k;
+    l->lanes = c->lanes;
+    ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i))};
+    lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, i), c->lanes);
+    if (spare) lower_if_end(l, spare);
+}
+
+/* The op's variables in those of the chunk at k0. */
+static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0) {
+    sym_t *outer = arena_array(l->scratch, sym_t, IR_MAX_RANK);
+    c->k0 = k0;
+    c->s->n_outer = 0;
+    c->s->outer = outer;
+    lower_unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
+    lower_unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
+}
+
+/* The elements of the chunk at k0: on their way to the buffer, or into v. */
+void lower_copy_load(lower *l, lower_contract *p, lower_copy *c, sym_t k0, sym_t buffer, ir_value **v) {
+    aim(l, p, c, k0);
+    lower_find_axes(l, c->s, p->op->blocks[0]);
+    if (c->lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, c->lanes));
+    for (int i = 0; i < c->n; i++) {
+        if (c->plain) copy_vector(l, p, c, buffer, i);
+        else v[i] = load_vector(l, p, c, i);
+    }
+}
+
+void lower_copy_store(lower *l, lower_contract *p, lower_copy *c, sym_t buffer, ir_value *const *v) {
+    ir_value *some = NULL;
+    int d, bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
+    for (int i = 0; i < c->n && !c->plain && !c->o->bulk; i++) {
+        if (c->some) some = has_vector(l, p, c, i, &d);
+        if (p->wgmma) {
+            lower_wgmma_store(l, p, c->o, staged_at(l, p, c, buffer, i), v[i], some);
+            continue;
+        }
+        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i)), v[i], some);
+        if (c->lanes > 1) ir_set_int(l->m, op, IR_ATTR_align, bytes);
+    }
+}
+
+/* Elements that were copied whole are split where they lie, each by one thread, whichever it is: pieces are taken as they
+ * come. */
+void lower_copy_split(lower *l, lower_contract *p, lower_copy *c, sym_t buffer) {
+    ir_type t = ir_vector(c->o->t, c->lanes);
+    for (int i = 0; i < c->n && c->o->bulk && c->o->t == FRIT_f32; i++) {
+        int d;
+        ir_value *own = c->some ? has_vector(l, p, c, i, &d) : NULL;
+        ir_op *spare = own ? lower_if(l, own) : NULL;
+        sym_t at = sym_add(l->syms, sym_muli(l->syms, c->row[i], c->o->width), c->col[i]);
+        at = sym_add(l->syms, sym_muli(l->syms, buffer, c->o->elements), at);
+        ir_value *x = lower_load(l, l->depth, c->o->ptr, lower_index(l, at), t, NULL, NULL);
+        ir_set_int(l->m, x->op, IR_ATTR_align, c->lanes * (int)frit_dtype_bits(c->o->t) / 8);
+        lower_wgmma_store(l, p, c->o, at, x, NULL);
+        if (spare) lower_if_end(l, spare);
+    }
+}
