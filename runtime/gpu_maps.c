@@ -39,6 +39,7 @@ static frit_status encode(const gpu_device *g, gpu_map_entry *m, frit_error *err
     int64_t size = frit_dtype_bytes((frit_dtype)m->words[1], 1);
     int swizzle = m->words[3] == 128 ? 3 : m->words[3] == 64 ? 2 : m->words[3] == 32 ? 1 : 0;
     for (unsigned i = 0; i < rank; i++) {
+        if (!m->values[i]) return FRIT_OK; /* the driver makes none of an empty tensor, and no launch copies from one */
         extents[i] = (unsigned long long)m->values[i];
         if (i) strides[i - 1] = (unsigned long long)(m->values[FPK_MAP_RANK + i - 1] * size);
         box[i] = m->words[FPK_MAP_BOX + i];

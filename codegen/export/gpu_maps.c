@@ -51,6 +51,7 @@ static void put_make_map(text *t) {
         "    int swizzle = w[3] == 128 ? 3 : w[3] == 64 ? 2 : w[3] == 32 ? 1 : 0;\n"
         "    if (!q->device->api.tensor_map) return failed(q->device, 801); /* not supported */\n"
         "    for (i = 0; i < w[2]; i++) {\n"
+        "        if (!shape[i]) return 0; /* an empty tensor has no map, and nothing copies from it */\n"
         "        extents[i] = (unsigned long long)shape[i];\n"
         "        if (i) strides[i - 1] = (unsigned long long)(shape[%d + i] * elements[w[1]].bytes);\n"
         "        box[i] = w[%d + i];\n        steps[i] = 1;\n    }\n"

@@ -481,6 +481,8 @@ void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const 
         f.box[i] = (unsigned char)(b[i] - 1);
     }
     memset(map, 0, 128);
+    for (int i = 0; i < rank; i++)
+        if (!extents[i]) return; /* an empty tensor has no map */
     memcpy(map, &f, sizeof f);
 }
 

@@ -20,7 +20,6 @@ typedef struct region {
     struct region *next;
 } region;
 
-enum { MAX_COPIES = 64 };
 typedef struct span {
     const char *lo, *hi;
 } span;
@@ -30,8 +29,8 @@ typedef struct device {
     int seed;
     void *tap;
     uint64_t launches;
-    span copied[MAX_COPIES]; /* since the last launch */
-    int n_copied;
+    span *copied; /* since the last launch */
+    int n_copied, cap_copied;
 } device;
 
 typedef struct code {
@@ -89,7 +88,13 @@ static bool is_set(const region *r, const char *p) {
 static void note_written(frit_device *d, void *p, int64_t n) {
     region *r = find(d, p);
     if (r) set(r, p, n, true);
-    if (own(d)->n_copied < MAX_COPIES) own(d)->copied[own(d)->n_copied++] = (span){p, (char *)p + n};
+    device *o = own(d);
+    if (o->n_copied == o->cap_copied) {
+        o->cap_copied = 2 * o->cap_copied + 16;
+        o->copied = realloc(o->copied, (size_t)o->cap_copied * sizeof *o->copied);
+        if (!o->copied) abort();
+    }
+    o->copied[o->n_copied++] = (span){p, (char *)p + n};
 }
 
 static void *device_alloc(frit_device *d, rt_queue *q, const frit_allocator *mem, int64_t bytes) {
@@ -310,6 +315,7 @@ static frit_status device_open(frit_device *d, const frit_device_options *o, fri
 static void device_close(frit_device *d) {
     if (exec_device_tap.close) exec_device_tap.close(own(d)->tap);
     while (own(d)->regions) drop_region(d, &own(d)->regions);
+    free(own(d)->copied);
     free(d->own);
 }
 

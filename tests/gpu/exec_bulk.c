@@ -13,7 +13,7 @@ void exec_tensor_map(exec_context *x, const exec_inst *i) {
     for (int a = 0; a < m->rank; a++) {
         m->extent[a] = exec_i64(i->in[1 + a], 0);
         m->stride[a] = a ? m->size * exec_i64(i->in[m->rank + a], 0) : m->size;
-        if (m->extent[a] < 1 || m->extent[a] > INT64_C(1) << 32) exec_fail(x, i, -1, "a map can't have an extent of %lld", (long long)m->extent[a]);
+        if (m->extent[a] < 0 || m->extent[a] > INT64_C(1) << 32) exec_fail(x, i, -1, "a map can't have an extent of %lld", (long long)m->extent[a]);
         if (a && (m->stride[a] % 16 || m->stride[a] < 0 || m->stride[a] >= INT64_C(1) << 40))
             exec_fail(x, i, -1, "a map can't have a stride of %lld bytes", (long long)m->stride[a]);
     }
@@ -177,6 +177,8 @@ void exec_bulk_end(exec_context *x) {
 
 /* ---- Ops --------------------------------------------------------------------------------------------------------- */
 static bool is_placed(exec_context *x, const exec_bulk *c) {
+    for (int a = 0; c->tensor && a < c->inst->map->rank; a++)
+        if (!c->inst->map->extent[a]) return exec_fail(x, c->inst, c->thread, "copies boxes of an empty tensor, which has no map"), false;
     int64_t align = !c->tensor ? 16 : c->swizzle > 16 ? 8 * c->swizzle : 128;
     if (c->shared->kind != ROOT_SHARED) return exec_fail(x, c->inst, c->thread, "is not to or from shared memory"), false;
     if (c->at % align) return exec_fail(x, c->inst, c->thread, "byte %lld of shared memory is not aligned to %lld bytes", (long long)c->at, (long long)align), false;
