@@ -298,6 +298,13 @@ static ir_value *number(emit *e, ir_type t, double x) {
     return frit_dtype_is_float((frit_dtype)t.dtype) ? ir_splat(&e->b, t, x) : ir_splat_int(&e->b, t, (int64_t)x);
 }
 
+/* x is a cast from a narrower float. */
+static bool widens(const ir_value *x) {
+    if (!ir_is(x, IR_cast)) return false;
+    frit_dtype from = (frit_dtype)ir_operand(x->op, 0)->type.dtype, to = (frit_dtype)x->type.dtype;
+    return frit_dtype_is_float(from) && frit_dtype_is_float(to) && frit_dtype_bits(from) < frit_dtype_bits(to);
+}
+
 /* data at `at`, or fill where a coordinate is outside. `fill_value` (a scalar) or fill (a number) is read there. */
 static ir_value *guarded(emit *e, ir_value *data, const sym_t *at, double fill, ir_value *fill_value) {
     sym_t tested[IR_MAX_RANK], extent[IR_MAX_RANK];
@@ -317,6 +324,11 @@ static ir_value *guarded(emit *e, ir_value *data, const sym_t *at, double fill, 
     } else x = emit_element(e, data, at);
     e->unsafe--;
     if (!x || n == 0) return x;
+    if (!fill_value && fill == 0 && widens(x)) { /* chosen before it is widened: a product still sees the narrow factor */
+        ir_value *y = ir_operand(x->op, 0);
+        y = ir_select(&e->b, range_test(e, n, tested, extent), y, number(e, y->type, fill));
+        return ir_cast(&e->b, y, (frit_dtype)x->type.dtype);
+    }
     return ir_select(&e->b, range_test(e, n, tested, extent), x, fill_value ? fill_value : number(e, x->type, fill));
 }
 

@@ -204,7 +204,7 @@ static ir_op *outer_loop(lower *l, const lower_axes *a, int i) {
 /* The part of the block that copies: chunk after chunk, as buffers become free. */
 static void copy_tile(lower *l, lower_contract *p, const sym_t *at) {
     sym_ctx *c = l->syms;
-    sym_t depth = p->k.extent[0];
+    sym_t depth = lower_axes_total(l, &p->k);
     ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), 0, NULL);
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
@@ -227,7 +227,7 @@ static void prepare(lower *l, lower_contract *p) {
     }
     if (!p->direct) p->result = lower_shared(l, p->sum, p->place.at + p->result_at, p->place.bytes - p->result_at);
     for (int i = 0; i < 2; i++)
-        if (p->side[i].bulk) lower_tma_prepare(l, p, &p->side[i]);
+        if (p->side[i].bulk) lower_tma_prepare(l, &p->side[i]);
     if (!p->product && !p->wgmma) lower_share_sums(l, p);
 }
 

@@ -20,10 +20,13 @@ typedef struct lower_operand {
     bool turned;       /* memory is contiguous along the side, though it is staged along k */
     int64_t at, elements; /* bytes from the start of the contraction's memory; elements of one buffer */
     ir_value *ptr;
-    /* Copied as boxes of a tensor (lower_tma.c). */
+    /* Copied as boxes of a tensor (lower_boxes.c, lower_tma.c). */
     bool bulk;
-    int k_axis, x_axis;  /* the tensor's axes that k and the side's axis move along */
-    int n_box, box_axis[IR_MAX_RANK]; /* its axes in the map, the contiguous one first */
+    const ir_op *boxed;  /* the read */
+    int n_box, box_axis[LOWER_MAP_AXES]; /* the tensor's axes in the map, the contiguous one first */
+    sym_t box_var[LOWER_MAP_AXES]; /* that a box lies along; NULL: one position */
+    int64_t box[LOWER_MAP_AXES];   /* positions of a box along each */
+    int filled;          /* rows of 128 bytes of a staged tile that boxes hold */
     ir_value *map;
 } lower_operand;
 
@@ -154,13 +157,17 @@ void lower_wgmma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_wgmma_store_sums(lower *l, lower_contract *p);
 void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f);
 
-/* lower_tma.c: operands of those contractions that are boxes of a tensor. plan: once the layout is known; check: and the
- * tile; prepare: before any task. load starts the copies of the chunk at k0, if there is one, of a tile that
- * begins at those positions along the sides. wait: for the copies to a buffer; by all threads. release: this warp is done
- * with the buffer; wait_empty: all are (at first they are, too). */
-void lower_tma_plan(lower *l, const lower_contract *p, lower_operand *o);
-void lower_tma_check(lower_operand *o);
-void lower_tma_prepare(lower *l, const lower_contract *p, lower_operand *o);
+/* lower_boxes.c: operands of those contractions that are boxes of a tensor. plan: once the layout is known; check: and the
+ * tile. stride: elements from one position to the next along the tensor's axis. */
+void lower_boxes_plan(lower *l, const lower_contract *p, lower_operand *o);
+void lower_boxes_check(lower *l, const lower_contract *p, lower_operand *o);
+sym_t lower_boxes_stride(lower *l, const ir_value *buffer, int axis);
+
+/* lower_tma.c: their copies. prepare, clear: before any task. load starts the copies of the chunk at k0, if there is one, of a
+ * tile that begins at those positions along the sides. wait: for the copies to a buffer; by all threads. release: this warp is
+ * done with the buffer; wait_empty: all are (at first they are, too). */
+void lower_tma_prepare(lower *l, lower_operand *o);
+void lower_tma_clear(lower *l, const lower_contract *p, const lower_operand *o);
 void lower_tma_load(lower *l, const lower_contract *p, const sym_t *side0, sym_t k0, sym_t buffer);
 void lower_tma_wait(lower *l, sym_t buffer);
 void lower_tma_wait_empty(lower *l, sym_t buffer);

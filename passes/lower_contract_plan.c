@@ -162,16 +162,43 @@ static void turn_layout(lower *l, lower_contract *p, lower_operand *o) {
     if (lower_copy_lanes(l, p, o) * (int)frit_dtype_bits(o->t) < 64) o->turned = o->k_inner = false;
 }
 
-static bool plan_tile(lower *l, lower_contract *p, const lower_stage *s) {
-    const ir_block *epilogue = p->op->blocks[1];
-    find_cones(l, p);
+/* How both operands are staged; how many of them as boxes of tensors. */
+static int choose_layouts(lower *l, lower_contract *p) {
     for (int i = 0; i < 2; i++) {
         choose_layout(l, p, &p->side[i]);
         if (p->product) turn_layout(l, p, &p->side[i]);
         if (!p->wgmma) continue;
         lower_wgmma_layout(&p->side[i]);
-        lower_tma_plan(l, p, &p->side[i]);
+        lower_boxes_plan(l, p, &p->side[i]);
     }
+    return p->side[0].bulk + p->side[1].bulk;
+}
+
+/* The reduced axis that chunks lie along goes last: the one that lets most operands be boxes, if any does; sums may be made in
+ * any order. */
+static void choose_chunk_axis(lower *l, lower_contract *p) {
+    const lower_axes given = p->k;
+    lower_axes best = given;
+    int most = choose_layouts(l, p);
+    for (int j = given.n - 2; j >= 0 && p->wgmma && most < 2; j--) {
+        p->k.n = 0;
+        for (int i = 0; i <= given.n; i++) {
+            int from = i < given.n ? i : j;
+            if (i == j) continue;
+            p->k.var[p->k.n] = given.var[from];
+            p->k.extent[p->k.n++] = given.extent[from];
+        }
+        int n = choose_layouts(l, p);
+        if (n > most) best = p->k, most = n;
+    }
+    p->k = best;
+    choose_layouts(l, p);
+}
+
+static bool plan_tile(lower *l, lower_contract *p, const lower_stage *s) {
+    const ir_block *epilogue = p->op->blocks[1];
+    find_cones(l, p);
+    choose_chunk_axis(l, p);
     p->roles = l->roles && p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     sym_t m = p->side[0].axes.var[p->side[0].axes.n - 1], n = p->side[1].axes.var[p->side[1].axes.n - 1];
     p->n_inner = lower_unit_steps(l, epilogue, NULL, 0, n) >= lower_unit_steps(l, epilogue, NULL, 0, m);
@@ -207,7 +234,7 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
     }
     p->guarded |= lower_mma_is_split(p);
     if (p->wgmma) p->place.align = SWIZZLE_BYTES;
-    for (int i = 0; i < 2; i++) lower_tma_check(&p->side[i]);
+    for (int i = 0; i < 2; i++) lower_boxes_check(l, p, &p->side[i]);
     p->roles &= p->side[0].bulk && p->side[1].bulk;
     p->place.apart = p->roles && p->direct;
     p->place.first = p->place.last = clock;
@@ -218,9 +245,12 @@ void lower_contract_plan(lower *l, const ir_op *op, int clock) {
 bool lower_contract_has_roles(const lower *l) { return l->contracts.len == 1 && l->contracts.data[0]->roles; }
 
 void lower_contract_maps(lower *l) {
-    for (int i = 0; i < l->contracts.len; i++)
-        for (int k = 0; k < 2; k++)
-            if (l->contracts.data[i]->side[k].bulk) lower_tma_prepare(l, l->contracts.data[i], &l->contracts.data[i]->side[k]);
+    for (int i = 0; i < 2 * l->contracts.len; i++) {
+        lower_contract *p = l->contracts.data[i / 2];
+        if (!p->side[i % 2].bulk) continue;
+        lower_tma_prepare(l, &p->side[i % 2]);
+        lower_tma_clear(l, p, &p->side[i % 2]);
+    }
 }
 
 /* A plan whose memory is not to be had is dropped. */

@@ -46,11 +46,12 @@ typedef struct lower_exchange {
     sym_t turn, col, var;
 } lower_exchange;
 
-/* A tensor as boxes are copied from it (lower_tma.c): `rows` positions along `axis`. */
+/* A tensor as boxes are copied from it (lower_tma.c): box[i] positions along its axis axis[i]. */
+enum { LOWER_MAP_AXES = 5 };
 typedef struct lower_map {
     const ir_value *buffer;
-    int64_t rows;
-    int axis;
+    int n, axis[LOWER_MAP_AXES];
+    int64_t box[LOWER_MAP_AXES];
     ir_value *map;
 } lower_map;
 
