@@ -16,6 +16,7 @@ typedef enum frit_atoms {
     FRIT_ATOM_MFMA_I8_16 = 1 << 6, /* wave64 matrix products of i8, 16 deep (CDNA 2) */
     FRIT_ATOM_MFMA_I8_32 = 1 << 7, /* the same, 32 deep (CDNA 3) */
     FRIT_ATOM_TMA = 1 << 8,        /* copies of boxes of tensors to shared memory, and mbarriers that wait for them */
+    FRIT_ATOM_CLUSTER = 1 << 9,    /* clusters of up to 8 blocks that reach each other's shared memory */
 } frit_atoms;
 
 /* A matrix product, products.def. */

@@ -171,7 +171,7 @@ ir_type ir_with_dtype(ir_type t, frit_dtype d) {
     return t;
 }
 
-static const char *const space_names[IR_SPACE_COUNT] = {"global", "core", "register", "map"};
+static const char *const space_names[IR_SPACE_COUNT] = {"global", "core", "register", "map", "cluster"};
 
 const char *ir_type_print(arena *a, ir_type t) {
     const char *d = frit_dtype_name((frit_dtype)t.dtype);

@@ -30,10 +30,10 @@ typedef enum ir_type_kind {
     IR_PTR,    /* dtype + space: address of elements of dtype (thread level) */
 } ir_type_kind;
 
-typedef enum ir_space { IR_GLOBAL, IR_CORE, IR_REGISTER, IR_MAP, IR_SPACE_COUNT } ir_space;
+typedef enum ir_space { IR_GLOBAL, IR_CORE, IR_REGISTER, IR_MAP, IR_CLUSTER, IR_SPACE_COUNT } ir_space;
 /* IR_GLOBAL: device memory.  IR_CORE: one core's or block's fast memory (a cache-resident scratch on a CPU, shared memory
  * on a GPU).  IR_REGISTER: private to a thread (a register tile).  IR_MAP: no memory but the description of a tensor in
- * global memory (op tensor_map). */
+ * global memory (op tensor_map).  IR_CLUSTER: shared memory of any block of the cluster (op cluster_ptr). */
 
 typedef struct ir_type {
     uint8_t kind;  /* ir_type_kind */
@@ -197,6 +197,7 @@ struct ir_func {
     sym_t *arg_syms;
     int threads;    /* thread level: of a block; 0 where a task is one core's */
     int64_t shared; /* thread level: bytes of a block's shared memory */
+    int cluster;    /* tile and thread level: blocks that run side by side and reach each other's shared memory; 0: none */
     ir_span span;
     ir_func *next;
 };

@@ -400,6 +400,7 @@ static void put_func(printer *p, const ir_func *f) {
         text_printf(&p->t, " -> %d", f->n_results);
     }
     if (f->threads) text_printf(&p->t, " threads %d shared %lld", f->threads, (long long)f->shared);
+    if (f->cluster) text_printf(&p->t, " cluster %d", f->cluster);
     if (f->doc) {
         text_put(&p->t, " doc ");
         text_quote(&p->t, f->doc);

@@ -366,6 +366,7 @@ static void read_func(reader *r) {
     read_results(r, f);
     if (read_accept_word(r, "threads")) f->threads = (int)read_bounded(r, 1, 1024);
     if (f->threads && read_accept_word(r, "shared")) f->shared = read_bounded(r, 0, INT32_MAX);
+    if (level != IR_LEVEL_TENSOR && read_accept_word(r, "cluster")) f->cluster = (int)read_bounded(r, 2, 8);
     if (read_accept_word(r, "doc")) f->doc = read_string(r);
     f->span = (ir_span){r->file, at.begin, r->t.begin};
     read_body(r, f->body);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 const char *const ir_level_names[3] = {"tensor", "tile", "thread"};
-const char *const ir_space_names[IR_SPACE_COUNT] = {"global", "core", "register", "map"};
+const char *const ir_space_names[IR_SPACE_COUNT] = {"global", "core", "register", "map", "cluster"};
 const char *const ir_role_names[4] = {"dim", "int", "index", "value"};
 
 /* ---- Strings ---- */

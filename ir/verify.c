@@ -40,7 +40,8 @@
  *  51  Memory: pointers, i64 indices, bool masks of as many lanes, the pointer's dtype.
  *  52  Lanes: scalars where scalars are wanted, offsets in range.
  *  53  Tensor core, bulk copies, mbarriers (verify_async.c): operands and layouts that there are; what belongs to the tensor
- *      core is used by nothing else. */
+ *      core is used by nothing else.
+ *  54  Clusters: ops of a func that has them, blocks that there are; the last axis of a tile func's grids is the rank. */
 #include "verify_internal.h"
 #include <string.h>
 
@@ -178,7 +179,7 @@ static void check_type(verifier *v, const ir_op *op, ir_type t) {
 static uint64_t optional_attrs(ir_opcode code) {
     uint64_t set = KEY(fill) | KEY(checked) | KEY(exclusive) | KEY(reverse) | KEY(descending) | KEY(tile) | KEY(vector) |
                    KEY(reading) | KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed) |
-                   KEY(absent) | KEY(ahead) | KEY(to_write);
+                   KEY(absent) | KEY(ahead) | KEY(to_write) | KEY(across) | KEY(ranks);
     if (code == IR_read || code == IR_write || code == IR_inrange) set |= KEY(idx);
     if (code == IR_write) set |= KEY(combine) | KEY(within);
     if (code == IR_shared) set |= KEY(size);
@@ -420,6 +421,17 @@ static void check_args(verifier *v, const ir_func *f) {
     if (f->level == IR_LEVEL_THREAD) check_thread_args(v, f);
 }
 
+static void check_cluster(verifier *v, const ir_func *f) {
+    const sym_t *extent;
+    int64_t n;
+    if (f->cluster == 1 || f->cluster > 8 || (f->level == IR_LEVEL_THREAD && !f->threads)) verify_fail(v, 54, NULL, "there are no such clusters");
+    for (const ir_op *op = f->body->first; f->level == IR_LEVEL_TILE && op; op = op->next) {
+        int rank = op->code == IR_grid ? ir_get_syms(op, IR_ATTR_extent, &extent) : -1;
+        if (rank == 0 || (rank > 0 && !(sym_is_const(extent[rank - 1], &n) && n == f->cluster)))
+            verify_fail(v, 54, op, "the last axis is not the rank within a cluster of %d blocks", f->cluster);
+    }
+}
+
 static void check_func(verifier *v, const ir_func *f) {
     v->f = f;
     v->isolation = ++v->isolations;
@@ -428,6 +440,7 @@ static void check_func(verifier *v, const ir_func *f) {
         verify_fail(v, 12, NULL, "the name of a func is empty or not unique");
     if (f->module != v->m || f->body->func != f) verify_fail(v, 3, NULL, "the func does not know its module or body");
     check_args(v, f);
+    if (f->cluster) check_cluster(v, f);
     const ir_op *last = f->body->last;
     int returned = last && last->code == IR_return ? last->n_operands : 0;
     if (f->level != IR_LEVEL_TENSOR && (f->n_results || returned)) verify_fail(v, 12, NULL, "a kernel returns values");

@@ -1,4 +1,4 @@
-/* Thread level, what the tensor core and the asynchronous proxy take (53). */
+/* Thread level, what the tensor core and the asynchronous proxy take (53), and clusters (54). */
 #include "verify_internal.h"
 
 static bool is_pointer(ir_type t, ir_space s) { return t.kind == IR_PTR && t.space == s; }
@@ -6,6 +6,25 @@ static bool is_i64(const ir_op *op, int i) { return verify_is_lane(verify_type(o
 
 /* Operands i and i + 1: a place in shared memory. */
 static bool is_shared(const ir_op *op, int i) { return is_pointer(verify_type(op, i), IR_CORE) && is_i64(op, i + 1); }
+/* ---- Clusters ---- */
+
+static int cluster_of(const ir_op *op) { return ir_block_func(op->parent)->cluster; }
+
+static void check_cluster(verifier *v, const ir_op *op) {
+    if (!cluster_of(op)) verify_fail(v, 54, op, "the func has no clusters");
+    if (op->code == IR_cluster_rank && !verify_is_lane(verify_result(op, 0), FRIT_i64)) verify_fail(v, 54, op, "the result is not i64");
+    if (op->code != IR_cluster_ptr) return;
+    ir_type from = verify_type(op, 0), to = verify_result(op, 0);
+    if (!is_pointer(from, IR_CORE) || !is_pointer(to, IR_CLUSTER) || from.dtype != to.dtype || !is_i64(op, 1))
+        verify_fail(v, 54, op, "does not make a pointer into the cluster of one to shared memory and an i64");
+}
+
+static void check_ranks(verifier *v, const ir_op *op) {
+    int64_t ranks = ir_get_int(op, IR_ATTR_ranks, 1);
+    int n = cluster_of(op);
+    if (ir_has(op, IR_ATTR_ranks) && (ranks < 1 || ranks >> n)) verify_fail(v, 54, op, "goes to blocks that the cluster does not have");
+}
+
 static bool is_mbarrier(const ir_op *op, int i) { return is_shared(op, i) && verify_type(op, i).dtype == FRIT_u64; }
 
 static bool all_i64(const ir_op *op, int from) {
@@ -158,6 +177,7 @@ static void check_tensor_copy(verifier *v, const ir_op *op) {
     else if (!is_shared(op, at) || verify_type(op, at).dtype != verify_type(op, map).dtype)
         verify_fail(v, 53, op, "is not to or from shared memory of the map's dtype");
     else if (load && !is_mbarrier(op, 3)) verify_fail(v, 53, op, "tells no mbarrier");
+    if (load) check_ranks(v, op);
 }
 
 static void check_bulk(verifier *v, const ir_op *op) {
@@ -175,7 +195,8 @@ static void check_bulk(verifier *v, const ir_op *op) {
 
 static void check_mbarrier(verifier *v, const ir_op *op) {
     int n = op->n_operands;
-    if (n < 2 || n > 3 || !is_mbarrier(op, 0) || !all_i64(op, 1)) verify_fail(v, 53, op, "has no mbarrier (u64 in shared memory)");
+    bool there = n == 2 && op->code == IR_mbarrier_arrive && is_pointer(verify_type(op, 0), IR_CLUSTER) && verify_type(op, 0).dtype == FRIT_u64;
+    if (n < 2 || n > 3 || !(there || is_mbarrier(op, 0)) || !all_i64(op, 1)) verify_fail(v, 53, op, "has no mbarrier (u64 in shared memory)");
     int64_t count = ir_get_int(op, IR_ATTR_count, 1);
     if (count < 1 || count > 1023) verify_fail(v, 53, op, "can't count to %lld", (long long)count);
 }
@@ -194,6 +215,9 @@ void verify_async_op(verifier *v, const ir_op *op) {
     case IR_mbarrier_init:
     case IR_mbarrier_arrive:
     case IR_mbarrier_wait: check_mbarrier(v, op); break;
+    case IR_cluster_rank:
+    case IR_cluster_barrier:
+    case IR_cluster_ptr: check_cluster(v, op); break;
     case IR_registers:
         if (count < 24 || count > 256 || count % 8) verify_fail(v, 53, op, "%lld registers", (long long)count);
         break;

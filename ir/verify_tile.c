@@ -33,6 +33,8 @@ static void check_stage(verifier *v, const ir_op *op) {
     if (vector < -1 || vector >= n) verify_fail(v, 40, op, "vector is out of range");
     if (ir_has(op, IR_ATTR_tile) && verify_ints(op, IR_ATTR_tile) != n) verify_fail(v, 40, op, "tile is not one per var");
     if (op->blocks[0]->n_args) verify_fail(v, 40, op, "block 0 has arguments");
+    if (ir_get_int(op, IR_ATTR_across, 0) && (parallel == n || !ir_block_func(op->parent)->cluster))
+        verify_fail(v, 40, op, "combines nothing across the blocks of a cluster");
     if (parallel < n) check_combined(v, op, n_combines, combines);
     else if (op->blocks[1]->first || op->blocks[1]->n_args || n_combines)
         verify_fail(v, 40, op, "nothing is reduced, but block 1 or combines is not empty");

@@ -51,17 +51,25 @@ static void print_mbarrier(cprinter *p, const ir_op *op) {
                SHARED(bar) ", \"r\"(count)");
         c_line(p, "mbarrier_init(%s, %lld);", at, number_of(op, IR_ATTR_count));
         return;
-    case IR_mbarrier_wait:
-        define(p, "mbarrier_wait", "u64 *bar, i64 parity",
-               "{\\n\\t.reg .pred done;\\n\\tagain:\\n\\tmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\\n\\t@!done bra again;\\n\\t}",
+    case IR_mbarrier_wait: {
+        const char *name = p->f->cluster ? "mbarrier_wait_cluster" : "mbarrier_wait"; /* other blocks may arrive there */
+        define(p, name, "u64 *bar, i64 parity",
+               arena_printf(p->a, "{\\n\\t.reg .pred done;\\n\\tagain:\\n\\tmbarrier.try_wait.parity%s.shared::cta.b64 done, [%%0], %%1;\\n\\t@!done bra again;\\n\\t}",
+                            p->f->cluster ? ".acquire.cluster" : ""),
                SHARED(bar) ", \"r\"((u32)parity)");
-        c_line(p, "mbarrier_wait(%s, %s);", at, plain(p, op, 2));
+        c_line(p, "%s(%s, %s);", name, at, plain(p, op, 2));
         return;
+    }
     default: break;
     }
     if (op->n_operands > 2) {
         define(p, "mbarrier_expect", "u64 *bar, i64 bytes", "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;", SHARED(bar) ", \"r\"((u32)bytes)");
         c_line(p, "mbarrier_expect(%s, %s);", at, plain(p, op, 2));
+        return;
+    }
+    if (ir_operand(op, 0)->type.space == IR_CLUSTER) {
+        define(p, "mbarrier_arrive_there", "u64 *bar", "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];", SHARED(bar));
+        c_line(p, "mbarrier_arrive_there(%s);", at);
         return;
     }
     define(p, "mbarrier_arrive", "u64 *bar", "mbarrier.arrive.shared::cta.b64 _, [%0];", SHARED(bar));
@@ -94,11 +102,14 @@ static coordinates coordinates_of(cprinter *p, const ir_op *op, int c, int first
 static void print_tensor_load(cprinter *p, const ir_op *op) {
     int rank = op->n_operands - 5;
     coordinates c = coordinates_of(p, op, 5, 3);
-    const char *name = arena_printf(p->a, "tensor_load_%dd", rank);
-    define(p, name, arena_printf(p->a, "void *to, const tensor_map *map, u64 *bar%s", c.parameters),
-           arena_printf(p->a, "cp.async.bulk.tensor.%dd.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%%0], [%%1, {%s}], [%%2];", rank, c.places),
-           arena_printf(p->a, SHARED(to) ", \"l\"(map), " SHARED(bar) "%s", c.inputs));
-    c_line(p, "%s(%s, %s, %s%s);", name, place(p, op, 0), plain(p, op, 2), place(p, op, 3), c.values);
+    bool many = ir_has(op, IR_ATTR_ranks);
+    const char *name = arena_printf(p->a, "tensor_load_%dd%s", rank, many ? "_ranks" : "");
+    const char *first = many ? arena_printf(p->a, "%lld, ", number_of(op, IR_ATTR_ranks)) : "";
+    define(p, name, arena_printf(p->a, "%svoid *to, const tensor_map *map, u64 *bar%s", many ? "u16 ranks, " : "", c.parameters),
+           arena_printf(p->a, "cp.async.bulk.tensor.%dd.shared::cluster.global.tile.mbarrier::complete_tx::bytes%s [%%0], [%%1, {%s}], [%%2]%s;", rank,
+                        many ? ".multicast::cluster" : "", c.places, many ? arena_printf(p->a, ", %%%d", 3 + rank) : ""),
+           arena_printf(p->a, SHARED(to) ", \"l\"(map), " SHARED(bar) "%s%s", c.inputs, many ? ", \"h\"(ranks)" : ""));
+    c_line(p, "%s(%s%s, %s, %s%s);", name, first, place(p, op, 0), plain(p, op, 2), place(p, op, 3), c.values);
 }
 
 static void print_tensor_store(cprinter *p, const ir_op *op) {
@@ -239,9 +250,38 @@ static void print_wgmma(cprinter *p, const ir_op *op) {
     c_declare(p, ir_result(op, 0), arena_printf(p->a, "%s(%s, %s, %s)", name, plain(p, op, 0), a, matrix(p, op, 1, b)));
 }
 
+/* ------------ clusters */
+static void print_rank(cprinter *p, const ir_op *op) {
+    const ir_value *v = ir_result(op, 0);
+    if (!v->uses) return;
+    if (c_helper_new(p, "cluster_rank"))
+        c_define_instruction(p, "%s u32 cluster_rank() {\n    u32 r;\n    asm volatile(\"mov.u32 %%0, %%%%cluster_ctarank;\" : \"=r\"(r));\n    return r;\n}\n",
+                             p->d->inline_);
+    const char *name = c_fresh_name(p, "rank");
+    c_line(p, "const i64 %s = cluster_rank();", name);
+    p->value[v->id] = c_primary(name);
+}
+
+static void print_reach(cprinter *p, const ir_op *op) {
+    const ir_value *v = ir_result(op, 0);
+    const char *type = c_memory_type(p, (frit_dtype)v->type.dtype), *name = c_fresh_name(p, v->name ? v->name : "there");
+    if (c_helper_new(p, "of_rank"))
+        c_define_instruction(p, "%s void *of_rank(void *at, u32 rank) {\n    u64 there;\n    asm volatile(\"mapa.u64 %%0, %%1, %%2;\" : \"=l\"(there) : \"l\"(at), \"r\"(rank));\n"
+                                "    return (void *)there;\n}\n", p->d->inline_);
+    if (!v->uses) return;
+    c_line(p, "%s *%s = (%s *)of_rank(%s, (u32)%s);", type, name, type, plain(p, op, 0), c_tight(p, c_operand_of(p, op, 1), PREC_UNARY));
+    p->value[v->id] = c_primary(name);
+}
+
 bool c_async_op(cprinter *p, const ir_op *op) {
     switch (op->code) {
     case IR_warp_barrier: c_line(p, "__syncwarp();"); break;
+    case IR_cluster_rank: print_rank(p, op); break;
+    case IR_cluster_ptr: print_reach(p, op); break;
+    case IR_cluster_barrier:
+        define(p, "cluster_barrier", "", "barrier.cluster.arrive.aligned;\\n\\tbarrier.cluster.wait.aligned;", "");
+        c_line(p, "cluster_barrier();");
+        break;
     case IR_part_barrier: print_part_barrier(p, op); break;
     case IR_fence_async:
         define(p, "fence_async", "", "fence.proxy.async.shared::cta;", "");

@@ -79,6 +79,7 @@ static void index_facts(facts *f, const ir_op *op) {
     case IR_thread_id:
     case IR_block_id:
     case IR_block_count:
+    case IR_cluster_rank:
         set_index(f, v, 0);
         know(f, v, V_NONNEGATIVE);
         return;

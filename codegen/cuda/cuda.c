@@ -36,7 +36,7 @@ static void set_machine(arena *a, cuda_target *t) {
                  .cpu = as->llvm,
                  .features = arena_printf(a, "+ptx%d", as->ptx),
                  .assembled = true},
-        .ops = as->atoms & FRIT_ATOM_WGMMA ? &nvvm_sm_90a : as->atoms & FRIT_ATOM_MMA_16816 ? &nvvm_sm_80 : &nvvm_sm_75,
+        .ops = as->atoms & FRIT_ATOM_CLUSTER ? &nvvm_sm_90 : as->atoms & FRIT_ATOM_MMA_16816 ? &nvvm_sm_80 : &nvvm_sm_75,
         .convention = 71, /* ptx_kernel */
         .declare = nvvm_declare,
     };

@@ -36,6 +36,10 @@ static void declare_maps(printer *p, LLVMValueRef fn, int maps) {
 void nvvm_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
     annotate(p, fn, "maxntidx", LLVMValueAsMetadata(k32(p, f->threads)));
     shim_string_attribute(fn, "nvvm.maxntid", arena_printf(p->a, "%d", f->threads));
+    if (f->cluster) {
+        annotate(p, fn, "cluster_dim_x", LLVMValueAsMetadata(k32(p, f->cluster)));
+        shim_string_attribute(fn, "nvvm.cluster_dim", arena_printf(p->a, "%d", f->cluster));
+    }
     declare_maps(p, fn, maps);
     if (!ir_block_has(f->body, IR_registers)) return; /* what a thread starts with must be known */
     annotate(p, fn, "minctasm", LLVMValueAsMetadata(k32(p, 1)));
@@ -171,8 +175,8 @@ const printer_block_ops nvvm_sm_75 = {
     .atom = no_atom,
 };
 #define SM_80                                                                                                          \
-    .spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 0}, .warp = 32, .bf16 = true, .thread_id = thread_id,   \
+    .spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 0, [IR_CLUSTER] = 0}, .warp = 32, .bf16 = true, .thread_id = thread_id,   \
     .block_id = block_id, .block_count = block_count, .barrier = barrier, .shuffle = shuffle, .copy_async = copy_async, \
     .copy_commit = copy_commit, .copy_wait = copy_wait, .atom = atom
 const printer_block_ops nvvm_sm_80 = {SM_80};
-const printer_block_ops nvvm_sm_90a = {SM_80, .async = nvvm_async, .shared_align = 1024};
+const printer_block_ops nvvm_sm_90 = {SM_80, .async = nvvm_async, .shared_align = 1024};

@@ -162,6 +162,14 @@ static void init_mbarrier(printer *p, const ir_op *op) {
 }
 
 static void arrive(printer *p, const ir_op *op) {
+    if (ir_operand(op, 0)->type.space == IR_CLUSTER) {
+        LLVMValueRef there = global_at(p, op, 0);
+        assembly(p, NULL,
+                 "{\n\t.reg .u64 wide;\n\t.reg .u32 at;\n\tcvta.to.shared.u64 wide, $0;\n\tcvt.u32.u64 at, wide;\n\t"
+                 "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [at];\n\t}",
+                 "l", 1, &there);
+        return;
+    }
     LLVMValueRef x[2] = {shared_at(p, op, 0)};
     if (op->n_operands < 3) {
         assembly(p, NULL, "mbarrier.arrive.shared::cta.b64 _, [$0];", "r", 1, x);
@@ -173,9 +181,12 @@ static void arrive(printer *p, const ir_op *op) {
 
 static void wait_mbarrier(printer *p, const ir_op *op) {
     LLVMValueRef x[] = {shared_at(p, op, 0), narrow32(p, op, 2)};
+    const char *scope = p->func->cluster ? ".acquire.cluster" : ""; /* other blocks may arrive there */
     assembly(p, NULL,
-             "{\n\t.reg .pred done;\n\tagain_${:uid}:\n\tmbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n\t"
-             "@!done bra again_${:uid};\n\t}",
+             arena_printf(p->a,
+                          "{\n\t.reg .pred done;\n\tagain_${:uid}:\n\tmbarrier.try_wait.parity%s.shared::cta.b64 done, [$0], $1;\n\t"
+                          "@!done bra again_${:uid};\n\t}",
+                          scope),
              "r,r", 2, x);
 }
 
@@ -196,12 +207,16 @@ static const char *r_times(printer *p, int n) {
 static LLVMValueRef map_at(printer *p, const ir_op *op, int i) { return LLVMBuildPtrToInt(p->b, operand_of(p, op, i), i64(p), ""); }
 
 static void load_tensor(printer *p, const ir_op *op) {
-    LLVMValueRef x[8] = {shared_at(p, op, 0), map_at(p, op, 2), shared_at(p, op, 3)};
+    LLVMValueRef x[9] = {shared_at(p, op, 0), map_at(p, op, 2), shared_at(p, op, 3)};
     int n = 3, rank = op->n_operands - 5;
-    const char *c = coordinates(p, op, 5, 3, x, &n);
+    const char *c = coordinates(p, op, 5, 3, x, &n), *cast = "", *mask = "", *constraint = "";
+    if (ir_has(op, IR_ATTR_ranks)) {
+        cast = ".multicast::cluster", mask = arena_printf(p->a, ", $%d", n), constraint = ",h";
+        x[n++] = const_int(int_type(p, 16, 1), ir_get_int(op, IR_ATTR_ranks, 0));
+    }
     assembly(p, NULL,
-             arena_printf(p->a, "cp.async.bulk.tensor.%dd.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, %s], [$2];", rank, c),
-             arena_printf(p->a, "r,l,r%s", r_times(p, rank)), n, x);
+             arena_printf(p->a, "cp.async.bulk.tensor.%dd.shared::cluster.global.tile.mbarrier::complete_tx::bytes%s [$0], [$1, %s], [$2]%s;", rank, cast, c, mask),
+             arena_printf(p->a, "r,l,r%s%s", r_times(p, rank), constraint), n, x);
 }
 
 static void store_tensor(printer *p, const ir_op *op) {
@@ -237,6 +252,20 @@ static void set_registers(printer *p, const ir_op *op) {
     plain(p, arena_printf(p->a, "setmaxnreg.%s.sync.aligned.u32 %lld;", more ? "inc" : "dec", (long long)n));
 }
 
+/* ------------ clusters. Pointers into the cluster are generic: no LLVM before 21 has their address space. */
+static void rank_of(printer *p, const ir_op *op) {
+    LLVMValueRef v = assembly(p, i32(p), "mov.u32 $0, %cluster_ctarank;", "=r", 0, NULL);
+    p->values[ir_result(op, 0)->id] = LLVMBuildZExt(p->b, v, i64(p), "");
+}
+
+static void reach(printer *p, const ir_op *op) {
+    LLVMTypeRef generic = LLVMPointerTypeInContext(p->context, 0);
+    LLVMValueRef here = LLVMBuildAddrSpaceCast(p->b, operand_of(p, op, 0), generic, "");
+    LLVMValueRef x[] = {LLVMBuildPtrToInt(p->b, here, i64(p), ""), narrow32(p, op, 1)};
+    LLVMValueRef v = assembly(p, i64(p), "mapa.u64 $0, $1, $2;", "=l,l,r", 2, x);
+    p->values[ir_result(op, 0)->id] = LLVMBuildIntToPtr(p->b, v, generic, "");
+}
+
 bool nvvm_async(printer *p, const ir_op *op) {
     long long pending = (long long)ir_get_int(op, IR_ATTR_pending, 0);
     switch (op->code) {
@@ -262,6 +291,9 @@ bool nvvm_async(printer *p, const ir_op *op) {
     case IR_wgmma_commit: plain(p, "wgmma.commit_group.sync.aligned;"); return true;
     case IR_wgmma_wait: through(p, op, arena_printf(p->a, "wgmma.wait_group.sync.aligned %lld;", pending)); return true;
     case IR_registers: set_registers(p, op); return true;
+    case IR_cluster_rank: rank_of(p, op); return true;
+    case IR_cluster_barrier: plain(p, "barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;"); return true;
+    case IR_cluster_ptr: reach(p, op); return true;
     default: return false;
     }
 }

@@ -120,7 +120,10 @@ bool print_bound_op(printer *p, const ir_op *op) {
     case IR_wgmma:
     case IR_wgmma_commit:
     case IR_wgmma_wait:
-    case IR_registers: print_async(p, op); return true;
+    case IR_registers:
+    case IR_cluster_rank:
+    case IR_cluster_barrier:
+    case IR_cluster_ptr: print_async(p, op); return true;
     default: return false;
     }
 }

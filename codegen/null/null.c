@@ -39,7 +39,7 @@ static const struct {
     const char *name;
     uint32_t atoms;
 } words[] = {{"async", FRIT_ATOM_COPY_ASYNC},        {"mma", FRIT_ATOM_MMA_16816},
-             {"wgmma", FRIT_ATOM_WGMMA},             {"tma", FRIT_ATOM_TMA},
+             {"wgmma", FRIT_ATOM_WGMMA},             {"tma", FRIT_ATOM_TMA},                 {"cluster", FRIT_ATOM_CLUSTER},
              {"mfma", FRIT_ATOM_MFMA},               {"mfma_i8_16", FRIT_ATOM_MFMA_I8_16},
              {"mfma_i8_32", FRIT_ATOM_MFMA_I8_32},   {"wmma", FRIT_ATOM_WMMA},
              {"wmma_rdna4", FRIT_ATOM_WMMA_RDNA4}};

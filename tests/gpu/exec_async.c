@@ -59,7 +59,7 @@ void exec_copy_commit(exec_context *x, const exec_inst *i) {
 }
 
 static void finish(exec_context *x, const exec_inst *i, const exec_copy *c) {
-    char *to = c->target->base + c->to;
+    char *to = c->target->base + exec_place(x, c->target, c->thread, c->to);
     if (c->inside) {
         const char *from = exec_read(x, c->inst, c->source, c->thread, c->from, c->bytes, false);
         if (from && memcmp(from, c->was, (size_t)c->bytes))

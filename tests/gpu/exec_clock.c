@@ -13,15 +13,17 @@ enum { GROUP = 128, WARP_SIZE = 32 };
 /* An entry of the readers of a cell: epoch << 22 | op << 6 | many lanes << 5 | lane */
 enum { READ_EPOCH = 22, READ_OP = 6, READ_MANY = 1 << 5 };
 
-int exec_tensor_core(const exec_context *x, int thread) { return x->k->clock->threads + ENGINE_COUNT + thread / GROUP; }
-int exec_engine(const exec_context *x, exec_engine_kind e) { return x->k->clock->threads + (int)e; }
+int exec_tensor_core(const exec_context *x, int thread) { return x->k->clock->threads + ENGINE_COUNT * x->k->cluster + thread / GROUP; }
+int exec_engine(const exec_context *x, exec_engine_kind e, int block) { return x->k->clock->threads + ENGINE_COUNT * block + (int)e; }
 
 exec_clock *exec_clock_new(exec_kernel *k, int64_t cells) {
     exec_clock *c = arena_new_of(k->a, exec_clock);
     c->threads = k->threads;
+    c->block = k->block;
     c->warps = (k->threads + WARP_SIZE - 1) / WARP_SIZE;
-    c->actors = k->threads + ENGINE_COUNT + (k->threads + GROUP - 1) / GROUP;
+    c->actors = k->threads + ENGINE_COUNT * k->cluster + (k->threads + GROUP - 1) / GROUP;
     c->width = c->actors + c->threads;
+    c->base = arena_array(k->a, uint64_t, k->cluster);
     c->rows = arena_array(k->a, uint64_t, (int64_t)c->width * c->threads);
     c->fenced = arena_array(k->a, uint64_t, c->threads);
     c->n_readers = c->warps + c->actors - c->threads;
@@ -32,7 +34,10 @@ exec_clock *exec_clock_new(exec_kernel *k, int64_t cells) {
 static uint64_t *row_of(const exec_clock *c, int t) { return c->rows + (int64_t)c->width * t; }
 
 void exec_clock_block(exec_context *x) {
-    if (x->k->clock) x->k->clock->base = x->block_epoch;
+    exec_clock *c = x->k->clock;
+    if (!c) return;
+    c->all = x->block_epoch;
+    for (int b = 0; b < x->k->cluster; b++) c->base[b] = x->block_epoch;
 }
 
 /* ---- Ops that order ---------------------------------------------------------------------------------------------- */
@@ -60,26 +65,60 @@ void exec_clock_knows(exec_context *x, int t, int actor, uint64_t epoch) {
 
 void exec_clock_fence(exec_context *x, int t) { row_of(x->k->clock, t)[x->k->clock->actors + t] = x->epoch + 1; }
 
-void exec_clock_barrier(exec_context *x) {
-    exec_clock *c = x->k->clock;
-    x->epoch++;
-    if (!c) return;
-    c->base = x->epoch;
-    for (int t = 0; t < c->threads; t++) c->fenced[t] = row_of(c, t)[c->actors + t];
-    for (int a = c->threads; a < c->actors; a++) {
+/* Actors lo .. hi - 1: what one of the threads from .. to - 1 knows of them, all of these know. */
+static void share_actors(exec_clock *c, int lo, int hi, int from, int to) {
+    for (int a = lo; a < hi; a++) {
         uint64_t latest = 0;
-        for (int t = 0; t < c->threads; t++) latest = latest > row_of(c, t)[a] ? latest : row_of(c, t)[a];
-        for (int t = 0; t < c->threads; t++) row_of(c, t)[a] = latest;
+        for (int t = from; t < to; t++) latest = latest > row_of(c, t)[a] ? latest : row_of(c, t)[a];
+        for (int t = from; t < to; t++) row_of(c, t)[a] = latest;
     }
 }
 
+/* The blocks of which threads take part come to their barriers. */
+void exec_clock_barrier(exec_context *x) {
+    exec_clock *c = x->k->clock;
+    int n = x->k->block;
+    x->epoch++;
+    if (x->cluster) exec_cluster_block_barrier(x);
+    if (!c) return;
+    for (int b = x->mask.lo / n; b * n < x->mask.hi; b++) {
+        if (!x->mask.on[b * n]) continue;
+        int from = b * n, to = from + n;
+        c->base[b] = x->epoch;
+        for (int t = from; t < to; t++) c->fenced[t] = row_of(c, t)[c->actors + t];
+        share_actors(c, 0, from, from, to);
+        share_actors(c, to, c->actors, from, to);
+        if (x->k->cluster > 1) share_actors(c, c->actors, c->width, from, to);
+    }
+}
+
+void exec_clock_cluster_barrier(exec_context *x) {
+    exec_clock *c = x->k->clock;
+    if (!c) return;
+    c->all = x->epoch;
+    for (int b = 0; b < x->k->cluster; b++) c->base[b] = x->epoch;
+    for (int t = 0; t < c->threads; t++) c->fenced[t] = row_of(c, t)[c->actors + t];
+    share_actors(c, c->threads, c->actors, 0, c->threads);
+}
+
 /* ---- What is ordered --------------------------------------------------------------------------------------------- */
+/* Behind barriers of the block, where both are of one, or of the cluster. */
+static bool behind(const exec_clock *c, int actor, uint64_t e, int t) {
+    return e < c->all || (actor / c->block == t / c->block && e < c->base[t / c->block]);
+}
+
 static bool ordered(const exec_clock *c, int actor, uint64_t e, int t) {
-    return (actor < c->threads && e < c->base) || e < row_of(c, t)[actor];
+    return (actor < c->threads && behind(c, actor, e, t)) || e < row_of(c, t)[actor];
+}
+
+bool exec_clock_told(const exec_context *x, int t, uint64_t e, int block) {
+    for (int u = block * x->k->block; u < (block + 1) * x->k->block; u++)
+        if (ordered(x->k->clock, t, e, u)) return true;
+    return false;
 }
 
 static bool warp_ordered(const exec_clock *c, int warp, uint64_t e, int t) {
-    if (e < c->base) return true;
+    if (behind(c, warp * WARP_SIZE, e, t)) return true;
     for (int l = warp * WARP_SIZE; l < (warp + 1) * WARP_SIZE && l < c->threads; l++)
         if (l != t && !ordered(c, l, e, t)) return false;
     return true;
@@ -93,7 +132,7 @@ static void race(exec_context *x, const exec_inst *i, const exec_root *r, int t,
     char who[64] = "another block";
     if (!other && actor < x->threads) snprintf(who, sizeof who, "thread %d", actor);
     else if (!other) snprintf(who, sizeof who, "the asynchronous proxy");
-    exec_fail(x, i, t, "race: %s byte %lld of %s, which %s %s %s: %s", does, (long long)(g * r->granule), exec_root_name(x, r), who, did,
+    exec_fail(x, i, t, "race: %s byte %lld of %s, which %s %s %s: %s", does, (long long)exec_said(x, r, g * r->granule), exec_root_name(x, r), who, did,
               other ? "in the same launch" : "with nothing that orders the two", ir_op_table[with->op->code].name);
 }
 
@@ -102,10 +141,10 @@ static bool after_write(exec_context *x, const exec_inst *i, const exec_root *r,
                         const char *does) {
     const exec_clock *c = x->k->clock;
     uint64_t e = cell->w >> CELL_W_SHIFT, op = cell->w >> CELL_OP_SHIFT & 0xffff;
-    int actor = (int)(cell->w & 1023);
+    int actor = (int)(cell->w & CELL_THREAD);
     if (e < since(x, r)) return true;
     if (cell->w & CELL_FLAG) {
-        exec_fail(x, i, t, "byte %lld of %s is the destination of an asynchronous copy that no wait has covered", (long long)(g * r->granule),
+        exec_fail(x, i, t, "byte %lld of %s is the destination of an asynchronous copy that no wait has covered", (long long)exec_said(x, r, g * r->granule),
                   exec_root_name(x, r));
         return false;
     }
@@ -134,7 +173,7 @@ static void note_warp(exec_context *x, const exec_inst *i, uint64_t *entry, int 
 static bool read_shared(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int whole) {
     exec_cell *cell = &r->cells[g];
     if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
-        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
+        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)exec_said(x, r, g * r->granule));
         return false;
     }
     if (!after_write(x, i, r, cell, t, g, whole, "reads")) return false;
@@ -149,8 +188,8 @@ static bool read_shared(exec_context *x, const exec_inst *i, const exec_root *r,
 /* The reads that a cell of global memory notes are ordered before what thread t does: then t's stand for them. */
 static bool reads_ordered(const exec_clock *c, uint64_t r, int t) {
     uint64_t e = r >> CELL_R_SHIFT;
-    int actor = (int)(r & 1023);
-    if (e < c->base) return true;
+    int actor = (int)(r & CELL_THREAD);
+    if (e < c->all) return true;
     if (!(r & CELL_FLAG)) return actor == t || ordered(c, actor, e, t);
     for (int w = 0; w < c->warps; w++)
         if (!warp_ordered(c, w, e, t)) return false;
@@ -198,7 +237,7 @@ static bool after_global_readers(exec_context *x, const exec_inst *i, const exec
     const exec_clock *c = x->k->clock;
     const exec_cell *cell = &r->cells[g];
     uint64_t e = cell->r >> CELL_R_SHIFT, op = cell->r >> CELL_OP_SHIFT & 0xffff;
-    int actor = (int)(cell->r & 1023);
+    int actor = (int)(cell->r & CELL_THREAD);
     if (e < x->launch_epoch) return true;
     bool other = e < x->block_epoch || cell->r & CELL_OTHER;
     if (reads_ordered(c, cell->r, t) && !other) return true;
@@ -210,10 +249,10 @@ static bool is_fenced(exec_context *x, const exec_inst *i, const exec_root *r, i
     const exec_clock *c = x->k->clock;
     const exec_cell *cell = &r->cells[g];
     uint64_t e = cell->w >> CELL_W_SHIFT;
-    int writer = (int)(cell->w & 1023);
+    int writer = (int)(cell->w & CELL_THREAD);
     if (e < x->block_epoch || writer >= c->threads || e < c->fenced[writer] || e < row_of(c, t)[c->actors + writer]) return true;
     exec_fail(x, i, t, "the asynchronous proxy %s byte %lld of shared memory, which thread %d writes with no fence_async after", does,
-              (long long)(g * r->granule), writer);
+              (long long)exec_said(x, r, g * r->granule), writer);
     return false;
 }
 
@@ -239,7 +278,7 @@ static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, 
     const exec_clock *c = x->k->clock;
     exec_cell *cell = &r->cells[g];
     if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
-        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
+        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)exec_said(x, r, g * r->granule));
         return false;
     }
     if (!after_write(x, i, r, cell, t, g, false, "reads") || !is_fenced(x, i, r, t, g, "reads")) return false;
@@ -251,6 +290,7 @@ static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, 
 const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor) {
     if (r->kind != ROOT_SHARED) return exec_fail(x, i, t, "reads from elsewhere than shared memory"), NULL;
     if (!exec_bounds(x, i, r, t, at, n)) return NULL;
+    at = exec_place(x, r, t, at);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++)
         if (!proxy_cell(x, i, r, t, g, actor)) return NULL;
     return r->base + at;

@@ -57,12 +57,13 @@ typedef struct exec_mask {
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 /* Latest accesses to a few bytes. Epochs count barriers and blocks, over all launches of a kernel; 0 is before all.
- *   w: epoch << 27 | in flight << 26 | op << 10 | thread           the latest write
- *   r: epoch << 28 | other blocks << 27 | many threads << 26 | op << 10 | thread   the latest read */
+ *   w: epoch << 31 | in flight << 30 | op << 14 | thread           the latest write
+ *   r: epoch << 32 | other blocks << 31 | many threads << 30 | op << 14 | thread   the latest read */
 typedef struct exec_cell {
     uint64_t w, r;
 } exec_cell;
-enum { CELL_FLAG = 1 << 26, CELL_OTHER = 1 << 27, CELL_OP_SHIFT = 10, CELL_W_SHIFT = 27, CELL_R_SHIFT = 28 };
+enum { CELL_FLAG = 1 << 30, CELL_THREAD = (1 << 14) - 1, CELL_OP_SHIFT = 14, CELL_W_SHIFT = 31, CELL_R_SHIFT = 32 };
+#define CELL_OTHER (UINT64_C(1) << 31)
 
 typedef enum exec_root_kind { ROOT_GLOBAL, ROOT_SHARED, ROOT_LOCAL } exec_root_kind;
 /* What pointers stem from: an argument, a part of shared memory, or a thread's local. */
@@ -92,8 +93,9 @@ typedef struct exec_copy {
 
 /* What orders accesses besides barriers of the block (exec_clock.c). */
 typedef struct exec_clock {
-    int threads, warps, actors, width;
-    uint64_t base;    /* accesses of threads before this epoch lie behind a barrier of the block */
+    int threads, block, warps, actors, width;
+    uint64_t *base;   /* by block of the cluster: accesses of its threads before this epoch lie behind a barrier of the block */
+    uint64_t all;     /* before this one, accesses of all threads lie behind a barrier of the cluster */
     uint64_t *rows;   /* by thread */
     uint64_t *fenced; /* by thread: its fences that a barrier of the block has told all of */
     int n_readers;
@@ -112,7 +114,9 @@ struct exec_kernel {
     arena *a;
     ir_func *f;
     const diag *d;
-    int threads, warp;
+    int threads, warp;       /* threads: of all blocks of a cluster, which go in step */
+    int block, cluster;      /* threads of a block; blocks of a cluster, 1 where there is none */
+    int64_t stride;          /* from a block's shared memory to the next one's */
     exec_code *body;
     int n_inst;
     const exec_inst **insts; /* by id */
@@ -137,7 +141,8 @@ struct exec_context {
     int threads;
     exec_mask mask;
     uint64_t launch_epoch, block_epoch, epoch;
-    int64_t block;
+    int64_t block; /* the first of the cluster */
+    struct exec_cluster *cluster; /* of kernels with clusters */
     int64_t steps_left;
     bool failed;
     char *message;
@@ -168,7 +173,10 @@ bool exec_clock_read(exec_context *x, const exec_inst *i, const exec_root *r, in
 bool exec_clock_write(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag);
 void exec_clock_landed(exec_context *x, const exec_inst *i, const exec_root *r, int actor, int64_t at, int n);
 int exec_tensor_core(const exec_context *x, int thread); /* the actor of the thread's group of four warps */
-int exec_engine(const exec_context *x, exec_engine_kind e);
+int exec_engine(const exec_context *x, exec_engine_kind e, int block);
+/* What thread t's block did until e is ordered before what some thread of the other block does. */
+bool exec_clock_told(const exec_context *x, int t, uint64_t e, int block);
+void exec_clock_cluster_barrier(exec_context *x);
 /* A read of shared memory by an actor of the asynchronous proxy on behalf of thread t; NULL when a check fails. */
 const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor);
 
@@ -212,6 +220,37 @@ void exec_wgmma_fence(exec_context *x, const exec_inst *i);
 void exec_wgmma(exec_context *x, const exec_inst *i);
 void exec_wgmma_commit(exec_context *x, const exec_inst *i);
 void exec_wgmma_wait(exec_context *x, const exec_inst *i);
+
+/* exec_cluster.c. A pointer into the cluster is a byte offset with the block's rank + 1 above bit 40. */
+enum { EXEC_RANK_SHIFT = 40 };
+static inline int64_t exec_inner(int64_t at) { return at >> EXEC_RANK_SHIFT > 0 ? at & ((INT64_C(1) << EXEC_RANK_SHIFT) - 1) : at; }
+/* The block of the cluster whose memory thread t means. */
+static inline int exec_owner(const exec_kernel *k, int t, int64_t at) {
+    return at >> EXEC_RANK_SHIFT > 0 ? (int)(at >> EXEC_RANK_SHIFT) - 1 : t / k->block;
+}
+/* Byte `at` of root for thread t as bytes from its base, where the cells are too. */
+static inline int64_t exec_place(const exec_context *x, const exec_root *r, int t, int64_t at) {
+    if (x->k->cluster == 1 || r->kind != ROOT_SHARED) return at;
+    return exec_inner(at) + exec_owner(x->k, t, at) * x->k->stride;
+}
+/* The same of `at` behind exec_place, as messages have it. */
+static inline int64_t exec_said(const exec_context *x, const exec_root *r, int64_t at) {
+    return x->k->cluster > 1 && r->kind == ROOT_SHARED ? at % x->k->stride : at;
+}
+void exec_cluster_open(exec_context *x);
+void exec_cluster_begin(exec_context *x); /* of a cluster's run */
+void exec_cluster_end(exec_context *x);
+void exec_cluster_close(exec_context *x);
+void exec_cluster_block_barrier(exec_context *x);
+/* Thread t touches a block's shared memory. */
+bool exec_cluster_reach(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at);
+bool exec_cluster_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole);
+bool exec_cluster_write(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag);
+void exec_race(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, const char *does, const char *did, uint64_t cell, bool other_block,
+               bool many);
+void exec_cluster_rank(exec_context *x, const exec_inst *i);
+void exec_cluster_ptr(exec_context *x, const exec_inst *i);
+void exec_cluster_barrier(exec_context *x, const exec_inst *i);
 
 /* exec_watch.c: notes in `seen` what the op is about to do. */
 void exec_watch(exec_context *x, const exec_inst *i);

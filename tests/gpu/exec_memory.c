@@ -4,11 +4,12 @@
 
 /* ---- Where ------------------------------------------------------------------------------------------------------- */
 static inline char *address(const exec_context *x, const exec_root *r, int t, int64_t at) {
-    if (r->kind != ROOT_LOCAL) return r->base + at;
+    if (r->kind != ROOT_LOCAL) return r->base + exec_place(x, r, t, at);
     return r->base + (r->bytes + 15) / 16 * 16 * t + at;
 }
 
 inline bool exec_bounds(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int64_t n) {
+    if (r->kind == ROOT_SHARED) at = exec_inner(at);
     if (at >= 0 && at + n <= r->bytes) return true;
     exec_fail(x, i, t, "accesses bytes %lld .. %lld of %s, which has %lld", (long long)at, (long long)(at + n - 1), exec_root_name(x, r),
               (long long)r->bytes);
@@ -17,7 +18,7 @@ inline bool exec_bounds(exec_context *x, const exec_inst *i, const exec_root *r,
 
 inline bool exec_aligned(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int align) {
     if (align <= 1 || (uintptr_t)address(x, r, t, at) % (uintptr_t)align == 0) return true;
-    exec_fail(x, i, t, "byte %lld of %s is not aligned to %d bytes", (long long)at, exec_root_name(x, r), align);
+    exec_fail(x, i, t, "byte %lld of %s is not aligned to %d bytes", (long long)(r->kind == ROOT_SHARED ? exec_inner(at) : at), exec_root_name(x, r), align);
     return false;
 }
 
@@ -51,11 +52,11 @@ static inline uint64_t since(const exec_context *x, const exec_root *r) {
     return r->kind == ROOT_SHARED ? x->block_epoch : x->launch_epoch;
 }
 
-static void race(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, const char *does, const char *did,
-                 uint64_t cell, bool other_block, bool many) {
+void exec_race(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, const char *does, const char *did,
+               uint64_t cell, bool other_block, bool many) {
     const exec_inst *with = x->k->insts[(cell >> CELL_OP_SHIFT & 0xffff) % (uint64_t)x->k->n_inst];
     char who[64] = "another block";
-    if (!other_block) snprintf(who, sizeof who, "thread %d%s", (int)(cell & 1023), many ? " and others" : "");
+    if (!other_block) snprintf(who, sizeof who, "thread %d%s", (int)(cell & CELL_THREAD), many ? " and others" : "");
     exec_fail(x, i, t, "race: %s byte %lld of %s, which %s %s %s: %s", does, (long long)at, exec_root_name(x, r), who, did,
               other_block ? "in the same launch" : "since the last barrier", ir_op_table[with->op->code].name);
 }
@@ -72,18 +73,18 @@ static bool against_write(exec_context *x, const exec_inst *i, const exec_root *
     if (e < since(x, r)) return false;
     if (c->w & CELL_FLAG) return report_flight(x, i, r, t, at), true;
     bool other = e < x->block_epoch;
-    if (!other && (e != x->epoch || ((int)(c->w & 1023) == t && !whole))) return false;
-    return race(x, i, r, t, at, does, "writes", c->w, other, false), true;
+    if (!other && (e != x->epoch || ((int)(c->w & CELL_THREAD) == t && !whole))) return false;
+    return exec_race(x, i, r, t, at, does, "writes", c->w, other, false), true;
 }
 
 /* Notes a read where nothing has to be looked at closer: the cell's latest write is of this block, before the last barrier
  * (or thread t's own), and its latest read of this block or of no block of the launch. */
 static inline bool plain_read(const exec_context *x, exec_cell *c, int t, bool whole, uint64_t mine) {
     uint64_t w = c->w >> CELL_W_SHIFT, e = c->r >> CELL_R_SHIFT;
-    if (w < x->block_epoch || (c->w & CELL_FLAG) || (w == x->epoch && ((int)(c->w & 1023) != t || whole))) return false;
+    if (w < x->block_epoch || (c->w & CELL_FLAG) || (w == x->epoch && ((int)(c->w & CELL_THREAD) != t || whole))) return false;
     if (e < x->block_epoch && e >= x->launch_epoch) return false;
     uint64_t flags = e < x->block_epoch ? 0 : c->r & CELL_OTHER;
-    if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r ^ mine) & 1023)) flags |= CELL_FLAG;
+    if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r ^ mine) & CELL_THREAD)) flags |= CELL_FLAG;
     c->r = mine | flags;
     return true;
 }
@@ -100,7 +101,7 @@ static bool read_cell(exec_context *x, const exec_inst *i, const exec_root *r, i
     uint64_t e = c->r >> CELL_R_SHIFT, flags = 0;
     if (e >= from) {
         flags = e < x->block_epoch ? CELL_OTHER : c->r & CELL_OTHER;
-        if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r & 1023) != (uint64_t)t)) flags |= CELL_FLAG;
+        if (e == x->epoch && ((c->r & CELL_FLAG) || (c->r & CELL_THREAD) != (uint64_t)t)) flags |= CELL_FLAG;
     }
     c->r = mine | flags;
     return true;
@@ -113,6 +114,7 @@ static inline uint64_t read_mark(const exec_context *x, const exec_inst *i, int 
 }
 
 static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
+    if (x->k->cluster > 1 && !x->k->clock) return exec_cluster_read(x, i, r, t, at, n, whole);
     if (x->k->clock) return exec_clock_read(x, i, r, t, at, n, !whole ? EXEC_ONE : i->out && i->out->uniform ? EXEC_ALL : EXEC_WARP);
     uint64_t mine = read_mark(x, i, t, whole);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
@@ -123,6 +125,7 @@ static inline bool read_cells(exec_context *x, const exec_inst *i, const exec_ro
 }
 
 static bool write_cells(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, uint64_t flag) {
+    if (x->k->cluster > 1 && !x->k->clock) return exec_cluster_write(x, i, r, t, at, n, flag);
     if (x->k->clock) return exec_clock_write(x, i, r, t, at, n, flag);
     uint64_t from = since(x, r);
     uint64_t mine = x->epoch << CELL_W_SHIFT | flag | (uint64_t)(i->id & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
@@ -131,8 +134,8 @@ static bool write_cells(exec_context *x, const exec_inst *i, const exec_root *r,
         if (against_write(x, i, r, c, t, g * r->granule, false, "writes")) return false;
         uint64_t e = c->r >> CELL_R_SHIFT;
         bool other = e >= from && (e < x->block_epoch || (c->r & CELL_OTHER)), many = c->r & CELL_FLAG;
-        if (other || (e == x->epoch && e >= from && (many || (int)(c->r & 1023) != t))) {
-            race(x, i, r, t, g * r->granule, "writes", "reads", c->r, other, many);
+        if (other || (e == x->epoch && e >= from && (many || (int)(c->r & CELL_THREAD) != t))) {
+            exec_race(x, i, r, t, g * r->granule, "writes", "reads", c->r, other, many);
             return false;
         }
         c->w = mine;
@@ -143,7 +146,8 @@ static bool write_cells(exec_context *x, const exec_inst *i, const exec_root *r,
 /* ---- One access -------------------------------------------------------------------------------------------------- */
 static inline char *read_at(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, bool whole) {
     if (!exec_bounds(x, i, r, t, at, n)) return NULL;
-    if (r->cells && !read_cells(x, i, r, t, at, n, whole)) return NULL;
+    if (x->cluster && r->kind == ROOT_SHARED && !exec_cluster_reach(x, i, r, t, at)) return NULL;
+    if (r->cells && !read_cells(x, i, r, t, exec_place(x, r, t, at), n, whole)) return NULL;
     if (r->written && !all_written(r, t, at, n)) {
         exec_fail(x, i, t, "reads byte %lld of %s, which nothing has written", (long long)at, exec_root_name(x, r));
         return NULL;
@@ -161,7 +165,8 @@ static char *write_as(exec_context *x, const exec_inst *i, const exec_root *r, i
         exec_fail(x, i, t, "writes %s, which the kernel only reads", exec_root_name(x, r));
         return NULL;
     }
-    if (r->cells && !write_cells(x, i, r, t, at, n, flag)) return NULL;
+    if (x->cluster && r->kind == ROOT_SHARED && !exec_cluster_reach(x, i, r, t, at)) return NULL;
+    if (r->cells && !write_cells(x, i, r, t, exec_place(x, r, t, at), n, flag)) return NULL;
     if (r->written) set_written(r, t, at, n);
     return address(x, r, t, at);
 }
@@ -176,6 +181,7 @@ char *exec_write_in_flight(exec_context *x, const exec_inst *i, const exec_root 
 
 void exec_landed(exec_context *x, const exec_root *r, int t, int op, int64_t at, int n) {
     uint64_t mine = x->epoch << CELL_W_SHIFT | (uint64_t)(op & 0xffff) << CELL_OP_SHIFT | (uint64_t)t;
+    at = exec_place(x, r, t, at);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) r->cells[g].w = mine;
 }
 
