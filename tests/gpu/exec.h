@@ -23,6 +23,10 @@
  *   - destinations of bulk copies touched before the mbarrier's phase is waited for; sources that change; layouts and addresses
  *     that the hardware would not take; arrivals and bytes that do not add up.
  *
+ * The blocks of a cluster run in step, each with shared memory of its own; blocks is a multiple of the cluster then (exec_cluster.c).
+ * Told are besides: accesses of two of its blocks to the same bytes, of shared or global memory, with no cluster_barrier (or arrival
+ * at an mbarrier) between; touches of another block's memory before it is known to run, and such that it may have left by then.
+ *
  * The first violation ends the launch. */
 #ifndef FRIT_TESTS_GPU_EXEC_H
 #define FRIT_TESTS_GPU_EXEC_H

@@ -9,7 +9,7 @@ typedef struct exec_part exec_part;
 
 /* exec_mbarrier.c */
 typedef struct exec_mbarrier {
-    int64_t at;             /* byte of shared memory */
+    int64_t at;             /* byte of shared memory, of all blocks of the cluster */
     int64_t count, pending; /* arrivals of a phase, and those still wanted */
     int64_t expected;       /* bytes that are to come in this phase */
     int64_t phase;
@@ -64,7 +64,7 @@ typedef struct exec_places {
     int operand, lane_row[128], lane_column[128], row[128], column[128];
 } exec_places;
 
-enum { EXEC_PLACES = 8, EXEC_BARRIERS = 16, EXEC_GROUPS = 8 };
+enum { EXEC_PLACES = 8, EXEC_BARRIERS = 16, EXEC_BLOCKS = 8, EXEC_GROUPS = 8 * EXEC_BLOCKS };
 typedef struct exec_async {
     uint64_t random;
     uint64_t progress;
@@ -74,7 +74,7 @@ typedef struct exec_async {
     int waits_thread;
     int n_mbarriers, cap_mbarriers;
     exec_mbarrier *mbarriers;
-    exec_named named[EXEC_BARRIERS];
+    exec_named *named; /* EXEC_BARRIERS of each block */
     int n_bulk, cap_bulk;
     exec_bulk *bulk;
     int64_t *committed; /* groups of stores that thread t has closed */
@@ -85,9 +85,10 @@ typedef struct exec_async {
     int n_mma, cap_mma;
     exec_mma *mma;
     int64_t mma_committed[EXEC_GROUPS];
-    int64_t registers[EXEC_GROUPS], pool; /* of a thread of each group; given up by all */
+    int64_t registers[EXEC_GROUPS], pool[EXEC_BLOCKS]; /* of a thread of each group; given up by all of a block */
 } exec_async;
 
+static inline exec_named *exec_named_at(const exec_context *x, int block, int id) { return &x->async->named[block * EXEC_BARRIERS + id]; }
 static inline void *exec_grow(void *v, int n, int *cap, size_t size) {
     if (n < *cap) return v;
     *cap = *cap * 2 + 16;

@@ -43,7 +43,10 @@ static int64_t shared_at(const exec_bulk *c, int64_t b) {
     return at ^ (at >> 3 & (c->swizzle - 16));
 }
 
-static char *shared_chunk(const exec_bulk *c, int64_t b) { return c->shared->base + shared_at(c, b) - c->shared->start; }
+/* The same from the root's base on. */
+static int64_t chunk_place(const exec_context *x, const exec_bulk *c, int64_t b) { return exec_place(x, c->shared, c->thread, shared_at(c, b) - c->shared->start); }
+static char *shared_chunk(const exec_context *x, const exec_bulk *c, int64_t b) { return c->shared->base + chunk_place(x, c, b); }
+static int block_of(const exec_context *x, const exec_bulk *c) { return exec_owner(x->k, c->thread, c->at); }
 
 /* Calls fn for each piece of global memory that the copy moves: n bytes from byte `at` of the root on, byte b of the copy. */
 typedef bool piece_fn(exec_context *x, exec_bulk *c, int64_t at, int64_t b, int n);
@@ -73,8 +76,8 @@ static bool same(exec_context *x, exec_bulk *c, int64_t at, int64_t b, int n) {
 static void arrive(exec_context *x, exec_bulk *c) {
     each_piece(x, c, same);
     for (int64_t b = 0; b < c->bytes; b += 16) {
-        memcpy(shared_chunk(c, b), c->data + b, 16);
-        exec_clock_landed(x, c->inst, c->shared, exec_engine(x, ENGINE_LOADS), shared_at(c, b) - c->shared->start, 16);
+        memcpy(shared_chunk(x, c, b), c->data + b, 16);
+        exec_clock_landed(x, c->inst, c->shared, exec_engine(x, ENGINE_LOADS, block_of(x, c)), chunk_place(x, c, b), 16);
     }
     exec_mbarrier_complete(x, c->inst, c->bar, c->bytes);
 }
@@ -123,7 +126,7 @@ static bool land(exec_context *x, exec_bulk *c, int64_t at, int64_t b, int n) {
 
 static bool begin_store(exec_context *x, exec_bulk *c) {
     for (int64_t b = 0; b < c->bytes; b += 16) {
-        const char *p = exec_proxy_read(x, c->inst, c->shared, c->thread, shared_at(c, b) - c->shared->start, 16, exec_engine(x, ENGINE_STORES));
+        const char *p = exec_proxy_read(x, c->inst, c->shared, c->thread, shared_at(c, b) - c->shared->start, 16, exec_engine(x, ENGINE_STORES, block_of(x, c)));
         if (!p) return false;
         memcpy(c->data + b, p, 16);
     }
@@ -133,7 +136,7 @@ static bool begin_store(exec_context *x, exec_bulk *c) {
 static void source_read(exec_context *x, exec_bulk *c) {
     if (c->read) return;
     for (int64_t b = 0; b < c->bytes; b += 16)
-        if (memcmp(shared_chunk(c, b), c->data + b, 16))
+        if (memcmp(shared_chunk(x, c, b), c->data + b, 16))
             return exec_fail(x, c->inst, c->thread, "the source of an asynchronous copy changed while it was in flight");
     c->read = true;
 }
@@ -160,7 +163,7 @@ void exec_bulk_wait(exec_context *x, const exec_inst *i) {
         } else s->bulk[left++] = *c;
     }
     s->n_bulk = left;
-    EACH_THREAD(x, t) exec_clock_knows(x, t, exec_engine(x, ENGINE_STORES), until);
+    EACH_THREAD(x, t) exec_clock_knows(x, t, exec_engine(x, ENGINE_STORES, t / x->k->block), until);
     x->epoch++;
 }
 
@@ -181,7 +184,7 @@ static bool is_placed(exec_context *x, const exec_bulk *c) {
         if (!c->inst->map->extent[a]) return exec_fail(x, c->inst, c->thread, "copies boxes of an empty tensor, which has no map"), false;
     int64_t align = !c->tensor ? 16 : c->swizzle > 16 ? 8 * c->swizzle : 128;
     if (c->shared->kind != ROOT_SHARED) return exec_fail(x, c->inst, c->thread, "is not to or from shared memory"), false;
-    if (c->at % align) return exec_fail(x, c->inst, c->thread, "byte %lld of shared memory is not aligned to %lld bytes", (long long)c->at, (long long)align), false;
+    if (c->at % align) return exec_fail(x, c->inst, c->thread, "byte %lld of shared memory is not aligned to %lld bytes", (long long)exec_inner(c->at), (long long)align), false;
     return exec_bounds(x, c->inst, c->shared, c->thread, c->at - c->shared->start, c->bytes);
 }
 
@@ -201,10 +204,11 @@ static bool start(exec_context *x, exec_bulk *c) {
     return !x->failed;
 }
 
-static bool names_mbarrier(exec_context *x, const exec_inst *i, int operand, int t, exec_bulk *c) {
+/* far: the rank of another block, as pointers have it. */
+static bool names_mbarrier(exec_context *x, const exec_inst *i, int operand, int t, int64_t far, exec_bulk *c) {
     const exec_root *r = &x->k->roots[i->in[operand]->root];
-    int64_t at = exec_i64(i->in[operand], t) + 8 * exec_i64(i->in[operand + 1], t);
-    c->bar = r->start + at;
+    int64_t at = exec_i64(i->in[operand], t) + 8 * exec_i64(i->in[operand + 1], t) + far;
+    c->bar = r->start + exec_place(x, r, t, at);
     return exec_mbarrier_known(x, i, t, r, at);
 }
 
@@ -223,10 +227,14 @@ static exec_bulk tensor_copy(const exec_context *x, const exec_inst *i, int t, b
 }
 
 void exec_tensor_load(exec_context *x, const exec_inst *i) {
-    EACH_THREAD(x, t) {
-        exec_bulk c = tensor_copy(x, i, t, true);
-        if (!names_mbarrier(x, i, 3, t, &c) || !start(x, &c)) return;
-    }
+    int64_t ranks = ir_get_int(i->op, IR_ATTR_ranks, 0);
+    EACH_THREAD(x, t)
+        for (int64_t rank = -1; rank < x->k->cluster; rank++) { /* -1: this block alone */
+            if (ranks ? rank < 0 || !(ranks >> rank & 1) : rank >= 0) continue;
+            exec_bulk c = tensor_copy(x, i, t, true);
+            c.at += (rank + 1) << EXEC_RANK_SHIFT;
+            if (!names_mbarrier(x, i, 3, t, (rank + 1) << EXEC_RANK_SHIFT, &c) || !start(x, &c)) return;
+        }
 }
 
 void exec_tensor_store(exec_context *x, const exec_inst *i) {
@@ -250,7 +258,7 @@ static bool plain_copy(exec_context *x, const exec_inst *i, int t, bool load, ex
 void exec_bulk_load(exec_context *x, const exec_inst *i) {
     EACH_THREAD(x, t) {
         exec_bulk c;
-        if (!plain_copy(x, i, t, true, &c) || !names_mbarrier(x, i, 5, t, &c) || !start(x, &c)) return;
+        if (!plain_copy(x, i, t, true, &c) || !names_mbarrier(x, i, 5, t, 0, &c) || !start(x, &c)) return;
     }
 }
 

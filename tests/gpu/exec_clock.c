@@ -81,6 +81,7 @@ void exec_clock_barrier(exec_context *x) {
     x->epoch++;
     if (x->cluster) exec_cluster_block_barrier(x);
     if (!c) return;
+    if (x->k->cluster == 1) c->all = x->epoch;
     for (int b = x->mask.lo / n; b * n < x->mask.hi; b++) {
         if (!x->mask.on[b * n]) continue;
         int from = b * n, to = from + n;

@@ -153,13 +153,16 @@ void exec_reduce_lanes(exec_context *x, const exec_inst *i) {
 /* ---- Threads and blocks ------------------------------------------------------------------------------------------ */
 void exec_thread_id(exec_context *x, const exec_inst *i) {
     int64_t *d = (int64_t *)(void *)i->out->p;
-    for (int t = x->mask.lo; t < x->mask.hi; t++) d[t] = t;
+    for (int t = x->mask.lo; t < x->mask.hi; t++) d[t] = t % x->k->block;
 }
-void exec_block_id(exec_context *x, const exec_inst *i) { memcpy(i->out->p, &x->block, 8); }
+void exec_block_id(exec_context *x, const exec_inst *i) {
+    int64_t *d = (int64_t *)(void *)i->out->p;
+    for (int t = 0; t < (i->out->uniform ? 1 : x->threads); t++) d[t] = x->block + t / x->k->block;
+}
 void exec_block_count(exec_context *x, const exec_inst *i) { memcpy(i->out->p, &x->l->blocks, 8); }
 
 void exec_barrier(exec_context *x, const exec_inst *i) {
-    if (exec_whole_groups(x, i, x->threads, "block")) exec_clock_barrier(x);
+    if (exec_whole_groups(x, i, x->k->block, "block")) exec_clock_barrier(x);
 }
 
 void exec_shuffle(exec_context *x, const exec_inst *i) {

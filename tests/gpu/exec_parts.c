@@ -103,7 +103,8 @@ void exec_async_open(exec_context *x) {
     exec_async *s = x->async = exec_room(sizeof *s);
     s->random = x->l->seed * 2 + 1;
     s->committed = exec_room(sizeof *s->committed * (size_t)x->threads);
-    for (int b = 0; b < EXEC_BARRIERS; b++) {
+    s->named = exec_room(sizeof *s->named * EXEC_BARRIERS * (size_t)x->k->cluster);
+    for (int b = 0; b < EXEC_BARRIERS * x->k->cluster; b++) {
         s->named[b].now = exec_room(8 * (size_t)exec_clock_width(x));
         s->named[b].last = exec_room(8 * (size_t)exec_clock_width(x));
     }
@@ -126,8 +127,8 @@ void exec_async_close(exec_context *x) {
     if (!s) return;
     drop_work(s);
     while (s->stacks) free(take_stack(s));
-    for (int b = 0; b < EXEC_BARRIERS; b++) free(s->named[b].now), free(s->named[b].last);
-    free(s->mbarriers), free(s->bulk), free(s->mma), free(s->committed);
+    for (int b = 0; b < EXEC_BARRIERS * x->k->cluster; b++) free(s->named[b].now), free(s->named[b].last);
+    free(s->mbarriers), free(s->bulk), free(s->mma), free(s->committed), free(s->named);
     free(s);
 }
 
@@ -138,8 +139,8 @@ void exec_async_block(exec_context *x) {
     memset(s->committed, 0, sizeof *s->committed * (size_t)x->threads);
     memset(s->mma_committed, 0, sizeof s->mma_committed);
     memset(s->registers, 0, sizeof s->registers);
-    for (int b = 0; b < EXEC_BARRIERS; b++) s->named[b].arrived = s->named[b].round = s->named[b].count = 0;
-    s->pool = 0;
+    for (int b = 0; b < EXEC_BARRIERS * x->k->cluster; b++) s->named[b].arrived = s->named[b].round = s->named[b].count = 0;
+    memset(s->pool, 0, sizeof s->pool);
 }
 
 void exec_async_end(exec_context *x) {
@@ -149,8 +150,8 @@ void exec_async_end(exec_context *x) {
     for (int k = 0; k < s->n_mma; k++) exec_fail(x, s->mma[k].inst, s->mma[k].first, "a product is under way when the kernel ends");
     for (int k = 0; k < s->n_mbarriers; k++)
         if (s->mbarriers[k].expected)
-            exec_fail(x, NULL, -1, "the mbarrier at byte %lld of shared memory expects %lld more bytes when the kernel ends", (long long)s->mbarriers[k].at,
+            exec_fail(x, NULL, -1, "the mbarrier at byte %lld of shared memory expects %lld more bytes when the kernel ends", (long long)(x->k->cluster > 1 ? s->mbarriers[k].at % x->k->stride : s->mbarriers[k].at),
                       (long long)s->mbarriers[k].expected);
-    for (int b = 0; b < EXEC_BARRIERS; b++)
-        if (s->named[b].arrived) exec_fail(x, NULL, -1, "%lld threads wait at barrier %d when the kernel ends", (long long)s->named[b].arrived, b);
+    for (int b = 0; b < EXEC_BARRIERS * x->k->cluster; b++)
+        if (s->named[b].arrived) exec_fail(x, NULL, -1, "%lld threads wait at barrier %d when the kernel ends", (long long)s->named[b].arrived, b % EXEC_BARRIERS);
 }

@@ -86,11 +86,20 @@ static bool is_local(const ir_value *ptr) {
     return ptr->op && ptr->op->code == IR_local;
 }
 
+/* Threads may find different things there. */
+static bool is_apart(const planner *p, const ir_value *ptr) {
+    return is_local(ptr) || (p->k->cluster > 1 && ptr->type.space != IR_GLOBAL);
+}
+
 static void spread_block(planner *p, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next) switch (op->code) {
         case IR_tfor: spread_for(p, op); break;
         case IR_tif: spread_if(p, op); break;
         case IR_twhile: spread_while(p, op); break;
+        case IR_block_id:
+        case IR_cluster_rank:
+            if (p->k->cluster > 1) vary(p, ir_result(op, 0));
+            break;
         case IR_thread_id:
         case IR_shuffle:
         case IR_atom:
@@ -100,7 +109,7 @@ static void spread_block(planner *p, const ir_block *b) {
             for (int i = 0; i < op->n_results; i++) vary(p, ir_result(op, i));
             break;
         default:
-            if ((op->code == IR_load || op->code == IR_load_lanes) && is_local(ir_operand(op, 0))) vary(p, ir_result(op, 0));
+            if ((op->code == IR_load || op->code == IR_load_lanes) && is_apart(p, ir_operand(op, 0))) vary(p, ir_result(op, 0));
             for (int i = 0; i < op->n_operands; i++)
                 for (int j = 0; j < op->n_results; j++) follow(p, ir_result(op, j), ir_operand(op, i));
         }
@@ -172,7 +181,7 @@ static bool takes_chunks(ir_opcode c) {
 static void narrow_access(planner *p, const ir_op *op) {
     for (int i = 0; i < op->n_operands; i++) {
         ir_type t = ir_operand(op, i)->type;
-        if (t.kind != IR_PTR || op->code == IR_ptradd || op->code == IR_ptrcast || (takes_chunks(op->code) && t.dtype != FRIT_u64)) continue;
+        if (t.kind != IR_PTR || op->code == IR_ptradd || op->code == IR_ptrcast || op->code == IR_cluster_ptr || (takes_chunks(op->code) && t.dtype != FRIT_u64)) continue;
         if (t.space == IR_MAP) continue;
         int bits = (int)frit_dtype_bits((frit_dtype)t.dtype), bytes = bits < 8 ? 1 : bits / 8;
         narrow(p, ir_operand(op, i), bytes);
@@ -204,7 +213,7 @@ static void root_block(planner *p, const ir_block *b) {
         if (op->code == IR_local) value_of(p, ir_result(op, 0))->root = local_root(p, op);
         if (op->code == IR_shared) value_of(p, ir_result(op, 0))->root = shared_root(p, op);
         if (op->code == IR_tensor_map) value_of(p, ir_result(op, 0))->map = new_map(p, op);
-        if (op->code == IR_ptradd || op->code == IR_ptrcast) share_root(p, op, ir_result(op, 0), ir_operand(op, 0));
+        if (op->code == IR_ptradd || op->code == IR_ptrcast || op->code == IR_cluster_ptr) share_root(p, op, ir_result(op, 0), ir_operand(op, 0));
         narrow_access(p, op);
     }
 }
@@ -271,6 +280,7 @@ static const run_fn runs[IR_OPCODE_COUNT] = {
     [IR_tensor_store] = exec_tensor_store, [IR_bulk_load] = exec_bulk_load, [IR_bulk_store] = exec_bulk_store,
     [IR_bulk_commit] = exec_bulk_commit, [IR_bulk_wait] = exec_bulk_wait, [IR_wgmma_fence] = exec_wgmma_fence, [IR_wgmma] = exec_wgmma,
     [IR_wgmma_commit] = exec_wgmma_commit, [IR_wgmma_wait] = exec_wgmma_wait, [IR_registers] = exec_registers,
+    [IR_cluster_rank] = exec_cluster_rank, [IR_cluster_ptr] = exec_cluster_ptr, [IR_cluster_barrier] = exec_cluster_barrier,
 };
 
 static exec_code *plan_block(planner *p, const ir_block *b);
@@ -487,7 +497,8 @@ static void plan_arguments(planner *p) {
         if (v->is_ptr) v->root = add_root(p, (exec_root){.kind = ROOT_GLOBAL, .arg = i});
     }
     if (p->k->f->shared > 0) { /* aligned as little as the rules promise: to 16 bytes */
-        char *at = arena_alloc(p->k->a, (size_t)p->k->f->shared + 512);
+        p->k->stride = (p->k->f->shared + 15) / 16 * 16;
+        char *at = arena_alloc(p->k->a, (size_t)(p->k->stride * p->k->cluster) + 512);
         p->k->shared = at + (256 - (uintptr_t)at % 256) + 16;
     }
 }
@@ -514,8 +525,9 @@ static void finish_roots(planner *p) {
     k->roots = p->roots.data;
     for (int i = 0; i < k->n_roots; i++)
         if (k->roots[i].kind == ROOT_SHARED && k->roots[i].granule < granule) granule = k->roots[i].granule;
-    exec_cell *cells = k->shared_cells = arena_array(k->a, exec_cell, k->f->shared / granule + 1);
-    if (uses_async(k->f->body)) k->clock = exec_clock_new(k, k->f->shared / granule + 1);
+    int64_t n_cells = k->stride * k->cluster / granule + 1;
+    exec_cell *cells = k->shared_cells = arena_array(k->a, exec_cell, n_cells);
+    if (uses_async(k->f->body)) k->clock = exec_clock_new(k, n_cells);
     for (int i = 0; i < k->n_roots; i++) {
         exec_root *r = &k->roots[i];
         exec_set_granule(r, r->kind == ROOT_SHARED ? granule : r->granule);
@@ -525,20 +537,22 @@ static void finish_roots(planner *p) {
     }
 }
 
-static const char *arguments_wrong(const ir_func *f) {
+static const char *arguments_wrong(const ir_func *f, int warp) {
     int n = f->body->n_args;
     if (f->level != IR_LEVEL_THREAD || f->threads < 1 || f->threads > 1024) return "is not made for a block of threads";
     if (n < 2 || f->body->args[n - 2]->type.kind != IR_PTR || f->body->args[n - 1]->type.kind == IR_PTR)
         return "does not end in scratch memory and the number of tasks";
+    if (f->cluster && (f->threads % warp || f->threads * f->cluster > CELL_THREAD / 2)) return "has clusters of more threads than are followed, or of warps in part";
     return NULL;
 }
 
 exec_kernel *exec_kernel_new(ir_func *f, int warp, const diag *d, const char **error) {
-    const char *wrong = arguments_wrong(f);
+    const char *wrong = arguments_wrong(f, warp);
     if (wrong) return *error = arena_printf(f->module->arena, "kernel %s %s", f->name, wrong), NULL;
     arena *a = arena_new();
     exec_kernel *k = arena_new_of(a, exec_kernel);
-    *k = (exec_kernel){.a = a, .f = f, .d = d, .threads = f->threads, .warp = warp, .epoch = 1};
+    *k = (exec_kernel){.a = a, .f = f, .d = d, .block = f->threads, .cluster = f->cluster ? f->cluster : 1, .warp = warp, .epoch = 1};
+    k->threads = k->block * k->cluster;
     k->values = arena_array(a, exec_value, f->module->n_values + 1);
     planner p = {.k = k, .changed = true};
     describe_block(&p, f->body);

@@ -83,38 +83,38 @@ static void run_block(exec_context *x, int64_t block) {
     exec_kernel *k = x->k;
     x->block = block;
     x->block_epoch = ++x->epoch;
-    if (k->shared) memset(k->shared, 0xff, (size_t)k->f->shared);
+    if (k->shared) memset(k->shared, 0xff, (size_t)(k->stride * k->cluster));
     for (int i = 0; i < k->n_roots; i++)
         if (k->roots[i].kind == ROOT_LOCAL)
             memset(k->roots[i].written, 0, (size_t)((k->roots[i].bytes + 15) / 16 * 16 * k->threads / 8));
     memset(x->committed, 0, sizeof *x->committed * (size_t)k->threads);
     exec_clock_block(x);
+    exec_cluster_begin(x);
     exec_async_block(x);
     exec_code_run(x, k->body);
     if (!x->failed) exec_copies_end(x);
     if (!x->failed) exec_async_end(x);
+    if (!x->failed) exec_cluster_end(x);
 }
 
-/* Block number i of those that run. */
-static int64_t sampled(const exec_launch *l, int64_t i) {
-    bool all = l->sample <= 0 || l->sample >= l->blocks;
-    return all ? i : l->sample == 1 ? 0 : i * (l->blocks - 1) / (l->sample - 1);
-}
+/* Number i of the n that run, of `all`. */
+static int64_t sampled(int64_t n, int64_t all, int64_t i) { return n >= all ? i : n == 1 ? 0 : i * (all - 1) / (n - 1); }
 
-/* The order in which blocks run: shuffled, or round from a random one where there are too many to list. */
+/* The order in which blocks (clusters) run: shuffled, or round from a random one where there are too many to list. */
 static void run_blocks(exec_context *x, uint64_t seed) {
     enum { LISTED = 1 << 16 };
     const exec_launch *l = x->l;
-    int64_t n = l->sample > 0 && l->sample < l->blocks ? l->sample : l->blocks;
+    int64_t cluster = x->k->cluster, all = l->blocks / cluster, n = l->sample > 0 && l->sample < all ? l->sample : all;
     seed = seed * 2 + 0x9E3779B97F4A7C15u;
     uint64_t start = next_random(&seed);
+    if (l->blocks % cluster) exec_fail(x, NULL, -1, "%lld blocks are no whole clusters", (long long)l->blocks);
     if (n > LISTED) {
-        for (int64_t i = 0; i < n && !x->failed; i++) run_block(x, (int64_t)((start % (uint64_t)n + (uint64_t)i) % (uint64_t)n));
+        for (int64_t i = 0; i < n && !x->failed; i++) run_block(x, cluster * (int64_t)((start % (uint64_t)n + (uint64_t)i) % (uint64_t)n));
         return;
     }
     int64_t *order = malloc(sizeof *order * (size_t)(n + 1));
     if (!order) abort();
-    for (int64_t i = 0; i < n; i++) order[i] = sampled(l, i);
+    for (int64_t i = 0; i < n; i++) order[i] = cluster * sampled(n, all, i);
     for (int64_t i = n - 1; i > 0; i--) {
         int64_t j = (int64_t)(next_random(&seed) % (uint64_t)(i + 1)), t = order[i];
         order[i] = order[j], order[j] = t;
@@ -134,6 +134,7 @@ bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n) {
     memset(all, 1, (size_t)k->threads);
     set_ints(k, l);
     exec_async_open(&x);
+    exec_cluster_open(&x);
     x.mask = (exec_mask){all, 0, k->threads, k->threads};
     x.launch_epoch = ++x.epoch;
     run_blocks(&x, l->seed);
@@ -143,6 +144,7 @@ bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n) {
     free(x.committed);
     free(x.copies);
     exec_async_close(&x);
+    exec_cluster_close(&x);
     free(x.matrices);
     return !x.failed;
 }

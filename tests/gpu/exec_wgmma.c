@@ -16,7 +16,7 @@ typedef void group_fn(exec_context *x, const exec_inst *i, int first);
 
 /* Does fn for each group of four warps that takes part. */
 static void each_group(exec_context *x, const exec_inst *i, group_fn *fn) {
-    if (x->k->warp != WARP_SIZE || x->threads % GROUP) exec_fail(x, i, -1, "wants groups of four warps of 32 threads");
+    if (x->k->warp != WARP_SIZE || x->k->block % GROUP) exec_fail(x, i, -1, "wants groups of four warps of 32 threads");
     if (x->failed || !exec_whole_groups(x, i, GROUP, "group of four warps")) return;
     for (int first = 0; first < x->threads && !x->failed; first += GROUP)
         if (first >= x->mask.lo && first < x->mask.hi && x->mask.on[first]) fn(x, i, first);
@@ -225,7 +225,7 @@ static void unchanged(exec_context *x, const exec_mma *m, int side, const char *
     int outer = l.major ? DEPTH / 2 : rows, inner = l.major ? rows / 8 : DEPTH / 16;
     for (int r = 0; r < outer; r++)
         for (int c = 0; c < inner; c++, was += 16)
-            if (memcmp(l.r->base + chunk_at(&l, r, c) - l.r->start, was, 16))
+            if (memcmp(l.r->base + exec_place(x, l.r, m->first, chunk_at(&l, r, c) - l.r->start), was, 16))
                 return exec_fail(x, i, m->first, "an operand in shared memory changed while the product was under way");
 }
 

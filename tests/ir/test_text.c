@@ -9,7 +9,7 @@ static void count_ops(const ir_block *b, int *seen) {
 
 /* Each level's file verifies, round-trips, and together with the elementwise ops they show every op there is. */
 static void test_files(void **state) {
-    static const char *const files[] = {"tensor.fir", "tile.fir", "thread.fir", "threads.fir", "async.fir", "names.fir",
+    static const char *const files[] = {"tensor.fir", "tile.fir", "thread.fir", "threads.fir", "async.fir", "cluster.fir", "names.fir",
                                         "opaque.fir"};
     int seen[IR_OPCODE_COUNT] = {0};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

@@ -11,6 +11,8 @@
     "%f = constant() {value = 1} : f32\n%v = constant() {value = 1} : f32x8\n%k = constant() {value = 1} : boolx8\n"   \
     "%t = constant() {value = 1} : bool\n" body "\nreturn()\n}\n"
 
+#define CLUSTER(body) \
+    "func thread @f(%scratch: ptr u8, %i: i64) threads 32 shared 64 cluster 2 {\n%s = shared() {offset = 0} : ptr core f32\n" body "\nreturn()\n}\n"
 #define ASYNC(body)                                                                                                    \
     "func thread @f(%x: ptr f16, %scratch: ptr u8, %tasks: i64) threads 128 shared 4096 {\n"                           \
     "%i = constant() {value = 64} : i64\n%v = constant() {value = 1} : f32x8\n%t = constant() {value = 1} : bool\n"    \
@@ -148,6 +150,13 @@ static const bad programs[] = {
     {53, ASYNC("%m = tensor_map(%x, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16")}, /* three lengths for two axes */
     {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [32, 64], swizzle = [128]} : ptr map f16")},
     {53, ASYNC("%n = thread_id() : i64\n%m = tensor_map(%x, %n, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16")},
+    {54, ASYNC("%r = cluster_rank() : i64")},
+    {54, ASYNC("%p = cluster_ptr(%h, %i) : ptr cluster f16")},
+    {54, CLUSTER("%r = cluster_rank() : i32")},
+    {54, CLUSTER("%p = cluster_ptr(%s, %i) : ptr core f32")},
+    {54, CLUSTER("%p = cluster_ptr(%s, %s) : ptr cluster f32")},
+    {54, "func tile @f(%x: buffer global f32[4]) cluster 4 {\ngrid() {vars = [i < 4, r < 2], extent = [4, 2]} () {\n}\n}\n"},
+    {40, "func tile @f(%x: buffer global f32[4]) cluster 4 {\ngrid() {vars = [r < 4], extent = [4]} () {\nstage() {vars = [i < 4], extent = [4], parallel = 1, across = 1} () {\n} () {\n}\n}\n}\n"},
     {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16\ntensor_load(%h, %i, %m, %bar, %i, %i)")},
     {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16\ntensor_load(%s, %i, %m, %bar, %i, %i, %i)")},
     {53, ASYNC("mbarrier_init(%bar, %i) {count = 0}")},
@@ -293,7 +302,7 @@ static void test_complete(void **state) {
         rules++;
     }
     fclose(f);
-    assert_int_equal(rules, 29);
+    assert_int_equal(rules, 30);
 }
 
 int main(void) {
