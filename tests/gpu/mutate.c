@@ -1,23 +1,24 @@
 /* The frit command with a device that tries mutants of the kernels it runs (mutate.py drives it):
  *
- *     FRIT_MUTANTS=FILE [FRIT_MUTANTS_SHARE=N/M] frit_mutate run PACKAGE ...
+ *     FRIT_MUTANTS=FILE FRIT_MUTANTS_PASS=1|2 [FRIT_MUTANTS_SHARE=N/M] frit_mutate run PACKAGE ...
  *
- * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, on the data of the
- * launch at hand and on other data (mutate_launch.h), in as many blocks as there may be and in few, of which six run, with
- * early and late copies, and is caught by one of the executor's checks or by results that differ from the kernel's own in a
- * single bit. Of those that are not:
+ * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks as
+ * there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or by
+ * results that differ from the kernel's own in a single bit. The first pass has it run on the data of the launch at hand; most
+ * are caught there, on one of the shapes. The second, over the same launches, has the others run on other data
+ * (mutate_launch.h) and asks what shows that they make no difference:
  *
  *   - "unreached": no launch came to the op;
  *   - "implied": the mutant can't differ, as mutate_proof.h shows for all sizes;
  *   - "vacuous": where a value was changed, on no data it was ever another than before, and that is not shown to be so always;
- *   - "redundant": shown to make no difference where it was another: a barrier without which no two accesses collide (the
- *     executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds and of what
+ *   - "redundant": shown to make no difference where it was another: an op that only orders, without which no two accesses
+ *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds and of what
  *     has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory that may as
  *     well move nonsense; a branch that makes no difference to what is computed or stored;
  *   - "alive": none of these.
  *
  * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", for each mutant that is caught "caught HASH NUMBER
- * TEXT", and when the device is closed one such line for every other mutant of the kernels that ran; the text is the line,
+ * TEXT", and when the device is closed after the second pass one such line for every other mutant of the kernels that ran; the text is the line,
  * what was done, and the op. Those that FILE says are caught are not tried again. The share tries those whose number is N
  * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
  * all behind the trials: numbers in their outputs serve the kernels that follow as well. */
@@ -54,7 +55,7 @@ typedef struct subject {
 
 typedef struct campaign {
     const char *path;
-    int share, of;
+    int pass, share, of;
     subject *subjects;
 } campaign;
 
@@ -125,10 +126,12 @@ static void record(const campaign *c, const subject *s, int number) {
 }
 
 static void *campaign_open(void) {
-    const char *path = getenv("FRIT_MUTANTS"), *share = getenv("FRIT_MUTANTS_SHARE");
+    const char *path = getenv("FRIT_MUTANTS"), *pass = getenv("FRIT_MUTANTS_PASS"), *share = getenv("FRIT_MUTANTS_SHARE");
     campaign *c = calloc(1, sizeof *c);
     if (!c) abort();
     c->path = path, c->of = 1;
+    if (pass && sscanf(pass, "%d", &c->pass) != 1) abort();
+    if (path && c->pass != 1 && c->pass != 2) abort();
     if (share && (sscanf(share, "%d/%d", &c->share, &c->of) != 2 || c->of < 1)) abort();
     return c;
 }
@@ -138,7 +141,7 @@ static void campaign_close(void *ctx) {
     for (subject *s = c->subjects, *next; s; s = next) {
         next = s->next;
         for (int i = 0; i < s->n; i++) {
-            if (s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i);
+            if (c->pass == 2 && s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i);
             free(s->mutants[i].text);
         }
         free(s->mutants);
@@ -176,6 +179,7 @@ static bool learn(original *o, trial *r, subject *s, int d, char *message, size_
     r->watch = true;
     bool ok = k;
     for (int run = 0; run < RUNS && ok; run++) {
+        if (!trial_has(d, run)) continue;
         ok = trial_run(r, k, d, run, d == DATA_OWN ? 0 : r->steps * 4 + 100000, NULL, message, n);
         r->after[d][run] = trial_outcome(r);
     }
@@ -198,7 +202,7 @@ static bool learn(original *o, trial *r, subject *s, int d, char *message, size_
 static bool fails_on(const trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     char message[1024];
     for (int run = 0; run < RUNS; run++)
-        if (!trial_run(r, e, d, run, r->steps * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run]) return true;
+        if (trial_has(d, run) && (!trial_run(r, e, d, run, r->steps * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run])) return true;
     return false;
 }
 
@@ -230,13 +234,10 @@ static int try_on(const trial *r, int number, change c, uint32_t sets) {
     return found;
 }
 
+/* The first pass has found that the launch's own data do not tell. */
 static void judge(original *o, trial *r, subject *s, int number) {
     mutant *u = &s->mutants[number];
     char message[512];
-    if (u->seen & 1 && try_on(r, number, MUTANT, 1)) {
-        u->v = CAUGHT;
-        return;
-    }
     if (u->v <= VACUOUS && !(u->seen & 1) && mutate_proven(o->m->funcs, u->op, u->kind)) {
         u->v = IMPLIED;
         return;
@@ -247,7 +248,7 @@ static void judge(original *o, trial *r, subject *s, int number) {
         u->v = CAUGHT;
         return;
     }
-    bool shown = mutant_is_barrier(u->op, u->kind) || !try_on(r, number, POISON, u->seen) || !try_on(r, number, SAME, u->seen);
+    bool shown = mutant_only_orders(u->op, u->kind) || !try_on(r, number, POISON, u->seen) || !try_on(r, number, SAME, u->seen);
     verdict v = shown ? REDUNDANT : ALIVE;
     if (u->v < v) u->v = v;
 }
@@ -266,7 +267,8 @@ static void try_all(campaign *c, subject *s, trial *r, original *o) {
         for (int i = 0; i < s->n; i++) {
             mutant *u = &s->mutants[i];
             if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, i)) continue;
-            judge(o, r, s, i);
+            if (c->pass == 2) judge(o, r, s, i);
+            else if (u->seen & 1 && try_on(r, i, MUTANT, 1)) u->v = CAUGHT;
             if (u->v == CAUGHT) record(c, s, i);
         }
 }

@@ -99,6 +99,9 @@ def minilm(folder):
 
 # Rows of a batch: one, whole tiles, every kind of ragged edge, and enough for large tiles of one warp and of four.
 SIZES = 70, 37, 1, 128, 20, 60, 52, 44, 12, 28, 4, 8200, 16404, 16454
+# Rows and columns.
+FEW = (70, 52), (37, 60), (1, 44), (128, 128), (20, 12), (60, 28), (52, 20), (44, 4), (12, 36), (28, 70), (4, 1)
+MANY = (8200, 60), (8236, 52), (8244, 44), (8228, 36), (8220, 28), (8204, 20), (8212, 12), (8196, 4), (16454, 129)
 
 
 def digits(_):
@@ -106,7 +109,7 @@ def digits(_):
 
 
 def mlp(_):
-    return [], seeded([dict(B=b) for b in SIZES])
+    return [], seeded([dict(B=b, O=o) for b, o in FEW + MANY])
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
@@ -125,8 +128,9 @@ def campaign(model, form, options, kept):
         arguments, runs = made
         package = folder / "model.fpk"
         run(FRIT, "compile", EXAMPLES / f"{model}.frit", "-q", *arguments, "-t", FORMS[form], "-o", package)
-        for shape in runs[:options.runs]:
-            run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(file), FRIT_MUTANTS_SHARE=options.share)
+        for number in "12":  # mutate.c says what the passes do
+            for shape in runs[:options.runs]:
+                run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(file), FRIT_MUTANTS_PASS=number, FRIT_MUTANTS_SHARE=options.share)
     return file.read_text(), time.time() - start
 
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 6, BRIEF_SAMPLE = 2, ALIGN = 256 };
+enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 4, BRIEF_SAMPLE = 2, MOST_OF_ONE = 12, ALIGN = 256 };
 static const int ways[RUNS] = {RUN_BRIEF, 0, RUN_LATE, RUN_FEW, RUN_FEW | RUN_LATE};
 
 /* ---- Outputs ----------------------------------------------------------------------------------------------------- */
@@ -131,9 +131,11 @@ void trial_close(trial *r, bool filled) {
 }
 
 static int64_t blocks_for(const trial *r, int way) {
-    int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= 2 * SAMPLE ? 1 : (tasks + 2) / 3;
+    int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= MOST_OF_ONE ? 1 : (tasks + 2) / 3;
     return !(way & RUN_FEW) || few > most ? most : few;
 }
+
+bool trial_has(int data, int run) { return data <= DATA_RANDOM || run == 0 || run == RUNS - 1; }
 
 bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
     exec_launch l = *r->t->launch;

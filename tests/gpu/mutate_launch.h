@@ -27,6 +27,8 @@ typedef struct trial {
 void trial_open(trial *r, const exec_tapped *t, const ir_block *body);
 /* The launch's memory is as it was; or its outputs hold numbers as if it had run (`filled`). */
 void trial_close(trial *r, bool filled);
+/* Whether `run` is made on these data: all are on the launch's own and on random numbers, few on others. */
+bool trial_has(int data, int run);
 /* One run; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
 bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
 /* Hash of what the outputs hold now. */

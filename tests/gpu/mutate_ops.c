@@ -33,32 +33,27 @@ static bool compares_i64(const ir_op *op) {
     return (op->code == IR_lt || op->code == IR_le) && ir_operand(op, 0)->type.dtype == FRIT_i64;
 }
 
-/* What can be left out and leaves a kernel that has a meaning. */
-static bool is_removable(const ir_op *op) {
+/* An op that has an effect without being a value's: what threads do for each other. The list names what moves or makes values
+ * all the same, hints and shares; whatever ops come to be are mutated until they are named here. */
+static bool is_cooperation(const ir_op *op) {
+    bool thread = ir_op_flags(op) & IR_F_THREAD, effect = ir_op_flags(op) & IR_F_EFFECT;
     switch (op->code) {
-    case IR_barrier:
-    case IR_copy_commit:
-    case IR_copy_wait:
-    case IR_warp_barrier:
-    case IR_part_barrier:
-    case IR_fence_async:
-    case IR_mbarrier_init:
-    case IR_mbarrier_arrive:
-    case IR_mbarrier_wait:
-    case IR_tensor_load:
-    case IR_tensor_store:
-    case IR_bulk_load:
-    case IR_bulk_store:
-    case IR_bulk_commit:
-    case IR_bulk_wait:
-    case IR_wgmma_fence:
-    case IR_wgmma_commit:
-    case IR_wgmma_wait: return true;
-    default: return false;
+    case IR_store:
+    case IR_store_lanes:
+    case IR_copy_async: /* shifted, and without its predicate */
+    case IR_atom:
+    case IR_shuffle:
+    case IR_wgmma:
+    case IR_prefetch:
+    case IR_registers: return false;
+    default: return thread && effect && !op->n_blocks;
     }
 }
 
-/* The widest swizzle of a tensor map, or of a product's operands. */
+/* What can be left out and leaves a kernel that has a meaning: what is given goes through, if there are results. */
+static bool is_removable(const ir_op *op) { return is_cooperation(op) && (!op->n_results || op->n_results == op->n_operands); }
+
+/* The widest swizzle of a tensor map, or of a product's operands; 0: none is spoken of. */
 static int64_t swizzle_of(const ir_op *op) {
     const int64_t *v;
     int64_t n = ir_get_ints(op, IR_ATTR_swizzle, &v), most = 0;
@@ -78,16 +73,23 @@ static void remove_op(ir_op *op) {
     ir_op_remove(op);
 }
 
-bool mutant_is_barrier(const ir_op *op, mutant_kind k) {
-    return k == MUTANT_REMOVED && (op->code == IR_barrier || op->code == IR_warp_barrier || op->code == IR_part_barrier || op->code == IR_fence_async);
+static int pointers_of(const ir_op *op) {
+    int n = 0;
+    for (int i = 0; i < op->n_operands; i++) n += ir_operand(op, i)->type.kind == IR_PTR;
+    return n;
+}
+
+/* Copies go from one pointer to another. */
+bool mutant_only_orders(const ir_op *op, mutant_kind k) {
+    return (k == MUTANT_REMOVED || k == MUTANT_WAITED) && is_removable(op) && !op->n_results && pointers_of(op) < 2;
 }
 
 static bool applies(const ir_op *op, mutant_kind k) {
     switch (k) {
     case MUTANT_REMOVED: return is_removable(op);
-    case MUTANT_WAITED: return op->code == IR_copy_wait || op->code == IR_wgmma_wait || op->code == IR_bulk_wait;
+    case MUTANT_WAITED: return ir_op_table[op->code].attrs >> IR_ATTR_pending & 1;
     case MUTANT_PHASE: return op->code == IR_mbarrier_wait;
-    case MUTANT_PLAIN: return (op->code == IR_tensor_map || op->code == IR_wgmma) && swizzle_of(op) > 16;
+    case MUTANT_PLAIN: return swizzle_of(op) > 16;
     case MUTANT_UNMASKED: return mutant_mask(op) >= 0;
     case MUTANT_ALWAYS:
     case MUTANT_NEVER: return op->code == IR_tif;

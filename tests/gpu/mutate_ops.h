@@ -5,8 +5,8 @@
 
 typedef enum mutant_kind {
     MUTANT_NONE,
-    MUTANT_REMOVED,  /* barriers, fences, arrivals, waits, commits, tensor copies */
-    MUTANT_WAITED,   /* copy_wait, wgmma_wait, bulk_wait leave one group more */
+    MUTANT_REMOVED,  /* barriers, fences, arrivals, waits, commits, tensor copies: every op that is there for other threads */
+    MUTANT_WAITED,   /* a wait (all with `pending`) leaves one group more */
     MUTANT_UNMASKED, /* load, store, copy_async: everywhere */
     MUTANT_ALWAYS,   /* tif */
     MUTANT_NEVER,
@@ -25,8 +25,9 @@ ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k);
 int mutant_count(const ir_block *b);
 /* The operand that is op's predicate; -1: none. */
 int mutant_mask(const ir_op *op);
-/* Where no check of the executor fails without this op, nothing needs it. */
-bool mutant_is_barrier(const ir_op *op, mutant_kind k);
+/* The op moves and makes no values, all that it does is order what others do: in whatever order threads come and copies end,
+ * the executor tells where that is missing. Where no check fails without it, nothing needs it. */
+bool mutant_only_orders(const ir_op *op, mutant_kind k);
 void mutant_apply(ir_module *m, ir_op *op, mutant_kind k);
 /* The bit of exec_seen without which the mutant does what the kernel does. */
 int mutant_shows(mutant_kind k);
