@@ -4,9 +4,9 @@
  *
  * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks as
  * there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or by
- * results that differ from the kernel's own in a single bit. The first pass has it run on the data of the launch at hand; most
- * are caught there, on one of the shapes. The second, over the same launches, has the others run on other data
- * (mutate_launch.h) and asks what shows that they make no difference:
+ * results that differ from the kernel's own in a single bit. The first pass has it run briefly on the data of the launch at hand; most
+ * are caught there, on one of the shapes. The second, over the same launches, has the others run at length and on other data
+ * (mutate_launch.h), and asks what shows that they make no difference:
  *
  *   - "unreached": no launch came to the op;
  *   - "implied": the mutant can't differ, as mutate_proof.h shows for all sizes;
@@ -19,7 +19,8 @@
  *
  * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", for each mutant that is caught "caught HASH NUMBER
  * TEXT", and when the device is closed after the second pass one such line for every other mutant of the kernels that ran; the text is the line,
- * what was done, and the op. Those that FILE says are caught are not tried again. The share tries those whose number is N
+ * what was done, and the op. Those that FILE says are caught are not tried again, and what it says thrice
+ * to be redundant has only to pass on the launch's own data. The share tries those whose number is N
  * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
  * all behind the trials: numbers in their outputs serve the kernels that follow as well. */
 #include "mutate_launch.h"
@@ -30,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAUNCHES = 3, MANY_TASKS = 48 };
+enum { MAX_LAUNCHES = 3, MANY_TASKS = 48, ENOUGH = 3 };
 
 /* ---- Bookkeeping ------------------------------------------------------------------------------------------------- */
 typedef enum verdict { UNTRIED, UNREACHED, VACUOUS, REDUNDANT, ALIVE, IMPLIED, CAUGHT } verdict; /* later ones count */
@@ -41,6 +42,7 @@ typedef struct mutant {
     mutant_kind kind;
     const ir_op *op; /* of the module at hand */
     uint32_t seen;   /* the sets of data on which it differs */
+    int shown;       /* runs of the command that have shown it redundant */
     char *text;
 } mutant;
 
@@ -105,8 +107,10 @@ static subject *subject_of(campaign *c, const exec_tapped *t) {
     char line[1024];
     unsigned long long h;
     int number;
-    while (f && fgets(line, sizeof line, f))
+    while (f && fgets(line, sizeof line, f)) {
         if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = CAUGHT;
+        else if (sscanf(line, "redundant %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].shown++;
+    }
     if (f) fclose(f);
     f = fopen(c->path, "a");
     if (f) fprintf(f, "kernel %016llx %d %s\n", (unsigned long long)hash, s->n, t->kernel), fclose(f);
@@ -179,12 +183,12 @@ static bool learn(original *o, trial *r, subject *s, int d, char *message, size_
     r->watch = true;
     bool ok = k;
     for (int run = 0; run < RUNS && ok; run++) {
-        if (!trial_has(d, run)) continue;
-        ok = trial_run(r, k, d, run, d == DATA_OWN ? 0 : r->steps * 4 + 100000, NULL, message, n);
+        if (!trial_has(r, d, run)) continue;
+        ok = trial_run(r, k, d, run, d < DATA_INTS ? 0 : r->steps[DATA_OWN] * 4 + 100000, NULL, message, n);
         r->after[d][run] = trial_outcome(r);
     }
     r->watch = false;
-    if (d == DATA_OWN && k) r->steps = exec_steps(k);
+    if (k) r->steps[d] = exec_steps(k);
     for (int i = 0; i < s->n && ok; i++) {
         mutant *u = &s->mutants[i];
         if (u->v == UNTRIED || u->v == CAUGHT || !matters(k, u->op)) continue;
@@ -202,7 +206,7 @@ static bool learn(original *o, trial *r, subject *s, int d, char *message, size_
 static bool fails_on(const trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     char message[1024];
     for (int run = 0; run < RUNS; run++)
-        if (trial_has(d, run) && (!trial_run(r, e, d, run, r->steps * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run])) return true;
+        if (trial_has(r, d, run) && (!trial_run(r, e, d, run, r->steps[d] * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run])) return true;
     return false;
 }
 
@@ -234,10 +238,18 @@ static int try_on(const trial *r, int number, change c, uint32_t sets) {
     return found;
 }
 
-/* The first pass has found that the launch's own data do not tell. */
 static void judge(original *o, trial *r, subject *s, int number) {
     mutant *u = &s->mutants[number];
     char message[512];
+    if (u->seen & 1 && try_on(r, number, MUTANT, 1)) {
+        u->v = CAUGHT;
+        return;
+    }
+    if (r->pass == 1) return;
+    if (u->seen & 1 && u->shown >= ENOUGH) {
+        if (u->v < REDUNDANT) u->v = REDUNDANT;
+        return;
+    }
     if (u->v <= VACUOUS && !(u->seen & 1) && mutate_proven(o->m->funcs, u->op, u->kind)) {
         u->v = IMPLIED;
         return;
@@ -267,8 +279,7 @@ static void try_all(campaign *c, subject *s, trial *r, original *o) {
         for (int i = 0; i < s->n; i++) {
             mutant *u = &s->mutants[i];
             if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, i)) continue;
-            if (c->pass == 2) judge(o, r, s, i);
-            else if (u->seen & 1 && try_on(r, i, MUTANT, 1)) u->v = CAUGHT;
+            judge(o, r, s, i);
             if (u->v == CAUGHT) record(c, s, i);
         }
 }
@@ -288,7 +299,7 @@ static bool campaign_launch(void *ctx, const exec_tapped *t) {
     original o = {0};
     o.m = parse(t, &o.d);
     trial r;
-    trial_open(&r, t, o.m->funcs->body);
+    trial_open(&r, c->pass, t, o.m->funcs->body);
     uint64_t ints = fpk_hash(t->launch->ints, sizeof(int64_t) * (size_t)r.n_ints) ^ (uint64_t)t->launch->tasks;
     if (is_new(s, ints)) try_all(c, s, &r, &o);
     bool filled = t->launch->tasks > MANY_TASKS;

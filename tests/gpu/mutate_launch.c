@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 4, BRIEF_SAMPLE = 2, MOST_OF_ONE = 12, ALIGN = 256 };
-static const int ways[RUNS] = {RUN_BRIEF, 0, RUN_LATE, RUN_FEW, RUN_FEW | RUN_LATE};
+static const int ways[RUNS] = {RUN_BRIEF, RUN_BRIEF | RUN_FEW | RUN_LATE, 0, RUN_LATE, RUN_FEW, RUN_FEW | RUN_LATE};
 
 /* ---- Outputs ----------------------------------------------------------------------------------------------------- */
 typedef void piece_fn(char *at, size_t n, char **kept);
@@ -87,10 +87,10 @@ static void make_data(trial *r, int d) {
 }
 
 /* ---- A trial ----------------------------------------------------------------------------------------------------- */
-void trial_open(trial *r, const exec_tapped *t, const ir_block *body) {
-    *r = (trial){.t = t, .body = body};
+void trial_open(trial *r, int pass, const exec_tapped *t, const ir_block *body) {
+    *r = (trial){.pass = pass, .t = t, .body = body};
     for (int i = 0; i < body->n_args - 2; i++) *(body->args[i]->type.kind == IR_PTR ? &r->n_buffers : &r->n_ints) += 1;
-    r->n_data = DATA_INTS + r->n_ints < MAX_DATA ? DATA_INTS + r->n_ints : MAX_DATA;
+    r->n_data = pass == 1 ? 1 : DATA_INTS + r->n_ints < MAX_DATA ? DATA_INTS + r->n_ints : MAX_DATA;
     for (int d = 0; d < r->n_data; d++) make_data(r, d);
     char *bytes = NULL;
     each_output(r, measure, &bytes);
@@ -135,7 +135,10 @@ static int64_t blocks_for(const trial *r, int way) {
     return !(way & RUN_FEW) || few > most ? most : few;
 }
 
-bool trial_has(int data, int run) { return data <= DATA_RANDOM || run == 0 || run == RUNS - 1; }
+bool trial_has(const trial *r, int data, int run) {
+    bool brief = ways[run] & RUN_BRIEF;
+    return data == DATA_OWN ? brief == (r->pass == 1) : run == 0 || run == RUNS - 1;
+}
 
 bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
     exec_launch l = *r->t->launch;
@@ -144,7 +147,7 @@ bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_st
     l.blocks = blocks_for(r, ways[run]);
     if (l.blocks != r->t->launch->blocks) l.scratch.bytes = l.scratch.bytes / r->t->launch->blocks * l.blocks;
     l.late = ways[run] & RUN_LATE;
-    l.sample = ways[run] & RUN_BRIEF ? BRIEF_SAMPLE : SAMPLE;
+    l.sample = !(ways[run] & RUN_BRIEF) ? SAMPLE : ways[run] & RUN_FEW ? 1 : BRIEF_SAMPLE;
     l.nonsense = nonsense;
     l.seed = (uint64_t)run * 77 + 5;
     l.max_steps = max_steps;

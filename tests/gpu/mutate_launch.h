@@ -4,14 +4,15 @@
 #define FRIT_TESTS_GPU_MUTATE_LAUNCH_H
 #include "driver.h"
 
-/* Ways to run: first two of as many blocks as there may be, which most mutants don't survive; then more blocks, of that many or
- * of few that have several tasks each, with early and with late copies. */
-enum { RUNS = 5 };
+/* Ways to run: briefly, in as many blocks as there may be, two of which run, and in few that have several tasks each, one of
+ * which runs; then some more blocks, of that many or of few, with early and with late copies. */
+enum { RUNS = 6 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; then one for each integer that comes in, which is very large. */
 enum { DATA_OWN, DATA_RANDOM, DATA_OTHER, DATA_WILD, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
+    int pass; /* 1 or 2 */
     const exec_tapped *t;
     const ir_block *body; /* of the kernel */
     int n_buffers, n_ints, n_data;
@@ -19,16 +20,17 @@ typedef struct trial {
     int64_t *ints[MAX_DATA];
     char *before; /* what the outputs held, and which of their bytes had a value */
     uint64_t after[MAX_DATA][RUNS];
-    int64_t steps; /* of all runs on the launch's own data */
+    int64_t steps[MAX_DATA]; /* of all runs on these data */
     bool watch;
 } trial;
 
 /* `body` outlives the trial. */
-void trial_open(trial *r, const exec_tapped *t, const ir_block *body);
+void trial_open(trial *r, int pass, const exec_tapped *t, const ir_block *body);
 /* The launch's memory is as it was; or its outputs hold numbers as if it had run (`filled`). */
 void trial_close(trial *r, bool filled);
-/* Whether `run` is made on these data: all are on the launch's own and on random numbers, few on others. */
-bool trial_has(int data, int run);
+/* Whether `run` is made on these data: in the first pass the brief ones on the launch's own, in the second the others, and some
+ * on other data. */
+bool trial_has(const trial *r, int data, int run);
 /* One run; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
 bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
 /* Hash of what the outputs hold now. */
