@@ -92,5 +92,5 @@ const dialect dialect_hip = {.preamble = hip_preamble,
                              .block = "__builtin_amdgcn_workgroup_id_x()",
                              .block_count = "__builtin_amdgcn_grid_size_x() / __builtin_amdgcn_workgroup_size_x()",
                              .barrier = "block_barrier()",
-                             .bounds = "__attribute__((global, amdgpu_flat_work_group_size(1, %d))) void",
+                             .bounds = "__attribute__((global, amdgpu_flat_work_group_size(1, %d), amdgpu_waves_per_eu(2))) void",
                              .shared = "extern __attribute__((shared, aligned(128))) u8 shared[];"};

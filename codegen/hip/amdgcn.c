@@ -21,6 +21,11 @@ void amdgcn_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
         LLVMAddModuleFlag(p->module, LLVMModuleFlagBehaviorError, flag, sizeof flag - 1, LLVMValueAsMetadata(k32(p, 500)));
     shim_string_attribute(fn, "amdgpu-flat-work-group-size", arena_printf(p->a, "%d,%d", f->threads, f->threads));
     shim_string_attribute(fn, "uniform-work-group-size", "true");
+    /* Sums of matrix products stay in ordinary registers: in the others each turn of a loop would move all of them to and
+     * fro. Two waves a scheduler leave 256, which the lowering keeps to. The two spellings are those before and from LLVM 21. */
+    shim_string_attribute(fn, "amdgpu-no-agpr", "");
+    shim_string_attribute(fn, "amdgpu-agpr-alloc", "0");
+    if (f->threads <= 256) shim_string_attribute(fn, "amdgpu-waves-per-eu", "2");
 }
 
 static LLVMValueRef in_range(printer *p, LLVMValueRef v, int64_t from, int64_t below) {

@@ -7,9 +7,9 @@ enum { CDNA2 = FRIT_ATOM_MFMA | FRIT_ATOM_MFMA_I8_16, CDNA3 = FRIT_ATOM_MFMA | F
 
 static const hip_arch archs[] = {
     {"gfx908", NULL, 0, 64, 64, 256, 0, 19},
-    {"gfx90a", NULL, 0, 64, 64, 512, CDNA2, 15},
-    {"gfx942", NULL, 0, 64, 64, 512, CDNA3, 30},
-    {"gfx950", "gfx942", 0x4f, 64, 160, 512, CDNA3, 20},
+    {"gfx90a", NULL, 0, 64, 64, 256, CDNA2, 15},
+    {"gfx942", NULL, 0, 64, 64, 256, CDNA3, 30},
+    {"gfx950", "gfx942", 0x4f, 64, 160, 256, CDNA3, 20},
     {"gfx1100", NULL, 0, 32, 64, 256, FRIT_ATOM_WMMA, 64},
     {"gfx1201", NULL, 0, 32, 64, 256, FRIT_ATOM_WMMA_RDNA4, 75},
 };

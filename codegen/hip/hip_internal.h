@@ -11,7 +11,7 @@ typedef struct hip_arch {
     int old_mach;         /* then: its own number in the flags of an object (EF_AMDGPU_MACH) */
     int warp;
     int shared_kb; /* of a block at most */
-    int registers; /* 32-bit vector registers of a thread at most */
+    int registers; /* 32-bit vector registers of a thread at most, two waves to a scheduler */
     uint32_t atoms;
     double flops_per_byte;
 } hip_arch;

@@ -5,6 +5,7 @@
 #include "emulate.h"
 #undef INFINITY /* the text defines it */
 #define amdgpu_flat_work_group_size(...) unused
+#define amdgpu_waves_per_eu(...) unused
 
 static inline unsigned __builtin_amdgcn_workitem_id_x() { return threadIdx.x; }
 static inline unsigned __builtin_amdgcn_workgroup_id_x() { return blockIdx.x; }
