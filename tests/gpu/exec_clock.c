@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum { GROUP = 128, WARP_SIZE = 32 };
-/* An entry of the readers of a cell: epoch << 22 | op << 6 | many lanes << 5 | lane */
+/* An entry of the readers of a cell: epoch << 22 | op << 6 | many lanes << 5 | lane. A cell of shared memory has in `r` a
+ * bit for each reader (each few, in large clusters) that is noted: what the others hold means nothing. */
 enum { READ_EPOCH = 22, READ_OP = 6, READ_MANY = 1 << 5 };
 
 int exec_tensor_core(const exec_context *x, int thread) { return x->k->clock->threads + ENGINE_COUNT * x->k->cluster + thread / GROUP; }
@@ -27,6 +28,7 @@ exec_clock *exec_clock_new(exec_kernel *k, int64_t cells) {
     c->rows = arena_array(k->a, uint64_t, (int64_t)c->width * c->threads);
     c->fenced = arena_array(k->a, uint64_t, c->threads);
     c->n_readers = c->warps + c->actors - c->threads;
+    c->readers_a_bit = (c->n_readers + 63) / 64;
     c->readers = arena_array(k->a, uint64_t, c->n_readers * (cells + 1));
     return c;
 }
@@ -161,9 +163,19 @@ static uint64_t *readers_of(const exec_context *x, const exec_root *r, int64_t g
 }
 
 /* ---- Reads ------------------------------------------------------------------------------------------------------- */
-static void note_warp(exec_context *x, const exec_inst *i, uint64_t *entry, int warp, int t, bool many) {
+/* The entry of a reader, 0 where it is not noted yet. */
+static uint64_t *note(const exec_context *x, const exec_root *r, int64_t g, int reader) {
     const exec_clock *c = x->k->clock;
-    uint64_t e = *entry >> READ_EPOCH;
+    uint64_t *readers = readers_of(x, r, g), bit = UINT64_C(1) << reader / c->readers_a_bit;
+    if (!(r->cells[g].r & bit))
+        for (int k = reader - reader % c->readers_a_bit, n = 0; n < c->readers_a_bit && k < c->n_readers; n++) readers[k++] = 0;
+    r->cells[g].r |= bit;
+    return &readers[reader];
+}
+
+static void note_warp(exec_context *x, const exec_inst *i, const exec_root *r, int64_t g, int warp, int t, bool many) {
+    const exec_clock *c = x->k->clock;
+    uint64_t *entry = note(x, r, g, warp), e = *entry >> READ_EPOCH;
     int lane = (int)(*entry & 31);
     if (e >= x->block_epoch && ((*entry & READ_MANY) || warp * WARP_SIZE + lane != t) &&
         !((*entry & READ_MANY) ? warp_ordered(c, warp, e, t) : ordered(c, warp * WARP_SIZE + lane, e, t)))
@@ -178,11 +190,9 @@ static bool read_shared(exec_context *x, const exec_inst *i, const exec_root *r,
         return false;
     }
     if (!after_write(x, i, r, cell, t, g, whole, "reads")) return false;
-    cell->r = 1;
-    uint64_t *readers = readers_of(x, r, g);
-    note_warp(x, i, &readers[t / WARP_SIZE], t / WARP_SIZE, t, whole);
+    note_warp(x, i, r, g, t / WARP_SIZE, t, whole);
     for (int w = x->mask.lo / WARP_SIZE; whole == EXEC_ALL && w <= (x->mask.hi - 1) / WARP_SIZE; w++)
-        if (w != t / WARP_SIZE) note_warp(x, i, &readers[w], w, w * WARP_SIZE, true);
+        if (w != t / WARP_SIZE) note_warp(x, i, r, g, w, w * WARP_SIZE, true);
     return true;
 }
 
@@ -216,20 +226,24 @@ bool exec_clock_read(exec_context *x, const exec_inst *i, const exec_root *r, in
 }
 
 /* ---- Writes ------------------------------------------------------------------------------------------------------ */
+static bool after_reader(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int k) {
+    const exec_clock *c = x->k->clock;
+    uint64_t entry = readers_of(x, r, g)[k], e = entry >> READ_EPOCH, op = entry >> READ_OP & 0xffff;
+    if (e < x->block_epoch) return true;
+    int actor = k < c->warps ? k * WARP_SIZE + (int)(entry & 31) : c->threads + k - c->warps;
+    bool many = k < c->warps && entry & READ_MANY;
+    if (many ? warp_ordered(c, k, e, t) : actor == t || ordered(c, actor, e, t)) return true;
+    return race(x, i, r, t, g, "writes", "reads", op, actor, false), false;
+}
+
 static bool after_readers(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g) {
     const exec_clock *c = x->k->clock;
     exec_cell *cell = &r->cells[g];
-    uint64_t *readers = readers_of(x, r, g);
-    if (!cell->r) return true;
-    for (int k = 0; k < c->n_readers; k++) {
-        uint64_t e = readers[k] >> READ_EPOCH, op = readers[k] >> READ_OP & 0xffff;
-        if (e < x->block_epoch) continue;
-        int actor = k < c->warps ? k * WARP_SIZE + (int)(readers[k] & 31) : c->threads + k - c->warps;
-        bool many = k < c->warps && readers[k] & READ_MANY;
-        if (many ? warp_ordered(c, k, e, t) : actor == t || ordered(c, actor, e, t)) continue;
-        return race(x, i, r, t, g, "writes", "reads", op, actor, false), false;
+    for (uint64_t left = cell->r; left; left &= left - 1) {
+        int first = __builtin_ctzll(left) * c->readers_a_bit;
+        for (int k = first; k < first + c->readers_a_bit && k < c->n_readers; k++)
+            if (!after_reader(x, i, r, t, g, k)) return false;
     }
-    memset(readers, 0, sizeof *readers * (size_t)c->n_readers);
     cell->r = 0;
     return true;
 }
@@ -275,24 +289,26 @@ void exec_clock_landed(exec_context *x, const exec_inst *i, const exec_root *r, 
 }
 
 /* ---- The asynchronous proxy -------------------------------------------------------------------------------------- */
-static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int actor) {
+static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int actor, uint64_t *good) {
     const exec_clock *c = x->k->clock;
     exec_cell *cell = &r->cells[g];
-    if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
-        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)exec_said(x, r, g * r->granule));
-        return false;
+    if (!*good || cell->w != *good) {
+        if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
+            exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
+            return false;
+        }
+        if (!after_write(x, i, r, cell, t, g, false, "reads") || !is_fenced(x, i, r, t, g, "reads")) return false;
+        *good = cell->w;
     }
-    if (!after_write(x, i, r, cell, t, g, false, "reads") || !is_fenced(x, i, r, t, g, "reads")) return false;
-    cell->r = 1;
-    readers_of(x, r, g)[c->warps + actor - c->threads] = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP;
+    *note(x, r, g, c->warps + actor - c->threads) = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP;
     return true;
 }
 
-const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor) {
+const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor, uint64_t *good) {
     if (r->kind != ROOT_SHARED) return exec_fail(x, i, t, "reads from elsewhere than shared memory"), NULL;
     if (!exec_bounds(x, i, r, t, at, n)) return NULL;
     at = exec_place(x, r, t, at);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++)
-        if (!proxy_cell(x, i, r, t, g, actor)) return NULL;
+        if (!proxy_cell(x, i, r, t, g, actor, good)) return NULL;
     return r->base + at;
 }

@@ -256,11 +256,13 @@ static void judge(original *o, trial *r, subject *s, int number) {
     }
     for (int d = 1; d < r->n_data; d++) learn(o, r, s, d, message, sizeof message);
     if (u->v == UNREACHED || !u->seen) return;
+    bool orders = mutant_only_orders(u->op, u->kind);
+    if (orders) u->seen &= 1 | 1 << DATA_WILD; /* numbers matter where they decide what is done */
     if (try_on(r, number, MUTANT, u->seen & ~1u) > 0) {
         u->v = CAUGHT;
         return;
     }
-    bool shown = mutant_only_orders(u->op, u->kind) || !try_on(r, number, POISON, u->seen) || !try_on(r, number, SAME, u->seen);
+    bool shown = orders || !try_on(r, number, POISON, u->seen) || !try_on(r, number, SAME, u->seen);
     verdict v = shown ? REDUNDANT : ALIVE;
     if (u->v < v) u->v = v;
 }

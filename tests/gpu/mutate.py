@@ -62,7 +62,7 @@ def stories(folder):
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights)
     geometry = re.sub(r"\bL=\d+", "L=2", geometry).split()
     at = [["-i", "tokens=" + str([[1] + [7 * (i + b) % 500 + 3 for i in range(1, n)] for b in range(batch)]), "-i", f"pos={pos}"]
-          for batch, n, pos in [(2, 70, 3), (1, 1, 300), (3, 33, 0), (1, 1, 0), (33, 500, 0), (17, 500, 0), (300, 1, 7), (1, 128, 64)]]
+          for batch, n, pos in [(2, 70, 3), (1, 1, 300), (3, 33, 0), (1, 1, 0), (1, 500, 0), (137, 63, 0), (263, 63, 0), (300, 1, 7), (1, 128, 64)]]
     return ["-w", weights, *geometry], at
 
 
@@ -93,7 +93,8 @@ def minilm(folder):
     for name in norms:
         shapes |= {name + ".weight": [d], name + ".bias": [d]}
     safetensors(weights, shapes)
-    at = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=64, S=257), dict(B=33, S=257), dict(B=1, S=128)]
+    at = [dict(B=2, S=19), dict(B=1, S=1), dict(B=3, S=64), dict(B=1, S=70), dict(B=2, S=257), dict(B=137, S=63),
+          dict(B=263, S=63), dict(B=1, S=128)]
     return ["-w", weights, *dims(L=layers, H=3)], seeded(at)
 
 

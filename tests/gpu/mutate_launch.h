@@ -9,7 +9,7 @@
 enum { RUNS = 6 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; then one for each integer that comes in, which is very large. */
-enum { DATA_OWN, DATA_RANDOM, DATA_OTHER, DATA_WILD, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
+enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
     int pass; /* 1 or 2 */
