@@ -115,26 +115,50 @@ static sym_t traffic_of(planner *p, const ir_op *kernel) {
 }
 
 /* One package kernel per use: the code is shared, the integer arguments and formulas are the use's own. */
-static int package_kernel_of(planner *p, const placed_kernel *u) {
+static package_kernel package_kernel_of(planner *p, const ir_op *op, const kernel_use *u) {
     const code_kernel *code;
-    const code_blob *b = kernel_set_code(p->kernels, u->use.index, &code);
-    const ir_func *thread = kernel_set_at(p->kernels, u->use.index)->thread;
-    package_kernel pk = {.name = ir_get_string(u->op, IR_ATTR_name),
-                         .code_offset = p->code_at[u->use.index] + (uint64_t)code->offset,
+    const code_blob *b = kernel_set_code(p->kernels, u->index, &code);
+    const ir_func *thread = kernel_set_at(p->kernels, u->index)->thread;
+    package_kernel pk = {.name = ir_get_string(op, IR_ATTR_name),
+                         .code_offset = p->code_at[u->index] + (uint64_t)code->offset,
                          .code_size = (uint64_t)(b->size - code->offset),
-                         .n_inputs = u->op->n_operands,
-                         .n_outputs = u->op->n_results,
-                         .n_ints = u->use.n_ints,
-                         .ints = u->use.ints,
-                         .n_maps = u->use.n_maps,
-                         .maps = u->use.maps,
-                         .tasks = u->use.tasks,
-                         .scratch = u->use.scratch,
-                         .bytes = traffic_of(p, u->op),
-                         .flops = flops_of(p, u->op)};
+                         .n_inputs = op->n_operands,
+                         .n_outputs = op->n_results,
+                         .n_ints = u->n_ints,
+                         .ints = u->ints,
+                         .n_maps = u->n_maps,
+                         .maps = u->maps,
+                         .tasks = u->tasks,
+                         .scratch = u->scratch,
+                         .bytes = traffic_of(p, op),
+                         .flops = flops_of(p, op)};
     if (thread->threads) pk.threads = thread->threads, pk.shared = thread->shared, pk.entry = code->name;
-    if (p->o->locate) pk.file = p->o->locate(p->o->locate_ctx, u->op->span, &pk.line);
-    return package_add_kernel(p->p, &pk);
+    if (p->o->locate) pk.file = p->o->locate(p->o->locate_ctx, op->span, &pk.line);
+    return pk;
+}
+
+/* The launches of a kernel op, of these inputs and outputs. What a kernel in parts keeps between its two is an output of the
+ * first and an input of the second; the arithmetic is counted once. */
+static void launch_use(planner *p, const ir_op *op, const kernel_use *u, const package_ref *args) {
+    int n_in = op->n_operands, n_out = op->n_results;
+    package_kernel k = package_kernel_of(p, op, u);
+    p->n_launches++;
+    if (!u->parts) {
+        package_launch(p->p, package_add_kernel(p->p, &k), args);
+        return;
+    }
+    package_kernel first = package_kernel_of(p, op, u->parts);
+    package_ref *all = arena_array(p->a, package_ref, n_in + n_out + 1);
+    memcpy(all, args, (size_t)n_in * sizeof *all);
+    all[n_in] = package_at(package_temp(p->p, u->parts_bytes));
+    memcpy(all + n_in + 1, args + n_in, (size_t)n_out * sizeof *all);
+    first.n_outputs = 1;
+    first.bytes = u->parts_bytes;
+    first.flops = sym_const(p->m->syms, 0);
+    package_launch(p->p, package_add_kernel(p->p, &first), all);
+    k.n_inputs++;
+    package_launch(p->p, package_add_kernel(p->p, &k), all);
+    p->n_launches++;
 }
 
 /* ---- In place ---------------------------------------------------------------------------------------------------------- */
@@ -231,8 +255,7 @@ static bool launch(planner *p, const ir_op *op, int packed_results) {
         set_buffer(p, v, b);
         args[n_in + k] = package_at(b);
     }
-    package_launch(p->p, package_kernel_of(p, u), args);
-    p->n_launches++;
+    launch_use(p, op, &u->use, args);
     /* a data-dependent length is known now */
     const ir_op *yield = op->blocks[0]->last;
     for (int k = 0; k < n_out; k++) {

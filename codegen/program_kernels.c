@@ -19,6 +19,8 @@ typedef struct record {
     isomorph_key key;
     ir_module tile, thread; /* its funcs are made in: ids of their own, so that side tables are no longer than a kernel */
     sym_t tasks, scratch;
+    int parts;         /* the record of the launch that comes before; -1: none does */
+    sym_t parts_bytes;
     const code_blob *blob;
     const code_kernel *code; /* its place in the blob */
 } record;
@@ -63,38 +65,74 @@ static void list_func(ir_module *list, ir_func *f) {
     f->module = list;
 }
 
-static bool make_record(kernel_set *s, const ir_op *op, const isomorph_key *key, const char **error) {
+static record *new_record(kernel_set *s, const ir_op *op, const isomorph_key *key) {
     record *r = arena_new_of(s->arena, record);
     r->key = *key;
+    r->parts = -1;
     r->tile = (ir_module){.arena = s->m->arena, .syms = s->m->syms, .seed = s->m->seed};
     r->thread = (ir_module){.arena = s->m->arena, .syms = s->m->syms};
     r->tile.last_func = &r->tile.funcs;
     r->thread.last_func = &r->thread.funcs;
     r->k.op = op;
-    r->k.name = ir_get_string(op, IR_ATTR_name);
-    for (int n = 1; ir_func_find(&s->tiles, r->k.name); n++)
-        r->k.name = arena_printf(s->arena, "%s_%d", ir_get_string(op, IR_ATTR_name), n);
+    return r;
+}
+
+/* No other kernel has that name. */
+static const char *fresh_name(kernel_set *s, const char *wanted) {
+    const char *name = wanted;
+    for (int n = 1; ir_func_find(&s->tiles, name) || ir_func_find(&s->threads, name); n++)
+        name = arena_printf(s->arena, "%s_%d", wanted, n);
+    return name;
+}
+
+static void keep_record(kernel_set *s, record *r, const lower_info *info) {
+    r->k.thread->doc = describe_kernel(s->arena, r->k.tile);
+    expand_math(r->k.thread);
+    list_func(&s->threads, r->k.thread);
+    r->tasks = r->k.tasks = info->tasks;
+    r->scratch = r->k.scratch = info->scratch_bytes;
+    r->parts_bytes = info->parts_bytes;
+    vec_push(s->arena, &s->records, r);
+}
+
+/* What one kernel op launches: r, and what may come before it. */
+static void lower_record(kernel_set *s, record *r) {
+    const frit_target_limits *limits = &s->target->limits;
+    lower_info info;
+    int n = r->k.op->n_operands;
+    r->k.thread = limits->multiprocessors ? lower_tile_parts(&r->thread, r->k.tile, r->k.name, n, LOWER_REST, limits, &info) : NULL;
+    if (r->k.thread) {
+        record *parts = new_record(s, r->k.op, &r->key);
+        lower_info of_parts;
+        parts->k.tile = r->k.tile;
+        parts->k.name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
+        parts->k.thread = lower_tile_parts(&parts->thread, r->k.tile, parts->k.name, n, LOWER_PARTS, limits, &of_parts);
+        r->parts = s->records.len;
+        keep_record(s, parts, &of_parts);
+    } else {
+        r->k.thread = lower_tile(&r->thread, r->k.tile, limits, &info);
+    }
+    keep_record(s, r, &info);
+}
+
+/* The new record, the last one; NULL with *error. */
+static record *make_record(kernel_set *s, const ir_op *op, const isomorph_key *key, const char **error) {
+    record *r = new_record(s, op, key);
+    r->k.name = fresh_name(s, ir_get_string(op, IR_ATTR_name));
     double t0 = now_ms();
     const char *why = NULL;
     r->k.tile = schedule_kernel(&r->tile, op, r->k.name, &s->target->limits, &why);
     if (!r->k.tile) {
         *error = arena_printf(s->arena, "kernel %s: %s", r->k.name, why ? why : "no schedule");
-        return false;
+        return NULL;
     }
     double t1 = now_ms();
-    lower_info info;
-    r->k.thread = lower_tile(&r->thread, r->k.tile, &s->target->limits, &info);
-    r->k.thread->doc = describe_kernel(s->arena, r->k.tile);
-    expand_math(r->k.thread);
+    lower_record(s, r);
     list_func(&s->tiles, r->k.tile);
-    list_func(&s->threads, r->k.thread);
     s->schedule_ms += t1 - t0;
     s->lower_ms += now_ms() - t1;
-    r->tasks = r->k.tasks = info.tasks;
-    r->scratch = r->k.scratch = info.scratch_bytes;
-    isomorph_enter(s->arena, &s->by_key, key, s->records.len);
-    vec_push(s->arena, &s->records, r);
-    return true;
+    isomorph_enter(s->arena, &s->by_key, key, s->records.len - 1);
+    return r;
 }
 
 /* Symbols of a record's kernel and what they are in a use of it; both grow by the variables of formulas that lowering made. */
@@ -124,26 +162,16 @@ static sym_t renamed(renaming *r, sym_t e) {
     return sym_subst(r->s->m->syms, e, r->from.len, r->from.data, r->to.data);
 }
 
-bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char **error) {
+/* The use of record `at` whose kernel's symbols are those of key; false with *error. */
+static bool make_use(kernel_set *s, int at, const isomorph_key *key, kernel_use *use, const char **error) {
     arena *scratch = arena_new();
-    isomorph_key key = isomorph_key_of_kernel(&s->names, scratch, op);
-    int at = isomorph_find(&s->by_key, &key);
-    if (at < 0) { /* kept with its record */
-        key.words = arena_copy(s->arena, key.words, (size_t)key.n_words * sizeof *key.words);
-        key.symbols = arena_copy(s->arena, key.symbols, (size_t)key.n_symbols * sizeof *key.symbols);
-        at = s->records.len;
-        if (!make_record(s, op, &key, error)) {
-            arena_free(scratch);
-            return false;
-        }
-    }
     record *r = s->records.data[at];
     r->k.launches++;
     const ir_func *f = r->k.thread;
     renaming names = {.s = s, .a = scratch};
-    for (int i = 0; i < key.n_symbols; i++) {
+    for (int i = 0; i < key->n_symbols; i++) {
         vec_push(scratch, &names.from, r->key.symbols[i]);
-        vec_push(scratch, &names.to, key.symbols[i]);
+        vec_push(scratch, &names.to, key->symbols[i]);
     }
     sym_t *ints = arena_array(s->arena, sym_t, f->body->n_args + 1);
     int n = 0;
@@ -155,9 +183,40 @@ bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char 
         sym_t *v = &maps[i / FPK_MAP_VALUES].values[i % FPK_MAP_VALUES];
         if (*v) *v = renamed(&names, *v);
     }
-    *use = (kernel_use){at, n, ints, renamed(&names, r->tasks), renamed(&names, r->scratch), n_maps, maps};
+    *use = (kernel_use){.index = at,
+                        .n_ints = n,
+                        .ints = ints,
+                        .tasks = renamed(&names, r->tasks),
+                        .scratch = renamed(&names, r->scratch),
+                        .n_maps = n_maps,
+                        .maps = maps};
+    if (r->parts >= 0) use->parts_bytes = renamed(&names, r->parts_bytes);
     arena_free(scratch);
     return n_maps >= 0;
+}
+
+bool kernel_set_add(kernel_set *s, const ir_op *op, kernel_use *use, const char **error) {
+    arena *scratch = arena_new();
+    isomorph_key key = isomorph_key_of_kernel(&s->names, scratch, op);
+    int at = isomorph_find(&s->by_key, &key);
+    if (at < 0) { /* kept with its record */
+        key.words = arena_copy(s->arena, key.words, (size_t)key.n_words * sizeof *key.words);
+        key.symbols = arena_copy(s->arena, key.symbols, (size_t)key.n_symbols * sizeof *key.symbols);
+        if (!make_record(s, op, &key, error)) {
+            arena_free(scratch);
+            return false;
+        }
+        at = s->records.len - 1;
+    }
+    bool ok = make_use(s, at, &key, use, error);
+    int parts = s->records.data[at]->parts;
+    if (ok && parts >= 0) {
+        kernel_use *first = arena_new_of(s->arena, kernel_use);
+        ok = make_use(s, parts, &key, first, error);
+        use->parts = first;
+    }
+    arena_free(scratch);
+    return ok;
 }
 
 /* ---- Compilation ----------------------------------------------------------------------------------------------------- */

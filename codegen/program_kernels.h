@@ -13,6 +13,9 @@ typedef struct kernel_use {
     sym_t tasks, scratch;
     int n_maps;
     const package_map *maps;
+    /* Of a kernel in two launches (passes/lower_tile.h): the first one, and the bytes that they share; NULL of others. */
+    const struct kernel_use *parts;
+    sym_t parts_bytes;
 } kernel_use;
 
 /* The tensor maps of f (kernel_maps.c), in the order in which its code takes them: *maps (of the arena), whose values are

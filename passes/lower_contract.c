@@ -7,7 +7,7 @@
  * memory, straight to shared memory (several buffers, one barrier a chunk). Positions beyond an extent hold zeros. The
  * sums then pass through shared memory to the epilogue, which runs as a stage of its own over the tile, so that its
  * accesses are shared out like any other stage's. Several axes on one side run as one, flattened. */
-#include "lower_contract.h"
+#include "lower_parts.h"
 
 /* ---- Axes ---- */
 sym_t lower_axes_total(lower *l, const lower_axes *a) { return sym_prod(l->syms, a->extent, a->n); }
@@ -21,13 +21,18 @@ void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a
     }
 }
 
+sym_t lower_contract_from(lower *l, const lower_contract *p) { return p->from ? p->from : sym_const(l->syms, 0); }
+sym_t lower_contract_to(lower *l, const lower_contract *p) { return p->to ? p->to : lower_axes_total(l, &p->k); }
+
 /* ---- The tile ---- */
-static void add_zeros(lower *l, lower_contract *p) {
+static void begin_sums(lower *l, lower_contract *p) {
     ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
-    if (p->wgmma) lower_wgmma_begin(l, p);
+    if (p->wgmma) lower_wgmma_zero(l, p);
     else if (p->product) lower_mma_zero(l, p);
     else
         for (int i = 0; i < p->n_sums; i++) p->sums[i] = zero;
+    lower_parts_gather(l, p);
+    if (p->wgmma) lower_wgmma_begin(l, p);
 }
 
 /* The copies of both operands. */
@@ -64,7 +69,7 @@ static sym_t buffer_of(lower *l, const lower_contract *p, sym_t k) {
     int64_t d;
     if (p->turn && sym_is_const(sym_sub(l->syms, k, p->k0), &d)) {
         d = (d / p->chunk % p->buffers + p->buffers) % p->buffers;
-        if (d == 0) return p->turn;
+        if (d == 0 || sym_is(p->turn, 0)) return sym_addi(l->syms, p->turn, d);
         sym_t v = sym_index(l->syms, "turn", sym_const(l->syms, p->buffers));
         lower_bind(l, v, turned(l, p, d), l->depth);
         return v;
@@ -88,16 +93,16 @@ static void load_ahead(lower *l, lower_contract *p, copies *c, sym_t k, bool pla
 }
 
 static void start_tile(lower *l, lower_contract *p, copies *c, ir_value **ahead) {
-    sym_t zero = sym_const(l->syms, 0);
+    sym_t from = lower_contract_from(l, p);
     if (p->roles) return;
-    load_ahead(l, p, c, zero, false, ahead);
-    for (int i = 0; i < p->buffers - 1 - p->in_flight; i++) load_ahead(l, p, c, sym_addi(l->syms, zero, (int64_t)i * p->chunk), true, ahead);
+    load_ahead(l, p, c, from, false, ahead);
+    for (int i = 0; i < p->buffers - 1 - p->in_flight; i++) load_ahead(l, p, c, sym_addi(l->syms, from, (int64_t)i * p->chunk), true, ahead);
 }
 
 /* The chunk at k, if there is one, has been used up. */
 static void release_chunk(lower *l, const lower_contract *p, sym_t k) {
     int d;
-    ir_value *is = lower_nonnegative(l, k, &d);
+    ir_value *is = lower_nonnegative(l, sym_sub(l->syms, k, lower_contract_from(l, p)), &d);
     ir_op *choice = is ? lower_if(l, is) : NULL;
     lower_tma_release(l, buffer_of(l, p, k));
     if (choice) lower_if_end(l, choice);
@@ -113,7 +118,7 @@ static void take_chunk(lower *l, lower_contract *p, sym_t k0) {
 
 static void release_rest(lower *l, const lower_contract *p) {
     sym_ctx *c = l->syms;
-    sym_t chunks = sym_ceildiv(c, lower_axes_total(l, &p->k), sym_const(c, p->chunk));
+    sym_t chunks = sym_ceildiv(c, lower_contract_to(l, p), sym_const(c, p->chunk));
     for (int i = p->in_flight; i >= 0; i--) release_chunk(l, p, sym_muli(c, sym_addi(c, chunks, -1 - i), p->chunk));
 }
 
@@ -142,15 +147,16 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     both.any_bulk = p->side[0].bulk || p->side[1].bulk;
     both.all_bulk = p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     both.any_plain = both.side[0].plain || both.side[1].plain;
-    sym_t depth = lower_axes_total(l, &p->k);
+    sym_t depth = lower_axes_total(l, &p->k), from = lower_contract_from(l, p);
     int n = p->n_sums + held(&both.side[0]) + held(&both.side[1]);
     bool turns = (p->buffers & (p->buffers - 1)) != 0;
     ir_value **carried = arena_array(l->scratch, ir_value *, n + 1), **ahead = carried + p->n_sums;
     p->sums = carried;
-    add_zeros(l, p);
+    begin_sums(l, p);
+    if (turns) p->k0 = from, p->turn = sym_const(c, 0);
     start_tile(l, p, &both, ahead);
     carried[n] = lower_int(l, FRIT_i64, 0);
-    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), n + turns, carried);
+    ir_op *loop = lower_for(l, lower_index(l, from), lower_index(l, lower_contract_to(l, p)), lower_int(l, FRIT_i64, p->chunk), n + turns, carried);
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
     lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
@@ -167,6 +173,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     if (p->wgmma) lower_wgmma_end(l, p);
     if (p->roles) release_rest(l, p);
     wait_groups(l, &both, 0);
+    if (lower_parts_store(l, p)) return;
     sym_t first[2] = {m0, n0};
     if (p->direct) {
         lower_epilogue_direct(l, p, first);
@@ -205,7 +212,8 @@ static ir_op *outer_loop(lower *l, const lower_axes *a, int i) {
 static void copy_tile(lower *l, lower_contract *p, const sym_t *at) {
     sym_ctx *c = l->syms;
     sym_t depth = lower_axes_total(l, &p->k);
-    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_index(l, depth), lower_int(l, FRIT_i64, p->chunk), 0, NULL);
+    ir_value *from = lower_index(l, lower_contract_from(l, p)), *to = lower_index(l, lower_contract_to(l, p));
+    ir_op *loop = lower_for(l, from, to, lower_int(l, FRIT_i64, p->chunk), 0, NULL);
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
     lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);

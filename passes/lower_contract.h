@@ -56,6 +56,8 @@ typedef struct lower_contract {
     int64_t result_at;   /* bytes from the start of the contraction's memory */
     int rows_of;         /* wgmma: the side that gives rows of 64 */
     sym_t k0, turn;      /* in the loop over chunks: where the chunk at hand begins, its buffer; turn is NULL elsewhere */
+    sym_t from, to;      /* the reduced positions of the task at hand, from a multiple of the chunk on; NULL: all */
+    struct lower_parts *parts; /* how its tiles are shared out (lower_parts.h), or NULL */
     int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
 
@@ -79,6 +81,9 @@ typedef struct lower_fragment {
     int *lane;
 } lower_fragment;
 
+/* The first reduced position; the end of them. */
+sym_t lower_contract_from(lower *l, const lower_contract *p);
+sym_t lower_contract_to(lower *l, const lower_contract *p);
 /* The extent of all axes; their variables at position `at` of all of them in row-major order, for s. */
 sym_t lower_axes_total(lower *l, const lower_axes *a);
 void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at);
@@ -148,7 +153,8 @@ int lower_wgmma_registers(lower *l, lower_contract *p);
 /* Index of the element in that row and column of the operand's layout ([tile][chunk] or [chunk][tile]); puts x there. */
 sym_t lower_wgmma_staged_at(lower *l, const lower_contract *p, const lower_operand *o, sym_t buffer, sym_t row, sym_t col);
 void lower_wgmma_store(lower *l, lower_contract *p, const lower_operand *o, sym_t at, ir_value *x, ir_value *some);
-/* The sums belong to the tensor cores from begin to end. */
+/* Zeros as sums. They belong to the tensor cores from begin to end. */
+void lower_wgmma_zero(lower *l, lower_contract *p);
 void lower_wgmma_begin(lower *l, lower_contract *p);
 void lower_wgmma_end(lower *l, lower_contract *p);
 /* The products of chunks before those in flight are done, as far as this thread's warpgroup goes. */

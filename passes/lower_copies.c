@@ -99,7 +99,7 @@ static ir_value *has_vector(lower *l, const lower_contract *p, const lower_copy 
 static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sym_t x, sym_t k, int i) {
     int d, e, f;
     ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), lower_axes_total(l, &c->o->axes), &d);
-    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), lower_axes_total(l, &p->k), &e);
+    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), lower_contract_to(l, p), &e);
     ir_value *in = lower_and(l, v, d, w, e, &f);
     if (!c->some) return in;
     w = has_vector(l, p, c, i, &d);

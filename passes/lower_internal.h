@@ -7,6 +7,7 @@
 #ifndef FRIT_PASSES_LOWER_INTERNAL_H
 #define FRIT_PASSES_LOWER_INTERNAL_H
 #include "ir/ir.h"
+#include "lower_tile.h"
 #include "target.h"
 
 enum { LOWER_MAX_SCOPES = 96 };
@@ -93,6 +94,11 @@ typedef struct lower {
     bool roles;                /* the block has two parts */
     lower_role role;
     VEC(lower_map) maps;
+    /* Contractions in parts (lower_parts.h). */
+    lower_phase phase;
+    VEC(struct lower_parts *) parts;
+    sym_t parts_bytes;
+    ir_value *parts_arg;
     VEC(struct lower_own) owns; /* the grid's stages that run over a contraction's sums (lower_own.c) */
 } lower;
 

@@ -1,6 +1,6 @@
 /* The kernel function around the stages: arguments, task loops over the grids, buffers, sequential loops. */
 #include "lower_tile.h"
-#include "lower_internal.h"
+#include "lower_parts.h"
 #include <stdlib.h>
 
 /* ---- Symbols that the kernel takes as arguments ---- */
@@ -62,15 +62,18 @@ typedef struct task_range {
     ir_value *begin, *end;
 } task_range;
 
-static task_range make_args(lower *l, ir_func *f, const ir_func *k, const symbol_set *s) {
-    int n = k->body->n_args + s->free.len + 3;
+/* parts: buffers before the memory of parts, which is no buffer of the kernel's; -1: there is none. */
+static task_range make_args(lower *l, ir_func *f, const ir_func *k, const symbol_set *s, int parts) {
+    int n = k->body->n_args + s->free.len + 4;
     sym_t *arg_syms = arena_array(l->m->arena, sym_t, n);
-    l->n_args = k->body->n_args;
-    for (int i = 0; i < k->body->n_args; i++) {
+    for (int i = 0; i <= k->body->n_args; i++) {
+        if (i == parts) l->parts_arg = ir_block_add_arg(l->m, f->body, ir_ptr(FRIT_u8, IR_GLOBAL), "parts");
+        if (i == k->body->n_args || (l->phase == LOWER_PARTS && i == parts)) break;
         const ir_value *b = k->body->args[i];
         if (lower_is_block(l)) vec_push(l->scratch, &l->places, &l->place[b->id]);
         l->ptrs[b->id] = ir_block_add_arg(l->m, f->body, ir_ptr((frit_dtype)b->type.dtype, IR_GLOBAL), b->name);
     }
+    l->n_args = l->places.len;
     for (int i = 0; i < s->free.len; i++) {
         sym_t v = s->free.data[i];
         arg_syms[f->body->n_args] = v;
@@ -226,8 +229,9 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
     lower_for_end(l, loop, n, v);
 }
 
-/* The grid's tasks, those of this block, counted from the grid's `first`. */
+/* The grid's tasks, those of this block, counted from the grid's `first`: `count` of them, or runs of its parts. */
 static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
+    lower_parts *parts = lower_parts_of(l, op);
     const sym_t *vars, *extent;
     int n = ir_get_syms(op, IR_ATTR_vars, &vars);
     ir_get_syms(op, IR_ATTR_extent, &extent);
@@ -243,13 +247,20 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
         from = lower_build(l, 0, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
         to = lower_build(l, 0, IR_sub, 2, (ir_value *[]){to, start}, t);
     }
-    ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL);
+    ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL), *tiles = NULL;
     ir_value *task = loop->blocks[0]->args[0];
     look_thread_up(l);
+    if (l->phase == LOWER_PARTS) {
+        tiles = lower_parts_tiles(l, parts, sym_prod(l->syms, extent, n), &task);
+        look_thread_up(l);
+    } else if (parts) {
+        lower_parts_tile(l, parts, count, task);
+    }
     first_coordinates(l, task, n, extent, v);
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
     lower_order_task(l);
     lower_list(l, op->blocks[0]);
+    if (tiles) lower_for_end(l, tiles, 0, NULL);
     l->floor = 0;
     lower_for_end(l, loop, 0, NULL);
 }
@@ -304,6 +315,13 @@ static void begin_block(lower *l, const ir_func *k) {
         lower_place_allocs(l, op->blocks[0]);
         lower_contract_maps(l);
     }
+    for (const ir_op *op = k->body->first; op && l->parts_arg; op = op->next) {
+        const sym_t *extent;
+        if (op->code != IR_grid) continue;
+        lower_place_allocs(l, op->blocks[0]);
+        int n = ir_get_syms(op, IR_ATTR_extent, &extent);
+        lower_parts_plan(l, op, sym_prod(l->syms, extent, n));
+    }
     if (sym_is(bytes, 0)) return;
     ir_value *x[2] = {l->block, lower_index(l, bytes)};
     x[1] = lower_build(l, 0, IR_mul, 2, x, ir_vector(FRIT_i64, 1));
@@ -314,7 +332,8 @@ static void begin_block(lower *l, const ir_func *k) {
 static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
     sym_ctx *c = l->syms;
     int n_grids = 0;
-    for (const ir_op *op = k->body->first; op; op = op->next) n_grids += op->code == IR_grid;
+    for (const ir_op *op = k->body->first; op; op = op->next)
+        n_grids += op->code == IR_grid && (l->phase != LOWER_PARTS || lower_parts_of(l, op));
     info->tasks = info->scratch_bytes = sym_const(c, 0);
     for (const ir_op *op = k->body->first; op; op = op->next) {
         if (op->code == IR_return) continue;
@@ -322,6 +341,8 @@ static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info
         const sym_t *extent;
         int n = ir_get_syms(op, IR_ATTR_extent, &extent);
         sym_t count = sym_prod(c, extent, n);
+        if (l->phase == LOWER_PARTS && !lower_parts_of(l, op)) continue;
+        if (l->phase == LOWER_PARTS) count = lower_parts_of(l, op)->runs;
         l->scratch_used = sym_const(c, 0);
         if (lower_is_block(l)) {
             lower_place_allocs(l, op->blocks[0]);
@@ -342,7 +363,7 @@ static void set_registers(lower *l, int64_t count) {
     ir_set_int(l->m, ir_build(lower_here(l), IR_registers, 0, NULL, 0, NULL), IR_ATTR_count, count);
 }
 
-static void lower_parts(lower *l, const ir_func *k, task_range r, lower_info *info) {
+static void lower_roles(lower *l, const ir_func *k, task_range r, lower_info *info) {
     lower_tma_begin(l);
     ir_value *v[2] = {block_value(l, IR_thread_id), lower_int(l, FRIT_i64, l->lim->threads)};
     ir_value *multiplies = lower_build(l, 0, IR_lt, 2, v, ir_vector(FRIT_bool, 1));
@@ -360,30 +381,41 @@ static void lower_parts(lower *l, const ir_func *k, task_range r, lower_info *in
     l->role = LOWER_ALL;
 }
 
-static void lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
+/* False: nothing of it is done in parts, though it was to be. */
+static bool lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
     if (lower_is_block(l)) begin_block(l, k);
-    if (l->roles) lower_parts(l, k, r, info);
+    info->parts_bytes = l->parts_bytes;
+    if (l->parts_arg && !l->parts.len) return false;
+    if (l->roles) lower_roles(l, k, r, info);
     else lower_all_grids(l, k, r, info);
+    return true;
 }
 
-ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits *lim, lower_info *info) {
+ir_func *lower_tile_parts(ir_module *dest, const ir_func *k, const char *name, int n_inputs, lower_phase phase,
+                          const frit_target_limits *lim, lower_info *info) {
     arena *scratch = arena_new();
     lower *l = arena_new_of(scratch, lower);
-    l->m = dest, l->scratch = scratch, l->syms = k->module->syms, l->lim = lim;
+    l->m = dest, l->scratch = scratch, l->syms = k->module->syms, l->lim = lim, l->phase = phase;
+    l->parts_bytes = sym_const(l->syms, 0);
     l->vals = arena_array(scratch, lower_val, k->module->n_values);
     l->ptrs = arena_array(scratch, ir_value *, k->module->n_values);
     if (lim->threads) l->place = arena_array(scratch, lower_place, k->module->n_values);
-    ir_func *f = ir_func_new(dest, k->name, IR_LEVEL_THREAD);
+    ir_func *f = ir_func_new(dest, name, IR_LEVEL_THREAD);
     f->span = k->span;
     l->scope[0].b = ir_builder_at_end(dest, f->body);
     l->scope[0].serial = l->next_serial++;
     symbol_set s = {.l = l};
     collect_symbols(&s, k);
-    task_range r = make_args(l, f, k, &s);
-    lower_grids(l, k, r, info);
+    task_range r = make_args(l, f, k, &s, phase == LOWER_WHOLE ? -1 : n_inputs);
+    bool done = lower_grids(l, k, r, info);
     f->threads = lim->threads + (l->roles ? PRODUCERS : 0);
     f->shared = l->shared_bytes;
     ir_build(lower_here(l), IR_return, 0, NULL, 0, NULL);
     arena_free(scratch);
-    return f;
+    if (!done) ir_func_remove(f);
+    return done ? f : NULL;
+}
+
+ir_func *lower_tile(ir_module *dest, const ir_func *k, const frit_target_limits *lim, lower_info *info) {
+    return lower_tile_parts(dest, k, k->name, -1, LOWER_WHOLE, lim, info);
 }

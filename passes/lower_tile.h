@@ -10,7 +10,15 @@
 typedef struct lower_info {
     sym_t tasks;         /* tasks over all grids, over the kernel's symbols */
     sym_t scratch_bytes; /* private memory of one worker or block, over the same symbols; its base is 64-byte aligned */
+    sym_t parts_bytes;   /* of the memory that both launches of a kernel in parts share, 64-byte aligned */
 } lower_info;
+
+/* Contractions for blocks of threads may be done in two launches (lower_parts.h): what a func is to do. */
+typedef enum lower_phase {
+    LOWER_WHOLE, /* all of it */
+    LOWER_PARTS, /* the sums of parts */
+    LOWER_REST   /* the rest, from those sums on */
+} lower_phase;
 
 /* Makes a thread-level func of the kernel's name in `dest`. dest and the kernel's module may differ, but the symbols
  * stay those of the kernel's module (func->arg_syms and info are in its sym_ctx). The kernel is not changed.
@@ -24,4 +32,8 @@ typedef struct lower_info {
  *
  * A program that breaks tile.def's rules (run ir_verify first) ends the process. */
 ir_func *lower_tile(ir_module *dest, const ir_func *tile_kernel, const frit_target_limits *lim, lower_info *info);
+/* The same in parts, of that name. The memory that the launches share is an argument behind the kernel's n_inputs inputs; it
+ * is written by the first launch, which takes no outputs, and read by the second one. NULL: no contraction of the kernel is worth it, whatever its open sizes are. */
+ir_func *lower_tile_parts(ir_module *dest, const ir_func *tile_kernel, const char *name, int n_inputs, lower_phase phase,
+                          const frit_target_limits *lim, lower_info *info);
 #endif

@@ -134,7 +134,7 @@ void lower_tma_load(lower *l, const lower_contract *p, const sym_t *side0, sym_t
     int64_t bytes = 0;
     int d, e;
     for (int i = 0; i < 2; i++) bytes += p->side[i].bulk ? (int64_t)p->side[i].filled * ROW_BYTES : 0;
-    ir_value *in = lower_inside(l, k0, lower_axes_total(l, &p->k), &d);
+    ir_value *in = lower_inside(l, k0, lower_contract_to(l, p), &d);
     ir_value *cond = l->role == LOWER_PRODUCER ? in : lower_and(l, l->is_first, 0, in, d, &e);
     ir_op *choice = cond ? lower_if(l, cond) : NULL;
     ir_value *v[3] = {l->barriers, lower_index(l, buffer), lower_int(l, FRIT_i64, bytes)};

@@ -143,11 +143,12 @@ static ir_op *pass_sums(lower *l, lower_contract *p, ir_opcode code) {
     return op;
 }
 
-void lower_wgmma_begin(lower *l, lower_contract *p) {
+void lower_wgmma_zero(lower *l, lower_contract *p) {
     ir_value *zero = frit_dtype_is_float(p->sum) ? lower_float(l, p->sum, 0) : lower_int(l, p->sum, 0);
     for (int i = 0; i < p->n_sums; i++) p->sums[i] = lower_splat(l, zero, columns(p) / 2, 0);
-    pass_sums(l, p, IR_wgmma_fence);
 }
+
+void lower_wgmma_begin(lower *l, lower_contract *p) { pass_sums(l, p, IR_wgmma_fence); }
 
 void lower_wgmma_end(lower *l, lower_contract *p) { ir_set_int(l->m, pass_sums(l, p, IR_wgmma_wait), IR_ATTR_pending, 0); }
 

@@ -10,7 +10,6 @@ typedef struct rewriter {
     sym_ctx *s;
     arena *scratch;
     bool exact;    /* inexact rules are off */
-    const struct frit_target_limits *limits; /* or NULL */
     ir_builder at; /* before the op on offer */
     access x;
 } rewriter;

@@ -2,7 +2,6 @@
  * in memory, and a second one combines the parts. The parts run side by side; how many there are depends on the extents
  * and the target alone, so the result does not depend on the number of threads. (Split-K for contractions.) */
 #include "rewrite.h"
-#include "target.h"
 #include <math.h>
 #include <string.h>
 
@@ -104,34 +103,6 @@ static ir_value *split_reduce(rewriter *r, ir_op *op) {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Elements of an operand that the contraction has no axis in common with the other one for; 0: not known. */
-static int64_t own_elements(const ir_op *op, int i) {
-    const int64_t *axes[2];
-    ir_type t = ir_operand(op, i)->type;
-    int n[2] = {ir_get_ints(op, i ? IR_ATTR_rhs_batch : IR_ATTR_lhs_batch, &axes[0]),
-                ir_get_ints(op, i ? IR_ATTR_rhs_contract : IR_ATTR_lhs_contract, &axes[1])};
-    int64_t elements = 1, e;
-    for (int d = 0; d < t.rank; d++) {
-        bool common = false;
-        for (int k = 0; k < 2; k++)
-            for (int j = 0; j < n[k]; j++) common |= axes[k][j] == d;
-        if (common) continue;
-        if (!sym_is_const(t.dims[d], &e) || __builtin_mul_overflow(elements, e, &elements)) return 0;
-    }
-    return elements;
-}
-
-/* Where blocks of threads share tiles of a product, of so many results in all: parts that keep a machine busy, and whose
- * sums are few beside what is read. 0: none. */
-static int64_t parts_for_blocks(const rewriter *r, const ir_op *op, int64_t results, int64_t n) {
-    enum { SIDE = 16, TILE = 2048, TASKS = 128, SHORTEST = 1024, SHARE = 4 };
-    int64_t m = own_elements(op, 0), k = own_elements(op, 1), batch = m && k ? results / m / k : 0;
-    if (!r->limits || !r->limits->threads || m < SIDE || k < SIDE || n > INT32_MAX || batch > INT32_MAX) return 0;
-    int64_t tiles = (results + TILE - 1) / TILE, read = batch * n / SHARE * (m + k);
-    int64_t parts = least(least(TASKS / tiles, n / SHORTEST), read / results);
-    return parts < 2 ? 0 : divisor_near(n, parts);
-}
-
 /* Sums over parts of the first summed axis; the others stay as they are. */
 static ir_value *split_contract(rewriter *r, ir_op *op) {
     const int64_t *batch[2], *summed[2];
@@ -146,9 +117,8 @@ static ir_value *split_contract(rewriter *r, ir_op *op) {
     if (!frit_dtype_is_float((frit_dtype)t.dtype) || n_summed < 1 || t.rank + 1 > IR_MAX_RANK) return NULL;
     if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1) return NULL;
     if (!sym_is_const(ir_operand(op, 0)->type.dims[summed[0][0]], &n)) return NULL;
-    int64_t parts = parts_for_blocks(r, op, results, n), zero = 0;
-    if (!parts && (results > FEW_PRODUCTS || n < LONG_PRODUCT)) return NULL;
-    if (!parts) parts = least(parts_of(n), n / TRAFFIC / results);
+    if (results > FEW_PRODUCTS || n < LONG_PRODUCT) return NULL;
+    int64_t parts = least(parts_of(n), n / TRAFFIC / results), zero = 0;
     if (parts < 2) return NULL;
     for (int i = 0; i < 2; i++) { /* [parts, the axes in their order, with a part in the place of the split one] */
         int64_t perm[IR_MAX_RANK + 1], axis = summed[i][0];

@@ -20,6 +20,12 @@ typedef struct frit_target_limits {
     int64_t shared_bytes; /* a block's shared memory at most */
     int registers;        /* 32-bit registers of a thread at most */
     uint32_t atoms;       /* frit_atoms that there are */
+    /* What the cost model of contractions counts with; 0 multiprocessors: none of them is done in parts (lower_parts.h). */
+    int multiprocessors;
+    int multiprocessor_registers;  /* 32-bit ones */
+    int64_t multiprocessor_shared; /* bytes */
+    int64_t launch_bytes;          /* that a multiprocessor could move in the time that one more launch takes */
+    double piece_price;            /* of a byte of sums that passes from launch to launch, in bytes of operands */
     double flops_per_byte; /* machine balance: f32 flops per byte of memory traffic, for the cost model */
 } frit_target_limits;
 #endif

@@ -28,6 +28,8 @@ static bool read_spec(arena *a, const char *spec, cuda_target *t, const char **e
     return false;
 }
 
+enum { LAUNCH_NS = 2000 }; /* that one more launch takes, about */
+
 static void set_machine(arena *a, cuda_target *t) {
     bool old = machine_llvm_version() < 22 && t->arch->old_llvm;
     const cuda_arch *as = old ? cuda_arch_find(t->arch->old_llvm, strlen(t->arch->old_llvm)) : t->arch;
@@ -62,6 +64,11 @@ static const target *cuda_open(arena *a, const char *spec, const char **error) {
                                           .shared_bytes = shared,
                                           .registers = 255,
                                           .atoms = t->arch->atoms,
+                                          .multiprocessors = t->arch->multiprocessors,
+                                          .multiprocessor_registers = 65536,
+                                          .multiprocessor_shared = shared + 1024,
+                                          .launch_bytes = LAUNCH_NS * t->arch->gb_per_s / t->arch->multiprocessors,
+                                          .piece_price = 1,
                                           .flops_per_byte = t->arch->flops_per_byte};
     return &t->base;
 }

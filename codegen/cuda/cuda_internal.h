@@ -12,6 +12,7 @@ typedef struct cuda_arch {
     int shared_kb;        /* of a block at most */
     uint32_t atoms;       /* frit_atoms */
     double flops_per_byte;
+    int multiprocessors, gb_per_s; /* of the widespread device, for the cost model; GB/s of memory */
 } cuda_arch;
 
 typedef enum cuda_road { CUDA_PTX, CUDA_CUBIN, CUDA_NVRTC, CUDA_SOURCE, CUDA_ROADS } cuda_road;

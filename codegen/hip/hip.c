@@ -20,6 +20,8 @@ static bool read_spec(arena *a, const char *spec, hip_target *t, const char **er
     return false;
 }
 
+enum { LAUNCH_NS = 4000 }; /* that one more launch takes, about */
+
 static void set_machine(hip_target *t) {
     bool old = machine_llvm_version() < 22 && t->arch->old_llvm;
     t->machine = (gpu_machine){
@@ -49,6 +51,11 @@ static const target *hip_open(arena *a, const char *spec, const char **error) {
                                           .shared_bytes = shared,
                                           .registers = t->arch->registers,
                                           .atoms = t->arch->atoms,
+                                          .multiprocessors = t->arch->multiprocessors,
+                                          .multiprocessor_registers = 256 * t->arch->registers,
+                                          .multiprocessor_shared = shared,
+                                          .launch_bytes = LAUNCH_NS * t->arch->gb_per_s / t->arch->multiprocessors,
+                                          .piece_price = 1,
                                           .flops_per_byte = t->arch->flops_per_byte};
     return &t->base;
 }

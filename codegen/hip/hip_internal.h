@@ -14,6 +14,7 @@ typedef struct hip_arch {
     int registers; /* 32-bit vector registers of a thread at most, two waves to a scheduler */
     uint32_t atoms;
     double flops_per_byte;
+    int multiprocessors, gb_per_s; /* compute units of the widespread device, for the cost model; GB/s of memory */
 } hip_arch;
 
 typedef struct hip_target {

@@ -3,8 +3,8 @@
  * the name, the limits, how a spec is read, and what compile and emit produce; then one line in target.c.
  *
  * "null" is a core with vectors. "null:block" is a block of threads with shared memory, of no vendor in particular; its
- * options change one limit each: threads=N, warp=N, shared=BYTES, registers=N, and the words of `words`
- * below for families of instructions. */
+ * options change one limit each: threads=N, warp=N, shared=BYTES, registers=N, blocks=N (that the
+ * machine runs at a time: contractions are done in parts), and the words of `words` below for families of instructions. */
 #include "null.h"
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +70,7 @@ static bool read_option(frit_target_limits *l, char *s) {
     else if (!strcmp(s, "warp")) l->warp = (int)n;
     else if (!strcmp(s, "shared")) l->shared_bytes = n;
     else if (!strcmp(s, "registers")) l->registers = (int)n;
+    else if (!strcmp(s, "blocks")) l->multiprocessors = (int)n;
     else return false;
     return true;
 }
@@ -81,13 +82,15 @@ static bool read_block(arena *a, const char *spec, frit_target_limits *l) {
     if (!s || strcmp(s, "block")) return false;
     while ((s = strtok_r(NULL, ",", &rest)))
         if (!read_option(l, s)) return false;
-    l->l1_bytes = l->shared_bytes;
+    l->l1_bytes = l->multiprocessor_shared = l->shared_bytes;
+    l->multiprocessor_registers = l->registers * l->threads;
     return block_is_possible(l);
 }
 
 static const char *canonical(arena *a, const frit_target_limits *l) {
     const char *s = arena_printf(a, "null:block,threads=%d,warp=%d,shared=%lld,registers=%d", l->threads, l->warp,
                                  (long long)l->shared_bytes, l->registers);
+    if (l->multiprocessors) s = arena_printf(a, "%s,blocks=%d", s, l->multiprocessors);
     for (int i = 0; i < N_WORDS; i++)
         if (l->atoms & words[i].atoms) s = arena_printf(a, "%s,%s", s, words[i].name);
     return s;
@@ -101,7 +104,7 @@ static const target *null_open(arena *a, const char *spec, const char **error) {
     if (!read_block(a, spec, &t->limits)) {
         *error = arena_printf(a,
                               "target 'null' does not know '%s': it takes block, and after it threads=N and warp=N (powers of two), "
-                              "shared=BYTES, registers=N, async, mma, wgmma, tma, mfma, mfma_i8_16, mfma_i8_32, wmma, wmma_rdna4",
+                              "shared=BYTES, registers=N, blocks=N, async, mma, wgmma, tma, mfma, mfma_i8_16, mfma_i8_32, wmma, wmma_rdna4",
                               spec);
         return NULL;
     }

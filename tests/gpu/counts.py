@@ -35,7 +35,7 @@ ROWS = [
     ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "15"}),
     ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=16"}),
     ("attention of 16 bits, four warps", FOUR, ATTENTION, {r"\bwgmma\(": "=8"}),
-    ("few tiles of a long product are done in parts", FOUR, FEW_TILES, {r"func thread @": "=2"}),
+    ("few tiles of a long product are done in parts", FOUR + ",blocks=64", FEW_TILES, {r"func thread @": "=2"}),
     ("its running sums stay in registers", WARP, ATTENTION, {r" local\(\) {size = \[16\]": "2"}),
 ]
 

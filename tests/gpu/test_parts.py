@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Contractions in parts (passes/lower_parts.h) on the executor: right within the interpreter's bound, and the same bits however
+many blocks there are and in whatever order they come. FRIT_BIN holds the frit with the executor's device."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
+WARP = "null:block,async,mma"
+FOUR = "null:block,async,mma,wgmma,tma,threads=256,shared=220000"
+PLAIN = """model m(x: {t}[{m}, {k}], y: {t}[{k}, {n}], b: {s}[{n}]) -> (r: {s}[{m}, {n}]) {{
+    return maximum({s}(x) @ {s}(y) + b, {s}(0))
+}}
+"""
+ALONG = """model m(x: {t}[{m}, {k}], y: {t}[{n}, {k}]) -> (r: {t}[{m}, {n}]) {{
+    return {t}({s}(x) @ transpose({s}(y)))
+}}
+"""
+BATCH = """model m(x: {t}[B, {m}, {k}], y: {t}[B, {k}, {n}]) -> (r: {s}[B, {m}, {n}]) {{
+    return {s}(x) @ {s}(y)
+}}
+"""
+OPEN = {"t": "bf16", "s": "f32", "m": "M", "n": "N", "k": 1000}
+ROLES = {"t": "bf16", "s": "f32", "m": "M", "n": 256, "k": 1024}
+CONSTANT = {"t": "f16", "s": "f32", "m": 200, "n": 130, "k": 2048}
+F32 = {"t": "f32", "s": "f32", "m": "M", "n": 80, "k": 700}
+I8 = {"t": "i8", "s": "i32", "m": "M", "n": 128, "k": 4096}
+
+# target without its number of blocks, blocks, program, sizes of its dims
+CASES = [(WARP, 5, PLAIN, OPEN, ["M=37,N=70", "M=1,N=300", "M=150,N=200"]), (WARP, 7, ALONG, F32, ["M=16", "M=130"]),
+         (WARP, 16, PLAIN, CONSTANT, [""]), (FOUR, 6, ALONG, ROLES, ["M=1", "M=130", "M=500"]),
+         (FOUR, 9, PLAIN, ROLES, ["M=64", "M=300"]), (FOUR, 4, ALONG, F32, ["M=100"]), (FOUR, 5, ALONG, I8, ["M=140"]),
+         (WARP, 11, BATCH, CONSTANT, ["B=3"]), ("null:block,warp=64,mfma,mfma_i8_32", 5, ALONG, I8, ["M=70"]),
+         ("null:block,wmma", 6, PLAIN, OPEN, ["M=65,N=66"]), ("null:block", 5, PLAIN, OPEN, ["M=40,N=90"])]
+DEVICES = range(4)  # each runs another number of blocks, in another order
+
+
+def frit(*args):
+    done = subprocess.run([FRIT, *args], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, args))}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def results(folder, target, program, sizes):
+    """What every device gives, byte for byte; the first one's is compared with the interpreter's."""
+    source, out = folder / "m.frit", folder / "r.npy"
+    source.write_text(program)
+    dims = [word for size in sizes.split(",") if size for word in ("-D", size)]
+    for device in DEVICES:
+        check = [] if device else ["--check"]
+        frit("run", source, "-q", "-t", target, "--device", str(device), *dims, *check, "-o", f"r={out}")
+        yield out.read_bytes()
+
+
+def main():
+    failed = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for block, blocks, form, dims, sizes in CASES:
+            program, target = form.format(**dims), f"{block},blocks={blocks}"
+            for size in sizes:
+                bits = set(results(folder, target, program, size))
+                in_parts = "_parts" in frit("compile", folder / "m.frit", "-q", "-t", target, "--emit", "thread")
+                if len(bits) != 1 or not in_parts:
+                    failed += 1
+                    print(f"{target} {size}: {len(bits)} results, {'in parts' if in_parts else 'whole'}\n{program}")
+    print(f"{sum(len(case[-1]) for case in CASES)} products, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
