@@ -31,11 +31,12 @@ void lower_tma_begin(lower *l) {
     l->phases = lower_build(l, 0, IR_local, 0, NULL, ir_ptr(FRIT_i64, IR_REGISTER));
     ir_set_syms(l->m, l->phases->op, IR_ATTR_size, 1, &one);
     ir_build(lower_at(l, 0), IR_store, 3, (ir_value *[]){l->phases, zero, zero}, 0, NULL);
+    int n = l->roles ? BARRIERS : BUFFERS - 1; /* without roles: buffers to be filled, of which there are fewer */
     ir_value *index[BARRIERS];
-    for (int i = 0; i < BARRIERS; i++) index[i] = lower_int(l, FRIT_i64, i);
+    for (int i = 0; i < n; i++) index[i] = lower_int(l, FRIT_i64, i);
     ir_op *choice = ir_build(lower_at(l, 0), IR_tif, 1, &first, 0, NULL);
     ir_builder b[2] = {ir_builder_at_end(l->m, choice->blocks[0]), ir_builder_at_end(l->m, choice->blocks[1])};
-    for (int i = 0; i < BARRIERS; i++) {
+    for (int i = 0; i < n; i++) {
         ir_op *init = ir_build(&b[0], IR_mbarrier_init, 2, (ir_value *[]){l->barriers, index[i]}, 0, NULL);
         ir_set_int(l->m, init, IR_ATTR_count, i < BUFFERS ? 1 : l->lim->threads >> l->warp_bits);
     }

@@ -40,15 +40,67 @@ int64_t mutate_most(const ir_value *v) {
 
 /* ---- All there is ------------------------------------------------------------------------------------------------ */
 /* Where an integer is made of few things that take few values each (numbers of threads, counters of loops over constants, what
- * mod and masks leave of anything), all of them are gone through. */
-enum { MAX_LEAVES = 8, MOST_VALUES = 1 << 22, WIDEST = 4096 };
+ * mod and masks leave of anything), all of them are gone through. What a loop carries on and makes of such things alone follows
+ * from its counter: the turns before are gone through again. */
+enum { MAX_LEAVES = 8, MAX_CARRIED = 4, MOST_VALUES = 1 << 22, WIDEST = 4096 };
 
 typedef struct walk {
     int n;
     const ir_value *leaf[MAX_LEAVES]; /* by id */
     int64_t at[MAX_LEAVES];
+    int n_carried;
+    struct {
+        const ir_value *v;
+        bool known; /* to be `is` in the turn at hand */
+        int64_t is;
+    } carried[MAX_CARRIED];
     int64_t left;
 } walk;
+
+static int64_t value_in(walk *w, const ir_value *v);
+static bool gather(walk *w, const ir_value *v);
+
+static int carried_at(const walk *w, const ir_value *v) {
+    for (int i = 0; i < w->n_carried; i++)
+        if (w->carried[i].v == v) return i;
+    return -1;
+}
+
+/* The loop that carries v from turn to turn. */
+static const ir_op *carries(const ir_value *v) {
+    const ir_op *loop = v->op ? NULL : v->block->op;
+    return loop && loop->code == IR_tfor && v->index && v->type.dtype == FRIT_i64 && v->type.lanes == 1 ? loop : NULL;
+}
+
+static bool gather_carried(walk *w, const ir_op *loop, const ir_value *v) {
+    if (carried_at(w, v) >= 0) return true;
+    if (w->n_carried == MAX_CARRIED) return false;
+    w->carried[w->n_carried++].v = v;
+    const ir_block *b = loop->blocks[0];
+    return gather(w, b->args[0]) && gather(w, ir_operand(loop, 2 + v->index)) && gather(w, ir_operand(b->last, v->index - 1));
+}
+
+/* The counter's leaf, at any value. */
+static int64_t *counter_of(walk *w, const ir_op *loop) {
+    for (int i = 0; i < w->n; i++)
+        if (w->leaf[i] == loop->blocks[0]->args[0]) return &w->at[i];
+    return NULL; /* it was gathered */
+}
+
+/* Number c of what is carried, where the counter is as it is. */
+static int64_t carried_value(walk *w, int c) {
+    const ir_value *v = w->carried[c].v;
+    const ir_op *loop = carries(v);
+    int64_t *counter = counter_of(w, loop), now = *counter;
+    int64_t is = value_in(w, ir_operand(loop, 2 + v->index)), step = value_in(w, ir_operand(loop, 2));
+    for (*counter = value_in(w, ir_operand(loop, 0)); *counter < now && w->left > 0; *counter += step, w->left--) {
+        w->carried[c].known = true, w->carried[c].is = is;
+        is = value_in(w, ir_operand(loop->blocks[0]->last, v->index - 1));
+        w->carried[c].known = false;
+    }
+    *counter = now;
+    return is;
+}
 
 static const ir_op *counts(const ir_value *v) {
     const ir_op *loop = v->op ? NULL : v->block->op;
@@ -68,9 +120,18 @@ static bool calculates(const ir_op *op) {
     case IR_shl:
     case IR_shr:
     case IR_mod:
-    case IR_floordiv: return ir_result(op, 0)->type.dtype == FRIT_i64 && ir_result(op, 0)->type.lanes == 1;
+    case IR_floordiv:
+    case IR_select: return ir_result(op, 0)->type.dtype == FRIT_i64 && ir_result(op, 0)->type.lanes == 1;
+    case IR_lt:
+    case IR_le: return ir_operand(op, 0)->type.dtype == FRIT_i64 && ir_result(op, 0)->type.lanes == 1;
     default: return false;
     }
+}
+
+static bool gather_operands(walk *w, const ir_op *op) {
+    for (int i = 0; i < op->n_operands; i++)
+        if (!gather(w, ir_operand(op, i))) return false;
+    return true;
 }
 
 /* Notes what v is made of; false: something that may be anything. */
@@ -81,7 +142,9 @@ static bool gather(walk *w, const ir_value *v) {
         if (w->leaf[i] == v) return true;
     const ir_op *loop = counts(v);
     walk was = *w;
-    if (v->op && calculates(v->op) && gather(w, ir_operand(v->op, 0)) && gather(w, ir_operand(v->op, 1))) return true;
+    if (v->op && calculates(v->op) && gather_operands(w, v->op)) return true;
+    *w = was;
+    if (carries(v) && gather_carried(w, carries(v), v)) return true;
     *w = was;
     int64_t most = v->type.lanes == 1 ? mutate_most(v) : -1;
     bool few = most >= 0 && most < WIDEST;
@@ -94,13 +157,17 @@ static bool gather(walk *w, const ir_value *v) {
     return true;
 }
 
-static int64_t value_in(const walk *w, const ir_value *v) {
+static int64_t value_in(walk *w, const ir_value *v) {
     int64_t k;
+    int c = carried_at(w, v);
     if (mutate_constant(v, &k)) return k;
     for (int i = 0; i < w->n; i++)
         if (w->leaf[i] == v) return w->at[i];
-    scalar args[3] = {{.i = value_in(w, ir_operand(v->op, 0))}, {.i = value_in(w, ir_operand(v->op, 1))}}, out;
-    return scalar_eval(v->op->code, FRIT_i64, FRIT_i64, args, &out) ? out.i : 0;
+    if (c >= 0) return w->carried[c].known ? w->carried[c].is : carried_value(w, c);
+    scalar args[3], out;
+    for (int i = 0; i < v->op->n_operands; i++) args[i].i = value_in(w, ir_operand(v->op, i));
+    if (v->op->code == IR_select) return args[args[0].i ? 1 : 2].i;
+    return scalar_eval(v->op->code, FRIT_i64, (frit_dtype)v->type.dtype, args, &out) ? out.i : 0;
 }
 
 /* Whether a and b differ for all values of the leaves from number i on. */
