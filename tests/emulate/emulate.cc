@@ -25,10 +25,16 @@ asm(".text\n.globl emulate_switch\n.hidden emulate_switch\nemulate_switch:\n"
     "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
 
 emulate_id threadIdx, blockIdx, gridDim;
-alignas(1024) unsigned char shared[EMULATE_MOST_SHARED];
+#undef shared
+enum { MOST_BLOCKS = 8 };
+alignas(1024) static unsigned char more[MOST_BLOCKS - 1][(EMULATE_MOST_SHARED + 1023) / 1024 * 1024];
+extern "C" {
+alignas(1024) unsigned char emulate_first[EMULATE_MOST_SHARED] __asm__("shared"); /* HIP's text names it */
+unsigned char (*emulate_shared)[] = (unsigned char (*)[]) & emulate_first;
+}
 
-enum { MOST_THREADS = 1024, STACK = 1 << 18, MOST_COPIES = 4096, SLOTS = 1 << 20 };
-enum state { RUNS, AT_BARRIER, AT_EXCHANGE, WAITS, DONE };
+enum { MOST_THREADS = 1024 * MOST_BLOCKS, STACK = 1 << 18, MOST_COPIES = 4096, SLOTS = 1 << 20 };
+enum state { RUNS, AT_BARRIER, AT_CLUSTER, AT_EXCHANGE, WAITS, DONE };
 
 struct copy {
     void *to;
@@ -92,7 +98,8 @@ static struct {
     const char *kernel;
     void (*body)(void *);
     void *arg;
-    int threads, warp, current;
+    int threads, warp, current; /* threads: of all blocks of a cluster */
+    int block, first; /* threads of a block; number of the first block */
     fiber fibers[MOST_THREADS];
     char *stacks;
     void *scheduler;
@@ -106,7 +113,7 @@ static struct {
     uint64_t random;
     mbarrier mbarriers[MOST_MBARRIERS];
     int n_mbarriers;
-    part parts[PARTS];
+    part parts[MOST_BLOCKS][PARTS];
     box boxes[MOST_BOXES];
     int n_boxes;
 } m;
@@ -118,11 +125,22 @@ static struct {
     abort();
 }
 
+/* ------------ memory of blocks */
+static unsigned char *memory_of(int block) { return block ? more[block - 1] : emulate_first; }
+/* The memory that p lies in; else that of the block at hand. */
+static unsigned char *memory_around(const void *p) {
+    for (int b = 0; b < MOST_BLOCKS; b++)
+        if ((const unsigned char *)p >= memory_of(b) && (const unsigned char *)p < memory_of(b) + EMULATE_MOST_SHARED) return memory_of(b);
+    return (unsigned char *)emulate_shared;
+}
+
 /* ------------ switching */
 static void resume(int i) {
     void *fake = nullptr;
     m.current = i;
-    threadIdx.x = (unsigned)i;
+    threadIdx.x = (unsigned)(i % m.block);
+    blockIdx.x = (unsigned)(m.first + i / m.block);
+    emulate_shared = (unsigned char (*)[])memory_of(i / m.block);
     if (__sanitizer_start_switch_fiber) __sanitizer_start_switch_fiber(&fake, m.stacks + (size_t)i * STACK, STACK);
     emulate_switch(&m.scheduler, m.fibers[i].sp);
     if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
@@ -190,16 +208,22 @@ static bool open_warps() {
     return any;
 }
 
-static bool open_barrier() {
-    if (count(AT_BARRIER, 0, m.threads) < m.threads) return false;
-    for (int i = 0; i < m.threads; i++) {
+static bool open_barrier_of(state s, int from, int to) {
+    if (count(s, from, to) < to - from) return false;
+    for (int i = from; i < to; i++) {
         m.current = i;
-        if (m.fibers[i].place != m.fibers[0].place)
-            fail("waits at the barrier of line %lld, thread 0 at that of line %lld", m.fibers[i].place, m.fibers[0].place);
+        if (m.fibers[i].place != m.fibers[from].place)
+            fail("waits at the barrier of line %lld, the first thread at that of line %lld", m.fibers[i].place, m.fibers[from].place);
         m.fibers[i].s = RUNS;
     }
-    m.epoch++;
     return true;
+}
+
+static bool open_barrier() {
+    bool any = open_barrier_of(AT_CLUSTER, 0, m.threads);
+    for (int from = 0; from < m.threads; from += m.block) any |= open_barrier_of(AT_BARRIER, from, from + m.block);
+    if (any) m.epoch++;
+    return any;
 }
 
 /* ------------ mbarriers, copies of boxes */
@@ -209,7 +233,7 @@ static mbarrier *mbarrier_at(const void *at) {
     fail("no mbarrier is there", 0, 0);
 }
 
-static bool is_part(const void *p) { return p >= (const void *)m.parts && p < (const void *)(m.parts + PARTS); }
+static bool is_part(const void *p) { return p >= (const void *)m.parts && p < (const void *)(m.parts + MOST_BLOCKS); }
 
 /* Those whose wait is over go on. */
 static bool open_waits() {
@@ -234,8 +258,9 @@ static void settle(mbarrier *b) {
 
 static void arrive_box(const box *b) {
     for (long long at = 0; at < b->bytes; at += 16) {
-        long long place = b->to - shared + at;
-        memcpy(shared + (place ^ (place >> 3 & (b->swizzle - 16))), b->data + at, 16);
+        unsigned char *memory = memory_around(b->to);
+        long long place = b->to - memory + at;
+        memcpy(memory + (place ^ (place >> 3 & (b->swizzle - 16))), b->data + at, 16);
     }
     free(b->data);
     mbarrier *bar = mbarrier_at(b->bar);
@@ -279,24 +304,28 @@ static void set_up() {
     m.order = order ? atoi(order) : 0;
     m.late = copies && !strcmp(copies, "late");
     m.random = 12345 + (uint64_t)m.order;
-    for (int i = 0; i < MOST_THREADS; i++) m.fibers[i].copies = (copy *)malloc(sizeof(copy) * MOST_COPIES);
 }
 
 void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg) {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
-    int threads = b->threads;
+    int blocks = b->cluster > 1 ? b->cluster : 1, threads = b->threads * blocks;
     long long bytes = b->bytes;
     pthread_mutex_lock(&one);
     set_up();
     m.kernel = b->kernel, m.threads = threads, m.warp = b->warp, m.body = body, m.arg = arg;
-    blockIdx.x = (unsigned)b->block, gridDim.x = 1;
+    if (threads > MOST_THREADS || (blocks > 1 && b->threads % b->warp)) fail("a cluster of %lld blocks", blocks, 0);
+    m.block = b->threads, m.first = (int)b->block;
+    blockIdx.x = (unsigned)b->block, gridDim.x = (unsigned)blocks;
     m.epoch++;
     memset(m.exchanges, 0, sizeof m.exchanges);
     memset(m.parts, 0, sizeof m.parts);
     m.n_mbarriers = 0;
-    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(shared, sizeof shared);
-    memset(shared, 0xff, (size_t)bytes);
-    if (__asan_poison_memory_region) __asan_poison_memory_region(shared + bytes, sizeof shared - (size_t)bytes);
+    for (int k = 0; k < blocks; k++) {
+        unsigned char *memory = memory_of(k);
+        if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(memory, EMULATE_MOST_SHARED);
+        memset(memory, 0xff, (size_t)bytes);
+        if (__asan_poison_memory_region) __asan_poison_memory_region(memory + bytes, EMULATE_MOST_SHARED - (size_t)bytes);
+    }
     for (int i = 0; i < threads; i++) prepare(i);
     run_block();
     pthread_mutex_unlock(&one);
@@ -308,7 +337,20 @@ void emulate_barrier(long long place) {
     suspend(AT_BARRIER);
 }
 
-int emulate_threads() { return m.threads; }
+int emulate_threads() { return m.block; }
+
+unsigned cluster_rank() { return (unsigned)(m.current / m.block); }
+
+void emulate_cluster_barrier(long long place) {
+    m.fibers[m.current].place = place;
+    suspend(AT_CLUSTER);
+}
+
+void *of_rank(void *at, unsigned rank) {
+    unsigned char *memory = memory_around(at);
+    if (rank >= gridDim.x || (unsigned char *)at < memory || (unsigned char *)at >= memory + EMULATE_MOST_SHARED) fail("no such place in block %lld of the cluster", rank, 0);
+    return memory_of((int)rank) + ((unsigned char *)at - memory);
+}
 
 int emulate_lane() { return m.current % m.warp; }
 
@@ -415,6 +457,7 @@ static void do_copy(const copy *c) {
 void emulate_copy(void *to, const void *from, int bytes, bool inside) {
     fiber *f = &m.fibers[m.current];
     if ((uintptr_t)to % (uintptr_t)bytes || (inside && (uintptr_t)from % (uintptr_t)bytes)) fail("a copy of %lld bytes is not aligned", bytes, 0);
+    if (!f->copies) f->copies = (copy *)malloc(sizeof(copy) * MOST_COPIES);
     if (f->n_copies == MOST_COPIES) fail("more than %lld copies under way", MOST_COPIES, 0);
     copy c = {to, from, bytes, f->committed, inside};
     touch(to, bytes, true);
@@ -445,7 +488,7 @@ static void wait_for(const void *what, long long until) {
 }
 
 void part_barrier(int number, int threads) {
-    part *p = &m.parts[number];
+    part *p = &m.parts[m.current / m.block][number];
     long long round = p->round;
     if (number < 1 || number >= PARTS || threads % 32) fail("barrier %lld for %lld threads", number, threads);
     if (++p->arrived > threads) fail("more than %lld threads come to barrier %lld", threads, number);
@@ -488,7 +531,8 @@ void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const 
 
 static void start_load(void *to, unsigned char *data, long long bytes, unsigned swizzle, const void *bar) {
     box b = {(unsigned char *)to, data, bytes, swizzle, bar};
-    if ((b.to - shared) % (swizzle > 16 ? 8 * swizzle : 16)) fail("byte %lld of the block's memory is not aligned", b.to - shared, 0);
+    long long at = b.to - memory_around(to);
+    if (at % (swizzle > 16 ? 8 * swizzle : 16)) fail("byte %lld of the block's memory is not aligned", at, 0);
     if (!m.late) return arrive_box(&b);
     memset(to, 0xff, (size_t)bytes);
     if (m.n_boxes == MOST_BOXES) fail("more than %lld boxes under way", MOST_BOXES, 0);
@@ -503,9 +547,9 @@ void emulate_box(void *at, const void *map, unsigned long long *bar, const long 
     if (f.magic != FAKE_MAP_MAGIC) fail("this is no tensor map", 0, 0);
     long long elements = 1;
     for (unsigned i = 0; i < f.rank; i++) elements *= f.box[i] + 1;
-    unsigned char *data = (unsigned char *)calloc((size_t)elements, f.bytes);
+    unsigned char *data = (unsigned char *)calloc((size_t)elements, f.bytes), *memory = memory_around(at);
     for (long long k = 0; k < elements; k++) {
-        long long rest = k, from = 0, place = (unsigned char *)at - shared + k * f.bytes;
+        long long rest = k, from = 0, place = (unsigned char *)at - memory + k * f.bytes;
         bool inside = true;
         for (unsigned i = 0; i < f.rank; rest /= f.box[i] + 1, i++) {
             long long x = c[i] + rest % (f.box[i] + 1);
@@ -514,7 +558,7 @@ void emulate_box(void *at, const void *map, unsigned long long *bar, const long 
         }
         place ^= place >> 3 & (f.swizzle - 16);
         if (inside && bar) memcpy(data + k * f.bytes, f.base + from, f.bytes);
-        if (inside && !bar) start_store(f.base + from, shared + place, f.bytes);
+        if (inside && !bar) start_store(f.base + from, memory + place, f.bytes);
     }
     if (bar) start_load(at, data, elements * f.bytes, f.swizzle, bar);
     else free(data);
@@ -633,7 +677,7 @@ static shadow *shadow_of(uintptr_t a) {
 static bool is_private(uintptr_t a) { return a >= (uintptr_t)m.stacks && a < (uintptr_t)m.stacks + (uintptr_t)STACK * MOST_THREADS; }
 
 [[noreturn]] static void race(const void *p, const char *does, int other, const char *has) {
-    long long at = (const unsigned char *)p - shared;
+    long long at = (const unsigned char *)p - memory_around(p);
     char who[32] = "several threads have", what[160];
     if (other >= 0) snprintf(who, sizeof who, "thread %d has", other);
     snprintf(what, sizeof what, "a race: %s what %s %s, at %s", does, who, has,

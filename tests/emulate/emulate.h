@@ -5,6 +5,8 @@
  * EMULATE_COPIES early (asynchronous copies and products of four warps are done when they start) or late (when they are
  * waited for; until then their destination holds NaN).
  *
+ * The blocks of a cluster run together; each has memory of its own.
+ *
  * What ends the process with a message: a barrier that not all threads reach, or that they reach at different lines;
  * a shuffle that not all threads of a warp reach; a copy that nothing waits for. Compiled with -fsanitize=thread, two threads that touch one
  * byte of which one writes it, with no barrier between; with -fsanitize=address, an access beyond the block's memory. */
@@ -20,6 +22,7 @@
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline, unused))
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __shared__
 #define __align__(n) __attribute__((aligned(n)))
 #endif
@@ -29,14 +32,21 @@ struct emulate_id {
     unsigned x;
 };
 extern emulate_id threadIdx, blockIdx, gridDim;
+#ifdef EMULATE_HIP
 extern "C" unsigned char shared[EMULATE_MOST_SHARED]; /* as kernels declare it */
+#else
+/* Kernels declare an array: here it is that of the running thread's block. */
+extern "C" unsigned char (*emulate_shared)[];
+#define shared (*emulate_shared)
+#endif
 
 /* Runs body() by `threads` threads in warps of `warp`, as block number `block` of as many as make tasks of one each go on
- * alone, with `bytes` of shared memory. */
+ * alone, with `bytes` of shared memory. With a cluster, as so many blocks from `block` on, which are all there are. */
 struct emulate_block {
     const char *kernel;
     int threads, warp;
     long long bytes, block;
+    int cluster;
 };
 void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg);
 template <class F> void emulate(const emulate_block &b, F f) {
@@ -194,6 +204,20 @@ void bulk_commit();
 void emulate_bulk_wait(int pending);
 template <int pending> void bulk_wait() { emulate_bulk_wait(pending); }
 template <int pending> void bulk_wait_read() { emulate_bulk_wait(pending); }
+
+/* Clusters. */
+unsigned cluster_rank();
+void emulate_cluster_barrier(long long place);
+#define cluster_barrier() emulate_cluster_barrier(__LINE__)
+void *of_rank(void *at, unsigned rank);
+static inline void mbarrier_arrive_there(unsigned long long *bar) { emulate_arrive(bar, 0); }
+static inline void mbarrier_wait_cluster(unsigned long long *bar, long long parity) { mbarrier_wait(bar, parity); }
+#define EMULATE_RANKS(rank)                                                                                            \
+    template <class M, class... I> void tensor_load_##rank##d_ranks(unsigned ranks, void *to, const M *map, unsigned long long *bar, I... c) { \
+        for (unsigned r = 0; ranks >> r; r++)                                                                          \
+            if (ranks >> r & 1) emulate_load_box(of_rank(to, r), map, (unsigned long long *)of_rank(bar, r), (long long)c...); \
+    }
+EMULATE_RANKS(2) EMULATE_RANKS(3) EMULATE_RANKS(4) EMULATE_RANKS(5)
 
 /* The tensor core of four warps: each thread makes its elements of D when the product starts, or, late, when a wait covers its
  * group; until then the accumulator is nonsense that says which it is. */

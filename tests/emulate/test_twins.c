@@ -34,7 +34,7 @@ static void run_text(const target *t, twin *k) {
     int64_t extent = TWIN_EXTENT;
     char *out = k->host[k->n - 1];
     memset(out, 0xff, TWIN_BYTES);
-    entry_of(b)((void *const *)k->host, &extent, NULL, 0, 1);
+    entry_of(b)((void *const *)k->host, &extent, NULL, 0, TWIN_TASKS(k->f));
     int at = 0;
     while (at < TWIN_BYTES && out[at] == k->want[at]) at++;
     if (at < TWIN_BYTES) fail_msg("%s: differs from byte %d on: %08x and not %08x", k->path, at, *(unsigned *)(void *)(out + at / 4 * 4), *(unsigned *)(void *)(k->want + at / 4 * 4));

@@ -88,10 +88,17 @@ static const char *entry_text(arena *a, const ir_func *f, int warp) {
         args = ptr ? arena_printf(a, "%sas_pointer(buffers[%d]), ", args, n_ptr++) : arena_printf(a, "%sints[%d], ", args, n_int++);
     }
     const char *map_args, *maps = map_text(a, f, &map_args);
+    if (f->cluster) /* clusters whose first task is one of these */
+        return arena_printf(a,
+                            "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
+                            "    (void)ints;\n%s    begin = (begin + %d) / %d * %d, end = (end + %d) / %d * %d;\n"
+                            "    if (begin < end) emulate({\"%s\", %d, %d, %lld, begin, %d}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
+                            name, maps, f->cluster - 1, f->cluster, f->cluster, f->cluster - 1, f->cluster, f->cluster, f->name, f->threads, warp,
+                            (long long)f->shared, f->cluster, name, args, map_args);
     return arena_printf(a,
                         "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
                         "    (void)ints;\n%s"
-                        "    emulate({\"%s\", %d, %d, %lld, begin}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
+                        "    emulate({\"%s\", %d, %d, %lld, begin, 0}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
                         name, maps, f->name, f->threads, warp, (long long)f->shared, name, args, map_args);
 }
 

@@ -29,8 +29,8 @@ void exec_fail(exec_context *x, const exec_inst *i, int thread, const char *fmt,
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
     if (i) place(x, i->op, where, sizeof where);
-    if (thread >= 0) snprintf(who, sizeof who, " thread %d", thread);
+    if (thread >= 0) snprintf(who, sizeof who, " thread %d", thread % x->k->block);
     const char *text = i ? ir_print_op(x->k->a, i->op) : "";
-    snprintf(x->message, x->n_message, "%skernel %s, block %lld%s: %s%s%.300s", where, x->k->f->name, (long long)x->block, who,
+    snprintf(x->message, x->n_message, "%skernel %s, block %lld%s: %s%s%.300s", where, x->k->f->name, (long long)(x->block + (thread > 0 ? thread / x->k->block : 0)), who,
              what, i ? "\n    " : "", text);
 }

@@ -43,7 +43,7 @@ static void run_twin(twin *k) {
         for (int i = 0; i < k->n; i++) memory[i] = (exec_memory){.data = k->host[i], .bytes = TWIN_BYTES};
         memory[k->n - 1] = (exec_memory){.data = k->want, .bytes = TWIN_BYTES, .output = true};
         memset(k->want, 0xff, TWIN_BYTES);
-        exec_launch l = {.buffers = memory, .ints = &extent, .tasks = 1, .blocks = 1, .seed = (uint64_t)seed, .late = seed & 1};
+        exec_launch l = {.buffers = memory, .ints = &extent, .tasks = TWIN_TASKS(k->f), .blocks = TWIN_TASKS(k->f), .seed = (uint64_t)seed, .late = seed & 1};
         twin_need(exec_run(e, &l, message, sizeof message), k->path, message);
     }
     exec_kernel_free(e);

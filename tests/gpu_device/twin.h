@@ -6,6 +6,8 @@
 
 enum { TWIN_BYTES = 1 << 17, TWIN_BUFFERS = 8, TWIN_EXTENT = 96 }; /* of a buffer; the value of the symbol */
 
+#define TWIN_TASKS(f) ((f)->cluster ? (f)->cluster : 1) /* and blocks */
+
 typedef struct twin {
     const char *path;
     diag *d;

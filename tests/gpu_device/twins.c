@@ -15,6 +15,7 @@ typedef struct driver {
     int (*alloc)(void **, size_t), (*release)(void *), (*to_device)(void *, const void *, size_t), (*to_host)(void *, void *, size_t);
     int (*load)(void **, const void *, unsigned, int *, void **), (*unload)(void *), (*function)(void **, void *, const char *), (*set)(void *, int, int);
     int (*launch)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **), (*wait)(void);
+    int (*launch_more)(const void *config, void *, void **, void **);
     int (*map)(void *, int, unsigned, void *, const unsigned long long *, const unsigned long long *, const unsigned *, const unsigned *, int, int, int, int);
 } driver;
 
@@ -39,6 +40,7 @@ static const char *open_driver(driver *d, int device, bool any, char *arch, size
     find(l, &d->alloc, "cuMemAlloc_v2"), find(l, &d->release, "cuMemFree_v2"), find(l, &d->to_device, "cuMemcpyHtoD_v2");
     find(l, &d->to_host, "cuMemcpyDtoH_v2"), find(l, &d->load, "cuModuleLoadDataEx"), find(l, &d->unload, "cuModuleUnload");
     find(l, &d->function, "cuModuleGetFunction"), find(l, &d->set, "cuFuncSetAttribute"), find(l, &d->launch, "cuLaunchKernel");
+    if (!any) find(l, &d->launch_more, "cuLaunchKernelEx");
     find(l, &d->wait, "cuCtxSynchronize"), find(l, &d->map, "cuTensorMapEncodeTiled");
     twin_need(!d->retain(&context, handle) && !d->push(context), "no context", NULL);
     return NULL;
@@ -60,11 +62,26 @@ static void make_map(const driver *d, const twin *k, const package_map *p, void 
     twin_need(!d->map(map, 7, p->words[2], buffers[p->words[0]], extents, strides, p->words + FPK_MAP_BOX, steps, 0, swizzle, 2, 0), k->path, "no tensor map");
 }
 
+/* One block, or one cluster. CUDA Driver API: CUlaunchConfig, CUlaunchAttribute. */
+static int start(const driver *d, const ir_func *f, void *function, void **params) {
+    struct {
+        int id;
+        unsigned pad, value[16];
+    } cluster = {4, 0, {(unsigned)TWIN_TASKS(f), 1, 1}};
+    struct {
+        unsigned grid[3], block[3], shared;
+        void *stream, *attributes;
+        unsigned n;
+    } config = {{(unsigned)TWIN_TASKS(f), 1, 1}, {(unsigned)f->threads, 1, 1}, (unsigned)f->shared, NULL, &cluster, 1};
+    if (f->cluster) return d->launch_more(&config, function, params, NULL);
+    return d->launch(function, 1, 1, 1, (unsigned)f->threads, 1, 1, (unsigned)f->shared, NULL, params, NULL);
+}
+
 static void launch(const driver *d, twin *k, const code_blob *code, void **buffers) {
     enum { DYNAMIC_SHARED = 8, MOST_MAPS = 4 };
     static _Alignas(64) char maps[MOST_MAPS][128];
     void *module, *function, *params[TWIN_BUFFERS + 3 + MOST_MAPS], *scratch = NULL;
-    int64_t extent = TWIN_EXTENT, tasks = 1;
+    int64_t extent = TWIN_EXTENT, tasks = TWIN_TASKS(k->f);
     package_map *list;
     const char *error = NULL;
     int n = 0, n_maps = kernel_maps(k->m->arena, k->f, &list, &error);
@@ -78,7 +95,7 @@ static void launch(const driver *d, twin *k, const code_blob *code, void **buffe
     twin_need(!d->load(&module, code->bytes, 0, NULL, NULL), k->path, "its code does not load");
     twin_need(!d->function(&function, module, code->kernels[0].name), k->path, "its function is not found");
     twin_need(!d->set(function, DYNAMIC_SHARED, (int)k->f->shared), k->path, "too much shared memory");
-    twin_need(!d->launch(function, 1, 1, 1, (unsigned)k->f->threads, 1, 1, (unsigned)k->f->shared, NULL, params, NULL) && !d->wait(), k->path, "it breaks");
+    twin_need(!start(d, k->f, function, params) && !d->wait(), k->path, "it breaks");
     d->unload(module);
 }
 
