@@ -263,6 +263,7 @@ int package_add_kernel(package *p, const package_kernel *k) {
                     .flops = k->flops ? package_expr(p, k->flops, 0) : FPK_NONE,
                     .threads = (uint32_t)k->threads,
                     .shared = (uint32_t)k->shared,
+                    .cluster = (uint32_t)k->cluster,
                     .entry = package_string(p, k->entry),
                     .code_offset = k->code_offset,
                     .code_size = k->code_size};

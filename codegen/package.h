@@ -87,6 +87,7 @@ typedef struct package_kernel {
     sym_t bytes, flops;
     int threads; /* of a block, and its bytes of shared memory, where blocks of threads do the tasks; else 0 */
     int64_t shared;
+    int cluster; /* blocks of a cluster, of which tasks are a multiple; 0: none */
     const char *entry; /* its name in its module, with threads; else NULL */
     int n_maps;
     const package_map *maps; /* tensor maps, in the order in which its code takes them */

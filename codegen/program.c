@@ -132,7 +132,7 @@ static package_kernel package_kernel_of(planner *p, const ir_op *op, const kerne
                          .scratch = u->scratch,
                          .bytes = traffic_of(p, op),
                          .flops = flops_of(p, op)};
-    if (thread->threads) pk.threads = thread->threads, pk.shared = thread->shared, pk.entry = code->name;
+    if (thread->threads) pk.threads = thread->threads, pk.shared = thread->shared, pk.cluster = thread->cluster, pk.entry = code->name;
     if (p->o->locate) pk.file = p->o->locate(p->o->locate_ctx, op->span, &pk.line);
     return pk;
 }

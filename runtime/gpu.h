@@ -19,6 +19,19 @@ typedef struct gpu_api {
 #undef GPU_FN
 } gpu_api;
 
+/* What a launch of clusters is told, as CUDA's driver has it (CUlaunchConfig, CUlaunchAttribute). */
+enum { GPU_CLUSTER_DIMENSION = 4 };
+typedef struct gpu_launch_attribute {
+    int id;
+    unsigned none, value[16]; /* of a cluster's dimension: x, y, z */
+} gpu_launch_attribute;
+typedef struct gpu_launch_config {
+    unsigned grid[3], block[3], shared;
+    void *stream;
+    gpu_launch_attribute *attributes;
+    unsigned n_attributes;
+} gpu_launch_config;
+
 typedef struct gpu_device gpu_device;
 typedef struct gpu_dialect {
     const char *kind;

@@ -118,6 +118,9 @@ static frit_status check_limits(const gpu_device *g, const fpk_kernel *k, void *
     if (k->shared > (uint32_t)g->shared)
         return rt_fail(err, FRIT_UNSUPPORTED, "it needs %u bytes of shared memory, but %s has %d a block", k->shared,
                        g->model, g->shared);
+    if (k->cluster && !g->api.launch_more)
+        return rt_fail(err, FRIT_UNSUPPORTED, "it runs in clusters of %u blocks, which the driver (%s) is too old to launch: CUDA 11.8 or later does",
+                       k->cluster, g->version);
     if (k->shared > SHARED_FREE && g->api.function_set)
         GPU_TRY(g, err, function_set, handle, DYNAMIC_SHARED, (int)k->shared);
     return FRIT_OK;
@@ -212,7 +215,18 @@ static int64_t blocks_of(const gpu_device *g, const rt_launch *l) {
         int64_t each = g->shared / (int64_t)l->record->shared, room = g->processors * (each > 1 ? each : 1);
         if (room < most) most = room;
     }
+    if (l->record->cluster) most = most > l->record->cluster ? most - most % l->record->cluster : l->record->cluster;
     return l->tasks < most ? l->tasks : most;
+}
+
+static int start(const gpu_device *g, const rt_queue *q, const rt_launch *l) {
+    const fpk_kernel *k = l->record;
+    void *handle = l->module->kernel[l->kernel].handle;
+    unsigned blocks = (unsigned)blocks_of(g, l);
+    if (!k->cluster) return g->api.launch(handle, blocks, 1, 1, k->threads, 1, 1, k->shared, q->stream, q->params, NULL);
+    gpu_launch_attribute cluster = {GPU_CLUSTER_DIMENSION, 0, {k->cluster, 1, 1}};
+    gpu_launch_config config = {{blocks, 1, 1}, {k->threads, 1, 1}, k->shared, q->stream, &cluster, 1};
+    return g->api.launch_more(&config, handle, q->params, NULL);
 }
 
 frit_status gpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_error *err) {
@@ -227,8 +241,7 @@ frit_status gpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_err
     q->params[n++] = &scratch;
     q->params[n++] = &tasks;
     for (uint32_t i = 0; i < k->n_maps; i++) TRY(gpu_map(d, q, l, i, &q->params[n++], err));
-    int error = g->api.launch(l->module->kernel[l->kernel].handle, (unsigned)blocks_of(g, l), 1, 1, k->threads, 1, 1,
-                              k->shared, q->stream, q->params, NULL);
+    int error = start(g, q, l);
     if (!error) return FRIT_OK;
     frit_error reason = {0};
     frit_status s = gpu_check(g, GPU_launch, error, &reason);

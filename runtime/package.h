@@ -1,4 +1,4 @@
-/* The package format (.fpk), version 3: what codegen/package.c writes and runtime/reader.c maps.
+/* The package format (.fpk), version 4: what codegen/package.c writes and runtime/reader.c maps.
  *
  * Little-endian. A header, a table of sections, then the sections, each 64-byte aligned, in the order of their kinds.
  * All tables are arrays of the records below; references are indices, FPK_NONE is no reference. Strings are offsets
@@ -19,7 +19,7 @@
 #define FPK_MAGIC                                                                                                      \
     "\x89"                                                                                                             \
     "FPK\r\n\x1a\n"    /* 8 bytes: shows line-end conversion and truncation, as PNG's does */
-#define FPK_VERSION 3u /* readers accept exactly this; it grows with every change of meaning */
+#define FPK_VERSION 4u /* readers accept exactly this; it grows with every change of meaning */
 #define FPK_NONE UINT32_MAX
 #define FPK_ALIGN 64u
 #define FPK_MAX_RANK 16
@@ -28,6 +28,7 @@
 #define FPK_MAX_TABLE (1u << 24) /* most records of a table */
 #define FPK_MAX_THREADS 1024     /* of a block */
 #define FPK_MAX_SHARED (1u << 20) /* most bytes of a block's shared memory */
+#define FPK_MAX_CLUSTER 8        /* most blocks of a cluster */
 
 typedef struct fpk_header {
     char magic[8];
@@ -173,6 +174,9 @@ typedef struct fpk_kernel {
     uint32_t entry;                        /* string: its name in its module, with threads; else "" */
     uint32_t maps, n_maps;                 /* list of FPK_MAP_WORDS for each tensor map that it takes behind its other arguments;
                                             * FPK_MAP_VALUES expressions of each stand behind the i64 arguments in `ints` */
+    uint32_t cluster;                      /* blocks that are launched side by side and reach each other's shared memory: tasks
+                                            * are a multiple, and so are the blocks of a launch; 0: none */
+    uint32_t reserved;
     uint64_t code_offset, code_size;       /* in the variant's code. With threads: its module, which kernels may share;
                                             * else its entry point and what follows */
 } fpk_kernel;

@@ -241,6 +241,7 @@ static frit_status check_kernels(const frit_package *p, const fpk_variant *v, fr
         CHECK(is_expr_or_none(p, k->bytes) && is_expr_or_none(p, k->flops), "kernel's estimates");
         CHECK(in_range(k->code_offset, k->code_size, v->code_size) && k->code_size > 0, "kernel's code");
         CHECK(k->threads <= FPK_MAX_THREADS && k->shared <= FPK_MAX_SHARED, "kernel's block");
+        CHECK(k->cluster <= FPK_MAX_CLUSTER && k->cluster != 1 && (!k->cluster || k->threads), "kernel's cluster");
         CHECK(is_string(p, k->entry) && (k->threads ? p->strings[k->entry] != 0 : k->shared == 0), "kernel's entry");
     }
     return FRIT_OK;

@@ -37,8 +37,15 @@ static const struct {
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
+static bool has_clusters(const exporter *x) {
+    bool any = false;
+    for (uint32_t k = 0; k < x->v->n_kernels; k++) any |= x->kernels[k].cluster > 0;
+    return any;
+}
+
 static bool is_called(const exporter *x, const char *id) {
     if (!strcmp(id, "tensor_map")) return gpu_has_maps(x);
+    if (!strcmp(id, "launch_more")) return has_clusters(x);
     for (size_t i = 0; i < sizeof called / sizeof *called; i++)
         if (!strcmp(called[i], id)) return true;
     return false;
@@ -133,14 +140,14 @@ static void put_modules(exporter *x, text *t) {
     for (uint32_t m = 0; m < done; m++) put(t, "%smodule%u", m ? ", " : "", m);
     put(t,
         "};\nenum { MODULES = %u, KERNELS = %u };\nstatic const struct {\n    const char *entry;\n    int module;\n"
-        "    unsigned threads, shared; /* of a block */\n} kernels[] = {\n",
-        done, x->n_functions);
+        "    unsigned threads, shared; /* of a block */\n%s} kernels[] = {\n",
+        done, x->n_functions, has_clusters(x) ? "    unsigned cluster; /* blocks; 0: none */\n" : "");
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
         bool first;
         function_of(x, k, &first);
         if (first)
-            put(t, "    {\"%s\", %u, %u, %u},\n", rt_string(x->p, x->kernels[k].entry), gpu_module(x, k),
-                x->kernels[k].threads, x->kernels[k].shared);
+            put(t, "    {\"%s\", %u, %u, %u%s},\n", rt_string(x->p, x->kernels[k].entry), gpu_module(x, k), x->kernels[k].threads, x->kernels[k].shared,
+                has_clusters(x) ? arena_printf(x->a, ", %u", x->kernels[k].cluster) : "");
     }
     put(t, "};\n\n");
 }
@@ -268,6 +275,21 @@ static void put_moves(exporter *x, text *t) {
     put(t, "\n");
 }
 
+/* The driver's CUlaunchConfig with one CUlaunchAttribute: the dimension of a cluster. */
+static void put_cluster_launch(text *t) {
+    put(t, "    if (kernels[kernel].cluster) {\n"
+           "        struct {\n            int id;\n            unsigned none, value[16];\n        } cluster = {4, 0, {0}};\n"
+           "        struct {\n            unsigned grid[3], block[3], shared;\n            void *stream, *attributes;\n            unsigned n;\n"
+           "        } config = {{0, 1, 1}, {0, 1, 1}, 0, NULL, NULL, 1};\n"
+           "        unsigned size = kernels[kernel].cluster;\n"
+           "        cluster.value[0] = size, cluster.value[1] = cluster.value[2] = 1;\n"
+           "        config.grid[0] = (unsigned)(blocks > size ? blocks - blocks %% size : size);\n"
+           "        config.block[0] = kernels[kernel].threads, config.shared = kernels[kernel].shared;\n"
+           "        config.stream = q->stream, config.attributes = &cluster;\n"
+           "        if (!q->device->api.launch_more) return failed(q->device, 801); /* not supported: the driver is older than CUDA 11.8 */\n"
+           "        return failed(q->device, q->device->api.launch_more(&config, q->device->kernels[kernel], params, NULL));\n    }\n");
+}
+
 static void put_gpu_launch(exporter *x, text *t) {
     uint32_t most = 0;
     for (uint32_t k = 0; k < x->v->n_kernels; k++) {
@@ -294,6 +316,7 @@ static void put_gpu_launch(exporter *x, text *t) {
            "    for (i = 0; i < n_ints; i++) params[n++] = (void *)&ints[i];\n"
            "    params[n++] = &value;\n    params[n++] = &tasks;\n");
     put_gpu_map_params(x, t);
+    if (has_clusters(x)) put_cluster_launch(t);
     put(t, "    return failed(q->device, q->device->api.launch(q->device->kernels[kernel], (unsigned)blocks, 1, 1,\n"
            "                                                   kernels[kernel].threads, 1, 1, kernels[kernel].shared, "
            "q->stream,\n"

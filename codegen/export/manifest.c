@@ -122,7 +122,9 @@ static void put_kernels(exporter *x, text *t) {
         put_name(t, arena_printf(x->a, "%s:%u", slash ? slash + 1 : file, k->line));
         put(t, ",\n     \"tasks\": ");
         put_formula(x, t, k->tasks);
-        put(t, ", \"block\": [%u, 1, 1], \"shared\": %u, \"scratch\": ", k->threads, k->shared);
+        put(t, ", \"block\": [%u, 1, 1], \"shared\": %u, ", k->threads, k->shared);
+        if (k->cluster) put(t, "\"cluster\": [%u, 1, 1], ", k->cluster);
+        put(t, "\"scratch\": ");
         put_formula(x, t, k->scratch);
         put(t, ",\n");
         put_arguments(x, t, k);

@@ -10,6 +10,7 @@
  */
 #include "fake_gpu.h"
 #include "fake_map.h"
+#include "runtime/gpu.h"
 #include <dlfcn.h>
 #include <elf.h>
 #include <pthread.h>
@@ -85,7 +86,7 @@ struct op {
     unsigned value, width;
     bool from_device, to_device;
     function *fn;
-    unsigned blocks, threads, shared, n_args;
+    unsigned blocks, threads, shared, cluster, n_args;
     uint64_t args[MOST_ARGS];
     _Alignas(16) char maps[MOST_MAPS][MAP_BYTES];
     object *event;
@@ -278,7 +279,7 @@ static void run_launch(op *p, int device) {
         faulted[device] = true;
         return;
     }
-    state->last_blocks = p->blocks, state->last_threads = p->threads;
+    state->last_blocks = p->blocks, state->last_threads = p->threads, state->last_cluster = p->cluster;
     if (p->fn->run) p->fn->run(params, p->blocks, p->threads, p->shared);
     for (const block *b = blocks; b; b = b->next) check_guards(b);
 }
@@ -708,11 +709,11 @@ int fake_function_set(void *fn, int attribute, int v) {
     return leave(0);
 }
 
-int fake_launch(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                void *stream, void **params, void **extra) {
+static int launch(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                  void *stream, void **params, void **extra, unsigned cluster) {
     ENTER;
     function *f = fn;
-    op p = {.what = OP_LAUNCH, .fn = f, .blocks = gx, .threads = bx, .shared = shared};
+    op p = {.what = OP_LAUNCH, .fn = f, .blocks = gx, .threads = bx, .shared = shared, .cluster = cluster};
     if (!live(MODULE, f->module)) return misuse("a kernel of an unloaded module is launched"), leave(BAD_HANDLE);
     p.n_args = f->buffers + f->ints + 2;
     unsigned most = PICK(f->allowed_shared, 64 << 10);
@@ -728,6 +729,22 @@ int fake_launch(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, un
     }
     return leave(submit(stream, &p, "launch"));
 }
+
+int fake_launch(void *fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **params,
+                void **extra) {
+    return launch(fn, gx, gy, gz, bx, by, bz, shared, stream, params, extra, 0);
+}
+
+#ifndef FAKE_HIP
+int fake_launch_more(const void *config, void *fn, void **params, void **extra) {
+    const gpu_launch_config *c = config;
+    const unsigned *g = c->grid, *b = c->block;
+    const gpu_launch_attribute *a = c->attributes;
+    bool good = c->n_attributes == 1 && a->id == GPU_CLUSTER_DIMENSION && a->value[0] > 1 && a->value[0] <= 8 && a->value[1] == 1 && a->value[2] == 1;
+    if (!good || g[0] % a->value[0]) misuse("a launch of %u blocks in clusters of %u", g[0], a->value[0]);
+    return launch(fn, g[0], g[1], g[2], b[0], b[1], b[2], c->shared, c->stream, params, extra, a->value[0]);
+}
+#endif
 
 /* ---- Tensor maps: the rules of cuTensorMapEncodeTiled --------------------------------------------------------------------- */
 static bool map_fits(void *map, int element, unsigned rank, const fake_map *m, const unsigned *steps, int interleave, int promotion, int zero) {

@@ -19,7 +19,7 @@ typedef struct fake_gpu {
     char misuse[256]; /* the first mistake of the caller's, "" */
     char last_call[64];
     int waits;
-    unsigned last_blocks, last_threads; /* of the launch done last */
+    unsigned last_blocks, last_threads, last_cluster; /* of the launch done last */
     /* Device memory and streams for the test itself. */
     void *(*alloc)(int device, size_t bytes);
     void (*free)(void *p);

@@ -69,7 +69,7 @@ int model_kernel(model *m, void (*fn)(void *const *, const int64_t *, void *, in
     k.code_size = 1;
     for (size_t i = 0; m->code_bytes && i < sizeof kernels / sizeof *kernels; i++)
         if (kernels[i].fn == fn)
-            k.threads = 32, k.entry = kernels[i].entry, k.code_offset = 0, k.code_size = m->code_bytes;
+            k.threads = 32, k.cluster = m->cluster, k.entry = kernels[i].entry, k.code_offset = 0, k.code_size = m->code_bytes;
     return package_add_kernel(m->p, &k);
 }
 

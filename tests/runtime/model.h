@@ -21,6 +21,7 @@ typedef struct model {
     package *p;
     uint64_t code_bytes; /* of a GPU's module */
     sym_t n;             /* model_add: the dim */
+    int cluster;         /* blocks of a cluster of the kernels added from now on */
 } model;
 model model_new(void);
 void model_free(model *m);

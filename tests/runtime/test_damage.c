@@ -106,7 +106,7 @@ static void test_version(void **state) {
     uint8_t *bytes = (uint8_t *)model_bytes(&m, &n);
     frit_package *p;
     ((fpk_header *)bytes)->version++;
-    assert_fails(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err), FRIT_VERSION_MISMATCH, "version 3");
+    assert_fails(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err), FRIT_VERSION_MISMATCH, "version 4");
     assert_fails(
         frit_package_open_memory("no package at all, but long enough for a header", 48, NULL, NULL, NULL, &p, err),
         FRIT_BAD_PACKAGE, "not a frit package");

@@ -203,6 +203,51 @@ static model model_chain(void) {
 }
 
 /* ---- Launches ---------------------------------------------------------------------------------------------------- */
+/* Kernels of clusters: whole ones, launched as such, in graphs too; a driver that cannot launch them is told of. */
+static void test_clusters(void **state) {
+    (void)state;
+    fake_gpu *g = begin();
+    bool cuda = !strcmp(model_device(), "cuda");
+    model m = model_new();
+    sym_t n = sym_var(m.c, "n", SYM_DIM, NULL, NULL), tasks = sym_muli(m.c, n, 4);
+    package_input(m.p, "x", FRIT_f32, 1, &n, NULL);
+    package_output(m.p, "out", FRIT_f32, 1, &n);
+    model_target(&m);
+    m.cluster = 4;
+    int k = model_kernel(&m, blob_square, 1, 1, 2, (sym_t[]){sym_const(m.c, 1), n}, tasks, NULL);
+    package_main(m.p);
+    for (int i = 0; i < 4; i++)
+        package_launch(m.p, k, (package_ref[]){package_at(package_input_buffer(m.p, 0)), package_at(package_output_buffer(m.p, 0))});
+    if (cuda) {
+        rig r = rig_open(&m, 1);
+        for (int turn = 0; turn < 4; turn++) {
+            float x[6] = {1, 2, 3, 4, 5, 6}, z[6];
+            int64_t shape = 6;
+            DLTensor in = frit_dense(x, FRIT_f32, 1, &shape), out = frit_dense(z, FRIT_f32, 1, &shape);
+            g->last_cluster = 0;
+            assert_ok(frit_session_run(r.session, &in, 1, &out, 1, err));
+            assert_int_equal(g->last_cluster, 4);
+            assert_int_equal(g->last_blocks, 24);
+            for (int i = 0; i < 6; i++) assert_true(z[i] == x[i] * x[i]);
+        }
+        assert_true(g->replays > 0);
+        rig_close(&r);
+    } else {
+        uint64_t bytes;
+        frit_package *p = NULL;
+        frit_device *d = NULL;
+        frit_weights *w = NULL;
+        const void *made = model_bytes(&m, &bytes);
+        assert_ok(frit_package_open_memory(made, bytes, NULL, NULL, NULL, &p, err));
+        assert_ok(frit_device_open(model_device(), NULL, &d, err));
+        assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "clusters of 4 blocks");
+        frit_device_release(d);
+        frit_package_release(p);
+    }
+    model_free(&m);
+    end(g);
+}
+
 /* A block for each task; with scratch, which is there for four blocks of each of the three multiprocessors, no more. */
 static void test_blocks(void **state) {
     (void)state;
@@ -679,7 +724,8 @@ static void test_as_it_is(void **state) {
 int main(void) {
     const struct CMUnitTest without[] = {cmocka_unit_test(test_as_it_is)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),          cmocka_unit_test(test_memory), cmocka_unit_test(test_wrong_memory),
+        cmocka_unit_test(test_blocks),          cmocka_unit_test(test_clusters),
+                cmocka_unit_test(test_memory), cmocka_unit_test(test_wrong_memory),
         cmocka_unit_test(test_maps), cmocka_unit_test(test_tensor_copy),     cmocka_unit_test(test_graphs), cmocka_unit_test(test_steady),
         cmocka_unit_test(test_failures),        cmocka_unit_test(test_fault),  cmocka_unit_test(test_variants),
         cmocka_unit_test(test_several_devices), cmocka_unit_test(test_stream), cmocka_unit_test(test_log),
