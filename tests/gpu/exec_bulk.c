@@ -127,7 +127,7 @@ static bool land(exec_context *x, exec_bulk *c, int64_t at, int64_t b, int n) {
 static bool begin_store(exec_context *x, exec_bulk *c) {
     uint64_t good = 0;
     for (int64_t b = 0; b < c->bytes; b += 16) {
-        const char *p = exec_proxy_read(x, c->inst, c->shared, c->thread, shared_at(c, b) - c->shared->start, 16, exec_engine(x, ENGINE_STORES, block_of(x, c)), &good);
+        const char *p = exec_proxy_read(x, c->inst, c->shared, c->thread, 1, shared_at(c, b) - c->shared->start, 16, exec_engine(x, ENGINE_STORES, block_of(x, c)), &good);
         if (!p) return false;
         memcpy(c->data + b, p, 16);
     }

@@ -289,26 +289,25 @@ void exec_clock_landed(exec_context *x, const exec_inst *i, const exec_root *r, 
 }
 
 /* ---- The asynchronous proxy -------------------------------------------------------------------------------------- */
-static bool proxy_cell(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g, int actor, uint64_t *good) {
-    const exec_clock *c = x->k->clock;
-    exec_cell *cell = &r->cells[g];
-    if (!*good || cell->w != *good) {
-        if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
-            exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)(g * r->granule));
-            return false;
-        }
-        if (!after_write(x, i, r, cell, t, g, false, "reads") || !is_fenced(x, i, r, t, g, "reads")) return false;
-        *good = cell->w;
+static bool proxy_may_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t g) {
+    const exec_cell *cell = &r->cells[g];
+    if (cell->w >> CELL_W_SHIFT < x->block_epoch) {
+        exec_fail(x, i, t, "reads byte %lld of shared memory, which nothing has written", (long long)exec_said(x, r, g * r->granule));
+        return false;
     }
-    *note(x, r, g, c->warps + actor - c->threads) = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP;
-    return true;
+    return after_write(x, i, r, cell, t, g, false, "reads") && is_fenced(x, i, r, t, g, "reads");
 }
 
-const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor, uint64_t *good) {
+const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int warps, int64_t at, int n, int actor, uint64_t *good) {
     if (r->kind != ROOT_SHARED) return exec_fail(x, i, t, "reads from elsewhere than shared memory"), NULL;
     if (!exec_bounds(x, i, r, t, at, n)) return NULL;
-    at = exec_place(x, r, t, at);
-    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++)
-        if (!proxy_cell(x, i, r, t, g, actor, good)) return NULL;
+    int reader = x->k->clock->warps + actor - x->k->clock->threads;
+    for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
+        bool known = *good && r->cells[g].w == *good;
+        for (int w = 0; w < warps && !known; w++)
+            if (!proxy_may_read(x, i, r, t + w * WARP_SIZE, g)) return NULL;
+        *good = r->cells[g].w;
+        *note(x, r, g, reader) = x->epoch << READ_EPOCH | (uint64_t)(i->id & 0xffff) << READ_OP;
+    }
     return r->base + at;
 }

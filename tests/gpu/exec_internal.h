@@ -177,9 +177,9 @@ int exec_engine(const exec_context *x, exec_engine_kind e, int block);
 /* What thread t's block did until e is ordered before what some thread of the other block does. */
 bool exec_clock_told(const exec_context *x, int t, uint64_t e, int block);
 void exec_clock_cluster_barrier(exec_context *x);
-/* A read of shared memory by an actor of the asynchronous proxy on behalf of thread t; NULL when a check fails. *good: the
- * latest write that t was found to be behind since nothing else happened, 0 at first. */
-const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int64_t at, int n, int actor, uint64_t *good);
+/* A read of shared memory by an actor of the asynchronous proxy on behalf of thread t, and of those one warp on, and so on;
+ * NULL when a check fails. *good: the latest write that these were found to be behind since nothing else happened, 0 at first. */
+const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root *r, int t, int warps, int64_t at, int n, int actor, uint64_t *good);
 
 /* exec_parts.c: arms of a branch that wait for each other */
 void exec_parts_if(exec_context *x, const exec_inst *i, const exec_mask arms[2], void (*run)(exec_context *, const exec_inst *, int arm));

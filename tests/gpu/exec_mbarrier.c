@@ -93,7 +93,7 @@ void exec_mbarrier_arrive(exec_context *x, const exec_inst *i) {
 bool exec_mbarrier_known(exec_context *x, const exec_inst *i, int t, const exec_root *r, int64_t at) {
     if (!exec_bounds(x, i, r, t, at, 8) || !exec_aligned(x, i, r, t, at, 8)) return false;
     if (!find(x, key_of(x, r, t, at))) return exec_fail(x, i, t, "there is no mbarrier at byte %lld of shared memory", said(x, key_of(x, r, t, at))), false;
-    return exec_proxy_read(x, i, r, t, at, 8, exec_engine(x, ENGINE_LOADS, exec_owner(x->k, t, at)), &(uint64_t){0});
+    return exec_proxy_read(x, i, r, t, 1, at, 8, exec_engine(x, ENGINE_LOADS, exec_owner(x->k, t, at)), &(uint64_t){0});
 }
 
 void exec_mbarrier_complete(exec_context *x, const exec_inst *i, int64_t at, int64_t bytes) {

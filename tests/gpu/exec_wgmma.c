@@ -132,13 +132,11 @@ static int64_t chunk_at(const layout *l, int r, int c) {
 /* Reads rows x 32 bytes in the order of chunks; all four warps must have been told of what is there. */
 static bool read_chunks(exec_context *x, const exec_inst *i, const layout *l, int rows, int first, char *out) {
     int outer = l->major ? DEPTH / 2 : rows, inner = l->major ? rows / 8 : DEPTH / 16;
-    uint64_t good[GROUP / WARP_SIZE] = {0};
+    uint64_t good = 0;
     for (int r = 0; r < outer; r++)
         for (int c = 0; c < inner; c++, out += 16) {
             int64_t at = chunk_at(l, r, c) - l->r->start;
-            const char *p = NULL;
-            for (int w = 0; w < GROUP && !x->failed; w += WARP_SIZE)
-                p = exec_proxy_read(x, i, l->r, first + w, at, 16, exec_tensor_core(x, first), &good[w / WARP_SIZE]);
+            const char *p = exec_proxy_read(x, i, l->r, first, GROUP / WARP_SIZE, at, 16, exec_tensor_core(x, first), &good);
             if (!p || x->failed) return false;
             memcpy(out, p, 16);
         }

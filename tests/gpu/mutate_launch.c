@@ -43,8 +43,8 @@ static uint64_t next(uint64_t *s) { /* splitmix64, Steele, Lea and Flood 2014 */
 static double number(uint64_t *s, bool wild) {
     static const double extremes[] = {0, -0.0, 1e30, -1e30, 1e-30, 65504, 1e6, -1e6};
     uint64_t x = next(s);
-    if (wild && x % 16 == 0) return extremes[x / 16 % (sizeof extremes / sizeof *extremes)];
-    if (wild && x % 256 == 1) return x & 256 ? INFINITY : NAN;
+    if (wild && x % 64 == 0) return extremes[x / 64 % (sizeof extremes / sizeof *extremes)];
+    if (wild && x % 4096 == 1) return x & 4096 ? INFINITY : NAN; /* so few that many sums have none */
     return ((double)(x >> 40) + (double)(next(s) >> 40)) / (1 << 23) - 2; /* -2 .. 2, densest at 0 */
 }
 
