@@ -42,7 +42,6 @@ typedef struct copies {
     bool all_bulk; /* and the elements stay as they are copied */
 } copies;
 
-static int held(const lower_copy *c) { return c->plain || c->o->bulk ? 0 : c->n; }
 
 /* Chunks this thread has started to copy are groups: one a chunk, be it empty. */
 static void close_group(lower *l, const copies *c) {
@@ -85,7 +84,7 @@ static void load_ahead(lower *l, lower_contract *p, copies *c, sym_t k, bool pla
         lower_copy *side = &c->side[i];
         if (side->o->bulk) side->k0 = k;
         else if ((side->plain != NULL) == plain) lower_copy_load(l, p, side, k, buffer, v);
-        v += held(side);
+        v += lower_copy_held(side);
     }
     if (!plain) return;
     close_group(l, c);
@@ -127,7 +126,7 @@ static void do_chunk(lower *l, lower_contract *p, copies *c, sym_t k0, ir_value 
     sym_t buffer = buffer_of(l, p, k0);
     if (p->wgmma) lower_wgmma_wait(l, p);
     lower_copy_store(l, p, &c->side[0], buffer, ahead);
-    lower_copy_store(l, p, &c->side[1], buffer, ahead + held(&c->side[0]));
+    lower_copy_store(l, p, &c->side[1], buffer, ahead + lower_copy_held(&c->side[0]));
     wait_groups(l, c, p->buffers - 2 - p->in_flight);
     if (c->any_bulk) lower_tma_wait(l, buffer);
     for (int i = 0; i < 2; i++) lower_copy_split(l, p, &c->side[i], buffer);
@@ -148,7 +147,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     both.all_bulk = p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     both.any_plain = both.side[0].plain || both.side[1].plain;
     sym_t depth = lower_axes_total(l, &p->k), from = lower_contract_from(l, p);
-    int n = p->n_sums + held(&both.side[0]) + held(&both.side[1]);
+    int n = p->n_sums + lower_copy_held(&both.side[0]) + lower_copy_held(&both.side[1]);
     bool turns = (p->buffers & (p->buffers - 1)) != 0;
     ir_value **carried = arena_array(l->scratch, ir_value *, n + 1), **ahead = carried + p->n_sums;
     p->sums = carried;

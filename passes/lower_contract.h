@@ -67,6 +67,7 @@ typedef struct lower_copy {
     lower_stage *s;         /* over (position along the side, position in the chunk) */
     sym_t k0, side0;        /* of the chunk, of the tile */
     int lanes, n;           /* vectors this wide, so many of them */
+    int wide;               /* loaded by words of so many neighbours along the side, turned on their way to shared memory; or 1 */
     sym_t row[64], col[64]; /* of each */
     bool some;              /* more threads than vectors */
     const ir_op *plain;     /* lower_copy_plain */
@@ -93,6 +94,8 @@ void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a
 int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o);
 const ir_op *lower_copy_plain(lower *l, lower_contract *p, const lower_operand *o, int lanes);
 int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o);
+/* Values that a thread holds from load to store. */
+int lower_copy_held(const lower_copy *c);
 /* Of the tile that begins at side0. load: the elements of the chunk at k0 are on their way to the buffer, or in v; store: from
  * v to the buffer; split: those that were copied whole are split where they lie, each by one thread, whichever it is: pieces
  * are taken as they come. */

@@ -35,19 +35,23 @@ int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
     return (n ? n : 1) * (2 + held);
 }
 
-/* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows. */
+/* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows, or `wide` of them each. */
 static void share_turned(lower *l, lower_copy *c, int rows) {
     sym_ctx *sc = l->syms;
-    int threads = l->lim->threads, bits = log2_of(rows), turns = rows / threads;
+    int threads = l->lim->threads, groups = rows / c->wide, bits = log2_of(groups), turns = groups / threads;
     for (int i = 0; i < c->n; i++) {
+        int g = i / c->wide;
+        sym_t row, col;
         if (turns) {
-            c->row[i] = sym_addi(sc, l->thread, (int64_t)(i % turns) * threads);
-            c->col[i] = sym_const(sc, (int64_t)(i / turns) * c->lanes);
+            row = sym_addi(sc, l->thread, (int64_t)(g % turns) * threads);
+            col = sym_const(sc, (int64_t)(g / turns) * c->lanes);
         } else {
             sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
-            c->row[i] = lower_coordinate(l, 0, bits);
-            c->col[i] = sym_muli(sc, sym_addi(sc, high, (int64_t)i * (threads / rows)), c->lanes);
+            row = lower_coordinate(l, 0, bits);
+            col = sym_muli(sc, sym_addi(sc, high, (int64_t)g * (threads / groups)), c->lanes);
         }
+        c->row[i] = sym_addi(sc, sym_muli(sc, row, c->wide), i % c->wide);
+        c->col[i] = col;
     }
 }
 
@@ -72,8 +76,26 @@ static void share_vectors(lower *l, lower_contract *p, lower_copy *c) {
     }
 }
 
+/* Elements of an operand that is turned are loaded a word of neighbours at a time where memory and the chunk allow it. */
+static void choose_width(lower *l, lower_contract *p, lower_copy *c) {
+    const lower_operand *o = c->o;
+    int each = o->tile * p->chunk / l->lim->threads, words = 32 / (int)frit_dtype_bits(o->t);
+    sym_t along = o->axes.var[o->axes.n - 1];
+    c->wide = 1;
+    if (!o->turned || p->wgmma || words < 2 || each < words * words || c->lanes < words) return;
+    if (!sym_prove_multiple(l->syms, o->axes.extent[o->axes.n - 1], words)) return;
+    if (lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, along, words) < words) return;
+    c->wide = words;
+    while (c->lanes > each / words) c->lanes /= 2;
+}
+
+int lower_copy_held(const lower_copy *c) {
+    return c->plain || c->o->bulk ? 0 : c->wide > 1 ? c->n / c->wide * c->lanes : c->n;
+}
+
 lower_copy lower_copy_make(lower *l, lower_contract *p, const lower_operand *o, sym_t side0) {
     lower_copy c = {.o = o, .side0 = side0, .lanes = lower_copy_lanes(l, p, o)};
+    choose_width(l, p, &c);
     share_vectors(l, p, &c);
     lower_stage *s = c.s = arena_new_of(l->scratch, lower_stage);
     sym_t *vars = arena_array(l->scratch, sym_t, 2), *extent = arena_array(l->scratch, sym_t, 2);
@@ -82,7 +104,7 @@ lower_copy lower_copy_make(lower *l, lower_contract *p, const lower_operand *o, 
     s->op = p->op, s->n = s->parallel = 2, s->vars = vars, s->extent = extent;
     s->wanted = o->wanted, s->first_id = p->first_id;
     s->border_axis = -1;
-    s->vector = c.lanes > 1 ? o->k_inner : -1;
+    s->vector = c.wide > 1 ? 0 : c.lanes > 1 ? o->k_inner : -1;
     for (int i = 0; i < 2; i++) s->tile[i] = s->threads[i] = s->count[i] = s->full[i] = 1;
     c.plain = lower_copy_plain(l, p, o, c.lanes);
     return c;
@@ -98,8 +120,11 @@ static ir_value *has_vector(lower *l, const lower_contract *p, const lower_copy 
 /* bool: the i-th vector, at x along the side and k along the chunk, holds elements of the operand; NULL: always. */
 static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sym_t x, sym_t k, int i) {
     int d, e, f;
+    sym_t to = lower_contract_to(l, p);
+    /* All of a chunk or none: the same for all threads. */
+    if (sym_prove_multiple(l->syms, to, p->chunk) && sym_prove_multiple(l->syms, c->k0, p->chunk)) k = sym_const(l->syms, 0);
     ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), lower_axes_total(l, &c->o->axes), &d);
-    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), lower_contract_to(l, p), &e);
+    ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), to, &e);
     ir_value *in = lower_and(l, v, d, w, e, &f);
     if (!c->some) return in;
     w = has_vector(l, p, c, i, &d);
@@ -108,12 +133,12 @@ static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sy
 
 static ir_value *evaluate(lower *l, lower_copy *c, sym_t x, sym_t k) {
     lower_stage *s = c->s;
-    int zero[IR_MAX_RANK] = {0};
+    int zero[IR_MAX_RANK] = {0}, lanes = c->wide > 1 ? c->wide : c->lanes;
     s->base[0] = x, s->base[1] = k;
     s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
-    l->lanes = c->lanes;
+    l->lanes = lanes;
     lower_body(l, s, s->op->blocks[0]);
-    return lower_get(l, s, c->o->v, zero, c->lanes > 1);
+    return lower_get(l, s, c->o->v, zero, lanes > 1);
 }
 
 static ir_value *load_vector(lower *l, lower_contract *p, lower_copy *c, int i) {
@@ -131,6 +156,64 @@ static ir_value *load_vector(lower *l, lower_contract *p, lower_copy *c, int i) 
     ir_builder other = ir_builder_at_end(l->m, choice->blocks[1]);
     ir_build(&other, IR_yield, 1, &zero, 0, NULL);
     return ir_result(choice, 0);
+}
+
+/* ---- Words of neighbours along the side ---- */
+static ir_value *word_of(lower *l, ir_value *v) { return lower_build(l, l->depth, IR_reinterpret, 1, &v, ir_vector(FRIT_u32, 1)); }
+
+/* The words of vector i and its neighbours, one a position along k, as they lie in memory. */
+static void load_words(lower *l, lower_contract *p, lower_copy *c, int i, ir_value **v) {
+    ir_type *types = arena_array(l->scratch, ir_type, c->lanes);
+    ir_value *in = is_element(l, p, c, c->row[i], c->col[i], i), *zero = lower_int(l, FRIT_u32, 0);
+    ir_op *choice = NULL;
+    for (int k = 0; k < c->lanes; k++) types[k] = ir_vector(FRIT_u32, 1);
+    if (in) {
+        choice = ir_build(lower_here(l), IR_tif, 1, &in, c->lanes, types);
+        lower_push(l, choice, choice->blocks[0]);
+    }
+    for (int k = 0; k < c->lanes; k++) v[k] = word_of(l, evaluate(l, c, c->row[i], sym_addi(l->syms, c->col[i], k)));
+    if (!in) return;
+    ir_build(lower_here(l), IR_yield, c->lanes, v, 0, NULL);
+    lower_pop(l);
+    for (int k = 0; k < c->lanes; k++) v[k] = zero;
+    ir_builder other = ir_builder_at_end(l->m, choice->blocks[1]);
+    ir_build(&other, IR_yield, c->lanes, v, 0, NULL);
+    for (int k = 0; k < c->lanes; k++) v[k] = &choice->results[k];
+}
+
+static ir_value *word_op(lower *l, ir_opcode code, ir_value *x, int64_t y) {
+    ir_value *v[] = {x, lower_int(l, FRIT_u32, y)};
+    return lower_build(l, l->depth, code, 2, v, ir_vector(FRIT_u32, 1));
+}
+
+/* Neighbour j of each of the `wide` words from v on, as one word. */
+static ir_value *turned_word(lower *l, const lower_copy *c, ir_value *const *v, int j) {
+    int bits = 32 / c->wide;
+    ir_value *word = NULL;
+    for (int i = 0; i < c->wide; i++) {
+        ir_value *x = v[i];
+        if (j > i) x = word_op(l, IR_shr, x, (int64_t)(j - i) * bits);
+        else if (j < i) x = word_op(l, IR_shl, x, (int64_t)(i - j) * bits);
+        x = word_op(l, IR_and, x, ((INT64_C(1) << bits) - 1) << i * bits);
+        ir_value *both[] = {word, x};
+        word = word ? lower_build(l, l->depth, IR_or, 2, both, ir_vector(FRIT_u32, 1)) : x;
+    }
+    return word;
+}
+
+/* Vector number j of those that the words from v on are, along k. */
+static ir_value *turned_vector(lower *l, const lower_copy *c, ir_value *const *v, int j) {
+    int n = c->lanes / c->wide;
+    ir_type t = ir_vector(FRIT_u32, n);
+    ir_value *all = NULL, *number = n > 1 ? lower_int(l, FRIT_u32, 0) : NULL;
+    if (number) number = lower_build(l, l->depth, IR_ramp, 1, &number, t);
+    for (int i = 0; i < n; i++) {
+        ir_value *word = turned_word(l, c, v + i * c->wide, j), *x = n > 1 ? lower_splat(l, word, n, l->depth) : word;
+        ir_value *here[] = {number, n > 1 ? lower_splat(l, lower_int(l, FRIT_u32, i), n, l->depth) : NULL};
+        ir_value *choice[] = {all ? lower_build(l, l->depth, IR_eq, 2, here, ir_vector(FRIT_bool, n)) : NULL, x, all};
+        all = all ? lower_build(l, l->depth, IR_select, 3, choice, t) : x;
+    }
+    return lower_build(l, l->depth, IR_reinterpret, 1, &all, ir_vector(c->o->t, c->lanes));
 }
 
 static sym_t staged_at(lower *l, const lower_contract *p, const lower_copy *c, sym_t buffer, int i) {
@@ -169,9 +252,12 @@ static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0) {
 void lower_copy_load(lower *l, lower_contract *p, lower_copy *c, sym_t k0, sym_t buffer, ir_value **v) {
     aim(l, p, c, k0);
     lower_find_axes(l, c->s, p->op->blocks[0]);
-    if (c->lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, c->lanes));
+    int lanes = c->wide > 1 ? c->wide : c->lanes;
+    if (lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, lanes));
     for (int i = 0; i < c->n; i++) {
-        if (c->plain) copy_vector(l, p, c, buffer, i);
+        if (c->wide > 1) {
+            if (i % c->wide == 0) load_words(l, p, c, i, v + i / c->wide * c->lanes);
+        } else if (c->plain) copy_vector(l, p, c, buffer, i);
         else v[i] = load_vector(l, p, c, i);
     }
 }
@@ -180,12 +266,13 @@ void lower_copy_store(lower *l, lower_contract *p, lower_copy *c, sym_t buffer, 
     ir_value *some = NULL;
     int d, bytes = c->lanes * (int)frit_dtype_bits(c->o->t) / 8;
     for (int i = 0; i < c->n && !c->plain && !c->o->bulk; i++) {
+        ir_value *x = c->wide > 1 ? turned_vector(l, c, v + i / c->wide * c->lanes, i % c->wide) : v[i];
         if (c->some) some = has_vector(l, p, c, i, &d);
         if (p->wgmma) {
-            lower_wgmma_store(l, p, c->o, staged_at(l, p, c, buffer, i), v[i], some);
+            lower_wgmma_store(l, p, c->o, staged_at(l, p, c, buffer, i), x, some);
             continue;
         }
-        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i)), v[i], some);
+        ir_op *op = lower_store(l, c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i)), x, some);
         if (c->lanes > 1) ir_set_int(l->m, op, IR_ATTR_align, bytes);
     }
 }
