@@ -130,8 +130,11 @@ void trial_close(trial *r, bool filled) {
     free(r->before);
 }
 
+/* Whole clusters. */
 static int64_t blocks_for(const trial *r, int way) {
     int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= MOST_OF_ONE ? 1 : (tasks + 2) / 3;
+    int64_t cluster = ir_block_func(r->body)->cluster;
+    if (cluster) few = (few + cluster - 1) / cluster * cluster;
     return !(way & RUN_FEW) || few > most ? most : few;
 }
 

@@ -2,8 +2,21 @@
 #include "exec.h"
 #include <math.h>
 
-const char *const mutant_kind_names[MUTANT_KINDS] = {"",         "removed", "one group less", "without its predicate", "taken always",
-                                                     "taken never", "one off", "shifted",     "without the xor",   "the other phase",       "without its swizzle"};
+const char *const mutant_kind_names[MUTANT_KINDS] = {
+    [MUTANT_NONE] = "",
+    [MUTANT_REMOVED] = "removed",
+    [MUTANT_WAITED] = "one group less",
+    [MUTANT_UNMASKED] = "without its predicate",
+    [MUTANT_ALWAYS] = "taken always",
+    [MUTANT_NEVER] = "taken never",
+    [MUTANT_ONE_OFF] = "one off",
+    [MUTANT_SHIFTED] = "shifted",
+    [MUTANT_UNSWIZZLED] = "without the xor",
+    [MUTANT_PHASE] = "the other phase",
+    [MUTANT_PLAIN] = "without its swizzle",
+    [MUTANT_ALONE] = "to its own block alone",
+    [MUTANT_ELSEWHERE] = "in another block",
+};
 
 static bool points_to(const ir_value *v, ir_opcode root) {
     while (v->op && (v->op->code == IR_ptradd || v->op->code == IR_ptrcast)) v = ir_operand(v->op, 0);
@@ -90,6 +103,8 @@ static bool applies(const ir_op *op, mutant_kind k) {
     case MUTANT_WAITED: return ir_op_table[op->code].attrs >> IR_ATTR_pending & 1;
     case MUTANT_PHASE: return op->code == IR_mbarrier_wait;
     case MUTANT_PLAIN: return swizzle_of(op) > 16;
+    case MUTANT_ALONE: return ir_has(op, IR_ATTR_ranks);
+    case MUTANT_ELSEWHERE: return op->code == IR_cluster_ptr;
     case MUTANT_UNMASKED: return mutant_mask(op) >= 0;
     case MUTANT_ALWAYS:
     case MUTANT_NEVER: return op->code == IR_tif;
@@ -128,6 +143,11 @@ static ir_value *replacement(ir_builder *b, const ir_op *op, mutant_kind k, int 
     }
 }
 
+static void flip(ir_builder *b, ir_op *op, int operand) {
+    ir_value *v = ir_operand(op, operand);
+    ir_set_operand(op, operand, ir_binary(b, IR_xor, v, ir_splat_int(b, v->type, 1)));
+}
+
 void mutant_apply(ir_module *m, ir_op *op, mutant_kind k) {
     int at;
     ir_builder b = ir_builder_before(m, op);
@@ -135,8 +155,10 @@ void mutant_apply(ir_module *m, ir_op *op, mutant_kind k) {
     if (v && at >= 0) ir_set_operand(op, at, v);
     else if (v) ir_replace_uses(ir_result(op, 0), v);
     else if (k == MUTANT_REMOVED) remove_op(op);
-    else if (k == MUTANT_PHASE) ir_set_operand(op, 2, ir_binary(&b, IR_xor, ir_operand(op, 2), ir_splat_int(&b, ir_operand(op, 2)->type, 1)));
+    else if (k == MUTANT_PHASE) flip(&b, op, 2);
+    else if (k == MUTANT_ELSEWHERE) flip(&b, op, 1);
     else if (k == MUTANT_PLAIN) drop_swizzle(m, op);
+    else if (k == MUTANT_ALONE) ir_remove_attr(op, IR_ATTR_ranks);
     else if (k == MUTANT_WAITED) ir_set_int(m, op, IR_ATTR_pending, ir_get_int(op, IR_ATTR_pending, 0) + 1);
     else shift(m, op);
 }

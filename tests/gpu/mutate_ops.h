@@ -15,6 +15,8 @@ typedef enum mutant_kind {
     MUTANT_UNSWIZZLED, /* xor of i64: its first operand */
     MUTANT_PHASE,      /* mbarrier_wait for the other parity */
     MUTANT_PLAIN,      /* tensor_map, wgmma: as if not swizzled */
+    MUTANT_ALONE,    /* what goes to several blocks (all with `ranks`): to this one */
+    MUTANT_ELSEWHERE, /* cluster_ptr: into a neighbour of that block */
     MUTANT_KINDS
 } mutant_kind;
 extern const char *const mutant_kind_names[MUTANT_KINDS];
