@@ -251,7 +251,7 @@ static int check(runner *r) {
         return cli_usage(r->c, "--check needs the model's source, not a package");
     if (!model_open(r->c, r->m->path, &m, &status))
         return status;
-    interp_options options = {.wide = true, .seed = r->seed};
+    interp_options options = {.wide = true, .stored = true, .seed = r->seed}; /* the program has several kernels */
     interp *it = interp_new(m.module, &options);
     interp_tensor *in = arena_array(r->c->arena, interp_tensor, r->info->n_inputs + 1);
     interp_tensor *out = arena_array(r->c->arena, interp_tensor, r->info->n_outputs + 1);
