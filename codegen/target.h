@@ -13,9 +13,11 @@
 typedef struct target target;
 typedef struct target_class target_class;
 
-/* Parts of errors that are no bugs: a program or library that finishes code is not on this machine; a form was asked for
+/* Parts of errors that are no bugs: a program or library that finishes code is not on this machine, or is but
+ * does not work; a form was asked for
  * that the target does not have. */
 #define TARGET_MISSING "is needed to finish code"
+#define TARGET_BROKEN "does not work on this machine"
 #define TARGET_NO_FORM "has no form"
 
 /* Where a kernel starts in its blob, and what it takes of the machine as far as the target can tell. */

@@ -1,3 +1,4 @@
+#include "target.h"
 #include "tool.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 extern char **environ;
+
+enum { NOT_EXECUTABLE = 126 }; /* exit statuses of a shell from here on: what it should run could not be */
 
 static bool is_program(const char *path) {
     struct stat s;
@@ -100,13 +103,24 @@ static int spawn(const char *program, char **argv, const workspace *w) {
     return status;
 }
 
+/* A program that says no has read what it was given; one that does not get so far is no fault of that. */
+static const char *why(arena *a, const char *program, int status, const char *log) {
+    const char *ended = "it can't be started";
+    if (status != -1 && WIFSIGNALED(status)) ended = arena_printf(a, "it ended by signal %d: %s", WTERMSIG(status), log);
+    else if (status == 0) ended = arena_printf(a, "it wrote nothing: %s", log);
+    else if (status != -1 && WEXITSTATUS(status) >= NOT_EXECUTABLE) ended = log;
+    else if (status != -1) return arena_printf(a, "%s failed (exit status %d): %s", program, WEXITSTATUS(status), log);
+    return arena_printf(a, "'%s' " TARGET_BROKEN ": %s", program, ended);
+}
+
 bool tool_run(arena *a, const char *program, const char *const *args, tool_bytes in, tool_bytes *out, const char **log,
               const char **error) {
     workspace w = {0};
     *log = "";
     *out = (tool_bytes){0};
     if (!open_workspace(a, &w, in)) {
-        *error = arena_printf(a, "cannot write temporary files in '%s'", w.dir);
+        *error = arena_printf(a, "'%s' " TARGET_BROKEN ": it needs temporary files, and none can be written as '%s': %s",
+                              program, w.dir, strerror(errno));
         close_workspace(&w);
         return false;
     }
@@ -116,7 +130,6 @@ bool tool_run(arena *a, const char *program, const char *const *args, tool_bytes
     if (status == 0) *out = tool_read_file(a, w.out);
     close_workspace(&w);
     if (out->bytes) return true;
-    *error = status == -1 ? arena_printf(a, "'%s' cannot be started", program)
-                          : arena_printf(a, "%s failed: %s", program, *log);
+    *error = why(a, program, status, *log);
     return false;
 }

@@ -103,5 +103,5 @@ const program *compile_program(arena *a, ir_func *fused, const compile_options *
 bool compile_error_is_limit(const char *error) { return strstr(error, PROGRAM_LIMIT) != NULL; }
 
 bool compile_error_is_missing(const char *error) {
-    return strstr(error, LLVM_MISSING) || strstr(error, TARGET_MISSING);
+    return strstr(error, LLVM_MISSING) || strstr(error, TARGET_MISSING) || strstr(error, TARGET_BROKEN);
 }

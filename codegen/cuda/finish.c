@@ -28,7 +28,7 @@ static bool bind(void *library, const char *name, void *function) {
 }
 
 static bool open_jitlink(arena *a, jitlink *l) {
-    void *lib = cuda_toolkit_library(a, "libnvJitLink.so");
+    void *lib = cuda_toolkit_library(a, "libnvJitLink.so", "nvJitLinkCreate");
     return lib && bind(lib, "nvJitLinkCreate", &l->create) && bind(lib, "nvJitLinkDestroy", &l->destroy) &&
            bind(lib, "nvJitLinkAddData", &l->add) && bind(lib, "nvJitLinkComplete", &l->complete) &&
            bind(lib, "nvJitLinkGetLinkedCubinSize", &l->cubin_size) && bind(lib, "nvJitLinkGetLinkedCubin", &l->cubin) &&
@@ -43,41 +43,45 @@ static const char *take_log(arena *a, void *h, int (*size)(void *, size_t *), in
     return text(h, s) ? "" : s;
 }
 
+/* *works false: the library takes no work for this processor at all. */
 static bool assemble_here(const jitlink *l, arena *a, const char *arch, tool_bytes ptx, tool_bytes *out,
-                          const char **log, const char **error) {
+                          const char **log, const char **error, bool *works) {
     const char *options[] = {arena_printf(a, "-arch=%s", arch), "-Xptxas=-v"};
     void *h = NULL;
     int status = l->create(&h, 2, options);
-    if (!status) status = l->add(h, INPUT_PTX, ptx.bytes, ptx.size + 1, "frit.ptx");
+    *works = !status && h;
+    if (!*works) return false;
+    status = l->add(h, INPUT_PTX, ptx.bytes, ptx.size + 1, "frit.ptx");
     if (!status) status = l->complete(h);
     if (!status) status = l->cubin_size(h, &out->size);
     if (!status) {
         out->bytes = arena_alloc(a, out->size);
         status = l->cubin(h, out->bytes);
     }
-    *log = h ? take_log(a, h, l->info_size, l->info) : "";
+    *log = take_log(a, h, l->info_size, l->info);
     if (status)
         *error = arena_printf(a, "nvJitLink failed for %s (status %d): %s", arch, status,
-                              h ? take_log(a, h, l->error_size, l->error) : "");
-    if (h) l->destroy(&h);
+                              take_log(a, h, l->error_size, l->error));
+    l->destroy(&h);
     return !status;
+}
+
+static bool assemble_beside(arena *a, const char *arch, tool_bytes ptx, tool_bytes *out, const char **log,
+                            const char **error) {
+    const char *program = cuda_toolkit_program(a, "ptxas");
+    const char *args[] = {"-v", "-arch", arch, TOOL_IN, "-o", TOOL_OUT, NULL};
+    if (program) return tool_run(a, program, args, ptx, out, log, error);
+    *error = "libnvJitLink or ptxas " TARGET_MISSING
+             ": install the CUDA toolkit or set CUDA_HOME, or leave out '+cubin' and let the driver do it";
+    return false;
 }
 
 bool cuda_assemble(arena *a, const char *arch, const char *ptx, size_t size, cuda_code *code, const char **error) {
     jitlink l;
     tool_bytes in = {(char *)ptx, size}, out;
-    if (open_jitlink(a, &l)) {
-        if (!assemble_here(&l, a, arch, in, &out, &code->log, error)) return false;
-    } else {
-        const char *program = cuda_toolkit_program(a, "ptxas");
-        const char *args[] = {"-v", "-arch", arch, TOOL_IN, "-o", TOOL_OUT, NULL};
-        if (!program) {
-            *error = "libnvJitLink or ptxas " TARGET_MISSING
-                     ": install the CUDA toolkit or set CUDA_HOME, or leave out '+cubin' and let the driver do it";
-            return false;
-        }
-        if (!tool_run(a, program, args, in, &out, &code->log, error)) return false;
-    }
+    bool works = open_jitlink(a, &l);
+    if (works && !assemble_here(&l, a, arch, in, &out, &code->log, error, &works) && works) return false;
+    if (!works && !assemble_beside(a, arch, in, &out, &code->log, error)) return false;
     code->bytes = out.bytes;
     code->size = (int64_t)out.size;
     return true;

@@ -26,7 +26,7 @@ typedef struct nvrtc {
 } nvrtc;
 
 static bool open_library(arena *a, nvrtc *n) {
-    void *lib = cuda_toolkit_library(a, "libnvrtc.so"), *f;
+    void *lib = cuda_toolkit_library(a, "libnvrtc.so", "nvrtcCreateProgram"), *f;
     bool all = lib != NULL;
 #define F(name, args)                                                                                                  \
     f = lib ? dlsym(lib, "nvrtc" #name) : NULL;                                                                        \
@@ -82,7 +82,7 @@ bool nvrtc_compile(arena *a, const char *source, const char *arch, bool cubin, n
         return false;
     }
     if (n.CreateProgram(&p, source, "kernels.cu", 0, NULL, NULL)) {
-        *error = "NVRTC: the program can't be made";
+        *error = "libnvrtc " TARGET_BROKEN ": nvrtcCreateProgram fails";
         return false;
     }
     bool ok = compile(&n, p, a, arch, cubin, out, error);
