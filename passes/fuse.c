@@ -1,7 +1,8 @@
-/* Greedy fusion in three sweeps over a block, each linear in the ops with bounded look-around:
+/* Greedy fusion in four sweeps over a block, each linear in the ops with bounded look-around:
  *   1. forward: a pointwise op joins the kernel of its producer when it has the producer's elements (epilogues);
  *   2. backward: a group joins a consumer when the merged loops fit one kernel and cost less memory traffic;
- *   3. siblings: independent groups that read the same value become one dispatch with a grid each.
+ *   3. ops that are cheaper to compute again than to store leave their group (fuse_sink.c);
+ *   4. siblings: independent groups that read the same value become one dispatch with a grid each.
  * Views, generators and cheap formulas of inputs belong to no group: each kernel that reads them evaluates them. */
 #include "fuse_internal.h"
 #include <string.h>
@@ -115,6 +116,7 @@ static void fuse_block(ir_module *m, ir_block *block, const fuse_options *o, are
     }
     if (o->mode == FUSE_FULL) {
         fuse_merge_backward(&f);
+        fuse_sink(&f);
         fuse_merge_siblings(&f);
     }
     fuse_rewrite(&f);

@@ -97,8 +97,12 @@ bool fuse_needs_group(fuser *f, const ir_op *op, int g);
 void fuse_join_epilogue(fuser *f, int at);
 /* Second sweep: groups into those that read them. */
 void fuse_merge_backward(fuser *f);
-/* Third sweep: independent groups that read the same values. */
+/* Fourth sweep: independent groups that read the same values. */
 void fuse_merge_siblings(fuser *f);
+
+/* ---- fuse_sink.c ---- */
+/* Third sweep: ops out of groups, into whoever reads them. */
+void fuse_sink(fuser *f);
 
 /* ---- fuse_rewrite.c ---- */
 /* Replaces the block's ops by kernels, one a group, and the fixed ops between them. */

@@ -1,4 +1,4 @@
-/* The three sweeps: which groups become one. */
+/* Three of the sweeps: which groups become one. */
 #include "fuse_internal.h"
 #include <string.h>
 
@@ -139,7 +139,7 @@ void fuse_merge_backward(fuser *f) {
     for (int i = 0; i < SWEEPS && sweep_backward(f, i == 0); i++) continue;
 }
 
-/* ---- Sweep 3: siblings ---------------------------------------------------------------------------------------------- */
+/* ---- Sweep 4: siblings ---------------------------------------------------------------------------------------------- */
 static bool has_op(const fuser *f, int g, ir_opcode code) {
     for (int i = 0; i < f->groups.data[g].ops.len; i++)
         if (f->nodes[f->groups.data[g].ops.data[i]].op->code == code) return true;
