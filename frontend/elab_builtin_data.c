@@ -1,10 +1,19 @@
 /* Built-in functions whose accesses depend on data: sorting, gathering, compaction. */
 #include "elab_builtins.h"
+#include <string.h>
 
-static bool sorted(elab *e, const call_site *c, val *x, val axis, bool descending, int *at, val out[2]) {
+/* kept: how many elements along the axis the results have; NULL: all. */
+static bool sorted(elab *e, const call_site *c, val *x, val axis, bool descending, sym_t kept, int *at, val out[2]) {
     if (!el_arg_tensor(e, c, x) || !el_arg_axis(e, c, axis, el_rank(*x), at))
         return false;
-    ir_type types[2] = {x->t->type, ir_with_dtype(x->t->type, FRIT_i64)};
+    ir_type type = x->t->type;
+    if (kept) {
+        sym_t dims[IR_MAX_RANK];
+        memcpy(dims, type.dims, type.rank * sizeof *dims);
+        dims[*at + x->n_axes] = kept;
+        type = ir_tensor(e->m, (frit_dtype)type.dtype, type.rank, dims);
+    }
+    ir_type types[2] = {type, ir_with_dtype(type, FRIT_i64)};
     ir_op *op = ir_build(&e->b, IR_sort, 1, &x->t, 2, types);
     ir_set_int(e->m, op, IR_ATTR_axis, *at + x->n_axes);
     ir_set_int(e->m, op, IR_ATTR_descending, descending);
@@ -17,7 +26,7 @@ val b_sort(elab *e, const call_site *c, val *a) {
     bool down;
     int at;
     val out[2];
-    if (!el_arg_bool(e, c, a[2], "descending", &down) || !sorted(e, c, &a[0], a[1], down, &at, out))
+    if (!el_arg_bool(e, c, a[2], "descending", &down) || !sorted(e, c, &a[0], a[1], down, NULL, &at, out))
         return v_error();
     return el_tuple(e, out, 2);
 }
@@ -26,21 +35,9 @@ val b_argsort(elab *e, const call_site *c, val *a) {
     bool down;
     int at;
     val out[2];
-    if (!el_arg_bool(e, c, a[2], "descending", &down) || !sorted(e, c, &a[0], a[1], down, &at, out))
+    if (!el_arg_bool(e, c, a[2], "descending", &down) || !sorted(e, c, &a[0], a[1], down, NULL, &at, out))
         return v_error();
     return out[1];
-}
-
-static val first(elab *e, val x, int axis, sym_t k) {
-    sym_t starts[IR_MAX_RANK], sizes[IR_MAX_RANK];
-    int64_t steps[IR_MAX_RANK];
-    for (int i = 0; i < x.t->type.rank; i++) {
-        starts[i] = sym_const(e->s, 0);
-        sizes[i] = i == axis + x.n_axes ? k : x.t->type.dims[i];
-        steps[i] = 1;
-    }
-    x.t = ir_slice(&e->b, x.t, starts, sizes, steps);
-    return x;
 }
 
 val b_topk(elab *e, const call_site *c, val *a) {
@@ -49,15 +46,15 @@ val b_topk(elab *e, const call_site *c, val *a) {
     val out[2];
     if (a[1].kind != V_INT)
         return el_bad_arg(e, c, "an integer as k", a[1]);
-    if (!el_arg_bool(e, c, a[3], "largest", &largest) || !sorted(e, c, &a[0], a[2], largest, &at, out))
+    if (!el_arg_tensor(e, c, &a[0]) || !el_arg_bool(e, c, a[3], "largest", &largest) || !el_arg_axis(e, c, a[2], el_rank(a[0]), &at))
         return v_error();
     sym_t dim = el_dims(a[0])[at], k = a[1].i;
     if (sym_prove_lt(e->s, dim, k) || sym_prove_lt(e->s, k, sym_const(e->s, 0)))
         return el_fail(e, diag_report(e->d, MSG_OUT_OF_RANGE, el_at(e, c->span), sym_print(e->a, k), sym_print(e->a, dim)));
     if (!sym_prove_ge(e->s, dim, k))
         el_check(e, "<=", k, dim, "topk takes at most as many elements as there are", c->span);
-    for (int i = 0; i < 2; i++)
-        out[i] = first(e, out[i], at, k);
+    if (!sorted(e, c, &a[0], a[2], largest, k, &at, out))
+        return v_error();
     return el_tuple(e, out, 2);
 }
 

@@ -37,7 +37,7 @@ static void merge_sort(frit_dtype t, bool descending, element *a, element *room,
 typedef struct {
     node *values, *places;
     element *row, *room;
-    int64_t length, filled, written;
+    int64_t length, kept, filled, written; /* of a row: elements, results */
     bool descending;
 } sorting;
 
@@ -47,7 +47,7 @@ static void emit_row(sorting *s) {
     merge_sort(t, s->descending, s->row, s->room, s->length);
     double worst = 0;
     for (int64_t i = 0; i < s->length; i++) worst = fmax(worst, s->row[i].e);
-    for (int64_t i = 0; i < s->length; i++, s->written++) {
+    for (int64_t i = 0; i < s->kept; i++, s->written++) {
         element *x = &s->row[i];
         scalar_store(s->values->store->t, s->values->store->data, s->written, x->v);
         scalar_store(FRIT_i64, s->places->store->data, s->written, (scalar){.i = x->place});
@@ -80,7 +80,10 @@ bool op_sort(interp *it, const ir_op *op, node **in, node **out) {
         perm[i] = i < along ? i : i < last ? i + 1 : along;
         back[perm[i]] = i;
     }
-    sorting s = {.length = x->shape[along], .descending = ir_get_int(op, IR_ATTR_descending, 0) != 0};
+    int64_t kept[IR_MAX_RANK], shape[IR_MAX_RANK];
+    if (!interp_dims(it, ir_result(op, 0)->type, kept)) return false;
+    if (kept[along] > x->shape[along]) return interp_fail(it, INTERP_BAD_IR, "a sort of fewer elements than it gives");
+    sorting s = {.length = x->shape[along], .kept = kept[along], .descending = ir_get_int(op, IR_ATTR_descending, 0) != 0};
     int64_t bytes = 0;
     if (__builtin_mul_overflow(s.length + 1, (int64_t)(2 * sizeof(element)), &bytes) ||
         bytes > it->max_bytes - it->live_bytes)
@@ -88,8 +91,9 @@ bool op_sort(interp *it, const ir_op *op, node **in, node **out) {
     s.row = malloc((size_t)bytes);
     s.room = s.row ? s.row + s.length : NULL;
     node *rows = s.row ? node_permute(it, x, perm) : NULL;
-    s.values = rows ? node_dense(it, x->dtype, x->rank, rows->shape) : NULL;
-    s.places = s.values ? node_dense(it, FRIT_i64, x->rank, rows->shape) : NULL;
+    for (int i = 0; i <= last; i++) shape[i] = kept[perm[i]];
+    s.values = rows ? node_dense(it, x->dtype, x->rank, shape) : NULL;
+    s.places = s.values ? node_dense(it, FRIT_i64, x->rank, shape) : NULL;
     bool ok = s.places ? node_visit(it, rows, sort_block, &s) : interp_fail(it, INTERP_MEMORY, "out of memory");
     if (ok) out[0] = node_permute(it, s.values, back);
     if (ok) out[1] = node_permute(it, s.places, back);

@@ -238,9 +238,17 @@ static void check_contract(verifier *v, const ir_op *op) {
 
 static void check_sort(verifier *v, const ir_op *op) {
     ir_type x = verify_type(op, 0);
-    if (!axis_in_range(op, x)) verify_fail(v, 32, op, "axis out of range");
-    if (!ir_type_equal(verify_result(op, 0), x) || !ir_type_equal(verify_result(op, 1), ir_with_dtype(x, FRIT_i64)))
-        verify_fail(v, 32, op, "the results are not x's type and i64 positions");
+    if (!axis_in_range(op, x)) {
+        verify_fail(v, 32, op, "axis out of range");
+        return;
+    }
+    ir_type values = verify_result(op, 0);
+    int64_t axis = ir_get_int(op, IR_ATTR_axis, 0);
+    bool same = values.kind == x.kind && values.dtype == x.dtype && values.rank == x.rank;
+    for (int d = 0; d < x.rank && same; d++)
+        same = d == axis ? !sym_prove_lt(v->m->syms, x.dims[d], values.dims[d]) : values.dims[d] == x.dims[d];
+    if (!same || !ir_type_equal(verify_result(op, 1), ir_with_dtype(values, FRIT_i64)))
+        verify_fail(v, 32, op, "the results are not x's type, or the first of it along axis, and i64 positions");
 }
 
 /* ---- Data-dependent access (33) ---- */

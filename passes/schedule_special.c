@@ -13,15 +13,14 @@ bool sched_is_special(const ir_op *op) {
     }
 }
 
-static ir_value *output_of(sched *s, const ir_value *v) {
+ir_value *sched_output_of(sched *s, const ir_value *v) {
     ir_op *yield = s->block->last;
     for (int i = 0; i < yield->n_operands; i++)
         if (ir_operand(yield, i) == v) return sched_output(s, i);
     return NULL;
 }
 
-/* Dim d as tasks of `tile` positions each and positions within one; the coordinate is their sum. */
-static sym_t cut_dim(sched *s, sym_t extent, int64_t tile, sym_t *task, sym_t *tasks, stage_vars *sv) {
+sym_t sched_cut_dim(sched *s, sym_t extent, int64_t tile, sym_t *task, sym_t *tasks, stage_vars *sv) {
     sym_ctx *c = s->m->syms;
     *tasks = sym_ceildiv(c, extent, sym_const(c, tile));
     *task = sym_index(c, "t", *tasks);
@@ -46,7 +45,7 @@ static ir_block *grid_over(sched *s, ir_type t, sym_t *vars, stage_vars *sv, int
     for (int d = 0; d < t.rank; d++) {
         vars[d] = sym_index(s->m->syms, "i", t.dims[d]);
         if (d == first && s->lim->threads && tile > 1 && sym_hint(t.dims[d]) >= tile) {
-            vars[d] = cut_dim(s, t.dims[d], tile, &task[n], &extent[n], sv);
+            vars[d] = sched_cut_dim(s, t.dims[d], tile, &task[n], &extent[n], sv);
             n++;
         } else if (d < first) task[n] = vars[d], extent[n++] = t.dims[d];
         else sched_add_var(sv, vars[d], t.dims[d]);
@@ -103,7 +102,7 @@ static ir_block *scatter_grid(sched *s, const ir_op *op, sym_t *at, stage_vars *
         at[d] = sym_index(s->m->syms, "i", x->type.dims[d]);
         if (apart && d < n - 1) task[n_tasks] = at[d], tasks[n_tasks++] = x->type.dims[d];
         else if (apart && sym_hint(x->type.dims[d]) >= ACROSS) {
-            at[d] = cut_dim(s, x->type.dims[d], ACROSS, &task[n_tasks], &tasks[n_tasks], sv);
+            at[d] = sched_cut_dim(s, x->type.dims[d], ACROSS, &task[n_tasks], &tasks[n_tasks], sv);
             n_tasks++;
         } else {
             sched_add_var(sv, at[d], x->type.dims[d]);
@@ -115,7 +114,7 @@ static ir_block *scatter_grid(sched *s, const ir_op *op, sym_t *at, stage_vars *
 /* Updates in row-major order: coordinates may repeat. Outside coordinates write nothing. */
 static bool scatter(sched *s, const ir_op *op) {
     sym_ctx *c = s->m->syms;
-    ir_value *x = ir_operand(op, 1), *out = output_of(s, ir_result(op, 0));
+    ir_value *x = ir_operand(op, 1), *out = sched_output_of(s, ir_result(op, 0));
     const sym_t *vars, *idx, *map;
     int n = ir_get_syms(op, IR_ATTR_vars, &vars), n_idx = ir_get_syms(op, IR_ATTR_idx, &idx);
     int rank = ir_get_syms(op, IR_ATTR_map, &map);
@@ -198,7 +197,7 @@ ir_value *sched_index_value(sched *s, sym_t at) {
  * point in a task's memory. */
 static bool scan(sched *s, const ir_op *op) {
     sym_ctx *c = s->m->syms;
-    ir_value *x = ir_operand(op, 0), *out = output_of(s, ir_result(op, 0));
+    ir_value *x = ir_operand(op, 0), *out = sched_output_of(s, ir_result(op, 0));
     int axis = (int)ir_get_int(op, IR_ATTR_axis, 0);
     ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
     bool exclusive = ir_get_int(op, IR_ATTR_exclusive, 0), reverse = ir_get_int(op, IR_ATTR_reverse, 0);
@@ -252,20 +251,6 @@ static bool scan(sched *s, const ir_op *op) {
     return ends(s, stage);
 }
 
-/* x sorts before y: by value, NaN as the largest; descending turns it around. */
-static ir_value *sorts_before(ir_builder *b, ir_value *x, ir_value *y, bool descending) {
-    if (descending) {
-        ir_value *t = x;
-        x = y;
-        y = t;
-    }
-    ir_value *lt = ir_binary(b, IR_lt, x, y);
-    if (!frit_dtype_is_float((frit_dtype)x->type.dtype)) return lt;
-    ir_value *x_nan = ir_binary(b, IR_ne, x, x), *y_nan = ir_binary(b, IR_ne, y, y);
-    ir_value *only_y = ir_binary(b, IR_and, y_nan, ir_unary(b, IR_not, x_nan));
-    return ir_binary(b, IR_or, lt, only_y);
-}
-
 ir_block *sched_loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
     ir_builder b = ir_builder_at_end(s->m, in);
     b.span = s->span;
@@ -275,70 +260,10 @@ ir_block *sched_loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
     return loop->blocks[0];
 }
 
-/* Rank sort: an element's position is the number of elements that sort before it, ties by position. Quadratic in the axis
- * and parallel in everything else. */
-static bool sort(sched *s, const ir_op *op) {
-    sym_ctx *c = s->m->syms;
-    ir_value *x = ir_operand(op, 0), *values = output_of(s, ir_result(op, 0)), *indices = output_of(s, ir_result(op, 1));
-    int axis = (int)ir_get_int(op, IR_ATTR_axis, 0), rank = x->type.rank;
-    bool descending = ir_get_int(op, IR_ATTR_descending, 0);
-    sym_t extent = x->type.dims[axis], at[IR_MAX_RANK], other[IR_MAX_RANK], vars[IR_MAX_RANK], exts[IR_MAX_RANK];
-    int n = 0;
-    for (int d = 0; d < rank; d++) {
-        at[d] = sym_index(c, "i", x->type.dims[d]);
-        if (d != axis) vars[n] = at[d], exts[n++] = x->type.dims[d];
-    }
-    bool nibbles = values && frit_dtype_bits((frit_dtype)values->type.dtype) < 8; /* rows may share a byte: one task */
-    ir_block *grid = sched_grid(s, nibbles ? 0 : n, vars, exts);
-    for (int d = 0; d < n && nibbles; d++) grid = sched_loop_over(s, grid, vars[d], exts[d]);
-    ir_value *key = sched_alloc(s, grid, emit_compute_dtype((frit_dtype)x->type.dtype), 1, &extent);
-    if (!key) return false;
-    stage_vars load = {0};
-    sched_add_var(&load, at[axis], extent);
-    load.n_par = 1;
-    ir_op *copy = sched_stage(s, grid, &load);
-    ir_value *e = emit_element(&s->e, x, at);
-    if (!e) return false;
-    emit_write(&s->e, key, e, 1, &at[axis]);
-    sched_choose_tile(s, copy, NULL);
-
-    sym_t j = sym_index(c, "j", extent), i = at[axis];
-    stage_vars sv = load;
-    sched_add_var(&sv, j, extent);
-    ir_op *stage = sched_stage(s, grid, &sv);
-    ir_builder *b = &s->e.b;
-    ir_value *mine = emit_read(&s->e, key, 1, &i, 0), *theirs = emit_read(&s->e, key, 1, &j, 0);
-    ir_type i64 = ir_scalar(FRIT_i64);
-    ir_op *pi = ir_build(b, IR_index, 0, NULL, 1, &i64), *pj = ir_build(b, IR_index, 0, NULL, 1, &i64);
-    ir_set_syms(s->m, pi, IR_ATTR_size, 1, &i);
-    ir_set_syms(s->m, pj, IR_ATTR_size, 1, &j);
-    ir_value *less = sorts_before(b, theirs, mine, descending), *more = sorts_before(b, mine, theirs, descending);
-    ir_value *tie = ir_binary(b, IR_and, ir_unary(b, IR_not, ir_binary(b, IR_or, less, more)),
-                              ir_binary(b, IR_lt, ir_result(pj, 0), ir_result(pi, 0)));
-    ir_value *term = ir_cast(b, ir_binary(b, IR_or, less, tie), FRIT_i64);
-    int64_t sum = IR_SUM;
-    ir_set_ints(s->m, stage, IR_ATTR_combines, 1, &sum);
-    ir_build(b, IR_yield, 1, &term, 0, NULL);
-    ir_value *position = ir_block_add_arg(s->m, stage->blocks[1], i64, NULL);
-    emit_block(&s->e, stage->blocks[1], s->span);
-    sym_t var = sym_var(c, "rank", SYM_VALUE, NULL, NULL);
-    vec_push(s->scratch, &s->e.value_vars, var);
-    vec_push(s->scratch, &s->e.values, position);
-    memcpy(other, at, sizeof other);
-    other[axis] = var;
-    if (values) emit_write(&s->e, values, emit_read(&s->e, key, 1, &i, 0), rank, other);
-    if (indices) {
-        ir_op *p = ir_build(&s->e.b, IR_index, 0, NULL, 1, &i64);
-        ir_set_syms(s->m, p, IR_ATTR_size, 1, &i);
-        emit_write(&s->e, indices, ir_result(p, 0), rank, other);
-    }
-    return ends(s, stage);
-}
-
 /* One pass over the mask with a running count; a false element's position is -1, which writes nothing. */
 static bool compact(sched *s, const ir_op *op) {
     sym_ctx *c = s->m->syms;
-    ir_value *mask = ir_operand(op, 0), *out = output_of(s, ir_result(op, 0)), *count = output_of(s, ir_result(op, 1));
+    ir_value *mask = ir_operand(op, 0), *out = sched_output_of(s, ir_result(op, 0)), *count = sched_output_of(s, ir_result(op, 1));
     ir_block *grid = sched_grid(s, 0, NULL, NULL);
     ir_value *total = sched_alloc(s, grid, FRIT_i64, 0, NULL);
     stage_vars none = {0};
@@ -377,7 +302,7 @@ bool sched_special(sched *s, const ir_op *op) {
     switch (op->code) {
     case IR_scatter: ok = scatter(s, op); break;
     case IR_scan: ok = scan(s, op); break;
-    case IR_sort: ok = sort(s, op); break;
+    case IR_sort: ok = sched_sort(s, op); break;
     case IR_compact: ok = compact(s, op); break;
     default: ok = false; break;
     }

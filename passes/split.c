@@ -2,6 +2,7 @@
  * in memory, and a second one combines the parts. The parts run side by side; how many there are depends on the extents
  * and the target alone, so the result does not depend on the number of threads. (Split-K for contractions.) */
 #include "rewrite.h"
+#include "split_sort.h"
 #include <math.h>
 #include <string.h>
 
@@ -146,4 +147,7 @@ static ir_value *rule(rewriter *r, ir_op *op) {
     return op->code == IR_contract ? split_contract(r, op) : NULL;
 }
 
-bool pass_split(pass_ctx *c, ir_func *f) { return rewrite_func(c, f, rule); }
+bool pass_split(pass_ctx *c, ir_func *f) {
+    bool sorts = split_sorts(c, f);
+    return rewrite_func(c, f, rule) || sorts;
+}

@@ -82,6 +82,29 @@ static void other_dtypes(matrix *m) {
     matrix_end(m);
 }
 
+/* The first of a line; lines of several lengths (32 elements at most are counted, more go through a network), and merges. */
+static void first_sorted(matrix *m) {
+    matrix_begin(m, "sort_first", MATRIX_SPECIAL, "N 1 40 33 70", "dim N in 1..100",
+                 "%x: f32[3, 100], %y: i32[20, 3], %z: f16[N, 3], %n: u8[2, N]");
+    for (int d = 0; d < 2; d++) {
+        matrix_out(m, "$, $i = sort(%%x) {axis = 1, descending = %d} : f32[3, 9], i64[3, 9]", d);
+        matrix_out(m, "$v, $ = sort(%%y) {axis = 0, descending = %d} : i32[7, 3], i64[7, 3]", d);
+        matrix_out(m, "$, $i = sort(%%z) {axis = 0, descending = %d} : f16[(N + 1) // 2, 3], i64[(N + 1) // 2, 3]", d);
+        matrix_out(m, "$v, $ = sort(%%n) {axis = 1, descending = %d} : u8[2, 1], i64[2, 1]", d);
+    }
+    matrix_end(m);
+    matrix_begin(m, "sort_merge", MATRIX_SPECIAL, "", "", "%x: f32[2, 3, 35], %n: i8[6, 50]");
+    for (int d = 0; d < 2; d++) {
+        matrix_out(m, "$s, $p = sort(%%x) {axis = 2, descending = %d} : f32[2, 3, 35], i64[2, 3, 35]\n"
+                   "$r = view($s) {vars = [i < 2, j < 70], map = [i, j // 35, j %% 35], fill = 0} : f32[2, 70]\n"
+                   "$, $i = sort($r) {axis = 1, descending = %d, runs = 35} : f32[2, 70], i64[2, 70]", d, d);
+        matrix_out(m, "$s, $p = sort(%%n) {axis = 0, descending = %d} : i8[6, 50], i64[6, 50]\n"
+                   "$r = view($s) {vars = [i < 12, j < 50], map = [i %% 6, j], fill = 0} : i8[12, 50]\n"
+                   "$v, $ = sort($r) {axis = 0, descending = %d, runs = 6} : i8[12, 50], i64[12, 50]", d, d);
+    }
+    matrix_end(m);
+}
+
 static void constant_extents(matrix *m) {
     static const char *const dims[] = {"7, 0", "0, 7", "1, 1", "3, 8", "16, 100", "5, 33", "2, 2",
                                        "1, 20", "3, 40" /* three vectors of 8, of 16 */};
@@ -237,6 +260,7 @@ void matrix_reductions(matrix *m) {
     constant_extents(m);
     scans(m);
     sorts(m);
+    first_sorted(m);
     contract_dtype(m, "f32", "f32", 0);
     static const char *const pairs[][2] = {{"f64", "f64"}, {"f16", "f16"}, {"f16", "f32"}, {"bf16", "bf16"}, {"bf16", "f32"}, {"f8e4m3", "f32"},
                                            {"f8e5m2", "f16"}, {"i8", "i32"}, {"i8", "i8"}, {"u8", "u32"}, {"i32", "i32"}, {"i64", "i64"}, {"u16", "u16"}, {"i4", "i32"}, {"bool", "bool"}};
