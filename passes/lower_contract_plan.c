@@ -128,21 +128,32 @@ static bool fits(lower *l, lower_contract *p) {
     return (!p->product && !p->wgmma) || lower_contract_registers(l, p) <= l->lim->registers;
 }
 
+/* Sums of a thread at most: with narrow operands of instructions of four warps there are registers for twice as many. */
+static int64_t most_sums(const lower_contract *p) {
+    return p->wgmma && frit_dtype_bits(p->side[0].t) <= 16 ? 2 * MOST_SUMS : MOST_SUMS;
+}
+
+/* Buffers for chunks, as many as are of use and there is room for. */
+static void choose_buffers(lower *l, lower_contract *p) {
+    p->buffers = p->roles ? 4 : l->lim->atoms & FRIT_ATOM_COPY_ASYNC || p->wgmma ? 3 : 2;
+    while (p->wgmma && p->buffers > 2 && tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) p->buffers--;
+    p->in_flight = p->wgmma && p->buffers > 2 && (p->roles || p->side[0].t == FRIT_f32);
+}
+
 /* The tile's sides: as much as the threads can sum up in registers. */
 static bool choose_tile(lower *l, lower_contract *p) {
-    int64_t most = l->lim->threads >= 256 ? 128 : 64, threads = l->lim->threads;
+    int64_t threads = l->lim->threads, most = (threads >= 256 ? 128 : 64) * most_sums(p) / MOST_SUMS;
     for (int i = 0; i < 2; i++) {
         p->side[i].tile = (int)next_power(greatest(l, &p->side[i].axes, most));
         if (p->side[i].tile < LEAST) return false;
     }
-    while ((int64_t)p->side[0].tile * p->side[1].tile > MOST_SUMS * threads)
+    while ((int64_t)p->side[0].tile * p->side[1].tile > most_sums(p) * threads)
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
-    p->buffers = p->roles ? 4 : l->lim->atoms & FRIT_ATOM_COPY_ASYNC || p->wgmma ? 3 : 2;
-    while (p->wgmma && p->buffers > 2 && tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) p->buffers--;
-    p->in_flight = p->wgmma && p->buffers > 2 && (p->roles || p->side[0].t == FRIT_f32);
+    choose_buffers(l, p);
     while (!fits(l, p)) {
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
         if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
+        choose_buffers(l, p);
     }
     return (int64_t)p->side[0].tile * p->side[1].tile >= threads;
 }

@@ -52,9 +52,10 @@ static int64_t cost(const lower *l, const lower_contract *p) {
  * them, is less than twice the cost. */
 static sym_t rest_of(lower *l, const lower_contract *p, sym_t tasks, sym_t chunks, int64_t w) {
     sym_ctx *c = l->syms;
+    enum { FAR = 2 }; /* from the typical size of an open sum, which may be longer */
     int64_t n, least = 2 * cost(l, p);
     sym_t zero = sym_const(c, 0), rest = sym_mod(c, tasks, sym_const(c, w));
-    if (sym_is_const(chunks, &n) && n <= least) return zero;
+    if (sym_is_const(chunks, &n) ? n <= least : FAR * sym_hint(chunks) <= least) return zero;
     sym_t saved = sym_sub(c, sym_mul(c, chunks, sym_sub(c, sym_const(c, w), rest)), sym_const(c, least * w));
     return sym_mul(c, rest, sym_min(c, sym_const(c, 1), sym_max(c, zero, saved)));
 }

@@ -357,7 +357,7 @@ static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info
 
 /* Two parts of a block run through the same tasks: warps that multiply, and behind them a warpgroup of which one thread
  * starts the copies. The registers that it can spare go to the others. */
-enum { PRODUCERS = 128, PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232 };
+enum { PRODUCERS = 128, PRODUCER_REGISTERS = 56, CONSUMER_REGISTERS = 224 };
 
 static void set_registers(lower *l, int64_t count) {
     ir_set_int(l->m, ir_build(lower_here(l), IR_registers, 0, NULL, 0, NULL), IR_ATTR_count, count);

@@ -1,4 +1,5 @@
 #include "schedule_internal.h"
+#include "schedule_tiles.h"
 #include "variant.h"
 #include <string.h>
 
@@ -243,7 +244,13 @@ static bool schedule_guarded(sched *s, const ir_op *kernel, sym_t guard, int64_t
  * of rows at once, and one row is bound by memory in any form. */
 static bool schedule_block_forms(sched *s, const ir_op *kernel) {
     sym_ctx *c = s->m->syms;
-    sym_t large = variant_large(kernel, c, s->sizes.packing_rows, s->sizes.cols, s->sizes.tasks / 2);
+    const ir_op *one = variant_contraction(kernel);
+    const schedule_sizes *z = &s->sizes;
+    sym_t large = NULL;
+    if (one) {
+        int64_t wanted = schedule_wanted_tasks(z, one);
+        large = variant_large(one, c, z->packing_rows, schedule_most_cols(z, one), wanted < z->tasks ? wanted : z->tasks / 2);
+    }
     if (!large) return schedule_form(s, kernel);
     return schedule_guarded(s, kernel, large, 0) &&
            schedule_guarded(s, kernel, sym_sub(c, sym_const(c, 1), large), INT64_MAX);

@@ -1,5 +1,6 @@
 /* What one task takes on: how each grid variable is cut, and which chunks of a streamed axis a task runs over. */
 #include "schedule_plan.h"
+#include "schedule_tiles.h"
 #include <math.h>
 
 static void make_cut(plan *p, int g, sym_t tile) {
@@ -79,7 +80,7 @@ static void shrink_tile(plan *p, const nest *n, int64_t *rows, int64_t *cols) {
     double others = extent[0] * extent[3];
     while (*rows * *cols > p->s->sizes.least_points) {
         double tasks = ceil(extent[1] / (double)*rows) * ceil(extent[2] / (double)*cols) * others;
-        if (tasks >= (double)p->s->sizes.tasks) return;
+        if (tasks >= (double)schedule_wanted_tasks(&p->s->sizes, n->v->op)) return;
         *(*rows >= *cols ? rows : cols) /= 2;
     }
 }
@@ -91,7 +92,7 @@ static void cut_contract(plan *p, const nest *n) {
     const ir_value *rhs = ir_operand(n->v->op, 1);
     bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
     const schedule_sizes *z = &p->s->sizes;
-    int64_t m_left = chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows, n_left = z->cols;
+    int64_t m_left = chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows, n_left = chain ? z->cols : schedule_most_cols(z, n->v->op);
     shrink_tile(p, n, &m_left, &n_left);
     for (int g = r->n_grid - 1; g >= 0; g--) {
         int side = contract_side(p, n, r->grid[g]);

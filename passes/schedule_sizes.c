@@ -35,10 +35,13 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .across = 32,
                             .rows = side,
                             .cols = threads >= 128 ? side : 32,
+                            .narrow_cols = lim->atoms & FRIT_ATOM_WGMMA && threads >= 256 ? 2 * side : 0,
                             .packing_rows = side,
                             .chain_rows = 64,
                             .chunk = 64,
                             .tasks = 256,
+                            .tasks_in_parts = lim->multiprocessors / 8,
+                            .depth_in_parts = 2048,
                             .least_points = least_points(lim),
                             .least_tasks = 32};
 }

@@ -9,10 +9,13 @@ typedef struct schedule_sizes {
     int64_t slow_points;  /* neighbouring results of a reduction along memory's slow axes, at least */
     int64_t across;       /* of the axis along which a transpose reads across memory */
     int64_t rows, cols;   /* of a contraction's result */
+    int64_t narrow_cols;  /* cols where elements have 16 bits or less; 0: the same */
     int64_t packing_rows; /* the same where the task packs an operand itself */
     int64_t chain_rows;   /* rows of a contraction whose result another nest of the kernel reads */
     int64_t chunk;        /* elements of a long axis that are at hand at a time when it is streamed (stream.h) */
     int64_t tasks;        /* a contraction's tile shrinks while there are fewer, */
+    int64_t tasks_in_parts; /* or, with sums of so many terms, fewer than these; 0: the same */
+    int64_t depth_in_parts;
     int64_t least_points; /* and it has more results than these */
     int64_t least_tasks;  /* with fewer, contractions that feed each other stay kernels of their own */
 } schedule_sizes;

@@ -46,21 +46,27 @@ int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims) {
     return n[side];
 }
 
-sym_t variant_large(const ir_op *kernel, sym_ctx *c, int64_t rows, int64_t cols, int64_t tasks) {
+const ir_op *variant_contraction(const ir_op *kernel) {
     const ir_op *one = NULL;
     for (const ir_op *op = kernel->blocks[0]->first; op; op = op->next) {
         if (op->code != IR_contract) continue;
         if (one) return NULL;
         one = op;
     }
-    if (!one) return NULL;
+    return one;
+}
+
+static sym_t tiles_along(sym_ctx *c, sym_t size, int64_t tile) {
+    return sym_floordiv(c, sym_addi(c, size, tile / 2), sym_const(c, tile));
+}
+
+sym_t variant_large(const ir_op *one, sym_ctx *c, int64_t rows, int64_t cols, int64_t tasks) {
     const int64_t *batch;
     int n_batch = ir_get_ints(one, IR_ATTR_lhs_batch, &batch);
-    sym_t count = sym_mul(c, sym_ceildiv(c, free_size(one, c, 0), sym_const(c, rows)),
-                          sym_ceildiv(c, free_size(one, c, 1), sym_const(c, cols)));
+    sym_t count = sym_mul(c, tiles_along(c, free_size(one, c, 0), rows), tiles_along(c, free_size(one, c, 1), cols));
     for (int i = 0; i < n_batch; i++) count = sym_mul(c, count, ir_operand(one, 0)->type.dims[batch[i]]);
     if (sym_is_const(count, NULL) || !sym_prove_ge0(c, count)) return NULL;
-    return sym_min(c, sym_const(c, 1), sym_floordiv(c, count, sym_const(c, tasks)));
+    return sym_min(c, sym_const(c, 1), sym_floordiv(c, count, sym_const(c, tasks > 1 ? tasks : 1)));
 }
 
 sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims) {

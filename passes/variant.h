@@ -11,9 +11,11 @@ enum { VARIANT_MAX_DIMS = 4 };
 /* The symbols (dims and host integers of which 1 is the least interesting value) that leave the kernel's last contraction
  * with a single row (or a few) when all of them are 1. Returns how many; 0: no variant is worth having. */
 int variant_dims(const ir_op *kernel, sym_ctx *c, sym_t *dims);
-/* Where the kernel has one contraction and its size is open: 1 when it fills at least `tasks` tiles of rows x cols, else 0.
- * NULL: no variant is worth having. */
-sym_t variant_large(const ir_op *kernel, sym_ctx *c, int64_t rows, int64_t cols, int64_t tasks);
+/* The kernel's only contraction, or NULL. */
+const ir_op *variant_contraction(const ir_op *kernel);
+/* Where its size is open: 1 when it fills at least `tasks` tiles of rows x cols (half of one counts), else 0. NULL: no variant is
+ * worth having. */
+sym_t variant_large(const ir_op *contraction, sym_ctx *c, int64_t rows, int64_t cols, int64_t tasks);
 /* 1 where all of dims are 1, else 0. */
 sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims);
 #endif

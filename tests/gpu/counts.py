@@ -20,6 +20,10 @@ ATTENTION = """model m(q: bf16[B, 8, S, 64], k: bf16[B, 8, T, 64], v: bf16[B, 8,
     return attention(q, k, v)
 }
 """
+LARGE = """model m(x: bf16[4096, 4096], y: bf16[4096, 8192]) -> bf16[4096, 8192] {
+    return x @ y
+}
+"""
 FEW_TILES = """model m(x: bf16[256, 16384], y: bf16[16384, 256]) -> f32[256, 256] {
     return f32(x) @ f32(y)
 }
@@ -36,6 +40,8 @@ ROWS = [
     ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=16"}),
     ("attention of 16 bits, four warps", FOUR, ATTENTION, {r"\bwgmma\(": "=8"}),
     ("few tiles of a long product are done in parts", FOUR + ",blocks=64", FEW_TILES, {r"func thread @": "=2"}),
+    ("16 bits, large: both launches 128 x 256, each multiplying warpgroup 64 x 256", FOUR + ",blocks=132", LARGE,
+     {r"\bwgmma\(": "=8", r"tensor_map\(.*box = \[64, (?:128|64)\]": "=4", r"wgmma\(.*f32x128": "=8"}),
     ("its running sums stay in registers", WARP, ATTENTION, {r" local\(\) {size = \[16\]": "2"}),
 ]
 

@@ -25,13 +25,15 @@ BATCH = """model m(x: {t}[B, {m}, {k}], y: {t}[B, {k}, {n}]) -> (r: {s}[B, {m}, 
 OPEN = {"t": "bf16", "s": "f32", "m": "M", "n": "N", "k": 1000}
 ROLES = {"t": "bf16", "s": "f32", "m": "M", "n": 256, "k": 1024}
 CONSTANT = {"t": "f16", "s": "f32", "m": 200, "n": 130, "k": 2048}
+WIDE = {"t": "bf16", "s": "f32", "m": "M", "n": 512, "k": 2048}
 F32 = {"t": "f32", "s": "f32", "m": "M", "n": 80, "k": 700}
 I8 = {"t": "i8", "s": "i32", "m": "M", "n": 128, "k": 4096}
 
 # target without its number of blocks, blocks, program, sizes of its dims
 CASES = [(WARP, 5, PLAIN, OPEN, ["M=37,N=70", "M=1,N=300", "M=150,N=200"]), (WARP, 7, ALONG, F32, ["M=16", "M=130"]),
          (WARP, 16, PLAIN, CONSTANT, [""]), (FOUR, 6, ALONG, ROLES, ["M=1", "M=130", "M=500"]),
-         (FOUR, 9, PLAIN, ROLES, ["M=64", "M=300"]), (FOUR, 4, ALONG, F32, ["M=100"]), (FOUR, 5, ALONG, I8, ["M=140"]),
+         (FOUR, 9, PLAIN, ROLES, ["M=64", "M=300"]),
+         (FOUR, 16, PLAIN, WIDE, ["M=200"]), (FOUR, 18, ALONG, WIDE, ["M=300"]), (FOUR, 4, ALONG, F32, ["M=100"]), (FOUR, 5, ALONG, I8, ["M=140"]),
          (WARP, 11, BATCH, CONSTANT, ["B=3"]), ("null:block,warp=64,mfma,mfma_i8_32", 5, ALONG, I8, ["M=70"]),
          ("null:block,wmma", 6, PLAIN, OPEN, ["M=65,N=66"]), ("null:block", 5, PLAIN, OPEN, ["M=40,N=90"])]
 DEVICES = range(4)  # each runs another number of blocks, in another order
