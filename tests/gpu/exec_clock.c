@@ -177,6 +177,7 @@ static void note_warp(exec_context *x, const exec_inst *i, const exec_root *r, i
     const exec_clock *c = x->k->clock;
     uint64_t *entry = note(x, r, g, warp), e = *entry >> READ_EPOCH;
     int lane = (int)(*entry & 31);
+    if (e == x->epoch && *entry & READ_MANY) return; /* nothing new */
     if (e >= x->block_epoch && ((*entry & READ_MANY) || warp * WARP_SIZE + lane != t) &&
         !((*entry & READ_MANY) ? warp_ordered(c, warp, e, t) : ordered(c, warp * WARP_SIZE + lane, e, t)))
         many = true;
@@ -211,6 +212,7 @@ static bool read_global(exec_context *x, const exec_inst *i, const exec_root *r,
     exec_cell *cell = &r->cells[g];
     if (!after_write(x, i, r, cell, t, g, whole, "reads")) return false;
     uint64_t e = cell->r >> CELL_R_SHIFT, flags = whole ? CELL_FLAG : 0;
+    if (e == x->epoch && cell->r & CELL_FLAG) return true; /* nothing new */
     if (e >= x->launch_epoch) {
         flags |= e < x->block_epoch ? CELL_OTHER : cell->r & CELL_OTHER;
         if (e >= x->block_epoch && !reads_ordered(x->k->clock, cell->r, t)) flags |= CELL_FLAG;
