@@ -79,7 +79,7 @@ static sym_t buffer_of(lower *l, const lower_contract *p, sym_t k) {
 /* What passes through registers is loaded one chunk ahead, what is copied as far ahead as there are buffers that no
  * product in flight reads. */
 static void load_ahead(lower *l, lower_contract *p, copies *c, sym_t k, bool plain, ir_value **v) {
-    sym_t buffer = buffer_of(l, p, k);
+    sym_t buffer = plain ? buffer_of(l, p, k) : sym_const(l->syms, 0); /* registers are in no buffer */
     for (int i = 0; i < 2; i++) {
         lower_copy *side = &c->side[i];
         if (side->o->bulk) side->k0 = k;

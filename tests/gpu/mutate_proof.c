@@ -315,12 +315,23 @@ static bool enter(prover *p, const ir_op *op) {
     return false;
 }
 
+/* Nothing that has an effect, or chooses what is done, is made of what op computes. */
+static bool unread(const ir_op *op, int depth) {
+    bool end = ir_op_flags(op) & IR_F_TERMINATOR, access = op->code == IR_load || op->code == IR_load_lanes;
+    if (end || access || op->n_blocks || ir_op_flags(op) & IR_F_EFFECT || depth > MOST_DEPTH) return false;
+    for (int i = 0; i < op->n_results; i++)
+        for (const ir_use *u = ir_result(op, i)->uses; u; u = u->next)
+            if (!unread(u->user, depth + 1)) return false;
+    return true;
+}
+
 bool mutate_proven(const ir_func *f, const ir_op *op, mutant_kind k) {
     prover *p = calloc(1, sizeof *p);
     if (!p) abort();
     p->f = f;
     bool shown = enter(p, op);
     int64_t zero;
+    if (unread(op, 0)) shown = true;
     if (!shown) switch (k) {
         case MUTANT_UNMASKED: shown = always(p, ir_operand(op, mutant_mask(op)), true); break;
         case MUTANT_ALWAYS: shown = always(p, ir_operand(op, 0), true); break;

@@ -9,7 +9,7 @@
 #define FRIT_TESTS_GPU_MUTATE_PROOF_H
 #include "mutate_ops.h"
 
-/* The mutant of kernel f that changes `op` does what f does: the value it changes can't be another than it was, or the op is
- * never come to. */
+/* The mutant of kernel f that changes `op` does what f does: the value it changes can't be another than it was, is
+ * read by nothing, or the op is never come to. */
 bool mutate_proven(const ir_func *f, const ir_op *op, mutant_kind k);
 #endif
