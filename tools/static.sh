@@ -1,6 +1,6 @@
 #!/bin/sh
 # static.sh [FOLDER]: a frit that needs no LLVM, compiler or library on the machine that it runs on but the C library: LLVM
-# is linked in, what is not used of it left out. FOLDER (default build-static) then holds frit.xz, the command alone, and
+# is linked in, what is not used of it left out. FOLDER (default build-static) then holds frit.xz, the command alone (besides cJSON), and
 # frit.tar.xz: the command, libfrit_rt.so, the test programs, which share one LLVM, and what is run on real devices
 # (tests/gpu_device). It says how large everything is.
 set -eu

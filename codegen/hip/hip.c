@@ -52,7 +52,7 @@ static const target *hip_open(arena *a, const char *spec, const char **error) {
                                           .registers = t->arch->registers,
                                           .atoms = t->arch->atoms,
                                           .multiprocessors = t->arch->multiprocessors,
-                                          .multiprocessor_registers = 256 * t->arch->registers,
+                                          .multiprocessor_registers = t->arch->registers_k << 10,
                                           .multiprocessor_shared = shared,
                                           .launch_bytes = LAUNCH_NS * t->arch->gb_per_s / t->arch->multiprocessors,
                                           .piece_price = 1,
