@@ -100,9 +100,11 @@ def minilm(folder):
 
 # Rows of a batch: one, whole tiles, every kind of ragged edge, and enough for large tiles of one warp and of four.
 SIZES = 70, 37, 1, 128, 20, 60, 52, 44, 43, 12, 28, 4, 8200, 8228, 8252, 16404, 16458
-# Rows and columns.
+# Rows and columns: in the second list enough for large tiles. The third is for the predicates of single columns of these: a
+# tile may end at any of them, and the first pass finds that.
 FEW = (70, 52), (37, 60), (43, 35), (1, 44), (128, 128), (20, 12), (60, 28), (52, 20), (44, 4), (12, 36), (28, 70), (4, 1)
-MANY = (8200, 60), (8236, 52), (8244, 44), (8228, 36), (8220, 28), (8204, 20), (8212, 12), (8196, 4), (16458, 129)
+MANY = (8236, 180), (8252, 129), (16458, 130)
+ENDS = [(8200 + 5 * i, 130 + i // 2 * 8 + i % 2) for i in range(32)]
 
 
 def digits(_):
@@ -110,7 +112,7 @@ def digits(_):
 
 
 def mlp(_):
-    return [], seeded([dict(B=b, O=o) for b, o in FEW + MANY])
+    return [], *(seeded([dict(B=b, O=o) for b, o in shapes]) for shapes in (FEW + MANY, ENDS))
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
@@ -126,11 +128,11 @@ def campaign(model, form, options, kept):
         made = ALL[model](folder)
         if made is None:
             return None
-        arguments, runs = made
+        arguments, runs, *brief = made
         package = folder / "model.fpk"
         run(FRIT, "compile", EXAMPLES / f"{model}.frit", "-q", *arguments, "-t", FORMS[form], "-o", package)
         for number in "12":  # mutate.c says what the passes do
-            for shape in runs[:options.runs]:
+            for shape in [*runs, *sum(brief if number == "1" else [], [])][:options.runs]:
                 run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(file), FRIT_MUTANTS_PASS=number, FRIT_MUTANTS_SHARE=options.share)
     return file.read_text(), time.time() - start
 
