@@ -54,3 +54,27 @@ void ir_product_place(const ir_product *p, int o, int lane, int i, int *row, int
         bits >>= 1;
     }
 }
+
+static bool is_sum_place(const ir_product *q, int row, int column) {
+    int at[2];
+    for (int e = 0; e < ir_product_elements(q, 2); e++) {
+        ir_product_place(q, 2, 0, e, &at[0], &at[1]);
+        if (at[0] == row && at[1] == column) return true;
+    }
+    return false;
+}
+
+bool ir_product_feeds(const ir_product *q, int o) {
+    int sum[2], at[2];
+    for (int lane = 1; lane < q->warp; lane *= 2) {
+        ir_product_place(q, 2, lane, 0, &sum[0], &sum[1]);
+        ir_product_place(q, o, lane, 0, &at[0], &at[1]);
+        if (sum[0] != at[0] || sum[1] != at[1]) return false;
+    }
+    for (int e = 0; e < ir_product_elements(q, o); e++) {
+        ir_product_place(q, o, 0, e, &at[0], &at[1]);
+        at[!o] %= o ? q->m : q->n;
+        if (!is_sum_place(q, at[0], at[1])) return false;
+    }
+    return true;
+}

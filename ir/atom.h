@@ -39,6 +39,8 @@ const ir_product *ir_product_find(const char *name);
 bool ir_product_is_tf32(const ir_product *p);
 /* How many elements of operand o (0: A, 1: B, 2: C and D) a thread holds. */
 int ir_product_elements(const ir_product *p, int o);
+/* Sums of instructions side by side are, in every thread, elements of operand o (0: A, columns along k; 1: B, rows along k). */
+bool ir_product_feeds(const ir_product *p, int o);
 /* Where element i of operand o of thread `lane` of the warp lies in its matrix. */
 void ir_product_place(const ir_product *p, int o, int lane, int i, int *row, int *column);
 #endif

@@ -48,7 +48,7 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
 
 /* Memory for the values that pass between the nests of a task, which takes on a few of the grid's points. */
 static double task_bytes(fuser *f, region *r) {
-    const stream *of = stream_find(r, f->sizes.chunk);
+    const stream *of = stream_choose(r, &f->sizes);
     double bytes = 0;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
@@ -118,6 +118,12 @@ static double widening(fuser *f, region *r, const nest *n, double depth, double 
     return matrices ? flops / WIDE_FLOPS_PER_BYTE : 0;
 }
 
+/* It is done chunk by chunk, and what passes between its contractions stays with the threads (lower_rows.c). */
+static bool stays_in_registers(fuser *f, region *r) {
+    const stream *s = stream_is_of_products(r, &f->sizes) ? stream_choose(r, &f->sizes) : NULL;
+    return s && stream_is_narrow(r, s, f->sizes.stream_columns);
+}
+
 /* What loads and stores do not show of a kernel with contractions: what they read again. < 0 where it should not be one
  * kernel: too few tasks for the work, or more memory a task than there is near it. */
 static double contraction_cost(fuser *f, region *r) {
@@ -140,6 +146,7 @@ static double contraction_cost(fuser *f, region *r) {
     }
     if (contracts == 0 || !chain) return cost;
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
+    if (stays_in_registers(f, r)) return cost;
     if (tasks / (double)f->sizes.chain_rows < (double)f->sizes.least_tasks && flops > MUCH_WORK) return -1;
     return task_bytes(f, r) > most_kept(f->o->limits) ? -1 : cost;
 }

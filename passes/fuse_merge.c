@@ -115,12 +115,13 @@ static bool try_merge(fuser *f, int a, int b) {
     return merged;
 }
 
-/* Tries each group with its readers, from the back. Later sweeps try those again that have grown since. */
+/* Tries each group with its readers, from the back. Later sweeps try those again that have grown since; where a task is a
+ * block's, also those whose readers have: what is too few tasks for two contractions may be many for all of attention. */
 static bool sweep_backward(fuser *f, bool first) {
     bool any = false;
     for (int a = f->groups.len - 1; a >= 0; a--) {
         fuse_group *p = &f->groups.data[a];
-        if (p->fixed || p->dead || (!first && !p->grown)) continue;
+        if (p->fixed || p->dead || (!first && !p->grown && !f->o->limits->threads)) continue;
         p->grown = false;
         readers r = {0};
         f->node_stamp++;

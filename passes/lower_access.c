@@ -231,12 +231,17 @@ static bool written_in(const ir_block *b, const ir_value *buffer) {
 /* ---- What a thread has in registers (lower_own.c) ---- */
 static bool is_own(const lower *l, const ir_op *op) { return lower_is_block(l) && l->place[buffer_of(op)->id].own; }
 
-static ir_value *own_index(lower *l, const lower_stage *s, const int *p) { return lower_int(l, FRIT_i64, s->own[p[s->unit]]); }
+static ir_value *own_index(lower *l, const lower_stage *s, const lower_place *b, const int *p) {
+    if (b->own_rows) return lower_int(l, FRIT_i64, s->own_row);
+    int64_t at = s->own[p[s->unit]];
+    return lower_int(l, FRIT_i64, b->slots ? b->slots[at] : at);
+}
 
 static ir_value *read_own(lower *l, const lower_stage *s, const ir_op *op, const int *p) {
     frit_dtype t = (frit_dtype)buffer_of(op)->type.dtype;
-    ir_type type = ir_vector(t, s->vector >= 0 ? l->lanes : 1);
-    return lower_load(l, l->depth, l->ptrs[buffer_of(op)->id], own_index(l, s, p), type, NULL, NULL);
+    const lower_place *b = &l->place[buffer_of(op)->id];
+    ir_type type = ir_vector(t, s->vector >= 0 && !b->own_rows ? l->lanes : 1);
+    return lower_load(l, l->depth, l->ptrs[buffer_of(op)->id], own_index(l, s, b, p), type, NULL, NULL);
 }
 
 static ir_value *read_at(lower *l, lower_stage *s, const ir_op *op, lower_val *v, sym_t flat, const int *p) {
@@ -268,6 +273,12 @@ void lower_read(lower *l, lower_stage *s, const ir_op *op, lower_val *v) {
         v->depth = s->at_depth[s->border_axis];
     int p[IR_MAX_RANK] = {0}, i = 0;
     if (is_own(l, op)) v->depth = l->depth;
+    if (s->stood_for == buffer_of(op)) {
+        v->depth = l->depth;
+        do v->inst[i++] = s->stands;
+        while (lower_next(s, v->axes, s->count, p));
+        return;
+    }
     do v->inst[i++] = is_own(l, op) ? read_own(l, s, op, p) : read_at(l, s, op, v, flat, p);
     while (lower_next(s, v->axes, s->count, p));
 }
@@ -368,7 +379,7 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     bool wide = lower_has_lanes(s, axes);
     ir_value *x = lower_get(l, s, ir_operand(op, 1), p, wide);
     if (is_own(l, op)) {
-        lower_store(l, l->ptrs[buffer_of(op)->id], own_index(l, s, p), x, NULL);
+        lower_store(l, l->ptrs[buffer_of(op)->id], own_index(l, s, &l->place[buffer_of(op)->id], p), x, NULL);
         return;
     }
     index_values idx = index_operands(l, s, op, 2, p);

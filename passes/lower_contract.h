@@ -20,6 +20,9 @@ typedef struct lower_operand {
     bool turned;       /* memory is contiguous along the side, though it is staged along k */
     int64_t at, elements; /* bytes from the start of the contraction's memory; elements of one buffer */
     ir_value *ptr;
+    const ir_value *held; /* the buffer that it is, of which each thread has what it needs in registers (lower_rows.c) */
+    bool once;         /* staged before the loop that the contraction is in */
+    int64_t from;      /* position along the side from which on the tile is summed up */
     /* Copied as boxes of a tensor (lower_boxes.c, lower_tma.c). */
     bool bulk;
     const ir_op *boxed;  /* the read */
@@ -58,6 +61,7 @@ typedef struct lower_contract {
     sym_t k0, turn;      /* in the loop over chunks: where the chunk at hand begins, its buffer; turn is NULL elsewhere */
     sym_t from, to;      /* the reduced positions of the task at hand, from a multiple of the chunk on; NULL: all */
     struct lower_parts *parts; /* how its tiles are shared out (lower_parts.h), or NULL */
+    const struct lower_rows *rows; /* the loop that it is part of, where threads own rows (lower_rows.c) */
     int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
 
@@ -71,6 +75,7 @@ typedef struct lower_copy {
     sym_t row[64], col[64]; /* of each */
     bool some;              /* more threads than vectors */
     const ir_op *plain;     /* lower_copy_plain */
+    sym_t var, as;          /* a variable of a loop around, and its value for the chunk; NULL: as it is */
 } lower_copy;
 
 /* The sums that a thread has in registers: a grid of positions of the tile. */
@@ -88,6 +93,33 @@ sym_t lower_contract_to(lower *l, const lower_contract *p);
 /* The extent of all axes; their variables at position `at` of all of them in row-major order, for s. */
 sym_t lower_axes_total(lower *l, const lower_axes *a);
 void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at);
+
+/* lower_contract_plan.c: the contraction that op is, by its axes; NULL: none. Its operands: what they are computed from, and
+ * how they are to lie in shared memory for its product. */
+lower_contract *lower_contract_of(lower *l, const ir_op *op);
+void lower_contract_operands(lower *l, lower_contract *p);
+bool lower_contract_is_worthwhile(const lower_contract *p);
+
+/* lower_rows.c. A loop of a task whose stages all run over the same rows. */
+enum { LOWER_MOST_IN_ROWS = 8 };
+typedef struct lower_rows {
+    const ir_op *loop;
+    sym_t row, extent;         /* the stages' variable of rows; how many there are */
+    int side;                  /* of every contraction: the one that gives rows */
+    const ir_product *product; /* of the first; all have its layout of sums */
+    int tile, each;            /* rows of the block, of a thread */
+    int share_bits[2];         /* the first bit of the thread's number, and how many, of threads that share a row */
+    int n;
+    lower_contract *contract[LOWER_MOST_IN_ROWS];
+    int buffers;               /* chunks that there is room for */
+    lower_place place;
+} lower_rows;
+/* Where a thread's points of the contraction's tile are. */
+void lower_rows_stage(lower *l, const lower_contract *p, const ir_op *op);
+/* Fragment of an operand that is held: part i along the side, from reduced position k on. */
+ir_value *lower_rows_fragment(lower *l, const lower_contract *p, int side, int i, int k);
+/* Elements of a thread of a tile with so many columns. */
+int lower_rows_columns(const lower_rows *r, int columns);
 
 /* lower_copies.c: the operands' way to shared memory. lanes: elements of a vector. plain: the read that is all there is to
  * the operand, if it can be copied as it is, or NULL. registers: of a thread, while a chunk is summed up. */
@@ -109,6 +141,8 @@ void lower_copy_split(lower *l, lower_contract *p, lower_copy *c, sym_t buffer);
 bool lower_epilogue_may_be_direct(lower *l, const lower_contract *p, const lower_stage *s);
 void lower_epilogue_shared(lower *l, lower_contract *p, const sym_t *first);
 void lower_epilogue_direct(lower *l, lower_contract *p, const sym_t *first);
+/* Where that is true, sums of f that are infinite or NaN are made again, term by term from memory. */
+void lower_epilogue_guard(lower *l, lower_contract *p, const sym_t *first, lower_fragment *f, ir_value *where);
 /* The stage op, of the extents of p's only tile, with a thread's points those of its sums. */
 void lower_epilogue_stage(lower *l, const lower_contract *p, const ir_op *op);
 /* Plain ops that one point of the block takes, transcendental ones counting more. */
@@ -137,6 +171,8 @@ void lower_mma_zero(lower *l, lower_contract *p);
 void lower_mma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_mma_store(lower *l, lower_contract *p);
 void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f);
+/* Positions of one product's sums of a thread along an axis, in order; at (may be NULL) says which is element e's. */
+int lower_mma_places(const ir_product *q, int axis, int64_t *offset, int *at);
 /* Takes the operands without the casts that widen them from t; false: they are not both of t before one. */
 bool lower_mma_narrow(lower_contract *p, frit_dtype t);
 /* Products of f32 in parts; the upper part of an element. */

@@ -185,6 +185,11 @@ static int choose_layouts(lower *l, lower_contract *p) {
     return p->side[0].bulk + p->side[1].bulk;
 }
 
+void lower_contract_operands(lower *l, lower_contract *p) {
+    find_cones(l, p);
+    choose_layouts(l, p);
+}
+
 /* The reduced axis that chunks lie along goes last: the one that lets most operands be boxes, if any does; sums may be made in
  * any order. */
 static void choose_chunk_axis(lower *l, lower_contract *p) {
@@ -217,22 +222,29 @@ static bool plan_tile(lower *l, lower_contract *p, const lower_stage *s) {
     return choose_tile(l, p);
 }
 
-static bool is_worthwhile(const lower_contract *p) {
+bool lower_contract_is_worthwhile(const lower_contract *p) {
     return p->k.n && p->side[0].axes.n && p->side[1].axes.n && typical(&p->side[0].axes) >= LEAST &&
            typical(&p->side[1].axes) >= LEAST && typical(&p->k) >= LEAST;
 }
 
-void lower_contract_plan(lower *l, const ir_op *op, int clock) {
+static lower_contract *contract_of(lower *l, const ir_op *op, lower_stage *s) {
     lower_contract *p = arena_new_of(l->scratch, lower_contract);
-    lower_stage *s = arena_new_of(l->scratch, lower_stage);
     p->op = op;
-    if (!is_product(p)) return;
+    if (!is_product(p)) return NULL;
     s->op = op;
     s->n = ir_get_syms(op, IR_ATTR_vars, &s->vars);
     ir_get_syms(op, IR_ATTR_extent, &s->extent);
     s->parallel = (int)ir_get_int(op, IR_ATTR_parallel, s->n);
     sort_axes(l, p, s);
-    if (!is_worthwhile(p)) return;
+    return p;
+}
+
+lower_contract *lower_contract_of(lower *l, const ir_op *op) { return contract_of(l, op, arena_new_of(l->scratch, lower_stage)); }
+
+void lower_contract_plan(lower *l, const ir_op *op, int clock) {
+    lower_stage *s = arena_new_of(l->scratch, lower_stage);
+    lower_contract *p = contract_of(l, op, s);
+    if (!p || !lower_contract_is_worthwhile(p)) return;
     const lower_contract plain = *p;
     if (!(lower_wgmma_plan(l, p) && plan_tile(l, p, s) && lower_wgmma_share(l, p))) {
         *p = plain;

@@ -117,13 +117,15 @@ static ir_value *has_vector(lower *l, const lower_contract *p, const lower_copy 
                         : lower_inside(l, c->row[i], sym_const(l->syms, outer), depth);
 }
 
+static sym_t at_turn(lower *l, const lower_copy *c, sym_t e) { return c->var ? sym_subst(l->syms, e, 1, &c->var, &c->as) : e; }
+
 /* bool: the i-th vector, at x along the side and k along the chunk, holds elements of the operand; NULL: always. */
 static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sym_t x, sym_t k, int i) {
     int d, e, f;
-    sym_t to = lower_contract_to(l, p);
+    sym_t to = at_turn(l, c, lower_contract_to(l, p));
     /* All of a chunk or none: the same for all threads. */
     if (sym_prove_multiple(l->syms, to, p->chunk) && sym_prove_multiple(l->syms, c->k0, p->chunk)) k = sym_const(l->syms, 0);
-    ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), lower_axes_total(l, &c->o->axes), &d);
+    ir_value *v = lower_inside(l, sym_add(l->syms, c->side0, x), at_turn(l, c, lower_axes_total(l, &c->o->axes)), &d);
     ir_value *w = lower_inside(l, sym_add(l->syms, c->k0, k), to, &e);
     ir_value *in = lower_and(l, v, d, w, e, &f);
     if (!c->some) return in;
@@ -246,6 +248,9 @@ static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0) {
     c->s->outer = outer;
     lower_unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
     lower_unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
+    if (!c->var) return;
+    outer[c->s->n_outer] = c->var;
+    c->s->outer_as[c->s->n_outer++] = c->as;
 }
 
 /* The elements of the chunk at k0: on their way to the buffer, or into v. */

@@ -254,12 +254,13 @@ static ir_op *loop_over(lower *l, const char *name, int count, sym_t *at) {
 
 /* Guarded sums, where one of the thread's is infinite or NaN. That is rare, and the code short: a
  * loop over the sums, which lie in memory of the thread meanwhile. */
-static void leave_out_direct(lower *l, lower_contract *p, const lower_stage *s, lower_fragment *f) {
+static void leave_out_direct(lower *l, lower_contract *p, const lower_stage *s, lower_fragment *f, ir_value *where) {
     int n = f->count[0] * f->count[1], lanes = l->lanes;
     sym_t lane = l->lane, at[2];
     ir_value **before = arena_array(l->scratch, ir_value *, n), **now = arena_array(l->scratch, ir_value *, n);
     int n_vectors = vectors_of(f, before);
-    ir_op *choice = lower_choice(l, lower_any_infinite(l, n_vectors, before), n_vectors, before), *loops[2];
+    ir_value *any = where ? where : lower_any_infinite(l, n_vectors, before);
+    ir_op *choice = lower_choice(l, any, n_vectors, before), *loops[2];
     ir_value *own = own_memory(l, p->sum, n);
     int64_t slot = 0;
     for (int i = 0; i < n_vectors; slot += before[i++]->type.lanes) lower_store(l, own, lower_int(l, FRIT_i64, slot), before[i], NULL);
@@ -373,8 +374,16 @@ void lower_epilogue_direct(lower *l, lower_contract *p, const sym_t *first) {
     direct d = {.p = p, .body = p->op->blocks[1], .s = tile_stage(l, p, first)};
     lower_contract_fragment(l, p, &d.f);
     settle(l, &d, run_along(&d.f, p->n_inner));
-    if (p->guarded) leave_out_direct(l, p, d.s, &d.f);
+    if (p->guarded) leave_out_direct(l, p, d.s, &d.f, NULL);
     do_rows(l, &d);
+}
+
+void lower_epilogue_guard(lower *l, lower_contract *p, const sym_t *first, lower_fragment *f, ir_value *where) {
+    lower_stage *s = tile_stage(l, p, first);
+    s->border_axis = s->vector = -1;
+    for (int i = 0; i < 2; i++) s->threads[i] = 2, s->count[i] = s->full[i] = 1;
+    l->lanes = 1;
+    leave_out_direct(l, p, s, f, where);
 }
 
 /* Neighbours that there always are: a matrix instruction's in the order of its vector are not known here. */

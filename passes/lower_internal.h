@@ -100,6 +100,7 @@ typedef struct lower {
     sym_t parts_bytes;
     ir_value *parts_arg;
     VEC(struct lower_own) owns; /* the grid's stages that run over a contraction's sums (lower_own.c) */
+    VEC(struct lower_rows *) rows; /* the grid's loops over rows that threads own (lower_rows.c) */
 } lower;
 
 /* Ends the process: the program given was not a valid tile program. */
@@ -201,6 +202,9 @@ typedef struct lower_stage {
     int full[IR_MAX_RANK];     /* of the axis's main loop */
     int at_depth[IR_MAX_RANK]; /* scope that knows base */
     const int64_t *own;        /* of each position along `unit`: where it is in the thread's part of a buffer (lower_own.c) */
+    int64_t own_row;           /* which of a thread's rows it is (lower_rows.c) */
+    const ir_value *stood_for; /* reads of this buffer give that instead */
+    ir_value *stands;
     const int64_t *place[IR_MAX_RANK]; /* elements from base to each position; NULL: one after another */
     bool clamped[IR_MAX_RANK];     /* positions beyond the extent stand for the last one */
     int border_axis;               /* the axis whose interior tiles run without checks, or -1 */
@@ -249,6 +253,11 @@ int64_t lower_place_of(const lower *l, const lower_stage *s, int axis, int p);
 /* lower_own.c: finds buffers that threads can keep in registers, once contractions have been planned. pointer: to this
  * thread's part of one. stage: lowers a stage that works on such buffers; false: it does not. */
 void lower_own_find(lower *l, const ir_block *grid);
+/* lower_rows.c: loops of the grid all of whose stages run over the same rows, each thread keeping its part of what passes
+ * between them; found once contractions have been planned, before their memory is. lower_rows_loop lowers one (false: it is
+ * none). */
+void lower_rows_find(lower *l, const ir_block *grid);
+bool lower_rows_loop(lower *l, const ir_op *op);
 ir_value *lower_own_pointer(lower *l, const ir_value *buffer);
 bool lower_own_stage(lower *l, const ir_op *op);
 /* Runs a part: s has op, n, vars, extent, parallel, tile, unit, outer, first_block and leaf. */
@@ -328,6 +337,8 @@ void lower_choice_end(lower *l, ir_op *choice, int n, ir_value **x);
 static inline bool lower_is_block(const lower *l) { return l->lim->threads > 0; }
 /* lower_spread.c: how many threads share each axis. Sets threads, coord, merges; may take lanes and tiles back. */
 void lower_spread(lower *l, lower_stage *s);
+/* From here on index arithmetic is made in the scope at hand, from the thread's number looked up anew. */
+void lower_look_thread_up(lower *l);
 /* `bits` bits of the thread's number from bit `first` on. */
 sym_t lower_coordinate(lower *l, int first, int bits);
 /* bool, scalar: this thread is the first of those that share a point (and no spare one); NULL: all are. */
@@ -349,6 +360,9 @@ typedef struct lower_place {
     bool known, shared;
     bool apart;        /* mbarriers order all that happens there */
     const struct lower_contract *own; /* each thread has the elements of its sums of this contraction in registers */
+    int64_t own_elements; /* lower_rows.c: so many, not as many as there are sums */
+    bool own_rows;        /* one for each row of the sums */
+    const int64_t *slots; /* where a position's element is among them; NULL: in order */
     int64_t at, bytes; /* in shared memory */
     int64_t align;     /* of at, a power of two; 0: 16 */
     sym_t offset;      /* else in the block's scratch memory */

@@ -218,15 +218,17 @@ ir_value *lower_mma_upper(lower *l, ir_value *x) {
 }
 
 /* ---- A chunk ---- */
-enum { MOST_PARTS = 16 };
+enum { MOST_PARTS = 64 };
 typedef struct fragments {
     ir_value *hi[MOST_PARTS], *lo[MOST_PARTS];
 } fragments;
 
 /* Fragment i, and its neighbour where one instruction loads both. */
 static void load_part(lower *l, const lower_contract *p, int side, sym_t buffer, int k, int i, fragments *f) {
-    sym_t at = part_at(l, p, side, i);
-    if (!lower_mma_has_matrix_loads(p)) {
+    sym_t at = sym_addi(l->syms, part_at(l, p, side, i), p->side[side].from);
+    if (p->side[side].held) {
+        f->hi[i] = lower_rows_fragment(l, p, side, i, k);
+    } else if (!lower_mma_has_matrix_loads(p)) {
         f->hi[i] = load_fragment(l, p, side, buffer, at, k);
     } else if (!side) {
         f->hi[i] = load_matrices(l, p, side, buffer, at, k);
@@ -297,19 +299,19 @@ void lower_mma_store(lower *l, lower_contract *p) {
 }
 
 /* Positions of one instruction's elements of a thread along an axis, in order; at[e] is that of element e. */
-static int places_along(const lower_contract *p, int axis, int64_t *offset, int *at) {
-    int n = ir_product_elements(p->product, 2), count = 0, place[2];
+int lower_mma_places(const ir_product *q, int axis, int64_t *offset, int *at) {
+    int n = ir_product_elements(q, 2), count = 0, place[2];
     for (int e = 0; e < n; e++) {
         int i = 0;
-        ir_product_place(p->product, 2, 0, e, &place[0], &place[1]);
+        ir_product_place(q, 2, 0, e, &place[0], &place[1]);
         while (i < count && offset[i] < place[axis]) i++;
         if (i == count || offset[i] != place[axis]) {
             for (int k = count++; k > i; k--) offset[k] = offset[k - 1];
             offset[i] = place[axis];
         }
     }
-    for (int e = 0; e < n; e++) {
-        ir_product_place(p->product, 2, 0, e, &place[0], &place[1]);
+    for (int e = 0; at && e < n; e++) {
+        ir_product_place(q, 2, 0, e, &place[0], &place[1]);
         for (int i = 0; i < count; i++)
             if (offset[i] == place[axis]) at[e] = i;
     }
@@ -322,11 +324,11 @@ void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
     for (int i = 0; i < 2; i++) {
         int64_t offset[MOST];
         layout own = {p->product, 2, !i, i};
-        each[i] = places_along(p, i, offset, at[i]);
+        each[i] = lower_mma_places(p->product, i, offset, at[i]);
         f->count[i] = each[i] * parts(p, i);
         f->offset[i] = arena_array(l->scratch, int64_t, f->count[i]);
         for (int k = 0; k < f->count[i]; k++) f->offset[i][k] = (int64_t)(k / each[i]) * unit(p, i) + offset[k % each[i]];
-        f->first[i] = sym_add(l->syms, part_at(l, p, i, 0), thread_at(l, &own));
+        f->first[i] = sym_addi(l->syms, sym_add(l->syms, part_at(l, p, i, 0), thread_at(l, &own)), p->side[i].from);
     }
     if (!p->sums) return;
     f->sum = arena_array(l->scratch, ir_value *, f->count[0] * f->count[1]);

@@ -115,7 +115,6 @@ static bool becomes_own(lower *l, const ir_block *grid, lower_contract *p, const
 
 void lower_own_find(lower *l, const ir_block *grid) {
     int64_t held = 0;
-    l->owns.len = 0;
     for (int i = 0; i < l->contracts.len; i++) {
         lower_contract *p = l->contracts.data[i];
         for (int k = l->n_args; k < l->places.len && is_one_tile(l, p); k++) {
@@ -129,7 +128,8 @@ void lower_own_find(lower *l, const ir_block *grid) {
 
 /* ---- Lowering ---- */
 ir_value *lower_own_pointer(lower *l, const ir_value *buffer) {
-    sym_t n = sym_const(l->syms, elements_of(l, l->place[buffer->id].own));
+    const lower_place *p = &l->place[buffer->id];
+    sym_t n = sym_const(l->syms, p->own_elements ? p->own_elements : elements_of(l, p->own));
     ir_value *own = lower_build(l, 0, IR_local, 0, NULL, ir_ptr((frit_dtype)buffer->type.dtype, IR_REGISTER));
     ir_set_syms(l->m, own->op, IR_ATTR_size, 1, &n);
     ir_set_int(l->m, own->op, IR_ATTR_align, l->lim->vector_bytes);
@@ -140,7 +140,9 @@ bool lower_own_stage(lower *l, const ir_op *op) {
     const lower_contract *p = lower_is_block(l) ? noted(l, op) : NULL;
     if (!p) return false;
     lower_order_stage(l, op);
-    lower_epilogue_stage(l, p, op);
+    if (p->rows) lower_rows_stage(l, p, op);
+    else lower_epilogue_stage(l, p, op);
     lower_order_touch(l, op->blocks[0]);
+    lower_order_touch(l, op->blocks[1]);
     return true;
 }

@@ -78,6 +78,8 @@ void lower_place_allocs(lower *l, const ir_block *grid) {
     l->places.len = l->n_args;
     l->contracts.len = 0;
     visit(l, grid, &clock);
+    l->owns.len = l->rows.len = 0;
+    lower_rows_find(l, grid);
     lower_contract_places(l);
     lower_own_find(l, grid);
     for (int i = l->n_args; i < l->places.len; i++) {

@@ -128,7 +128,7 @@ static void lower_list(lower *l, const ir_block *b);
 
 /* Tasks, and turns of a task's loops, look their thread up anew: what a thread computed once for all of them would stay in its
  * registers throughout. */
-static void look_thread_up(lower *l) {
+void lower_look_thread_up(lower *l) {
     l->floor = l->depth;
     l->coords.len = l->exchanges.len = l->opaque.len = 0;
     l->thread = sym_index(l->syms, "thread", sym_const(l->syms, l->lim->threads));
@@ -138,6 +138,10 @@ static void look_thread_up(lower *l) {
 
 static void lower_sequential(lower *l, const ir_op *op) {
     const sym_t *vars, *extent;
+    if (lower_rows_loop(l, op)) {
+        lower_look_thread_up(l);
+        return;
+    }
     ir_get_syms(op, IR_ATTR_vars, &vars);
     ir_get_syms(op, IR_ATTR_extent, &extent);
     ir_value *to = lower_index(l, extent[0]);
@@ -147,12 +151,12 @@ static void lower_sequential(lower *l, const ir_op *op) {
     bool read = l->merge_read;
     lower_order_touch(l, op->blocks[0]); /* a turn follows another */
     l->merge_read = true;
-    if (lower_is_block(l)) look_thread_up(l);
+    if (lower_is_block(l)) lower_look_thread_up(l);
     lower_list(l, op->blocks[0]);
     lower_order_maybe(l, before);
     l->merge_read |= read;
     lower_for_end(l, loop, 0, NULL);
-    if (lower_is_block(l)) look_thread_up(l);
+    if (lower_is_block(l)) lower_look_thread_up(l);
 }
 
 static void lower_list(lower *l, const ir_block *b) {
@@ -249,10 +253,10 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     }
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL), *tiles = NULL;
     ir_value *task = loop->blocks[0]->args[0];
-    look_thread_up(l);
+    lower_look_thread_up(l);
     if (l->phase == LOWER_PARTS) {
         tiles = lower_parts_tiles(l, parts, sym_prod(l->syms, extent, n), &task);
-        look_thread_up(l);
+        lower_look_thread_up(l);
     } else if (parts) {
         lower_parts_tile(l, parts, count, task);
     }

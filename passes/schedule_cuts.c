@@ -92,8 +92,9 @@ static void cut_contract(plan *p, const nest *n) {
     const ir_value *rhs = ir_operand(n->v->op, 1);
     bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
     const schedule_sizes *z = &p->s->sizes;
-    int64_t m_left = chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows, n_left = chain ? z->cols : schedule_most_cols(z, n->v->op);
-    shrink_tile(p, n, &m_left, &n_left);
+    int64_t m_left = p->of_products ? z->stream_rows : chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows;
+    int64_t n_left = chain ? z->cols : schedule_most_cols(z, n->v->op);
+    if (!p->of_products) shrink_tile(p, n, &m_left, &n_left);
     for (int g = r->n_grid - 1; g >= 0; g--) {
         int side = contract_side(p, n, r->grid[g]);
         int64_t *left = side == 1 ? &m_left : side == 2 ? &n_left : NULL, h = sym_hint(r->grid_extent[g]), e;
@@ -169,6 +170,16 @@ static bool cut_transpose(plan *p) {
     return true;
 }
 
+void plan_choose_stream(plan *p) {
+    sym_ctx *c = p->s->m->syms;
+    const schedule_sizes *z = &p->s->sizes;
+    stream *of = stream_choose(p->r, z);
+    bool products = of && stream_is_of_products(p->r, z) && stream_is_narrow(p->r, of, z->stream_columns);
+    if (of && sym_min(c, of->extent, sym_const(c, products ? z->stream_least : z->chunk)) == of->extent) return; /* one chunk is all of it */
+    p->stream = of;
+    p->of_products = products;
+}
+
 void plan_choose_cuts(plan *p) {
     if (stores_nibbles(p)) {
         for (int g = 0; g < p->r->n_grid; g++) make_cut(p, g, p->r->grid_extent[g]);
@@ -236,9 +247,8 @@ static void choose_chunk_range(plan *p) {
 void plan_choose_chunks(plan *p) {
     sym_ctx *c = p->s->m->syms;
     chunking *k = &p->chunks;
-    stream *of = stream_find(p->r, p->s->sizes.chunk);
+    stream *of = p->stream;
     if (!of) return;
-    if (sym_min(c, of->extent, sym_const(c, p->s->sizes.chunk)) == of->extent) return; /* one chunk is all of it */
     stream_bound(p->r, of);
     *k = (chunking){.size = p->s->sizes.chunk};
     k->of = of;

@@ -308,6 +308,7 @@ bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     p.r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, n_outputs, values, &s->why);
     if (!p.r) return false;
     set_long_epilogues_apart(&p);
+    plan_choose_stream(&p);
     plan_choose_cuts(&p);
     plan_choose_chunks(&p);
     open_grid(&p);

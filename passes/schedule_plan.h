@@ -38,6 +38,8 @@ typedef struct plan {
     sched *s;
     region *r;
     cut cuts[24];
+    stream *stream;   /* NULL: none is to be done in chunks */
+    bool of_products; /* by rows of products whose sums are operands again */
     chunking chunks;
     ir_block *grid;  /* the task */
     ir_block *block; /* where stages go: the task, or a loop in it */
@@ -72,6 +74,7 @@ static inline bool plan_any_uses(const sym_t *v, int n, sym_t var) {
 void plan_look_at(plan *p, const nest *n, const nest *q);
 
 /* schedule_cuts.c */
+void plan_choose_stream(plan *p); /* first */
 void plan_choose_cuts(plan *p);
 void plan_choose_chunks(plan *p);
 

@@ -25,6 +25,18 @@ static int64_t least_points(const frit_target_limits *lim) {
     return points < LEAST ? LEAST : points;
 }
 
+/* Rows of a block whose warps have some each, of products whose sums are operands again (lower_rows.c); 0: there are none. */
+static int64_t stream_rows(const frit_target_limits *lim) {
+    if (lim->atoms & FRIT_ATOM_WGMMA) return 0;
+    for (int i = 0; ir_product_at(i); i++) {
+        const ir_product *q = ir_product_at(i);
+        bool any = q->warp == lim->warp && lim->atoms & q->family && frit_dtype_bits(q->in) == 16;
+        for (int o = 0; o < 2 && any; o++)
+            if (ir_product_feeds(q, o)) return lim->threads / lim->warp * (int64_t)(o ? q->n : q->m);
+    }
+    return 0;
+}
+
 /* A thread has 8 x 4 to 8 x 8 results of a contraction in its registers; the machine has a few blocks' room in each of a
  * hundred or so multiprocessors. */
 static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
@@ -38,6 +50,9 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .narrow_cols = lim->atoms & FRIT_ATOM_WGMMA && threads >= 256 ? 2 * side : 0,
                             .packing_rows = side,
                             .chain_rows = 64,
+                            .stream_rows = stream_rows(lim),
+                            .stream_columns = 128,
+                            .stream_least = 16,
                             .chunk = 64,
                             .tasks = 256,
                             .tasks_in_parts = lim->multiprocessors / 8,

@@ -12,6 +12,9 @@ typedef struct schedule_sizes {
     int64_t narrow_cols;  /* cols where elements have 16 bits or less; 0: the same */
     int64_t packing_rows; /* the same where the task packs an operand itself */
     int64_t chain_rows;   /* rows of a contraction whose result another nest of the kernel reads */
+    int64_t stream_rows;  /* the same where it is streamed by products whose sums are operands again; 0: there are none */
+    int64_t stream_columns; /* at most, of what such a row keeps in registers */
+    int64_t stream_least; /* what is longer is streamed there */
     int64_t chunk;        /* elements of a long axis that are at hand at a time when it is streamed (stream.h) */
     int64_t tasks;        /* a contraction's tile shrinks while there are fewer, */
     int64_t tasks_in_parts; /* or, with sums of so many terms, fewer than these; 0: the same */

@@ -434,3 +434,41 @@ stream *stream_find(region *r, int64_t most) {
         if (try_class(f, best)) return f->s;
     }
 }
+
+static frit_dtype given_dtype(const ir_value *v) {
+    while (v->op && (v->op->code == IR_cast || ir_op_flags(v->op) & IR_F_VIEW) && v->op->n_operands == 1) {
+        bool narrow = frit_dtype_bits((frit_dtype)v->type.dtype) == 16;
+        if (narrow) break;
+        v = ir_operand(v->op, 0);
+    }
+    return (frit_dtype)v->type.dtype;
+}
+
+bool stream_is_of_products(const region *r, const schedule_sizes *z) {
+    int n = 0;
+    frit_dtype t = FRIT_f32;
+    for (int i = 0; i < r->nests.len && z->stream_rows; i++) {
+        if (r->nests.data[i].kind != NEST_CONTRACT) continue;
+        for (int k = 0; k < 2; k++) {
+            frit_dtype own = given_dtype(ir_operand(r->nests.data[i].v->op, k));
+            if (!frit_dtype_is_float(own) || frit_dtype_bits(own) != 16 || (n++ && own != t)) return false;
+            t = own;
+        }
+    }
+    return n > 0;
+}
+
+bool stream_is_narrow(const region *r, const stream *s, int64_t most) {
+    int64_t e;
+    for (int i = 0; i < r->nests.len; i++)
+        for (int d = 0; d < r->nests.data[i].rank; d++) {
+            const nest_axis *a = &r->nests.data[i].dim[d];
+            for (int k = 0; k < a->n_vars; k++)
+                if (stream_var(s, a->vars[k]) < 0 && !(sym_is_const(a->extents[k], &e) && e <= most)) return false;
+        }
+    return true;
+}
+
+stream *stream_choose(region *r, const schedule_sizes *z) {
+    return stream_find(r, stream_is_of_products(r, z) ? z->stream_least : z->chunk);
+}

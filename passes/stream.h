@@ -9,6 +9,7 @@
 #ifndef FRIT_PASSES_STREAM_H
 #define FRIT_PASSES_STREAM_H
 #include "region.h"
+#include "schedule_sizes.h"
 
 enum { STREAM_MAX_VARS = 32, STREAM_MAX_TERMS = 4, STREAM_MAX_FACTORS = 4 };
 
@@ -50,6 +51,12 @@ typedef struct stream {
 /* The axis along which the region should be streamed, or NULL: a value between nests would be kept along it, it is not
  * known to be at most `most` long, and every reduction over it has a rule. Memory comes from the region's scratch. */
 stream *stream_find(region *r, int64_t most);
+/* All contractions of the region are of one dtype of 16 bits, such as sums of products can be rounded to and multiplied again. */
+bool stream_is_of_products(const region *r, const schedule_sizes *z);
+/* What a task keeps of a row has at most so many elements, along every axis but the streamed one. */
+bool stream_is_narrow(const region *r, const stream *s, int64_t most);
+/* The same as stream_find, what is short being what the schedule takes for it. */
+stream *stream_choose(region *r, const schedule_sizes *z);
 /* Sets first and last. */
 void stream_bound(region *r, stream *s);
 /* Which of the stream's variables var is, or -1. */

@@ -12,6 +12,9 @@ FRIT = pathlib.Path(os.environ["FRIT_BIN"]) / "frit"
 WARP = "null:block,async,mma,threads=256,shared=160000"
 FOUR = "null:block,async,mma,wgmma,tma,threads=256,shared=220000"
 
+CDNA = "null:block,warp=64,mfma,threads=256,shared=65536"
+RDNA = "null:block,wmma_rdna4,threads=256,shared=65536"
+
 PLAIN = """model m(x: {t}[1024, 512], y: {t}[512, 1024], b: f32[1024]) -> f32[1024, 1024] {{
     return f32(x) @ f32(y) + b
 }}
@@ -22,6 +25,10 @@ ATTENTION = """model m(q: bf16[B, 8, S, 64], k: bf16[B, 8, T, 64], v: bf16[B, 8,
 """
 LARGE = """model m(x: bf16[4096, 4096], y: bf16[4096, 8192]) -> bf16[4096, 8192] {
     return x @ y
+}
+"""
+SMALL = """model m(q: bf16[4, 256, 64], k: bf16[4, 256, 64], v: bf16[4, 256, 64]) -> bf16[4, 256, 64] {
+    return attention(q, k, v)
 }
 """
 FEW_TILES = """model m(x: bf16[256, 16384], y: bf16[16384, 256]) -> f32[256, 256] {
@@ -37,12 +44,16 @@ ROWS = [
     ("16 bits, copied by a part of the block", FOUR, PLAIN.format(t="bf16"), {BARRIER: "=1", r"\bwgmma\(": "=4", "tensor_load": "=2"}),
     ("f32 in parts: three ops an operand", WARP, PLAIN.format(t="f32"), {BARRIER: "2", "mma_m16n8k8_tf32": "=24", SPLIT: "36"}),
     ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "15"}),
-    ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=16"}),
+    ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=64"}),
     ("attention of 16 bits, four warps", FOUR, ATTENTION, {r"\bwgmma\(": "=8"}),
     ("few tiles of a long product are done in parts", FOUR + ",blocks=64", FEW_TILES, {r"func thread @": "=2"}),
     ("16 bits, large: both launches 128 x 256, each multiplying warpgroup 64 x 256", FOUR + ",blocks=132", LARGE,
      {r"\bwgmma\(": "=8", r"tensor_map\(.*box = \[64, (?:128|64)\]": "=4", r"wgmma\(.*f32x128": "=8"}),
-    ("its running sums stay in registers", WARP, ATTENTION, {r" local\(\) {size = \[16\]": "2"}),
+    ("attention: a barrier in the loop over chunks, three around it; nothing in global scratch", WARP, ATTENTION,
+     {BARRIER: "=4", r"ptradd\(%scratch": "=0", r"shuffle\(": "14", "ldmatrix": "36", "func thread @": "=1"}),
+    ("small attention is one kernel too", WARP, SMALL, {"func thread @": "=1", BARRIER: "=4", r"ptradd\(%scratch": "=0"}),
+    ("on MFMA operands pass through registers: a barrier a chunk", CDNA, ATTENTION, {BARRIER: "=4", r"mfma_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
+    ("on WMMA of RDNA 4", RDNA, ATTENTION, {BARRIER: "=4", "wmma4_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
 ]
 
 
