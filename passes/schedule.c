@@ -1,3 +1,4 @@
+#include "schedule_flat.h"
 #include "schedule_internal.h"
 #include "schedule_tiles.h"
 #include "variant.h"
@@ -218,19 +219,37 @@ static bool schedule_form(sched *s, const ir_op *kernel) {
     return schedule_outputs(s);
 }
 
+/* A copy of the kernel that may be changed; drop_copy takes it away. */
+static ir_op *copy_of(sched *s, const ir_op *kernel) {
+    ir_func *f = ir_func_new(s->m, "variant", IR_LEVEL_TENSOR);
+    ir_builder b = ir_builder_at_end(s->m, f->body);
+    ir_map map = {0};
+    return ir_clone(&b, kernel, &map);
+}
+
+static void drop_copy(ir_op *copy) {
+    ir_func *f = copy->parent->func;
+    ir_op_remove(copy);
+    ir_func_remove(f);
+}
+
+static bool schedule_flat(sched *s, const ir_op *kernel) {
+    ir_op *copy = copy_of(s, kernel);
+    flat_make(s->m, copy);
+    bool ok = schedule_form(s, copy);
+    drop_copy(copy);
+    return ok;
+}
+
 /* The kernel with dims known to be 1. */
 static bool schedule_variant(sched *s, const ir_op *kernel, int n, const sym_t *dims) {
     sym_ctx *c = s->m->syms;
     sym_t ones[VARIANT_MAX_DIMS];
     for (int i = 0; i < n; i++) ones[i] = sym_const(c, 1);
-    ir_func *f = ir_func_new(s->m, "variant", IR_LEVEL_TENSOR);
-    ir_builder b = ir_builder_at_end(s->m, f->body);
-    ir_map map = {0};
-    ir_op *copy = ir_clone(&b, kernel, &map);
+    ir_op *copy = copy_of(s, kernel);
     ir_substitute(s->m, copy, n, dims, ones);
     bool ok = schedule_form(s, copy);
-    ir_op_remove(copy);
-    ir_func_remove(f);
+    drop_copy(copy);
     return ok;
 }
 
@@ -295,15 +314,16 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
     s.sizes = schedule_sizes_of(lim);
     s.f = ir_func_new(m, name, IR_LEVEL_TILE);
     s.f->span = kernel->span;
+    bool flat = flat_is_wanted(kernel, m->syms, lim);
     for (int i = 0; i < kernel->n_operands; i++) {
         const ir_value *arg = kernel->blocks[0]->args[i];
-        ir_block_add_arg(m, s.f->body, as_buffer(m, arg->type), arg->name);
+        ir_block_add_arg(m, s.f->body, as_buffer(m, flat ? flat_type(m, arg->type) : arg->type), arg->name);
     }
     for (int i = 0; i < kernel->n_results; i++) {
         const ir_value *r = ir_result(kernel, i);
-        ir_block_add_arg(m, s.f->body, as_buffer(m, r->type), r->name ? r->name : "out");
+        ir_block_add_arg(m, s.f->body, as_buffer(m, flat ? flat_type(m, r->type) : r->type), r->name ? r->name : "out");
     }
-    bool ok = schedule_forms(&s, kernel);
+    bool ok = flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel);
     if (ok && !is_indexable(m->syms, s.f->body)) {
         s.why = "its sizes and index maps are too long to compute";
         ok = false;

@@ -98,6 +98,31 @@ def check_threads(folder):
     expect("scatter: columns are shared out over the grid", "tasks t < (D + 127) // 128:" in text and " += u[" in text)
 
 
+def check_open_sizes(folder):
+    """Dense tensors of open sizes are one axis, in vectors but for the last few elements."""
+    for rank in ("B, N", "B, H, N"):
+        text = kernels(folder, f"model m(x: f32[{rank}], y: f32[{rank}]) -> (z: f32[{rank}]) {{ return relu(x + y) }}")
+        expect(f"[{rank}]: 16 bytes a load and a store", count(text, r"\bload_aligned_f32x4\(") == 2 and count(text, r"\bstore_aligned_f32x4\(") == 1)
+        expect(f"[{rank}]: one loop, one for the end", count(text, r"for \(") == 3)
+        expect(f"[{rank}]: no division", not re.search(r"div_|rem_", text))
+    text = kernels(folder, "model m(x: f32[B, N], b: f32[N]) -> (z: f32[B, N]) { return x + b }")
+    expect("what is broadcast keeps its axes", "x: f32[B, N]" in text)
+
+
+def check_sorts(folder):
+    """Networks in shared memory; long lines in parts that are merged; of the parts no more than is wanted."""
+    text = kernels(folder, "model m(x: f32[B, N]) -> (v: f32[B, N], i: i64[B, N]) { return sort(x) }", "N=1024")
+    expect("sort: 10 merges of up to 10 steps", "for k < 10:" in text and "for j < k + 1:" in text)
+    expect("sort: pairs over the block", re.search(r"for \(i64 \w+ = thread\w*; \w+ < 512; \w+ \+= 256\)", text))
+    expect("sort: a barrier a step", count(text, r"__syncthreads\(\)") == 3)
+    expect("sort: elements and places in shared memory", "8192 bytes of shared memory" in text)
+    text = kernels(folder, "model m(x: f32[N]) -> (v: f32[N], i: i64[N]) { return sort(x) }", "N=32768")
+    expect("long sort: parts of 4096", "for k < 12:" in text and count(text, r"for k <") == 1)
+    expect("long sort: merges by many blocks", count(text, r"(?m)^ \* tasks i < \d+, t < \d+:$") >= 3)
+    text = kernels(folder, "model m(x: f32[B, N]) -> (v: f32[B, 40], i: i64[B, 40]) { return topk(x, 40) }", "N=65536")
+    expect("top-k: 16 parts, then 640 elements", "for k < 12:" in text and "for k < 10:" in text and count(text, r"for k <") == 2)
+
+
 def check_instructions(folder):
     path = pathlib.Path(folder) / "m.frit"
     path.write_text("model m(x: f16[N]) -> (y: f16[N]) { return maximum(x * 2, 0) }")
@@ -135,7 +160,7 @@ def check_loops_of_amd(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_instructions, check_loops_of_amd):
+        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_open_sizes, check_sorts, check_instructions, check_loops_of_amd):
             check(folder)
     print(f"{len(failures)} failures")
     return 1 if failures else 0
