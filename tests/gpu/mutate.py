@@ -102,7 +102,7 @@ def minilm(folder):
 SIZES = 70, 37, 1, 128, 20, 60, 52, 44, 43, 12, 28, 4, 8200, 8228, 8252, 16404, 16458
 # Rows and columns: in the second list enough for large tiles. The third is for the predicates of single columns of these: a
 # tile may end at any of them, and the first pass finds that.
-FEW = (70, 52), (37, 60), (43, 35), (1, 44), (128, 128), (20, 12), (60, 28), (52, 20), (44, 4), (12, 36), (28, 70), (4, 1)
+FEW = (70, 52), (37, 60), (43, 35), (1, 44), (128, 128), (20, 12), (60, 28), (52, 20), (44, 4), (12, 36), (28, 70), (4, 1), (20, 43), (52, 53), (60, 63)
 MANY = (8244, 180), (8252, 129), (16458, 130)
 ENDS = [(8200 + 5 * i, 130 + i // 2 * 8 + i % 2) for i in range(32)]
 
