@@ -1,0 +1,34 @@
+#!/bin/sh
+# rows.sh FRIT MODELS: attention of 16 bits by rows that threads own (passes/lower_rows.c), on the executor: each family of
+# products whose sums are operands again, lengths around a chunk and around a block's rows, with and without masks.
+set -eu
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+status=0
+
+# Runs ENTRY DIMS on the target and holds it against the interpreter.
+check() {
+    entry=$1
+    shift
+    "$frit" run "$models" -e "$entry" -t "$target" "$@" --check >"$dir/text" 2>&1 && return
+    echo "$entry $* on $target: $(tail -1 "$dir/text")" >&2
+    status=1
+}
+
+frit=$1 models=$2
+for target in null:block,async,mma,threads=256,shared=160000 null:block,async,mma null:block,warp=64,mfma,threads=256,shared=65536 \
+    null:block,wmma_rdna4,threads=256,shared=65536 null:block,wmma,threads=256 null:block,async,mma,wgmma,tma,threads=256,shared=220000; do
+    "$frit" compile "$models" -e open -t "$target" --emit thread >"$dir/text"
+    case $target in
+    *,wmma,* | *,wgmma,*) ;; # operands are not what sums are, or lie in shared memory
+    *) grep -q 'ptradd(%scratch' "$dir/text" && echo "open on $target: scores in memory" >&2 && status=1 ;;
+    esac
+    for keys in 1 65 130; do check open -D S=131 -D T=$keys; done
+    check open -D S=16 -D T=64
+    check ahead -D S=70 -D T=70
+    check masked -D S=70 -D T=67
+    check biased -D S=33 -D T=70
+    check wide -D S=40 -D T=70
+    check grouped -D S=30 -D T=66
+    check small
+done
+exit $status
