@@ -25,11 +25,11 @@ static sym_t formula_of(const ir_func *f, const ir_value *v) {
 }
 
 static bool take_map(const ir_func *f, const ir_op *op, package_map *m) {
-    const int64_t *box, *swizzle;
-    int rank = op->n_operands / 2;
+    const int64_t *box, *swizzle, *steps;
+    int rank = op->n_operands / 2, n_steps = ir_get_ints(op, IR_ATTR_steps, &steps);
     if (ir_get_ints(op, IR_ATTR_box, &box) != rank || rank > FPK_MAP_RANK || ir_get_ints(op, IR_ATTR_swizzle, &swizzle) != 1) return false;
     *m = (package_map){{(uint32_t)ir_operand(op, 0)->index, ir_result(op, 0)->type.dtype, (uint32_t)rank, (uint32_t)swizzle[0]}, {NULL}};
-    for (int i = 0; i < FPK_MAP_RANK; i++) m->words[FPK_MAP_BOX + i] = i < rank ? (uint32_t)box[i] : 1;
+    for (int i = 0; i < FPK_MAP_RANK; i++) m->words[FPK_MAP_BOX + i] = i < rank ? (uint32_t)box[i] | (uint32_t)(n_steps ? steps[i] - 1 : 0) << 16 : 1;
     for (int i = 0; i < 2 * rank - 1; i++) {
         sym_t v = formula_of(f, ir_operand(op, 1 + i));
         if (!v) return false;

@@ -146,6 +146,11 @@ static void check_box(verifier *v, const ir_op *op, int rank) {
     }
     for (int i = 0; i < rank; i++)
         if (box[i] < 1 || box[i] > 256) verify_fail(v, 53, op, "a box of %lld elements along an axis", (long long)box[i]);
+    const int64_t *steps;
+    int n = ir_get_ints(op, IR_ATTR_steps, &steps);
+    if (n && (n != rank || steps[0] != 1)) verify_fail(v, 53, op, "has no step for each axis, of the first one 1");
+    for (int i = 1; i < n && n == rank; i++)
+        if (steps[i] < 1 || steps[i] > 8 || (box[i] - 1) * steps[i] > 255) verify_fail(v, 53, op, "a step of %lld along an axis", (long long)steps[i]);
     int64_t row = box[0] * (int64_t)bits / 8;
     if (bits < 8 || row % 16 || (swizzle[0] > 16 && row != swizzle[0])) verify_fail(v, 53, op, "the box's rows are of %lld bytes", (long long)row);
 }

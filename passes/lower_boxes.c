@@ -10,7 +10,7 @@
  * What lies outside of the contraction must be rows of the tile that the epilogue drops, or zeros. */
 #include "lower_contract.h"
 
-enum { ROW_BYTES = 128, PIECE_BYTES = 16, MOST_BOX = 256 };
+enum { ROW_BYTES = 128, PIECE_BYTES = 16, MOST_BOX = 256, MOST_STEP = 8 };
 
 /* ---- The read ---- */
 static bool is_zero(const ir_value *v) {
@@ -52,13 +52,14 @@ static bool is_written(const ir_value *buffer) {
 }
 
 /* ---- Axes ---- */
-/* The one coordinate of the read that moves along var, by one element a step; -1: none, or more. */
-static int axis_of(lower *l, int rank, const sym_t *map, sym_t var) {
+/* The one coordinate of the read that moves along var, by *step positions; -1: none, or more. */
+static int axis_of(lower *l, int rank, const sym_t *map, sym_t var, int64_t *step) {
     sym_t coef, rest;
     int axis = -1;
     for (int d = 0; d < rank; d++) {
         if (!sym_uses(map[d], var)) continue;
-        if (axis >= 0 || !sym_linear(l->syms, map[d], var, &coef, &rest) || !sym_is(coef, 1)) return -1;
+        if (axis >= 0 || !sym_linear(l->syms, map[d], var, &coef, &rest)) return -1;
+        if (!sym_is_const(coef, step) || *step < 1 || *step > MOST_STEP) return -1;
         axis = d;
     }
     return axis;
@@ -70,25 +71,31 @@ static bool in_box(const lower_operand *o, int axis) {
     return false;
 }
 
-static bool add_axis(lower_operand *o, int axis, sym_t var) {
-    if (axis < 0 || o->n_box == LOWER_MAP_AXES || in_box(o, axis)) return false;
+static bool add_axis(lower_operand *o, int axis, int64_t step) {
+    if (o->n_box == LOWER_MAP_AXES || (o->n_box == 0 && step != 1)) return false;
     o->box_axis[o->n_box] = axis;
-    o->box_var[o->n_box] = var;
+    o->step[o->n_box] = step;
     o->box[o->n_box++] = 1;
     return true;
+}
+
+static bool add_variable(lower *l, lower_operand *o, const sym_t *map, sym_t var) {
+    int64_t step;
+    int axis = axis_of(l, ir_operand(o->boxed, 0)->type.rank, map, var, &step);
+    return axis >= 0 && !in_box(o, axis) && add_axis(o, axis, step);
 }
 
 /* The tensor's axes in the order of a box in shared memory; those of one position last. */
 static bool choose_axes(lower *l, const lower_contract *p, lower_operand *o, const sym_t *map) {
     const ir_value *buffer = ir_operand(o->boxed, 0);
-    int rank = buffer->type.rank, k = axis_of(l, rank, map, p->k.var[p->k.n - 1]);
+    sym_t k = p->k.var[p->k.n - 1];
     o->n_box = 0;
-    if (o->k_inner && !add_axis(o, k, p->k.var[p->k.n - 1])) return false;
+    if (o->k_inner && !add_variable(l, o, map, k)) return false;
     for (int i = o->axes.n - 1; i >= 0; i--)
-        if (!add_axis(o, axis_of(l, rank, map, o->axes.var[i]), o->axes.var[i])) return false;
-    if (!o->k_inner && !add_axis(o, k, p->k.var[p->k.n - 1])) return false;
-    for (int d = rank - 1; d >= 0; d--)
-        if (!in_box(o, d) && !sym_is(buffer->type.dims[d], 1) && !add_axis(o, d, NULL)) return false;
+        if (!add_variable(l, o, map, o->axes.var[i])) return false;
+    if (!o->k_inner && !add_variable(l, o, map, k)) return false;
+    for (int d = buffer->type.rank - 1; d >= 0; d--)
+        if (!in_box(o, d) && !sym_is(buffer->type.dims[d], 1) && !add_axis(o, d, 1)) return false;
     return true;
 }
 
@@ -146,7 +153,7 @@ static bool divide_rows(lower *l, lower_operand *o, int first, int64_t rows) {
             if (!sym_is_const(o->axes.extent[i], &e) || rows % e) return false;
             o->box[first] = e, rows /= e;
         }
-        if (o->box[first] > MOST_BOX) return false;
+        if ((o->box[first] - 1) * o->step[first] >= MOST_BOX) return false;
     }
     return true;
 }
@@ -156,7 +163,7 @@ static int64_t whole_rows(lower *l, lower_operand *o, int first, int64_t rows) {
     int64_t n = 1;
     for (int i = o->axes.n - 1; i >= 0; i--, first++) {
         int64_t e = greatest(l, o->axes.extent[i]);
-        if (e > rows || (i && !sym_is_const(o->axes.extent[i], NULL))) return 0;
+        if (e > rows || (e - 1) * o->step[first] >= MOST_BOX || (i && !sym_is_const(o->axes.extent[i], NULL))) return 0;
         o->box[first] = e;
         n *= e;
         if (n > rows) return 0;

@@ -27,8 +27,7 @@ typedef struct lower_operand {
     bool bulk;
     const ir_op *boxed;  /* the read */
     int n_box, box_axis[LOWER_MAP_AXES]; /* the tensor's axes in the map, the contiguous one first */
-    sym_t box_var[LOWER_MAP_AXES]; /* that a box lies along; NULL: one position */
-    int64_t box[LOWER_MAP_AXES];   /* positions of a box along each */
+    int64_t box[LOWER_MAP_AXES], step[LOWER_MAP_AXES]; /* positions of a box along each, every so many */
     int filled;          /* rows of 128 bytes of a staged tile that boxes hold */
     ir_value *map;
 } lower_operand;

@@ -47,12 +47,12 @@ typedef struct lower_exchange {
     sym_t turn, col, var;
 } lower_exchange;
 
-/* A tensor as boxes are copied from it (lower_tma.c): box[i] positions along its axis axis[i]. */
+/* A tensor as boxes are copied from it (lower_tma.c): box[i] positions along its axis axis[i], every step[i]-th. */
 enum { LOWER_MAP_AXES = 5 };
 typedef struct lower_map {
     const ir_value *buffer;
     int n, axis[LOWER_MAP_AXES];
-    int64_t box[LOWER_MAP_AXES];
+    int64_t box[LOWER_MAP_AXES], step[LOWER_MAP_AXES];
     ir_value *map;
 } lower_map;
 

@@ -57,13 +57,15 @@ static ir_value *make_map(lower *l, const lower_operand *o, const ir_value *buff
     int64_t swizzle = ROW_BYTES;
     ir_set_ints(l->m, map->op, IR_ATTR_box, o->n_box, o->box);
     ir_set_ints(l->m, map->op, IR_ATTR_swizzle, 1, &swizzle);
+    for (int i = 0; i < o->n_box; i++)
+        if (o->step[i] > 1) ir_set_ints(l->m, map->op, IR_ATTR_steps, o->n_box, o->step);
     return map;
 }
 
 static bool is_map_of(const lower_map *m, const lower_operand *o, const ir_value *buffer) {
     if (m->buffer != buffer || m->n != o->n_box) return false;
     for (int i = 0; i < m->n; i++)
-        if (m->axis[i] != o->box_axis[i] || m->box[i] != o->box[i]) return false;
+        if (m->axis[i] != o->box_axis[i] || m->box[i] != o->box[i] || m->step[i] != o->step[i]) return false;
     return true;
 }
 
@@ -79,6 +81,7 @@ void lower_tma_prepare(lower *l, lower_operand *o) {
     lower_map m = {.buffer = buffer, .n = o->n_box, .map = o->map};
     memcpy(m.axis, o->box_axis, sizeof m.axis);
     memcpy(m.box, o->box, sizeof m.box);
+    memcpy(m.step, o->step, sizeof m.step);
     vec_push(l->scratch, &l->maps, m);
 }
 

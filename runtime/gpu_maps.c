@@ -42,8 +42,8 @@ static frit_status encode(const gpu_device *g, gpu_map_entry *m, frit_error *err
         if (!m->values[i]) return FRIT_OK; /* the driver makes none of an empty tensor, and no launch copies from one */
         extents[i] = (unsigned long long)m->values[i];
         if (i) strides[i - 1] = (unsigned long long)(m->values[FPK_MAP_RANK + i - 1] * size);
-        box[i] = m->words[FPK_MAP_BOX + i];
-        steps[i] = 1;
+        steps[i] = fpk_map_step(m->words[FPK_MAP_BOX + i]); /* the driver counts the positions that a box spans */
+        box[i] = (fpk_map_box(m->words[FPK_MAP_BOX + i]) - 1) * steps[i] + 1;
     }
     if (!g->api.tensor_map) return rt_fail(err, FRIT_UNAVAILABLE, "the driver (%s) has no tensor maps: CUDA 12 or later is needed", g->version);
     return gpu_check(g, GPU_tensor_map,

@@ -158,9 +158,12 @@ typedef struct fpk_buffer {
 } fpk_buffer;
 
 /* A tensor map: how copies of boxes see one of a kernel's buffers (CUDA: a CUtensorMap). Words: buffer (position among the
- * kernel's), dtype, rank, bytes of the swizzle, elements of a box along each axis, the contiguous one first. Values: extents of
+ * kernel's), dtype, rank, bytes of the swizzle, elements of a box along each axis, the contiguous one first, and
+ * in the upper half of these words the step between them less 1. Values: extents of
  * the axes, then strides, in elements, of all but the first. What is behind the rank is 1. */
 enum { FPK_MAP_RANK = 5, FPK_MAP_BOX = 4, FPK_MAP_WORDS = FPK_MAP_BOX + FPK_MAP_RANK, FPK_MAP_VALUES = 2 * FPK_MAP_RANK - 1 };
+static inline uint32_t fpk_map_box(uint32_t word) { return word & 0xffff; }
+static inline uint32_t fpk_map_step(uint32_t word) { return (word >> 16) + 1; }
 #define FPK_MAX_MAPS 64u /* of a kernel */
 
 typedef struct fpk_kernel {

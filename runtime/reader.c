@@ -222,7 +222,10 @@ static bool is_map(const fpk_kernel *k, const uint32_t *w) {
     static const uint32_t swizzles[] = {16, 32, 64, 128};
     bool known = false;
     for (int i = 0; i < 4; i++) known = known || w[3] == swizzles[i];
-    for (int i = 0; i < FPK_MAP_RANK; i++) known = known && w[FPK_MAP_BOX + i] >= 1 && w[FPK_MAP_BOX + i] <= 256;
+    for (int i = 0; i < FPK_MAP_RANK; i++) {
+        uint32_t box = fpk_map_box(w[FPK_MAP_BOX + i]), step = fpk_map_step(w[FPK_MAP_BOX + i]);
+        known = known && box >= 1 && step <= (i ? 8 : 1) && (box - 1) * step < 256;
+    }
     return known && w[0] < k->n_inputs + k->n_outputs && w[1] < FRIT_DTYPE_COUNT && frit_dtype_bits((frit_dtype)w[1]) >= 8 && w[2] >= 2 &&
            w[2] <= FPK_MAP_RANK;
 }

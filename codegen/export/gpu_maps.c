@@ -40,9 +40,8 @@ static void put_elements(text *t) {
 static void put_make_map(text *t) {
     put(t,
         "/* ---- Tensor maps ---- */\n"
-        "/* A buffer as bulk copies see it. w: its number, dtype, rank, bytes of the swizzle, box; shape: extents, then "
-        "strides\n"
-        " * of all axes but the first, in elements. */\n"
+        "/* A buffer as bulk copies see it. w: its number, dtype, rank, bytes of the swizzle, box (upper\n * halves: steps less 1); shape: extents, then strides "
+        "of all axes but the first, in elements. */\n"
         "static int make_map(const queue *q, void *map, const unsigned *w, void *base, const int64_t *shape) {\n"
         "    static const struct {\n        int number, bytes;\n    } elements[] = {");
     put_elements(t);
@@ -54,10 +53,10 @@ static void put_make_map(text *t) {
         "        if (!shape[i]) return 0; /* an empty tensor has no map, and nothing copies from it */\n"
         "        extents[i] = (unsigned long long)shape[i];\n"
         "        if (i) strides[i - 1] = (unsigned long long)(shape[%d + i] * elements[w[1]].bytes);\n"
-        "        box[i] = w[%d + i];\n        steps[i] = 1;\n    }\n"
+        "        steps[i] = (w[%d + i] >> 16) + 1;\n        box[i] = ((w[%d + i] & 0xffff) - 1) * steps[i] + 1;\n    }\n"
         "    return failed(q->device, q->device->api.tensor_map(map, elements[w[1]].number, w[2], base, extents, strides, box, "
         "steps,\n                                                       0, swizzle, 2, 0));\n}\n\n",
-        FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK - 1, FPK_MAP_BOX);
+        FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK, FPK_MAP_RANK - 1, FPK_MAP_BOX, FPK_MAP_BOX);
 }
 
 void put_gpu_maps(exporter *x, text *t) {

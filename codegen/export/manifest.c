@@ -89,7 +89,8 @@ static void put_buffers(exporter *x, text *t) {
 static void put_map(exporter *x, text *t, const fpk_kernel *k, uint32_t i) {
     const uint32_t *w = x->p->lists + k->maps + i * FPK_MAP_WORDS, *shape = x->p->lists + k->ints + k->n_ints + i * FPK_MAP_VALUES;
     put(t, ", {\"tensor_map\": {\"buffer\": %u, \"dtype\": \"%s\", \"swizzle\": %u, \"box\": [", w[0], frit_dtype_name((frit_dtype)w[1]), w[3]);
-    for (uint32_t a = 0; a < w[2]; a++) put(t, "%s%u", a ? ", " : "", w[FPK_MAP_BOX + a]);
+    for (uint32_t a = 0; a < w[2]; a++) put(t, "%s%u", a ? ", " : "", fpk_map_box(w[FPK_MAP_BOX + a]));
+    for (uint32_t a = 0; a < w[2]; a++) put(t, "%s%u", a ? ", " : "], \"steps\": [", fpk_map_step(w[FPK_MAP_BOX + a]));
     for (uint32_t a = 0; a < 2 * w[2] - 1; a++) {
         put(t, a == 0 ? "], \"extents\": [" : a == w[2] ? "], \"strides\": [" : ", ");
         put_formula(x, t, shape[a < w[2] ? a : FPK_MAP_RANK + a - w[2]]);

@@ -516,12 +516,14 @@ void mbarrier_wait(unsigned long long *bar, long long parity) {
     wait_for(bar, parity & 1);
 }
 
-void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const long long *extents, const long long *strides, const int *b) {
-    fake_map f = {FAKE_MAP_MAGIC, (unsigned)rank, (unsigned)bytes, (unsigned)swizzle, (char *)base, {}, {}, {}};
+void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const long long *extents, const long long *strides, const int *b,
+                 const int *steps) {
+    fake_map f = {FAKE_MAP_MAGIC, (unsigned)rank, (unsigned)bytes, (unsigned)swizzle, (char *)base, {}, {}, {}, {}};
     for (int i = 0; i < rank; i++) {
         f.extents[i] = (unsigned long long)extents[i];
         if (i) f.strides[i - 1] = (unsigned long long)(strides[i - 1] * bytes);
         f.box[i] = (unsigned char)(b[i] - 1);
+        f.step[i] = (unsigned char)steps[i];
     }
     memset(map, 0, 128);
     for (int i = 0; i < rank; i++)
@@ -552,7 +554,7 @@ void emulate_box(void *at, const void *map, unsigned long long *bar, const long 
         long long rest = k, from = 0, place = (unsigned char *)at - memory + k * f.bytes;
         bool inside = true;
         for (unsigned i = 0; i < f.rank; rest /= f.box[i] + 1, i++) {
-            long long x = c[i] + rest % (f.box[i] + 1);
+            long long x = c[i] + rest % (f.box[i] + 1) * f.step[i];
             inside = inside && x >= 0 && x < (long long)f.extents[i];
             from += x * (long long)(i ? f.strides[i - 1] : f.bytes);
         }

@@ -180,7 +180,7 @@ static inline void mbarrier_arrive(unsigned long long *bar) { emulate_arrive(bar
 static inline void mbarrier_expect(unsigned long long *bar, long long bytes) { emulate_arrive(bar, bytes); }
 void mbarrier_wait(unsigned long long *bar, long long parity);
 
-void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const long long *extents, const long long *strides, const int *box);
+void emulate_map(void *map, void *base, int bytes, int rank, int swizzle, const long long *extents, const long long *strides, const int *box, const int *steps);
 void emulate_box(void *at, const void *map, unsigned long long *bar, const long long *c); /* bar NULL: to the tensor */
 template <class M, class... I> void emulate_load_box(void *to, const M *map, unsigned long long *bar, I... c) {
     long long at[] = {c...};

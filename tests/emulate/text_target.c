@@ -63,17 +63,19 @@ static const char *map_text(arena *a, const ir_func *f, const char **args) {
     for (const ir_op *op = f->body->first; op; op = op->next) {
         if (op->code != IR_tensor_map) continue;
         int rank = op->n_operands / 2;
-        const int64_t *box, *swizzle;
-        const char *lists[3] = {"", "", ""};
+        const int64_t *box, *swizzle, *steps;
+        int n_steps = ir_get_ints(op, IR_ATTR_steps, &steps);
+        const char *lists[4] = {"", "", "", ""};
         ir_get_ints(op, IR_ATTR_box, &box), ir_get_ints(op, IR_ATTR_swizzle, &swizzle);
         for (int i = 1; i < op->n_operands; i++) {
             const char **list = &lists[i > rank];
             *list = arena_printf(a, "%s%s, ", *list, value_text(a, f, ir_operand(op, i)));
         }
         for (int i = 0; i < rank; i++) lists[2] = arena_printf(a, "%s%lld, ", lists[2], (long long)box[i]);
-        const char *held = arena_printf(a, "long long e%d[] = {%s}, s%d[] = {%s};\n    int b%d[] = {%s}", n, lists[0], n, lists[1], n, lists[2]);
-        s = arena_printf(a, "%s    tensor_map map%d;\n    %s;\n    emulate_map(&map%d, buffers[%d], %d, %d, %d, e%d, s%d, b%d);\n", s, n, held, n,
-                         ir_operand(op, 0)->index, (int)frit_dtype_bytes((frit_dtype)ir_result(op, 0)->type.dtype, 1), rank, (int)swizzle[0], n, n, n);
+        for (int i = 0; i < rank; i++) lists[3] = arena_printf(a, "%s%lld, ", lists[3], (long long)(n_steps ? steps[i] : 1));
+        const char *held = arena_printf(a, "long long e%d[] = {%s}, s%d[] = {%s};\n    int b%d[] = {%s}, t%d[] = {%s}", n, lists[0], n, lists[1], n, lists[2], n, lists[3]);
+        s = arena_printf(a, "%s    tensor_map map%d;\n    %s;\n    emulate_map(&map%d, buffers[%d], %d, %d, %d, e%d, s%d, b%d, t%d);\n", s, n, held, n,
+                         ir_operand(op, 0)->index, (int)frit_dtype_bytes((frit_dtype)ir_result(op, 0)->type.dtype, 1), rank, (int)swizzle[0], n, n, n, n);
         *args = arena_printf(a, "%s, map%d", *args, n++);
     }
     return s;

@@ -27,7 +27,7 @@ static int64_t row_of(const exec_bulk *c, const exec_map *m, int64_t k, int64_t 
     int64_t at = m->size * c->c[0];
     bool inside = true;
     for (int a = 1; a < m->rank; k /= m->box[a], a++) {
-        int64_t p = c->c[a] + k % m->box[a];
+        int64_t p = c->c[a] + k % m->box[a] * m->step[a];
         inside = inside && p >= 0 && p < m->extent[a];
         at += p * m->stride[a];
     }

@@ -106,7 +106,7 @@ typedef enum exec_engine_kind { ENGINE_LOADS, ENGINE_STORES, ENGINE_COUNT } exec
 /* A tensor in global memory as copies take it. */
 typedef struct exec_map {
     int rank, size, row; /* bytes of an element, of a box's row */
-    int64_t extent[5], stride[5], box[5], swizzle, bytes; /* stride in bytes; bytes of a box */
+    int64_t extent[5], stride[5], box[5], step[5], swizzle, bytes; /* stride in bytes; bytes of a box */
     const exec_value *base;
 } exec_map;
 

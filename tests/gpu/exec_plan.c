@@ -197,6 +197,9 @@ static exec_map *new_map(planner *p, const ir_op *op) {
     if (ir_get_ints(op, IR_ATTR_box, &box) != m->rank || m->rank > 5 || ir_get_ints(op, IR_ATTR_swizzle, &swizzle) != 1)
         return refuse(p, op, "is no map"), m;
     for (int i = 0; i < m->rank; i++) m->box[i] = box[i], m->bytes *= box[i];
+    const int64_t *steps;
+    int n = ir_get_ints(op, IR_ATTR_steps, &steps);
+    for (int i = 0; i < m->rank; i++) m->step[i] = n == m->rank ? steps[i] : 1;
     m->row = (int)(m->size * box[0]);
     m->swizzle = swizzle[0];
     return m;

@@ -48,18 +48,20 @@ static const char *open_driver(driver *d, int device, bool any, char *arch, size
 
 static void make_map(const driver *d, const twin *k, const package_map *p, void *const *buffers, void *map) {
     unsigned long long extents[FPK_MAP_RANK], strides[FPK_MAP_RANK];
-    unsigned steps[FPK_MAP_RANK] = {1, 1, 1, 1, 1};
+    unsigned steps[FPK_MAP_RANK], box[FPK_MAP_RANK];
     sym_t var = k->f->arg_syms[k->n], value = sym_const(k->m->syms, TWIN_EXTENT);
     for (unsigned i = 0; i < p->words[2]; i++) {
         int64_t extent = 1, stride = 1;
         sym_is_const(sym_subst(k->m->syms, p->values[i], 1, &var, &value), &extent);
         if (i) sym_is_const(sym_subst(k->m->syms, p->values[FPK_MAP_RANK + i - 1], 1, &var, &value), &stride);
         extents[i] = (unsigned long long)extent;
+        steps[i] = fpk_map_step(p->words[FPK_MAP_BOX + i]);
+        box[i] = (fpk_map_box(p->words[FPK_MAP_BOX + i]) - 1) * steps[i] + 1;
         if (i) strides[i - 1] = (unsigned long long)stride * 4;
     }
     twin_need(p->words[1] == FRIT_f32, k->path, "a map of another dtype than f32");
     int swizzle = p->words[3] == 128 ? 3 : p->words[3] == 64 ? 2 : p->words[3] == 32 ? 1 : 0;
-    twin_need(!d->map(map, 7, p->words[2], buffers[p->words[0]], extents, strides, p->words + FPK_MAP_BOX, steps, 0, swizzle, 2, 0), k->path, "no tensor map");
+    twin_need(!d->map(map, 7, p->words[2], buffers[p->words[0]], extents, strides, box, steps, 0, swizzle, 2, 0), k->path, "no tensor map");
 }
 
 /* One block, or one cluster. CUDA Driver API: CUlaunchConfig, CUlaunchAttribute. */

@@ -159,6 +159,8 @@ static const bad programs[] = {
     {40, "func tile @f(%x: buffer global f32[4]) cluster 4 {\ngrid() {vars = [r < 4], extent = [4]} () {\nstage() {vars = [i < 4], extent = [4], parallel = 1, across = 1} () {\n} () {\n}\n}\n}\n"},
     {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16\ntensor_load(%h, %i, %m, %bar, %i, %i)")},
     {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128]} : ptr map f16\ntensor_load(%s, %i, %m, %bar, %i, %i, %i)")},
+    {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128], steps = [2, 1]} : ptr map f16")},
+    {53, ASYNC("%m = tensor_map(%x, %i, %i, %i) {box = [64, 64], swizzle = [128], steps = [1, 5]} : ptr map f16")},
     {53, ASYNC("mbarrier_init(%bar, %i) {count = 0}")},
     {53, ASYNC("mbarrier_wait(%h, %i, %i)")},
     {53, ASYNC("bulk_store(%h, %i, %x, %i, %i)")},

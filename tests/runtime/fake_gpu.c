@@ -752,7 +752,7 @@ static bool map_fits(void *map, int element, unsigned rank, const fake_map *m, c
     bool good = (uintptr_t)map % 64 == 0 && element >= 0 && element < (int)sizeof bytes && rank >= 1 && rank <= 5 && (uintptr_t)m->base % 16 == 0;
     if (!good || interleave || zero || promotion < 0 || promotion > 3) return false;
     unsigned long long row = (m->box[0] + 1ull) * bytes[element];
-    for (unsigned i = 0; i < rank; i++) good = good && m->extents[i] >= 1 && m->extents[i] <= 1ull << 32 && steps[i] == 1;
+    for (unsigned i = 0; i < rank; i++) good = good && m->extents[i] >= 1 && m->extents[i] <= 1ull << 32 && steps[i] >= 1 && steps[i] <= (i ? 8u : 1u);
     for (unsigned i = 0; i + 1 < rank; i++) good = good && m->strides[i] % 16 == 0 && m->strides[i] < 1ull << 40;
     return good && row % 16 == 0 && (m->swizzle == 16 || row <= m->swizzle);
 }
@@ -766,7 +766,9 @@ int fake_tensor_map(void *map, int element, unsigned rank, void *base, const uns
         m.extents[i] = extents[i];
         if (i) m.strides[i - 1] = strides[i - 1];
         if (box[i] < 1 || box[i] > 256) return misuse("a tensor map's box of %u", box[i]), leave(BAD_VALUE);
-        m.box[i] = (unsigned char)(box[i] - 1);
+        if (steps[i] < 1) return misuse("a tensor map's step of 0"), leave(BAD_VALUE);
+        m.box[i] = (unsigned char)((box[i] - 1) / steps[i]);
+        m.step[i] = (unsigned char)steps[i];
     }
     if (swizzle < 0 || swizzle > 3 || !map_fits(map, element, rank, &m, steps, interleave, promotion, zero)) return misuse("a tensor map that can't be"), leave(BAD_VALUE);
     if (!block_of(base, 0)) misuse("a tensor map of memory that is not allocated");

@@ -7,6 +7,6 @@ typedef struct fake_map {
     unsigned magic, rank, bytes, swizzle; /* bytes of an element; swizzle 16, 32, 64, 128 */
     char *base;
     unsigned long long extents[5], strides[4]; /* strides in bytes, of all axes but the first */
-    unsigned char box[5];                      /* elements - 1 */
+    unsigned char box[5], step[5];             /* elements - 1; positions from one to the next */
 } fake_map;
 #endif
