@@ -267,7 +267,7 @@ static bool always(prover *p, const ir_value *c, bool truth) {
     case IR_not: return always(p, a, !truth);
     case IR_and: return truth ? always(p, a, true) && always(p, b, true) : always(p, a, false) || always(p, b, false);
     case IR_or: return truth ? always(p, a, true) || always(p, b, true) : always(p, a, false) && always(p, b, false);
-    case IR_lt: return integers(op) && (truth ? less(p, a, b, 1) : less(p, b, a, 0));
+    case IR_lt: return integers(op) && (truth ? less(p, a, b, 1) || mutate_less(a, b) : less(p, b, a, 0));
     case IR_le: return integers(op) && (truth ? less(p, a, b, 0) : less(p, b, a, 1));
     case IR_eq:
     case IR_ne:

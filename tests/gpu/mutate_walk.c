@@ -170,21 +170,28 @@ static int64_t value_in(walk *w, const ir_value *v) {
     return scalar_eval(v->op->code, FRIT_i64, (frit_dtype)v->type.dtype, args, &out) ? out.i : 0;
 }
 
-/* Whether a and b differ for all values of the leaves from number i on. */
-static bool differ(walk *w, int i, const ir_value *a, const ir_value *b) {
+typedef bool relation(int64_t a, int64_t b);
+static bool differ(int64_t a, int64_t b) { return a != b; }
+static bool less(int64_t a, int64_t b) { return a < b; }
+
+/* Whether a and b are so related for all values of the leaves from number i on. */
+static bool always(walk *w, int i, const ir_value *a, const ir_value *b, relation *are) {
     if (--w->left < 0) return false;
-    if (i == w->n) return value_in(w, a) != value_in(w, b);
+    if (i == w->n) return are(value_in(w, a), value_in(w, b)) && w->left > 0;
     const ir_op *loop = counts(w->leaf[i]);
     int64_t from = 0, to = 0, step = 1;
     if (loop) from = value_in(w, ir_operand(loop, 0)), to = value_in(w, ir_operand(loop, 1)), step = value_in(w, ir_operand(loop, 2));
     else to = mutate_most(w->leaf[i]) + 1;
     if (step < 1) return false;
     for (w->at[i] = from; w->at[i] < to; w->at[i] += step)
-        if (!differ(w, i + 1, a, b)) return false;
+        if (!always(w, i + 1, a, b, are)) return false;
     return true;
 }
 
-bool mutate_differ(const ir_value *a, const ir_value *b) {
+static bool related(const ir_value *a, const ir_value *b, relation *are) {
     walk w = {.left = MOST_VALUES};
-    return a->type.lanes == 1 && gather(&w, a) && gather(&w, b) && differ(&w, 0, a, b);
+    return a->type.lanes == 1 && a->type.dtype == FRIT_i64 && gather(&w, a) && gather(&w, b) && always(&w, 0, a, b, are);
 }
+
+bool mutate_differ(const ir_value *a, const ir_value *b) { return related(a, b, differ); }
+bool mutate_less(const ir_value *a, const ir_value *b) { return related(a, b, less); }

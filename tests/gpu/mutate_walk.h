@@ -9,4 +9,6 @@ bool mutate_constant(const ir_value *v, int64_t *out);
 int64_t mutate_most(const ir_value *v);
 /* a and b, numbers, are never equal: so found by going through all that they may be. */
 bool mutate_differ(const ir_value *a, const ir_value *b);
+/* a is less than b, always: found likewise. */
+bool mutate_less(const ir_value *a, const ir_value *b);
 #endif
