@@ -89,6 +89,9 @@ typedef struct lower_fragment {
 /* The first reduced position; the end of them. */
 sym_t lower_contract_from(lower *l, const lower_contract *p);
 sym_t lower_contract_to(lower *l, const lower_contract *p);
+/* lower_raster.c: the last two coordinates of the task of that number in the grid last planned, in an order that lets blocks
+ * share what they read; *task becomes the number of the task in the axes before those. False: any order is as good. */
+bool lower_raster(lower *l, const ir_op *grid, ir_value **task, ir_value **v);
 /* The extent of all axes; their variables at position `at` of all of them in row-major order, for s. */
 sym_t lower_axes_total(lower *l, const lower_axes *a);
 void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a, sym_t at);

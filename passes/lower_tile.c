@@ -260,7 +260,8 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     } else if (parts) {
         lower_parts_tile(l, parts, count, task);
     }
-    first_coordinates(l, task, n, extent, v);
+    bool raster = lower_raster(l, op, &task, v);
+    first_coordinates(l, task, raster ? n - 2 : n, extent, v);
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
     lower_order_task(l);
     lower_list(l, op->blocks[0]);
