@@ -73,10 +73,25 @@ static int64_t row_length(const region *r) {
     return longest;
 }
 
+/* A matrix times a few vectors: it is read once, and all of the machine is to read; of each row at least a sector of memory. */
+static void shrink_strip(plan *p, const nest *n, const double *extent, int64_t *rows, int64_t *cols) {
+    enum { SECTOR = 32, BLOCKS = 2 };
+    int side = extent[2] > extent[1] ? 2 : 1;
+    int64_t *most = side == 2 ? cols : rows, bits = schedule_stored_bits(n->v->op, side - 1);
+    while (*most * bits > 8 * SECTOR && *most > 1) {
+        if (ceil(extent[side] / (double)*most) * extent[0] * extent[3] >= (double)(BLOCKS * p->s->lim->multiprocessors)) return;
+        *most /= 2;
+    }
+}
+
 /* Halves the longer side of a contraction's tile while there would be fewer tasks than there is room for. */
 static void shrink_tile(plan *p, const nest *n, int64_t *rows, int64_t *cols) {
     double extent[4] = {1, 1, 1, 1};
     for (int g = 0; g < p->r->n_grid; g++) extent[contract_side(p, n, p->r->grid[g])] *= (double)sym_hint(p->r->grid_extent[g]);
+    if (p->s->lim->multiprocessors && !has_local_axes(p->r) && !schedule_in_tiles(n->v->op)) {
+        shrink_strip(p, n, extent, rows, cols);
+        return;
+    }
     double others = extent[0] * extent[3];
     while (*rows * *cols > p->s->sizes.least_points) {
         double tasks = ceil(extent[1] / (double)*rows) * ceil(extent[2] / (double)*cols) * others;

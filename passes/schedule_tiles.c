@@ -1,7 +1,7 @@
 #include "schedule_tiles.h"
 
-/* Elements as they are stored, before casts that widen them. */
-static int stored_bits(const ir_value *v) {
+int schedule_stored_bits(const ir_op *contract, int i) {
+    const ir_value *v = ir_operand(contract, i);
     int bits = (int)frit_dtype_bits((frit_dtype)v->type.dtype);
     while (v->op && v->op->n_operands == 1 && (v->op->code == IR_cast || (ir_op_flags(v->op) & IR_F_VIEW))) {
         v = ir_operand(v->op, 0);
@@ -11,9 +11,30 @@ static int stored_bits(const ir_value *v) {
     return bits;
 }
 
+/* Typical number of positions along the axes of operand i that the other one has not. */
+static int64_t own_positions(const ir_op *op, int i) {
+    const int64_t *axes[2];
+    int n[2] = {ir_get_ints(op, i ? IR_ATTR_rhs_batch : IR_ATTR_lhs_batch, &axes[0]),
+                ir_get_ints(op, i ? IR_ATTR_rhs_contract : IR_ATTR_lhs_contract, &axes[1])};
+    ir_type t = ir_operand(op, i)->type;
+    int64_t positions = 1;
+    for (int d = 0; d < t.rank; d++) {
+        bool common = false;
+        for (int k = 0; k < 2; k++)
+            for (int j = 0; j < n[k]; j++) common |= axes[k][j] == d;
+        if (!common) positions *= sym_hint(t.dims[d]);
+    }
+    return positions;
+}
+
+bool schedule_in_tiles(const ir_op *contract) {
+    enum { LEAST = 16 };
+    return own_positions(contract, 0) >= LEAST && own_positions(contract, 1) >= LEAST;
+}
+
 int64_t schedule_most_cols(const schedule_sizes *z, const ir_op *contract) {
-    bool narrow = z->narrow_cols > 0;
-    for (int i = 0; i < 2; i++) narrow &= stored_bits(ir_operand(contract, i)) <= 16;
+    bool narrow = z->narrow_cols > 0 && schedule_in_tiles(contract);
+    for (int i = 0; i < 2; i++) narrow &= schedule_stored_bits(contract, i) <= 16;
     return narrow ? z->narrow_cols : z->cols;
 }
 
@@ -22,6 +43,6 @@ int64_t schedule_wanted_tasks(const schedule_sizes *z, const ir_op *contract) {
     int64_t depth = 1;
     int n = ir_get_ints(contract, IR_ATTR_lhs_contract, &axes);
     for (int i = 0; i < n; i++) depth *= sym_hint(ir_operand(contract, 0)->type.dims[axes[i]]);
-    bool parts = z->tasks_in_parts > 0 && depth >= z->depth_in_parts && z->tasks != INT64_MAX;
+    bool parts = z->tasks_in_parts > 0 && depth >= z->depth_in_parts && z->tasks != INT64_MAX && schedule_in_tiles(contract);
     return parts && z->tasks_in_parts < z->tasks ? z->tasks_in_parts : z->tasks;
 }
