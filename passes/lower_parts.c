@@ -38,6 +38,7 @@ static int64_t workers(lower *l, lower_contract *p) {
     int64_t blocks = lim->multiprocessor_registers / (registers * lim->threads), room = lim->multiprocessor_shared / (p->place.at + p->place.bytes);
     if (room < blocks) blocks = room;
     if (blocks > MOST_BLOCKS) blocks = MOST_BLOCKS;
+    if (p->roles) blocks = 1;
     return lim->multiprocessors * (blocks > 1 ? blocks : 1);
 }
 

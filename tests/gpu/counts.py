@@ -31,6 +31,14 @@ SMALL = """model m(q: bf16[4, 256, 64], k: bf16[4, 256, 64], v: bf16[4, 256, 64]
     return attention(q, k, v)
 }
 """
+STRIP = """model m(x: bf16[1, 4096], y: bf16[4096, 4096]) -> bf16[1, 4096] {
+    return x @ y
+}
+"""
+DECODE = """model m(x: bf16[M, 4096], y: bf16[4096, 4096]) -> bf16[M, 4096] {
+    return x @ y
+}
+"""
 FEW_TILES = """model m(x: bf16[256, 16384], y: bf16[16384, 256]) -> f32[256, 256] {
     return f32(x) @ f32(y)
 }
@@ -54,6 +62,10 @@ ROWS = [
     ("small attention is one kernel too", WARP, SMALL, {"func thread @": "=1", BARRIER: "=4", r"ptradd\(%scratch": "=0"}),
     ("on MFMA operands pass through registers: a barrier a chunk", CDNA, ATTENTION, {BARRIER: "=4", r"mfma_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
     ("on WMMA of RDNA 4", RDNA, ATTENTION, {BARRIER: "=4", "wmma4_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
+    ("a vector by a matrix: 256 tasks of vectors of the matrix", FOUR + ",blocks=132", STRIP,
+     {r"= load\(.*bf16x4": "=1", r"tasks i0 < 1, t < 256:": "=1"}),
+    ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
+     {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
 
 
