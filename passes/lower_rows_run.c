@@ -422,18 +422,21 @@ static lower_stage *term_stage(lower *l, const lower_contract *p) {
     return s;
 }
 
-/* The sums of p with care. It is rare, so the code is short, on copies in memory of the thread. */
-static void sum_carefully(lower *l, lower_contract *p) {
+/* All sums of p with care, into memory of the thread, where this is asked for. It is rare, so the code is short. */
+static ir_value *sum_carefully(lower *l, const lower_contract *p, ir_value *careful) {
     const lower_rows *r = p->rows;
     const lower_operand *o = &p->side[r->side];
-    again a = {.p = p, .s = term_stage(l, p)};
-    lower_contract g = geometry_of(p, p->chunk), result = *p;
-    result.sums = NULL;
+    again a = {.p = p};
+    lower_contract g = geometry_of(p, p->chunk), result = geometry_of(p, p->side[!r->side].tile);
+    int columns = lower_rows_columns(r, result.side[!r->side].tile);
+    ir_op *choice = lower_if(l, careful);
+    lower_look_thread_up(l);
+    a.s = term_stage(l, p);
     lower_mma_fragment(l, &g, &a.held);
     lower_mma_fragment(l, &result, &a.sums);
     l->lanes = 1;
-    int n = ir_product_elements(p->product, 2), held = a.held.count[0] * a.held.count[1];
-    a.own = own_memory(l, p->sum, (int64_t)p->n_sums * n);
+    int held = a.held.count[0] * a.held.count[1];
+    a.own = own_memory(l, p->sum, (int64_t)r->each * columns);
     a.operand = own_memory(l, FRIT_f32, held);
     for (int i = 0; i < held; i++) {
         int64_t slot = l->place[o->held->id].slots[i];
@@ -442,8 +445,9 @@ static void sum_carefully(lower *l, lower_contract *p) {
         lower_store(l, a.operand, lower_int(l, FRIT_i64, i), x, NULL);
     }
     sum_terms(l, &a);
-    for (int i = 0; i < p->n_sums; i++)
-        p->sums[i] = lower_load(l, l->depth, a.own, lower_int(l, FRIT_i64, (int64_t)i * n), ir_vector(p->sum, n), NULL, NULL);
+    lower_if_end(l, choice);
+    lower_look_thread_up(l);
+    return a.own;
 }
 
 static void sum_plainly(lower *l, lower_contract *p, sym_t buffer) {
@@ -451,16 +455,21 @@ static void sum_plainly(lower *l, lower_contract *p, sym_t buffer) {
     lower_mma_sum_chunk(l, p, buffer);
 }
 
-/* Held operands leave nothing in memory to look at again: such sums are made one way or the other. */
-static void sum_one_way(lower *l, lower_contract *p, sym_t buffer, ir_value *careful) {
+/* Held operands leave nothing in memory to look at again: such sums are made one way or the other. `own`: those made with
+ * care, the part's from element `at` on. */
+static void sum_one_way(lower *l, lower_contract *p, sym_t buffer, ir_value *careful, ir_value *own, int64_t at) {
     ir_type *t = arena_array(l->scratch, ir_type, p->n_sums);
-    for (int i = 0; i < p->n_sums; i++) t[i] = ir_vector(p->sum, ir_product_elements(p->product, 2));
+    int n = ir_product_elements(p->product, 2);
+    for (int i = 0; i < p->n_sums; i++) t[i] = ir_vector(p->sum, n);
     ir_op *choice = ir_build(lower_here(l), IR_tif, 1, &careful, p->n_sums, t);
     for (int i = 0; i < 2; i++) {
         lower_push(l, choice, choice->blocks[i]);
-        lower_look_thread_up(l);
-        if (i) sum_plainly(l, p, buffer);
-        else sum_carefully(l, p);
+        if (i) {
+            lower_look_thread_up(l);
+            sum_plainly(l, p, buffer);
+        }
+        for (int k = 0; k < p->n_sums && !i; k++)
+            p->sums[k] = lower_load(l, l->depth, own, lower_int(l, FRIT_i64, at + (int64_t)k * n), t[k], NULL, NULL);
         ir_build(lower_here(l), IR_yield, p->n_sums, p->sums, 0, NULL);
         lower_pop(l);
     }
@@ -489,7 +498,7 @@ static void note_infinite(lower *l, turns *t, const lower_contract *p) {
 }
 
 /* Columns from..from + tile of the contraction's result. */
-static void contract_part(lower *l, turns *t, const lower_contract *whole, int from, int tile, sym_t buffer) {
+static void contract_part(lower *l, turns *t, const lower_contract *whole, int from, int tile, sym_t buffer, ir_value *own) {
     const lower_rows *r = whole->rows;
     lower_contract p = *whole;
     lower_operand *o = &p.side[!r->side];
@@ -497,7 +506,7 @@ static void contract_part(lower *l, turns *t, const lower_contract *whole, int f
     int m = p.side[0].tile / p.threads[0] / p.product->m, n = p.side[1].tile / p.threads[1] / p.product->n;
     p.n_sums = m * n * (lower_mma_is_split(&p) ? 2 : 1);
     p.sums = arena_array(l->scratch, ir_value *, p.n_sums);
-    if (p.guarded && p.side[r->side].held) sum_one_way(l, &p, buffer, t->careful);
+    if (own) sum_one_way(l, &p, buffer, t->careful, own, (int64_t)r->each * lower_rows_columns(r, from));
     else sum_plainly(l, &p, buffer);
     if (p.guarded) note_infinite(l, t, &p);
     lower_stage *s = arena_new_of(l->scratch, lower_stage);
@@ -519,7 +528,8 @@ static void contract(lower *l, turns *t, lower_contract *p, sym_t buffer) {
     int tile = p->side[!r->side].tile, part = tile;
     while (part > 2 * 16 && r->each * lower_rows_columns(r, part) > PASS_SUMS) part /= 2;
     if (p->side[r->side].held) clear_rest(l, p);
-    for (int from = 0; from < tile; from += part) contract_part(l, t, p, from, part, buffer);
+    ir_value *own = p->side[r->side].held && p->guarded ? sum_carefully(l, p, t->careful) : NULL;
+    for (int from = 0; from < tile; from += part) contract_part(l, t, p, from, part, buffer, own);
 }
 
 /* ---- The loop ---- */
