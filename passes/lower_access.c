@@ -407,6 +407,9 @@ void lower_write(lower *l, lower_stage *s, const ir_op *op) {
     uint32_t axes = (UINT32_C(1) << (op->parent == s->op->blocks[0] ? s->n : s->parallel)) - 1;
     sym_t flat = flat_index(l, op);
     int p[IR_MAX_RANK] = {0};
+    ir_value *used = s->merges && op->parent == s->op->blocks[0] ? lower_is_used(l, s) : NULL; /* spare threads compute along */
+    ir_op *some = used ? lower_if(l, used) : NULL;
     do write_at(l, s, op, flat, axes, p);
     while (lower_next(s, axes, s->count, p));
+    if (some) lower_if_end(l, some);
 }

@@ -92,6 +92,9 @@ typedef struct lower {
     ir_value *barriers, *phases; /* mbarriers; of each the parity of the phase that is waited for next, a bit each */
     ir_value *is_first;        /* bool: this thread starts copies */
     bool roles;                /* the block has two parts */
+    int cluster;               /* blocks of a cluster, 0: none */
+    int64_t cluster_at;        /* shared memory in which their results meet */
+    int cluster_half;
     lower_role role;
     VEC(lower_map) maps;
     /* Contractions in parts (lower_parts.h). */
@@ -350,6 +353,11 @@ ir_value *lower_thread_bits(lower *l, int64_t mask, int shift);
 /* lower_merge.c: n partial results, each of one value or two, become those of all threads that share the point. All
  * threads of the block must come here. */
 void lower_merge_threads(lower *l, const lower_stage *s, int n, const ir_combine *combine, ir_value *(*x)[2]);
+/* lower_cluster.c: bytes of shared memory in which results of a cluster's blocks meet. merge: the same as lower_merge_threads, of
+ * all blocks; after it, and before any thread goes on. barrier: of the cluster. */
+int64_t lower_cluster_bytes(const lower *l);
+void lower_cluster_merge(lower *l, const lower_stage *s, int n, const ir_combine *combine, ir_value *(*x)[2]);
+void lower_cluster_barrier(lower *l);
 /* lower_tma.c: bytes of shared memory that mbarriers take; 0 where the target has none. */
 int64_t lower_tma_bytes(const lower *l);
 /* Makes them at the function's top, unless this has been done. */
@@ -385,4 +393,6 @@ void lower_order_maybe(lower *l, lower_touched before);
 void lower_order_touch(lower *l, const ir_block *b);
 void lower_order_task(lower *l);
 void lower_barrier(lower *l);
+/* All that a barrier tells is known here. */
+void lower_barrier_met(lower *l);
 #endif

@@ -9,11 +9,15 @@ static void forget(lower *l) {
     for (int i = 0; i < l->places.len; i++) l->places.data[i]->touched = 0;
 }
 
+void lower_barrier_met(lower *l) {
+    forget(l);
+    l->merge_read = false;
+}
+
 void lower_barrier(lower *l) {
     const ir_builder *b = lower_here(l);
     ir_opcode code = l->role == LOWER_ALL ? IR_barrier : IR_part_barrier;
-    forget(l);
-    l->merge_read = false;
+    lower_barrier_met(l);
     if (l->role == LOWER_PRODUCER || (b->block->last && !b->before && b->block->last->code == code)) return;
     ir_op *op = ir_build(lower_here(l), code, 0, NULL, 0, NULL);
     if (code == IR_barrier) return;

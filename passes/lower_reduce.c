@@ -247,6 +247,7 @@ void lower_reduce_finish(lower *l, lower_stage *s, const ir_block *epilogue) {
     ir_value *(*x)[2] = arena_alloc(l->scratch, sizeof(ir_value *[2]) * (size_t)(n * s->n_terms));
     finish_all(l, s, combine, x);
     if (s->merges) lower_merge_threads(l, s, n * s->n_terms, combine, x);
+    if (ir_get_int(s->op, IR_ATTR_across, 0)) lower_cluster_merge(l, s, n * s->n_terms, combine, x);
     if (s->merges && s->settles) lower_barrier(l);
     ir_op *branch = only_writers(l, s);
     for (int k = 0; k < s->n_terms; k++) {

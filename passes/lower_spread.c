@@ -142,6 +142,7 @@ void lower_spread(lower *l, lower_stage *s) {
     if (!lower_is_block(l)) return;
     if (writes_nibbles(s) && (s->vector < 0 || s->vector >= s->parallel)) return;
     share(l, s, written_apart(s));
+    s->merges |= ir_get_int(s->op, IR_ATTR_across, 0) != 0; /* blocks meet */
     if (!s->merges) return;
     make_uniform(l, s);
     if (writes_nibbles(s) && s->vector < 0) {

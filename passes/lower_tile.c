@@ -265,6 +265,7 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     for (int i = 0; i < n; i++) lower_bind(l, vars[i], v[i], l->depth);
     lower_order_task(l);
     lower_list(l, op->blocks[0]);
+    if (l->cluster) lower_cluster_barrier(l); /* before others' memory is used again, or a block leaves */
     if (tiles) lower_for_end(l, tiles, 0, NULL);
     l->floor = 0;
     lower_for_end(l, loop, 0, NULL);
@@ -309,10 +310,11 @@ static void begin_block(lower *l, const ir_func *k) {
     while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
     if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;
     l->barriers_at = l->merge_bytes;
-    l->reserved_bytes = l->merge_bytes + lower_tma_bytes(l);
+    l->cluster_at = l->merge_bytes + lower_tma_bytes(l);
+    l->reserved_bytes = l->cluster_at + lower_cluster_bytes(l);
     l->block = block_value(l, IR_block_id);
     l->block_count = block_value(l, IR_block_count);
-    l->roles = lower_tma_bytes(l) > 0 && has_single_stages(k);
+    l->roles = !l->cluster && lower_tma_bytes(l) > 0 && has_single_stages(k);
     sym_t bytes = largest_scratch(l, k);
     if (!l->roles && lower_tma_bytes(l)) l->shared_bytes = 0, bytes = largest_scratch(l, k);
     for (const ir_op *op = k->body->first; op && lower_tma_bytes(l); op = op->next) {
@@ -402,6 +404,7 @@ ir_func *lower_tile_parts(ir_module *dest, const ir_func *k, const char *name, i
     lower *l = arena_new_of(scratch, lower);
     l->m = dest, l->scratch = scratch, l->syms = k->module->syms, l->lim = lim, l->phase = phase;
     l->parts_bytes = sym_const(l->syms, 0);
+    l->cluster = k->cluster;
     l->vals = arena_array(scratch, lower_val, k->module->n_values);
     l->ptrs = arena_array(scratch, ir_value *, k->module->n_values);
     if (lim->threads) l->place = arena_array(scratch, lower_place, k->module->n_values);
@@ -415,6 +418,7 @@ ir_func *lower_tile_parts(ir_module *dest, const ir_func *k, const char *name, i
     bool done = lower_grids(l, k, r, info);
     f->threads = lim->threads + (l->roles ? PRODUCERS : 0);
     f->shared = l->shared_bytes;
+    f->cluster = l->cluster;
     ir_build(lower_here(l), IR_return, 0, NULL, 0, NULL);
     arena_free(scratch);
     if (!done) ir_func_remove(f);

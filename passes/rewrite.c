@@ -61,7 +61,7 @@ static int64_t count_ops(const ir_block *b) {
 }
 
 bool rewrite_func(pass_ctx *c, ir_func *f, rewrite_rule *rule) {
-    rewriter r = {.m = c->m, .s = c->m->syms, .scratch = c->scratch, .exact = c->options->exact};
+    rewriter r = {.m = c->m, .s = c->m->syms, .scratch = c->scratch, .exact = c->options->exact, .limits = c->options->limits};
     r.x = (access){.m = c->m, .scratch = c->scratch};
     int64_t budget = 1000 + 40 * count_ops(f->body);
     bool changed = rewrite_block(&r, f->body, rule, &budget);

@@ -10,6 +10,7 @@ typedef struct rewriter {
     sym_ctx *s;
     arena *scratch;
     bool exact;    /* inexact rules are off */
+    const struct frit_target_limits *limits; /* or NULL */
     ir_builder at; /* before the op on offer */
     access x;
 } rewriter;

@@ -323,7 +323,7 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
         const ir_value *r = ir_result(kernel, i);
         ir_block_add_arg(m, s.f->body, as_buffer(m, flat ? flat_type(m, r->type) : r->type), r->name ? r->name : "out");
     }
-    bool ok = flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel);
+    bool ok = (flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel)) && sched_cluster(&s);
     if (ok && !is_indexable(m->syms, s.f->body)) {
         s.why = "its sizes and index maps are too long to compute";
         ok = false;

@@ -58,6 +58,9 @@ void sched_merge_stages(sched *s, ir_block *b);
 void sched_direct(sched *s, ir_block *grid);
 /* schedule_blocks.c: reductions down the rows of a large matrix take a few rows at a time. False with s->why. */
 bool sched_block_reductions(sched *s, ir_block *grid);
+/* schedule_cluster.c: rows of a finished kernel that are few and long are shared by the blocks of clusters, where the target has
+ * them. False with s->why. */
+bool sched_cluster(sched *s);
 /* schedule_ahead.c: marks the reads of a finished grid that are to fetch what the next task reads. */
 void sched_fetch_ahead(sched *s, ir_block *grid);
 /* Where in o's buffer the element of o->v at coords goes. */

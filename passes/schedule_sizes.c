@@ -61,6 +61,17 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .least_tasks = 32};
 }
 
+int64_t schedule_cluster_room(const frit_target_limits *lim) {
+    enum { RESERVED = 24 << 10 };
+    return lim->shared_bytes - RESERVED;
+}
+
+/* Machines with clusters read as much with a few dozen blocks that do nothing else as with all: one kernel then takes no longer
+ * than the first of two. */
+bool schedule_cluster_holds(const frit_target_limits *lim, int64_t n) {
+    return lim->threads && (lim->atoms & FRIT_ATOM_CLUSTER) && n <= SCHEDULE_CLUSTER * schedule_cluster_room(lim) / 4;
+}
+
 schedule_sizes schedule_sizes_of(const frit_target_limits *lim) {
     return lim->threads ? sizes_of_block(lim) : sizes_of_core();
 }

@@ -25,4 +25,9 @@ typedef struct schedule_sizes {
 
 /* For one core: tasks that keep its caches busy. For a block of threads: small tasks, since there are many blocks. */
 schedule_sizes schedule_sizes_of(const frit_target_limits *lim);
+
+enum { SCHEDULE_CLUSTER = 8 }; /* blocks of a cluster that every device of the family has */
+/* Bytes that a block of a cluster may keep of a row; a row of n f32 fits a cluster's blocks, and is not reduced in parts then. */
+int64_t schedule_cluster_room(const frit_target_limits *lim);
+bool schedule_cluster_holds(const frit_target_limits *lim, int64_t n);
 #endif

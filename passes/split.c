@@ -2,6 +2,7 @@
  * in memory, and a second one combines the parts. The parts run side by side; how many there are depends on the extents
  * and the target alone, so the result does not depend on the number of threads. (Split-K for contractions.) */
 #include "rewrite.h"
+#include "schedule_sizes.h"
 #include "split_sort.h"
 #include <math.h>
 #include <string.h>
@@ -94,6 +95,7 @@ static ir_value *split_reduce(rewriter *r, ir_op *op) {
     if (c > IR_ALL || from != t.dtype || frit_dtype_bits(from) < 8) return NULL;
     if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1 || results > FEW_RESULTS) return NULL;
     if (!join_axes(r, x->type, n_axes, axes, perm, &n)) return NULL;
+    if (n_axes == 1 && axes[0] == x->type.rank - 1 && r->limits && schedule_cluster_holds(r->limits, n)) return NULL;
     int64_t parts = parts_of(n), last = t.rank + 1, part = t.rank;
     if (n % parts && isinf(identity_of(c)) && !frit_dtype_is_float(from)) return NULL; /* no such number */
     x = ir_cast(&r->at, joined(r, x, n_axes, perm, n), partial_dtype(from));

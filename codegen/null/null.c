@@ -39,7 +39,7 @@ static const struct {
     const char *name;
     uint32_t atoms;
 } words[] = {{"async", FRIT_ATOM_COPY_ASYNC},        {"mma", FRIT_ATOM_MMA_16816},
-             {"wgmma", FRIT_ATOM_WGMMA},             {"tma", FRIT_ATOM_TMA},                 {"cluster", FRIT_ATOM_CLUSTER},
+             {"wgmma", FRIT_ATOM_WGMMA},             {"tma", FRIT_ATOM_TMA},
              {"mfma", FRIT_ATOM_MFMA},               {"mfma_i8_16", FRIT_ATOM_MFMA_I8_16},
              {"mfma_i8_32", FRIT_ATOM_MFMA_I8_32},   {"wmma", FRIT_ATOM_WMMA},
              {"wmma_rdna4", FRIT_ATOM_WMMA_RDNA4}};
@@ -71,6 +71,7 @@ static bool read_option(frit_target_limits *l, char *s) {
     else if (!strcmp(s, "shared")) l->shared_bytes = n;
     else if (!strcmp(s, "registers")) l->registers = (int)n;
     else if (!strcmp(s, "blocks")) l->multiprocessors = (int)n;
+    else if (!strcmp(s, "cluster") && n > 0) l->atoms |= FRIT_ATOM_CLUSTER, l->cluster_part = (int)n;
     else return false;
     return true;
 }
@@ -91,6 +92,7 @@ static const char *canonical(arena *a, const frit_target_limits *l) {
     const char *s = arena_printf(a, "null:block,threads=%d,warp=%d,shared=%lld,registers=%d", l->threads, l->warp,
                                  (long long)l->shared_bytes, l->registers);
     if (l->multiprocessors) s = arena_printf(a, "%s,blocks=%d", s, l->multiprocessors);
+    if (l->cluster_part) s = arena_printf(a, "%s,cluster=%d", s, l->cluster_part);
     for (int i = 0; i < N_WORDS; i++)
         if (l->atoms & words[i].atoms) s = arena_printf(a, "%s,%s", s, words[i].name);
     return s;
@@ -104,7 +106,7 @@ static const target *null_open(arena *a, const char *spec, const char **error) {
     if (!read_block(a, spec, &t->limits)) {
         *error = arena_printf(a,
                               "target 'null' does not know '%s': it takes block, and after it threads=N and warp=N (powers of two), "
-                              "shared=BYTES, registers=N, blocks=N, async, mma, wgmma, tma, mfma, mfma_i8_16, mfma_i8_32, wmma, wmma_rdna4",
+                              "shared=BYTES, registers=N, blocks=N, cluster=N, async, mma, wgmma, tma, mfma, mfma_i8_16, mfma_i8_32, wmma, wmma_rdna4",
                               spec);
         return NULL;
     }

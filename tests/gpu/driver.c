@@ -270,7 +270,8 @@ static int64_t most_blocks(const rt_launch *l) {
 
 static int64_t blocks_of(const rt_launch *l, uint64_t random) {
     int64_t most = most_blocks(l);
-    return random % 4 == 0 ? 1 : random % 4 == 1 ? most : 1 + (int64_t)((random >> 2) % (uint64_t)most);
+    int64_t n = random % 4 == 0 ? 1 : random % 4 == 1 ? most : 1 + (int64_t)((random >> 2) % (uint64_t)most), cluster = l->record->cluster;
+    return cluster ? (n + cluster - 1) / cluster * cluster : n;
 }
 
 static frit_status device_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_error *err) {

@@ -147,7 +147,7 @@ bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_st
     exec_launch l = *r->t->launch;
     l.buffers = r->buffers[data];
     l.ints = r->ints[data];
-    l.blocks = blocks_for(r, ways[run]);
+    l.blocks = (blocks_for(r, ways[run]) + exec_cluster_of(k) - 1) / exec_cluster_of(k) * exec_cluster_of(k);
     if (l.blocks != r->t->launch->blocks) l.scratch.bytes = l.scratch.bytes / r->t->launch->blocks * l.blocks;
     l.late = ways[run] & RUN_LATE;
     l.sample = !(ways[run] & RUN_BRIEF) ? SAMPLE : ways[run] & RUN_FEW ? 1 : BRIEF_SAMPLE;
