@@ -15,6 +15,19 @@ FOUR = "null:block,async,mma,wgmma,tma,threads=256,shared=220000"
 CDNA = "null:block,warp=64,mfma,threads=256,shared=65536"
 RDNA = "null:block,wmma_rdna4,threads=256,shared=65536"
 
+SOFTMAX = """model m(x: f32[4, 262144]) -> f32[4, 262144] {
+    return softmax(x)
+}
+"""
+LAYER_NORM = """model m(x: bf16[4, 200000], w: bf16[200000]) -> bf16[4, 200000] {
+    return layer_norm(x, weight = w)
+}
+"""
+ROW_SUM = """model m(x: f32[4, 131072]) -> f32[4] {
+    return sum(x, axis = 1)
+}
+"""
+CLUSTER = "null:block,async,mma,threads=256,shared=220000,blocks=132,cluster=4096"
 PLAIN = """model m(x: {t}[1024, 512], y: {t}[512, 1024], b: f32[1024]) -> f32[1024, 1024] {{
     return f32(x) @ f32(y) + b
 }}
@@ -48,6 +61,10 @@ SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
 # name, target, program, what is counted: how many at most (=: exactly)
 ROWS = [
+    ("few long rows are read once, by clusters", CLUSTER, SOFTMAX,
+     {r"func thread @.* cluster 8": "=1", r"= load\(.*: f32x4": "4", r"cluster_barrier\(": "=3", r" barrier\(": "6", r"cluster_ptr\(": "=16"}),
+    ("of 16 bits, with a ragged last part", CLUSTER, LAYER_NORM, {r"func thread @.* cluster 8": "=1", r"cluster_barrier\(": "=3"}),
+    ("a sum of few long rows is one kernel", CLUSTER, ROW_SUM, {r"func thread @.* cluster 8": "=1", r"cluster_barrier\(": "=2"}),
     ("16 bits, straight from registers", WARP, PLAIN.format(t="bf16"), {BARRIER: "2", "mma_m16n8k16_bf16": "=8"}),
     ("16 bits, copied by a part of the block", FOUR, PLAIN.format(t="bf16"), {BARRIER: "=1", r"\bwgmma\(": "=4", "tensor_load": "=2"}),
     ("f32 in parts: three ops an operand", WARP, PLAIN.format(t="f32"), {BARRIER: "2", "mma_m16n8k8_tf32": "=24", SPLIT: "36"}),
