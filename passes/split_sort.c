@@ -84,12 +84,15 @@ static ir_value *in_parts(splitting *w, ir_value *x) {
     return ir_view(&w->b, x, w->rank + 1, w->dims, vars, map, w->fill);
 }
 
-/* Every part in order: [the others, parts, kept_each]. runs: of so many elements each is in order already. */
-static ir_op *sort_each(splitting *w, ir_value *x, sym_t kept_each, int64_t runs) {
-    w->dims[w->rank] = kept_each;
-    ir_type types[2] = {type_of(w, (frit_dtype)x->type.dtype), type_of(w, FRIT_i64)};
-    ir_op *op = ir_build(&w->b, IR_sort, 1, &x, 2, types);
-    ir_set_int(w->c->m, op, IR_ATTR_axis, w->rank);
+/* Each line of x along its last axis in order, the first `kept` of it. runs: of so many elements each is in order already. */
+static ir_op *sort_each(splitting *w, ir_value *x, int64_t kept, int64_t runs) {
+    sym_t dims[IR_MAX_RANK + 1];
+    int last = x->type.rank - 1;
+    memcpy(dims, x->type.dims, (size_t)last * sizeof *dims);
+    dims[last] = number(w, kept);
+    ir_type values = ir_tensor(w->c->m, (frit_dtype)x->type.dtype, last + 1, dims);
+    ir_op *op = ir_build(&w->b, IR_sort, 1, &x, 2, (ir_type[]){values, ir_with_dtype(values, FRIT_i64)});
+    ir_set_int(w->c->m, op, IR_ATTR_axis, last);
     ir_set_int(w->c->m, op, IR_ATTR_descending, w->descending);
     if (runs) ir_set_int(w->c->m, op, IR_ATTR_runs, runs);
     return op;
@@ -118,7 +121,8 @@ static ir_value *cut(splitting *w, ir_value *x) {
 
 /* Places count in the whole line. */
 static sorted_pair sort_parts(splitting *w, ir_value *x, int64_t kept_each) {
-    ir_op *op = sort_each(w, x, number(w, kept_each), 0);
+    ir_op *op = sort_each(w, x, kept_each, 0);
+    w->dims[w->rank] = number(w, kept_each);
     ir_value *part = ir_binary(&w->b, IR_mul, ir_iota(&w->b, type_of(w, FRIT_i32), w->rank - 1), integer(w, w->size));
     ir_value *place = ir_binary(&w->b, IR_add, ir_cast(&w->b, ir_result(op, 1), FRIT_i32), part);
     return (sorted_pair){ir_result(op, 0), place};
@@ -129,7 +133,7 @@ static sorted_pair sort_all(splitting *w, ir_value *x) {
     int64_t length = w->size;
     for (int64_t runs = w->parts; runs > 1; runs /= 2, length *= 2) {
         ir_value *values = with_dims(w, all.values, runs / 2, 2 * length), *places = with_dims(w, all.places, runs / 2, 2 * length);
-        ir_op *op = sort_each(w, values, number(w, 2 * length), length);
+        ir_op *op = sort_each(w, values, 2 * length, length);
         all = (sorted_pair){ir_result(op, 0), elements_at(w, places, ir_result(op, 1))};
     }
     return (sorted_pair){cut(w, all.values), cut(w, all.places)};
@@ -138,14 +142,10 @@ static sorted_pair sort_all(splitting *w, ir_value *x) {
 /* The first of all are among the first of each part; candidates stand in the order of their places where they are equal. */
 static sorted_pair sort_first(splitting *w, ir_value *x) {
     sorted_pair first = sort_parts(w, x, w->kept);
-    ir_value *values = with_dims(w, first.values, 1, w->parts * w->kept), *places = with_dims(w, first.places, 1, w->parts * w->kept);
-    ir_op *op = sort_each(w, values, number(w, w->kept), 0);
-    ir_value *results[2] = {ir_result(op, 0), elements_at(w, places, ir_result(op, 1))};
-    for (int i = 0; i < 2; i++) {
-        w->dims[w->rank - 1] = number(w, w->kept);
-        results[i] = ir_reshape(&w->b, results[i], w->rank, w->dims);
-    }
-    return (sorted_pair){results[0], results[1]};
+    w->dims[w->rank - 1] = number(w, w->parts * w->kept);
+    ir_value *values = ir_reshape(&w->b, first.values, w->rank, w->dims), *places = ir_reshape(&w->b, first.places, w->rank, w->dims);
+    ir_op *op = sort_each(w, values, w->kept, 0);
+    return (sorted_pair){ir_result(op, 0), elements_at(w, places, ir_result(op, 1))};
 }
 
 static void split_sort(splitting *w) {

@@ -105,6 +105,14 @@ static void first_sorted(matrix *m) {
     matrix_end(m);
 }
 
+/* Lines that blocks of threads sort in parts, the last of which is filled up. */
+static void long_sorts(matrix *m) {
+    matrix_begin(m, "sort_long", MATRIX_SPECIAL | MATRIX_FULL, "", "", "%x: f16[16390]");
+    matrix_out(m, "$, $i = sort(%%x) {axis = 0, descending = 0} : f16[16390], i64[16390]");
+    matrix_out(m, "$v, $ = sort(%%x) {axis = 0, descending = 1} : f16[7], i64[7]");
+    matrix_end(m);
+}
+
 static void constant_extents(matrix *m) {
     static const char *const dims[] = {"7, 0", "0, 7", "1, 1", "3, 8", "16, 100", "5, 33", "2, 2",
                                        "1, 20", "3, 40" /* three vectors of 8, of 16 */};
@@ -261,6 +269,7 @@ void matrix_reductions(matrix *m) {
     scans(m);
     sorts(m);
     first_sorted(m);
+    long_sorts(m);
     contract_dtype(m, "f32", "f32", 0);
     static const char *const pairs[][2] = {{"f64", "f64"}, {"f16", "f16"}, {"f16", "f32"}, {"bf16", "bf16"}, {"bf16", "f32"}, {"f8e4m3", "f32"},
                                            {"f8e5m2", "f16"}, {"i8", "i32"}, {"i8", "i8"}, {"u8", "u32"}, {"i32", "i32"}, {"i64", "i64"}, {"u16", "u16"}, {"i4", "i32"}, {"bool", "bool"}};
