@@ -140,6 +140,12 @@ static void choose_buffers(lower *l, lower_contract *p) {
     p->in_flight = p->wgmma && p->buffers > 2 && (p->roles || p->side[0].t == FRIT_f32);
 }
 
+/* The side to halve where a tile does not fit: the longer one; of equal ones that whose copies take more registers. */
+static int side_to_halve(lower *l, lower_contract *p) {
+    if (p->side[0].tile != p->side[1].tile) return p->side[1].tile > p->side[0].tile;
+    return lower_copy_registers(l, p, &p->side[1]) >= lower_copy_registers(l, p, &p->side[0]);
+}
+
 /* The tile's sides: as much as the threads can sum up in registers. */
 static bool choose_tile(lower *l, lower_contract *p) {
     int64_t threads = l->lim->threads, most = (threads >= 256 ? 128 : 64) * most_sums(p) / MOST_SUMS;
@@ -151,7 +157,7 @@ static bool choose_tile(lower *l, lower_contract *p) {
         p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
     choose_buffers(l, p);
     while (!fits(l, p)) {
-        p->side[p->side[1].tile >= p->side[0].tile].tile /= 2;
+        p->side[side_to_halve(l, p)].tile /= 2;
         if (p->side[0].tile < LEAST || p->side[1].tile < LEAST) return false;
         choose_buffers(l, p);
     }

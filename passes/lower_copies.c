@@ -27,12 +27,26 @@ const ir_op *lower_copy_plain(lower *l, lower_contract *p, const lower_operand *
     return lanes == 1 || steps ? op : NULL;
 }
 
+static int words_of(ir_type t, int lanes) { return (lanes * (int)frit_dtype_bits((frit_dtype)t.dtype) + 31) / 32; }
+
+enum { ARITHMETIC = 12 }; /* registers of what is computed for one vector: a quotient takes about as many */
+
+/* What a vector that is computed takes while what it is made of is on its way. */
+static int computed_registers(lower_contract *p, const lower_operand *o, int lanes) {
+    int n = 0, reads = 0;
+    for (const ir_op *op = p->op->blocks[0]->first; op; op = op->next)
+        if (op->code == IR_read && o->wanted[op->results[0].id - p->first_id]) {
+            n += 2 + words_of(op->results[0].type, lanes);
+            reads++;
+        }
+    return reads > 1 ? ARITHMETIC + n + words_of(o->v->type, lanes) : 2 + words_of(o->v->type, lanes);
+}
+
 /* Each vector has an address of two registers; those that pass through registers are there while a chunk is summed up. */
 int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
     if (o->bulk) return 0;
     int lanes = lower_copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
-    int held = lower_copy_plain(l, p, o, lanes) ? 0 : (lanes * (int)frit_dtype_bits(o->t) + 31) / 32;
-    return (n ? n : 1) * (2 + held);
+    return (n ? n : 1) * (lower_copy_plain(l, p, o, lanes) ? 2 : computed_registers(p, o, lanes));
 }
 
 /* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows, or `wide` of them each. */
