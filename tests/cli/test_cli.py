@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """The command's contract: exit statuses, streams, options, bad files. Standard library only."""
 import json
+import os
 import pathlib
 import re
 import struct
+import subprocess
 import unittest
 
-from command import CommandTest, safetensors
+from command import FRIT, CommandTest, safetensors
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "docs/examples/digits.frit"
@@ -227,6 +229,22 @@ class Cli(CommandTest):
         self.frit("run", name[0])
 
     # ---- the other commands ----
+    def test_tools_that_do_not_work_are_3(self):
+        model = ROOT / "tests/gpu_device/models/linear.frit"
+        linker = self.folder / "bin" / "ld.lld"
+        linker.parent.mkdir()
+        env = {"PATH": f"{linker.parent}:{os.environ['PATH']}", "FRIT_CACHE": "off"}
+        if subprocess.run([FRIT, "compile", model, "-t", "hip:gfx942", "-o", self.folder / "m.fpk"], capture_output=True).returncode:
+            self.skipTest("code for AMD GPUs can't be made here")
+        for body, said in (("exec /no/such/linker", "no/such/linker"), ("kill -9 $$", "signal 9"), ("exit 0", "wrote nothing")):
+            linker.write_text(f"#!/bin/sh\n{body}\n")
+            linker.chmod(0o755)
+            _, error = self.frit("compile", model, "-t", "hip:gfx942", "-o", "m.fpk", status=3, env=env)
+            self.assertIn(f"'{linker}' does not work on this machine", error)
+            self.assertIn(said, error)
+        linker.write_text("#!/bin/sh\necho wrong input; exit 1\n")
+        self.frit("compile", model, "-t", "hip:gfx942", "-o", "m.fpk", status=70, env=env)
+
     def test_fmt(self):
         path = self.file("m.frit", "model m(x:f32[B])->f32[B]{\n  return   x\n}")
         self.assertEqual(self.frit("fmt", "--check", path, status=1)[0], f"{path}\n")
