@@ -37,6 +37,14 @@ static int64_t stream_rows(const frit_target_limits *lim) {
     return 0;
 }
 
+/* Elements of such rows for which the operands of one chunk fit shared memory: the rows, and two of a chunk's positions. */
+static int64_t stream_columns(const frit_target_limits *lim, int64_t rows, int64_t chunk) {
+    enum { MOST = 128, BYTES = 2, PAD = 8, OF_THREAD = 16 };
+    int64_t n = MOST;
+    while (n > PAD && (rows + 2 * chunk) * (n + PAD) * BYTES > lim->shared_bytes - OF_THREAD * lim->threads) n /= 2;
+    return n;
+}
+
 /* A thread has 8 x 4 to 8 x 8 results of a contraction in its registers; the machine has a few blocks' room in each of a
  * hundred or so multiprocessors. */
 static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
@@ -51,7 +59,7 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .packing_rows = side,
                             .chain_rows = 64,
                             .stream_rows = stream_rows(lim),
-                            .stream_columns = 128,
+                            .stream_columns = stream_columns(lim, stream_rows(lim), 64),
                             .stream_least = 16,
                             .chunk = 64,
                             .tasks = 256,
