@@ -253,10 +253,13 @@ bool lower_contract_op(lower *l, const ir_op *op) {
     ir_op *outer[IR_MAX_RANK], *tiles[2];
     sym_t at[2];
     if (!p) return false;
+    bool many = !l->roles && l->contracts.len > 1;
+    if (many) lower_look_thread_up(l);
     prepare(l, p);
     lower_touched before = lower_order_state(l);
     for (int i = 0; i < p->outer.n; i++) outer[i] = outer_loop(l, &p->outer, i);
     for (int i = 0; i < 2; i++) tiles[i] = tile_loop(l, &p->side[i], i ? "n" : "m", &at[i]);
+    if (many && (p->outer.n || tiles[0] || tiles[1])) lower_look_thread_up(l);
     if (l->role == LOWER_PRODUCER) {
         copy_tile(l, p, at);
     } else {
@@ -266,6 +269,7 @@ bool lower_contract_op(lower *l, const ir_op *op) {
     for (int i = 1; i >= 0; i--)
         if (tiles[i]) lower_for_end(l, tiles[i], 0, NULL);
     for (int i = p->outer.n - 1; i >= 0; i--) lower_for_end(l, outer[i], 0, NULL);
+    if (many) lower_look_thread_up(l);
     lower_order_maybe(l, before);
     lower_order_touch(l, op->blocks[0]);
     lower_order_touch(l, op->blocks[1]);

@@ -249,6 +249,9 @@ ir_value *lower_get(lower *l, const lower_stage *s, const ir_value *v, const int
 
 /* lower_stage.c */
 void lower_stage_op(lower *l, const ir_op *op);
+/* Tasks, turns of a task's loops and contractions among others look their thread up anew: what a thread computed once for all
+ * of them would stay in its registers throughout. */
+void lower_look_thread_up(lower *l);
 /* Chooses the lanes of s->vector, at most s->tile[vector], by what blocks access. Axes have been found. */
 void lower_settle_lanes(lower *l, lower_stage *s);
 /* Elements from base to position p of the axis. */
@@ -340,8 +343,6 @@ void lower_choice_end(lower *l, ir_op *choice, int n, ir_value **x);
 static inline bool lower_is_block(const lower *l) { return l->lim->threads > 0; }
 /* lower_spread.c: how many threads share each axis. Sets threads, coord, merges; may take lanes and tiles back. */
 void lower_spread(lower *l, lower_stage *s);
-/* From here on index arithmetic is made in the scope at hand, from the thread's number looked up anew. */
-void lower_look_thread_up(lower *l);
 /* `bits` bits of the thread's number from bit `first` on. */
 sym_t lower_coordinate(lower *l, int first, int bits);
 /* bool, scalar: this thread is the first of those that share a point (and no spare one); NULL: all are. */

@@ -126,8 +126,6 @@ static void lower_alloc(lower *l, const ir_op *op) {
 
 static void lower_list(lower *l, const ir_block *b);
 
-/* Tasks, and turns of a task's loops, look their thread up anew: what a thread computed once for all of them would stay in its
- * registers throughout. */
 void lower_look_thread_up(lower *l) {
     l->floor = l->depth;
     l->coords.len = l->exchanges.len = l->opaque.len = 0;

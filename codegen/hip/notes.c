@@ -125,6 +125,7 @@ bool hip_read_notes(arena *a, const void *object, int64_t size, int n, code_kern
     const uint8_t *bytes = object;
     Elf64_Ehdr h = {0};
     if ((uint64_t)size >= sizeof h) memcpy(&h, bytes, sizeof h);
+    for (int i = 0; i < n; i++) k[i].registers = -1; /* a kernel that does nothing takes none */
     for (int i = 0; !memcmp(h.e_ident, ELFMAG, SELFMAG) && i < h.e_shnum; i++) {
         Elf64_Shdr s;
         uint64_t at = h.e_shoff + (uint64_t)i * sizeof s;
@@ -134,7 +135,7 @@ bool hip_read_notes(arena *a, const void *object, int64_t size, int n, code_kern
             read_note_section(bytes + s.sh_offset, s.sh_size, n, k);
     }
     for (int i = 0; i < n; i++)
-        if (!k[i].registers) {
+        if (k[i].registers < 0) {
             *error = arena_printf(a, "internal error: the code object has no kernel '%s'", k[i].name);
             return false;
         }

@@ -33,6 +33,11 @@ static void yielded(printer *p, const ir_op *yield, int skip, int n, LLVMValueRe
     for (int i = 0; i < n; i++) v[i] = operand_of(p, yield, i + skip);
 }
 
+/* Kernels with matrix instructions are written out as far as they should be: more copies of a turn would spill. */
+static void keep_rolled(printer *p, LLVMValueRef branch) {
+    if (p->block && (ir_block_has(p->func->body, IR_atom) || ir_block_has(p->func->body, IR_wgmma))) shim_keep_rolled(p->context, branch);
+}
+
 /* ------------ tfor */
 typedef struct loop {
     const ir_op *op;
@@ -67,7 +72,7 @@ static void print_loop(printer *p, loop *l, int times) {
     for (int i = 0; i <= l->n; i++) l->v[i] = in[i];
     for (int i = 0; i < times; i++) print_iteration(p, l);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(p->b);
-    LLVMBuildCondBr(p->b, LLVMBuildICmp(p->b, LLVMIntSLT, l->v[0], last, ""), body, done);
+    keep_rolled(p, LLVMBuildCondBr(p->b, LLVMBuildICmp(p->b, LLVMIntSLT, l->v[0], last, ""), body, done));
     add_incoming(l->n + 1, in, l->v, latch);
     enter(p, done);
     open_phis(p, l->n + 1, out, init, from);
@@ -168,7 +173,7 @@ void print_while(printer *p, const ir_op *op) {
     const ir_op *next = print_block(p, op->blocks[1]);
     if (next) yielded(p, next, 0, n, v);
     add_incoming(n, phi, v, LLVMGetInsertBlock(p->b));
-    LLVMBuildBr(p->b, test);
+    keep_rolled(p, LLVMBuildBr(p->b, test));
     enter(p, done);
     bind_results(p, op, mid);
 }

@@ -1,4 +1,5 @@
 #include "shim.h"
+#include <llvm-c/DebugInfo.h>
 #include "machine.h"
 #include <llvm-c/IRReader.h>
 #include <llvm/Config/llvm-config.h>
@@ -86,4 +87,13 @@ LLVMValueRef shim_metadata(LLVMContextRef c, LLVMMetadataRef *v, int n) {
 void shim_set_metadata(LLVMValueRef instruction, const char *kind, LLVMValueRef node) {
     LLVMContextRef c = LLVMGetTypeContext(LLVMTypeOf(node));
     LLVMSetMetadata(instruction, LLVMGetMDKindIDInContext(c, kind, (unsigned)strlen(kind)), node);
+}
+
+void shim_keep_rolled(LLVMContextRef c, LLVMValueRef branch) {
+    static const char word[] = "llvm.loop.unroll.disable";
+    LLVMMetadataRef text = LLVMMDStringInContext2(c, word, sizeof word - 1), self = LLVMTemporaryMDNode(c, NULL, 0);
+    LLVMMetadataRef parts[] = {self, LLVMMDNodeInContext2(c, &text, 1)}; /* a loop's node begins with itself */
+    LLVMMetadataRef node = LLVMMDNodeInContext2(c, parts, 2);
+    LLVMMetadataReplaceAllUsesWith(self, node);
+    shim_set_metadata(branch, "llvm.loop", LLVMMetadataAsValue(c, node));
 }

@@ -24,4 +24,6 @@ void shim_fence(LLVMBuilderRef b, LLVMModuleRef m, LLVMAtomicOrdering order, con
 /* A metadata node as a value, and attaching it to an instruction under a kind's name. */
 LLVMValueRef shim_metadata(LLVMContextRef c, LLVMMetadataRef *v, int n);
 void shim_set_metadata(LLVMValueRef instruction, const char *kind, LLVMValueRef node);
+/* The loop that the branch goes back in is not to be unrolled, by whoever finishes the code either. */
+void shim_keep_rolled(LLVMContextRef c, LLVMValueRef branch);
 #endif
