@@ -304,6 +304,7 @@ const char *exec_proxy_read(exec_context *x, const exec_inst *i, const exec_root
     if (r->kind != ROOT_SHARED) return exec_fail(x, i, t, "reads from elsewhere than shared memory"), NULL;
     if (!exec_bounds(x, i, r, t, at, n)) return NULL;
     int reader = x->k->clock->warps + actor - x->k->clock->threads;
+    at = exec_place(x, r, t, at);
     for (int64_t g = at >> r->shift; g <= (at + n - 1) >> r->shift; g++) {
         bool known = *good && r->cells[g].w == *good;
         for (int w = 0; w < warps && !known; w++)
