@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 32, MAX_SPLITS = 96, LANES = 16, KEEP_COST = 16, LIGHT = 16, MAX_DEPTH = 3000 };
+enum { MAX_ROUNDS = 32, MAX_SPLITS = 96, LANES = 16, KEEP_COST = 16, MAX_DEPTH = 3000 };
 
 /* Axis `axis` of v (a reduced one when red): its variable number k is split so that the inner part has `factor` values. */
 typedef struct split {
@@ -203,25 +203,13 @@ static ir_value *behind_views(region *r, ir_value *v) {
     return v;
 }
 
-/* A few instructions on what lies in memory, none of which takes an axis apart: the loops stay those of the contraction. */
-static bool is_light(region *r, const ir_value *v, int depth) {
-    if (!region_inside(r, v)) return true;
-    ir_opcode c = v->op->code;
-    bool moved = c == IR_transpose || c == IR_broadcast || c == IR_slice || c == IR_constant;
-    if (region_nest_of(r, v) || depth > LIGHT || ir_op_flags(v->op) & IR_F_TRANSCENDENTAL) return false;
-    if (!moved && !(ir_op_flags(v->op) & IR_F_ELEMENTWISE)) return false;
-    for (int i = 0; i < v->op->n_operands; i++)
-        if (!is_light(r, ir_operand(v->op, i), depth + 1)) return false;
-    return depth || region_element_cost(r, v) <= LIGHT;
-}
-
 static bool choose_keep(region *r) {
     bool changed = false;
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind != NEST_CONTRACT) continue;
         for (int k = 0; k < 2; k++)
-            if (!region_is_plain_read(r, ir_operand(n->v->op, k)) && !(r->staged && is_light(r, ir_operand(n->v->op, k), 0)))
+            if (!region_is_plain_read(r, ir_operand(n->v->op, k)))
                 changed |= add_keep(r, behind_views(r, ir_operand(n->v->op, k)));
     }
     int *readers = arena_array(r->x.scratch, int, r->n_ids + 1), *last = arena_array(r->x.scratch, int, r->n_ids + 1);
@@ -726,12 +714,11 @@ void region_set_apart(region *r, int i, int q) {
     r->nests.data[q].merged = apart ? -1 : i;
 }
 
-region *region_analyse(ir_module *m, arena *scratch, const frit_target_limits *limits, int n_ops, ir_op *const *ops, int n_outputs,
+region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,
                        ir_value *const *outputs, const char **why) {
     region *r = arena_new_of(scratch, region);
     r->x.m = m;
     r->x.scratch = scratch;
-    r->staged = limits->threads > 0;
     r->n_ops = n_ops;
     r->ops = ops;
     r->splits = arena_new_of(scratch, work);

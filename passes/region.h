@@ -7,7 +7,6 @@
 #ifndef FRIT_PASSES_REGION_H
 #define FRIT_PASSES_REGION_H
 #include "access.h"
-#include "target.h"
 
 typedef enum nest_kind {
     NEST_MAP,     /* a pointwise value: an output, or one kept because it is dear and read more than once */
@@ -43,7 +42,6 @@ typedef struct nest {
 
 typedef struct region {
     access x;
-    bool staged; /* a task takes each element of a contraction's operands through its own memory once */
     int n_ops;
     ir_op *const *ops;
     int first_id, n_ids;   /* range of the ids of its values */
@@ -59,7 +57,7 @@ typedef struct region {
  * when out of the form; then *why (if given) names the reason. Memory comes from scratch. While the region is in use its
  * ops carry REGION_MARK; region_release clears it, and must be called (on success only) before the next analysis. */
 enum { REGION_MARK = 0x4e45 };
-region *region_analyse(ir_module *m, arena *scratch, const frit_target_limits *limits, int n_ops, ir_op *const *ops, int n_outputs,
+region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,
                        ir_value *const *outputs, const char **why);
 void region_release(region *r);
 

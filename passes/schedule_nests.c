@@ -305,7 +305,7 @@ bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
     plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
     ir_value **values = arena_array(s->scratch, ir_value *, n_outputs);
     for (int i = 0; i < n_outputs; i++) values[i] = outputs[i].v;
-    p.r = region_analyse(s->m, s->scratch, s->lim, s->n_ops, s->ops, n_outputs, values, &s->why);
+    p.r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, n_outputs, values, &s->why);
     if (!p.r) return false;
     set_long_epilogues_apart(&p);
     plan_choose_stream(&p);
