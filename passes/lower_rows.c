@@ -106,6 +106,17 @@ static bool is_plain_reduction(const ir_op *op) {
     return n > 0;
 }
 
+/* A stage with one point a row gives it to the task's memory, by one thread, or to what each thread keeps; not to both. */
+static bool is_for_all(const search *q, const ir_op *op) {
+    bool kept = false, given = false;
+    for (int i = 0; i < 2; i++)
+        for (const ir_op *w = op->blocks[i]->first; w; w = w->next) {
+            kept |= w->code == IR_write && is_written(q, buffer_of(w));
+            given |= w->code == IR_write && !is_written(q, buffer_of(w));
+        }
+    return !kept || !given;
+}
+
 /* Each thread can do the points of such a stage that it has. */
 static bool is_row_stage(const search *q, const ir_op *op) {
     const sym_t *vars;
@@ -114,6 +125,7 @@ static bool is_row_stage(const search *q, const ir_op *op) {
     int n = ir_get_syms(op, IR_ATTR_vars, &vars), parallel = (int)ir_get_int(op, IR_ATTR_parallel, n);
     if (!is_over_rows(q, op, &column, &columns)) return false;
     if (parallel < n && (vars[0] != q->r->row || !is_plain_reduction(op) || ir_block_has(op->blocks[0], IR_write))) return false;
+    if ((!column || parallel < n) && !is_for_all(q, op)) return false;
     int64_t points = q->r->each * (column ? lower_rows_columns(q->r, (int)next_power(columns < LEAST ? LEAST : columns)) : 1);
     return points * cost <= MOST_OPS;
 }

@@ -137,10 +137,21 @@ static void write_singly(lower *l, points *d, const ir_block *b) {
     }
 }
 
-static void do_row(lower *l, points *d, int row, const ir_block *b) {
-    int depth;
+/* Who writes to memory at a row: threads that have such a row; of those that share it the first, where there is one point. */
+static ir_value *is_writer(lower *l, const points *d, int row, bool one) {
     sym_t at = sym_addi(l->syms, d->f.first[d->r->side], d->f.offset[d->r->side][row]);
-    ir_value *in = d->writes ? lower_inside(l, at, d->s->extent[d->row], &depth) : NULL;
+    int64_t sharers = ((INT64_C(1) << d->r->share_bits[1]) - 1) << d->r->share_bits[0];
+    int depth = 0, both;
+    if (!d->writes) return NULL;
+    ir_value *in = lower_inside(l, at, d->s->extent[d->row], &depth);
+    if (!one || !sharers) return in;
+    ir_value *x[2] = {lower_thread_bits(l, sharers, 0), lower_int(l, FRIT_i64, 0)};
+    ir_value *first = lower_build(l, l->floor, IR_eq, 2, x, ir_vector(FRIT_bool, 1));
+    return in ? lower_and(l, first, l->floor, in, depth, &both) : first;
+}
+
+static void do_row(lower *l, points *d, int row, const ir_block *b) {
+    ir_value *in = is_writer(l, d, row, d->column < 0);
     ir_op *choice = in ? lower_if(l, in) : NULL;
     place_row(l, d, row);
     if (d->f.sum) take_sums(l, d, row);
@@ -218,7 +229,10 @@ static void reduce_row(lower *l, points *d, int row) {
         if (x[0]->type.dtype != arg->type.dtype) x[0] = lower_build(l, l->depth, IR_cast, 1, x, ir_vector((frit_dtype)arg->type.dtype, 1));
         l->vals[arg->id] = (lower_val){.axes = UINT32_C(1) << d->row, .depth = l->depth, .n = 1, .inst = x};
     }
+    ir_value *in = is_writer(l, d, row, true);
+    ir_op *choice = in ? lower_if(l, in) : NULL;
     lower_body(l, d->s, then);
+    if (choice) lower_if_end(l, choice);
 }
 
 /* ---- A stage ---- */
