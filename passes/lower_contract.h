@@ -122,6 +122,12 @@ void lower_rows_stage(lower *l, const lower_contract *p, const ir_op *op);
 ir_value *lower_rows_fragment(lower *l, const lower_contract *p, int side, int i, int k);
 /* Elements of a thread of a tile with so many columns. */
 int lower_rows_columns(const lower_rows *r, int columns);
+/* The contraction's tile with so many columns: where its sums would be. */
+lower_contract lower_rows_geometry(const lower_contract *p, int columns);
+/* What becomes of the sums of p, a part of the columns of a tile that has `tile`. careful: as of lower_epilogue_guard. */
+void lower_rows_result(lower *l, lower_contract *p, int tile, ir_value *careful);
+/* All sums of p, whose operand on the rows' side is held, term by term, into memory of the thread, where `careful` (bool). */
+ir_value *lower_rows_careful(lower *l, const lower_contract *p, ir_value *careful);
 
 /* lower_copies.c: the operands' way to shared memory. lanes: elements of a vector. plain: the read that is all there is to
  * the operand, if it can be copied as it is, or NULL. registers: of a thread, while a chunk is summed up. */

@@ -237,21 +237,6 @@ static void sum_again(lower *l, lower_contract *p, lower_stage *s, ir_value *own
     if (some) lower_if_end(l, some);
 }
 
-static ir_value *own_memory(lower *l, frit_dtype t, int64_t elements) {
-    sym_t n = sym_const(l->syms, elements);
-    ir_value *own = lower_build(l, 0, IR_local, 0, NULL, ir_ptr(t, IR_REGISTER));
-    ir_set_syms(l->m, own->op, IR_ATTR_size, 1, &n);
-    ir_set_int(l->m, own->op, IR_ATTR_align, l->lim->vector_bytes);
-    return own;
-}
-
-static ir_op *loop_over(lower *l, const char *name, int count, sym_t *at) {
-    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_int(l, FRIT_i64, count), lower_int(l, FRIT_i64, 1), 0, NULL);
-    *at = sym_var(l->syms, name, SYM_INDEX, sym_const(l->syms, 0), sym_const(l->syms, count - 1));
-    lower_bind(l, *at, loop->blocks[0]->args[0], l->depth);
-    return loop;
-}
-
 /* Guarded sums, where one of the thread's is infinite or NaN. That is rare, and the code short: a
  * loop over the sums, which lie in memory of the thread meanwhile. */
 static void leave_out_direct(lower *l, lower_contract *p, const lower_stage *s, lower_fragment *f, ir_value *where) {
@@ -261,14 +246,14 @@ static void leave_out_direct(lower *l, lower_contract *p, const lower_stage *s, 
     int n_vectors = vectors_of(f, before);
     ir_value *any = where ? where : lower_any_infinite(l, n_vectors, before);
     ir_op *choice = lower_choice(l, any, n_vectors, before), *loops[2];
-    ir_value *own = own_memory(l, p->sum, n);
+    ir_value *own = lower_own_memory(l, p->sum, n);
     int64_t slot = 0;
     for (int i = 0; i < n_vectors; slot += before[i++]->type.lanes) lower_store(l, own, lower_int(l, FRIT_i64, slot), before[i], NULL);
     lower_stage one = *s;
     one.vector = -1, one.rest = NULL, l->lanes = 1;
     sym_t slots = sym_const(l->syms, 0);
     for (int i = 0; i < 2; i++) {
-        loops[i] = loop_over(l, i ? "n" : "m", f->count[i], &at[i]);
+        loops[i] = lower_loop_over(l, i ? "n" : "m", f->count[i], 0, NULL, &at[i]);
         one.base[i] = sym_add(l->syms, f->first[i], by_bits(l, at[i], f->count[i], offset_at, f, i));
         one.count[i] = 1;
         slots = sym_add(l->syms, slots, by_bits(l, at[i], f->count[i], slot_at, f, i));

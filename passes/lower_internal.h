@@ -129,6 +129,8 @@ ir_value *lower_float(lower *l, frit_dtype t, double v);
  * lower_for_end yields carried, closes the body and sets carried to the loop's results. */
 ir_op *lower_for(lower *l, ir_value *from, ir_value *to, ir_value *step, int n, ir_value **carried);
 void lower_for_end(lower *l, ir_op *loop, int n, ir_value **carried);
+/* The same from 0 to count, a constant; at: the symbol that stands for the counter. */
+ir_op *lower_loop_over(lower *l, const char *name, int count, int n, ir_value **carried, sym_t *at);
 /* `if` without results: opens its first block. */
 ir_op *lower_if(lower *l, ir_value *cond);
 void lower_if_end(lower *l, ir_op *op);
@@ -257,15 +259,17 @@ void lower_settle_lanes(lower *l, lower_stage *s);
 /* Elements from base to position p of the axis. */
 int64_t lower_place_of(const lower *l, const lower_stage *s, int axis, int p);
 /* lower_own.c: finds buffers that threads can keep in registers, once contractions have been planned. pointer: to this
- * thread's part of one. stage: lowers a stage that works on such buffers; false: it does not. */
+ * thread's part of one. stage: lowers a stage that works on such buffers; false: it does not. memory: so many elements of the
+ * thread's own. */
 void lower_own_find(lower *l, const ir_block *grid);
+ir_value *lower_own_pointer(lower *l, const ir_value *buffer);
+bool lower_own_stage(lower *l, const ir_op *op);
+ir_value *lower_own_memory(lower *l, frit_dtype t, int64_t elements);
 /* lower_rows.c: loops of the grid all of whose stages run over the same rows, each thread keeping its part of what passes
  * between them; found once contractions have been planned, before their memory is. lower_rows_loop lowers one (false: it is
  * none). */
 void lower_rows_find(lower *l, const ir_block *grid);
 bool lower_rows_loop(lower *l, const ir_op *op);
-ir_value *lower_own_pointer(lower *l, const ir_value *buffer);
-bool lower_own_stage(lower *l, const ir_op *op);
 /* Runs a part: s has op, n, vars, extent, parallel, tile, unit, outer, first_block and leaf. */
 void lower_part(lower *l, lower_stage *s);
 /* The axes of s that each value of the block depends on. */

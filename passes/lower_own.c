@@ -127,13 +127,17 @@ void lower_own_find(lower *l, const ir_block *grid) {
 }
 
 /* ---- Lowering ---- */
-ir_value *lower_own_pointer(lower *l, const ir_value *buffer) {
-    const lower_place *p = &l->place[buffer->id];
-    sym_t n = sym_const(l->syms, p->own_elements ? p->own_elements : elements_of(l, p->own));
-    ir_value *own = lower_build(l, 0, IR_local, 0, NULL, ir_ptr((frit_dtype)buffer->type.dtype, IR_REGISTER));
+ir_value *lower_own_memory(lower *l, frit_dtype t, int64_t elements) {
+    sym_t n = sym_const(l->syms, elements);
+    ir_value *own = lower_build(l, 0, IR_local, 0, NULL, ir_ptr(t, IR_REGISTER));
     ir_set_syms(l->m, own->op, IR_ATTR_size, 1, &n);
     ir_set_int(l->m, own->op, IR_ATTR_align, l->lim->vector_bytes);
     return own;
+}
+
+ir_value *lower_own_pointer(lower *l, const ir_value *buffer) {
+    const lower_place *p = &l->place[buffer->id];
+    return lower_own_memory(l, (frit_dtype)buffer->type.dtype, p->own_elements ? p->own_elements : elements_of(l, p->own));
 }
 
 bool lower_own_stage(lower *l, const ir_op *op) {

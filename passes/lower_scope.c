@@ -141,6 +141,13 @@ void lower_for_end(lower *l, ir_op *loop, int n, ir_value **carried) {
     for (int i = 0; i < n; i++) carried[i] = ir_result(loop, i);
 }
 
+ir_op *lower_loop_over(lower *l, const char *name, int count, int n, ir_value **carried, sym_t *at) {
+    ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_int(l, FRIT_i64, count), lower_int(l, FRIT_i64, 1), n, carried);
+    *at = sym_var(l->syms, name, SYM_INDEX, sym_const(l->syms, 0), sym_const(l->syms, count - 1));
+    lower_bind(l, *at, loop->blocks[0]->args[0], l->depth);
+    return loop;
+}
+
 ir_op *lower_if(lower *l, ir_value *cond) {
     ir_op *op = ir_build(lower_here(l), IR_tif, 1, &cond, 0, NULL);
     lower_push(l, op, op->blocks[0]);
