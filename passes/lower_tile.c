@@ -238,16 +238,17 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     int n = ir_get_syms(op, IR_ATTR_vars, &vars);
     ir_get_syms(op, IR_ATTR_extent, &extent);
     ir_type t = ir_vector(FRIT_i64, 1);
+    int floor = l->floor;
     ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
     if (!alone) {
         ir_value *stop = lower_index(l, sym_add(l->syms, first, count));
-        to = lower_build(l, 0, IR_min, 2, (ir_value *[]){to, stop}, t);
+        to = lower_build(l, l->floor, IR_min, 2, (ir_value *[]){to, stop}, t);
     }
     if (!sym_is(first, 0)) {
         ir_value *start = lower_index(l, first);
-        from = lower_build(l, 0, IR_sub, 2, (ir_value *[]){l->block, start}, t);
-        from = lower_build(l, 0, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
-        to = lower_build(l, 0, IR_sub, 2, (ir_value *[]){to, start}, t);
+        from = lower_build(l, l->floor, IR_sub, 2, (ir_value *[]){l->block, start}, t);
+        from = lower_build(l, l->floor, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
+        to = lower_build(l, l->floor, IR_sub, 2, (ir_value *[]){to, start}, t);
     }
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL), *tiles = NULL;
     ir_value *task = loop->blocks[0]->args[0];
@@ -265,7 +266,7 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     lower_list(l, op->blocks[0]);
     if (l->cluster) lower_cluster_barrier(l); /* before others' memory is used again, or a block leaves */
     if (tiles) lower_for_end(l, tiles, 0, NULL);
-    l->floor = 0;
+    l->floor = floor;
     lower_for_end(l, loop, 0, NULL);
 }
 
@@ -377,11 +378,13 @@ static void lower_roles(lower *l, const ir_func *k, task_range r, lower_info *in
         lower_push(l, parts, parts->blocks[i]);
         l->role = i ? LOWER_PRODUCER : LOWER_CONSUMERS;
         set_registers(l, i ? PRODUCER_REGISTERS : CONSUMER_REGISTERS);
+        l->floor = l->depth; /* what both used from outside would be in registers of both throughout */
         ir_op *one = i ? lower_if(l, l->is_first) : NULL;
         lower_all_grids(l, k, r, info);
         if (one) lower_if_end(l, one);
         ir_build(lower_here(l), IR_yield, 0, NULL, 0, NULL);
         lower_pop(l);
+        l->floor = 0;
     }
     l->role = LOWER_ALL;
 }

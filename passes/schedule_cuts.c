@@ -100,6 +100,13 @@ static void shrink_tile(plan *p, const nest *n, int64_t *rows, int64_t *cols) {
     }
 }
 
+/* Two contractions of a task share its registers. */
+static bool is_only_contraction(const region *r) {
+    int n = 0;
+    for (int i = 0; i < r->nests.len; i++) n += r->nests.data[i].kind == NEST_CONTRACT;
+    return n == 1;
+}
+
 static void cut_contract(plan *p, const nest *n) {
     region *r = p->r;
     sym_ctx *c = p->s->m->syms;
@@ -108,7 +115,7 @@ static void cut_contract(plan *p, const nest *n) {
     bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
     const schedule_sizes *z = &p->s->sizes;
     int64_t m_left = p->of_products ? z->stream_rows : chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows;
-    int64_t n_left = chain ? z->cols : schedule_most_cols(z, n->v->op);
+    int64_t n_left = chain || !is_only_contraction(r) ? z->cols : schedule_most_cols(z, n->v->op);
     if (!p->of_products) shrink_tile(p, n, &m_left, &n_left);
     for (int g = r->n_grid - 1; g >= 0; g--) {
         int side = contract_side(p, n, r->grid[g]);

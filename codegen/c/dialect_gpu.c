@@ -47,8 +47,7 @@ const dialect dialect_cuda = {.preamble = cuda_preamble,
                               .block = "blockIdx.x",
                               .block_count = "gridDim.x",
                               .barrier = "__syncthreads()",
-                              .bounds = "__global__ void __launch_bounds__(%d)",
-                              .bounds_alone = "__global__ void __launch_bounds__(%d, 1)",
+                              .bounds = "__global__ void __launch_bounds__(%d, 1)",
                               .shared = "extern __shared__ __align__(1024) u8 shared[];"};
 
 static const char hip_preamble[] =

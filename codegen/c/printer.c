@@ -178,8 +178,7 @@ static void print_block_kernel(cprinter *p, text *module) {
     put_maps(p, &parameters);
     c_block(p, p->f->body);
     text_printf(module, "\n%sextern \"C\" ", header(p));
-    bool alone = p->d->bounds_alone && ir_block_has(p->f->body, IR_registers);
-    text_printf(module, alone ? p->d->bounds_alone : p->d->bounds, p->f->threads);
+    text_printf(module, p->d->bounds, p->f->threads);
     if (p->f->cluster) text_printf(module, " __cluster_dims__(%d, 1, 1)", p->f->cluster);
     text_printf(module, " %s(%s) {\n", cprint_kernel_name(p->a, p->f), parameters.s);
     if (p->uses_shared) text_printf(module, "    %s\n", p->d->shared);

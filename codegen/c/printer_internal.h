@@ -57,7 +57,6 @@ struct dialect {
     bool rounds_products;            /* products that are added must say that they are rounded */
     const char *thread, *block, *block_count, *barrier; /* expressions */
     const char *bounds;              /* of a kernel, a format with the number of threads */
-    const char *bounds_alone;        /* of one whose blocks share out their registers */
     const char *shared;              /* declares the block's memory */
 };
 extern const dialect dialect_c, dialect_cuda, dialect_hip;

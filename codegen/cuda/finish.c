@@ -1,4 +1,5 @@
-/* PTX to machine code: by libnvJitLink, an assembler in this process, else by a ptxas process. */
+/* PTX to machine code: by a ptxas process, else by libnvJitLink, an assembler in this process. That one makes code to be linked
+ * with more: it then leaves out setmaxnreg and waits for each wgmma, since other units might hold callers, so it goes last. */
 #include "codegen/tool.h"
 #include "cuda_internal.h"
 #include "toolkit.h"
@@ -66,22 +67,31 @@ static bool assemble_here(const jitlink *l, arena *a, const char *arch, tool_byt
     return !status;
 }
 
+/* False with no *error: there is no such program. */
 static bool assemble_beside(arena *a, const char *arch, tool_bytes ptx, tool_bytes *out, const char **log,
                             const char **error) {
     const char *program = cuda_toolkit_program(a, "ptxas");
     const char *args[] = {"-v", "-arch", arch, TOOL_IN, "-o", TOOL_OUT, NULL};
-    if (program) return tool_run(a, program, args, ptx, out, log, error);
-    *error = "libnvJitLink or ptxas " TARGET_MISSING
-             ": install the CUDA toolkit or set CUDA_HOME, or leave out '+cubin' and let the driver do it";
+    return program && tool_run(a, program, args, ptx, out, log, error);
+}
+
+/* The program may be older than the processor: then the library's turn comes all the same. */
+static bool assemble(arena *a, const char *arch, tool_bytes ptx, tool_bytes *out, const char **log, const char **error) {
+    jitlink l;
+    const char *failure = NULL;
+    bool works = false;
+    if (assemble_beside(a, arch, ptx, out, log, &failure)) return true;
+    if (open_jitlink(a, &l) && assemble_here(&l, a, arch, ptx, out, log, error, &works)) return true;
+    if (works && !failure) return false;
+    *error = failure ? failure
+                     : "libnvJitLink or ptxas " TARGET_MISSING
+                       ": install the CUDA toolkit or set CUDA_HOME, or leave out '+cubin' and let the driver do it";
     return false;
 }
 
 bool cuda_assemble(arena *a, const char *arch, const char *ptx, size_t size, cuda_code *code, const char **error) {
-    jitlink l;
-    tool_bytes in = {(char *)ptx, size}, out;
-    bool works = open_jitlink(a, &l);
-    if (works && !assemble_here(&l, a, arch, in, &out, &code->log, error, &works) && works) return false;
-    if (!works && !assemble_beside(a, arch, in, &out, &code->log, error)) return false;
+    tool_bytes out;
+    if (!assemble(a, arch, (tool_bytes){(char *)ptx, size}, &out, &code->log, error)) return false;
     code->bytes = out.bytes;
     code->size = (int64_t)out.size;
     return true;

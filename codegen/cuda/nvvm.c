@@ -41,7 +41,7 @@ void nvvm_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
         shim_string_attribute(fn, "nvvm.cluster_dim", arena_printf(p->a, "%d", f->cluster));
     }
     declare_maps(p, fn, maps);
-    if (!ir_block_has(f->body, IR_registers)) return; /* what a thread starts with must be known */
+    /* setmaxnreg needs to know what a thread starts with; else assemblers spill so that more blocks fit */
     annotate(p, fn, "minctasm", LLVMValueAsMetadata(k32(p, 1)));
     shim_string_attribute(fn, "nvvm.minctasm", "1");
 }
