@@ -5,7 +5,7 @@
  * ARCH is a row of arch.c; alone, `cuda` is this machine's first device. ROAD says what a package holds:
  *
  *     (none)    PTX from LLVM, which the driver finishes when it loads the package
- *     cubin     that PTX finished here, by nvJitLink or ptxas: machine code of exactly ARCH
+ *     cubin     that PTX finished here, by ptxas or nvJitLink: machine code of exactly ARCH
  *     nvrtc     CUDA C text, compiled here by NVRTC to machine code of exactly ARCH
  *     source    the CUDA C text itself
  *

@@ -36,8 +36,8 @@ typedef struct cuda_code {
     int64_t size;
     const char *log; /* what the assembler said, verbose */
 } cuda_code;
-/* finish.c: PTX (NUL-terminated, `size` without the NUL) to a cubin for arch, by nvJitLink in this process where the
- * library is found, else by a ptxas process. False: neither is there, or what they had to say. */
+/* finish.c: PTX (NUL-terminated, `size` without the NUL) to a cubin for arch, by a ptxas process, or by nvJitLink
+ * in this process where that program is missing or too old. False: neither is there, or what they had to say. */
 bool cuda_assemble(arena *a, const char *arch, const char *ptx, size_t size, cuda_code *code, const char **error);
 /* Bytes that the kernels spill, by name, from that log. */
 void cuda_read_spills(arena *a, const char *log, int n, code_kernel *k);
