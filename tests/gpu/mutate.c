@@ -5,7 +5,7 @@
  * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks as
  * there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or by
  * results that differ from the kernel's own in a single bit. The first pass has it run briefly on the data of the launch at hand; most
- * are caught there, on one of the shapes. The second, over the same launches, has the others run at length and on other data
+ * are caught there, on the first of the shapes where they differ; what is not on three of them waits for the second. That, over the same launches, has the others run at length and on other data
  * (mutate_launch.h), and asks what shows that they make no difference:
  *
  *   - "unreached": no launch came to the op;
@@ -14,11 +14,12 @@
  *   - "redundant": shown to make no difference where it was another: an op that only orders, without which no two accesses
  *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds and of what
  *     has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory that may as
- *     well move nonsense; a branch that makes no difference to what is computed or stored;
+ *     well move nonsense; a branch that makes no difference to what is computed or stored, or only leaves in memory of the
+ *     thread what may as well be infinite;
  *   - "alive": none of these.
  *
  * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", for each mutant that is caught "caught HASH NUMBER
- * TEXT", and when the device is closed after the second pass one such line for every other mutant of the kernels that ran; the text is the line,
+ * TEXT", one with "passed" for each launch of the first pass where it differs and is not caught, and when the device is closed after the second pass one such line for every other mutant of the kernels that ran; the text is the line,
  * what was done, and the op. Those that FILE says are caught are not tried again, and what it says thrice
  * to be redundant has only to pass on the launch's own data. The share tries those whose number is N
  * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
@@ -43,6 +44,7 @@ typedef struct mutant {
     const ir_op *op; /* of the module at hand */
     uint32_t seen;   /* the sets of data on which it differs */
     int shown;       /* runs of the command that have shown it redundant */
+    int passed;      /* launches of first passes where it differs and was not caught */
     char *text;
 } mutant;
 
@@ -110,6 +112,7 @@ static subject *subject_of(campaign *c, const exec_tapped *t) {
     while (f && fgets(line, sizeof line, f)) {
         if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = CAUGHT;
         else if (sscanf(line, "redundant %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].shown++;
+        else if (sscanf(line, "passed %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].passed++;
     }
     if (f) fclose(f);
     f = fopen(c->path, "a");
@@ -121,11 +124,10 @@ static bool in_share(const campaign *c, const subject *s, int number) {
     return (number * 7919 + (int)(s->hash % 9973)) % c->of == c->share;
 }
 
-static void record(const campaign *c, const subject *s, int number) {
+static void record(const campaign *c, const subject *s, int number, const char *what) {
     FILE *f = fopen(c->path, "a");
     if (!f) return;
-    const mutant *u = &s->mutants[number];
-    fprintf(f, "%s %016llx %d %s\n", verdict_names[u->v], (unsigned long long)s->hash, number, u->text);
+    fprintf(f, "%s %016llx %d %s\n", what, (unsigned long long)s->hash, number, s->mutants[number].text);
     fclose(f);
 }
 
@@ -145,7 +147,7 @@ static void campaign_close(void *ctx) {
     for (subject *s = c->subjects, *next; s; s = next) {
         next = s->next;
         for (int i = 0; i < s->n; i++) {
-            if (c->pass == 2 && s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i);
+            if (c->pass == 2 && s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i, verdict_names[s->mutants[i].v]);
             free(s->mutants[i].text);
         }
         free(s->mutants);
@@ -241,11 +243,16 @@ static int try_on(const trial *r, int number, change c, uint32_t sets) {
 static void judge(original *o, trial *r, subject *s, int number) {
     mutant *u = &s->mutants[number];
     char message[512];
-    if (u->seen & 1 && try_on(r, number, MUTANT, 1)) {
+    bool differs = u->seen & 1;
+    if (r->pass == 1 && u->passed >= ENOUGH) return;
+    if (differs && try_on(r, number, MUTANT, 1)) {
         u->v = CAUGHT;
         return;
     }
-    if (r->pass == 1) return;
+    if (r->pass == 1) {
+        u->passed += differs;
+        return;
+    }
     if (u->seen & 1 && u->shown >= ENOUGH) {
         if (u->v < REDUNDANT) u->v = REDUNDANT;
         return;
@@ -281,8 +288,10 @@ static void try_all(campaign *c, subject *s, trial *r, original *o) {
         for (int i = 0; i < s->n; i++) {
             mutant *u = &s->mutants[i];
             if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, i)) continue;
+            int passed = u->passed;
             judge(o, r, s, i);
-            if (u->v == CAUGHT) record(c, s, i);
+            if (u->v == CAUGHT) record(c, s, i, verdict_names[CAUGHT]);
+            else if (u->passed > passed) record(c, s, i, "passed");
         }
 }
 

@@ -1,11 +1,12 @@
 #include "mutate_launch.h"
 #include "ir/scalar.h"
 #include "runtime/package.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 4, BRIEF_SAMPLE = 2, MOST_OF_ONE = 12, ALIGN = 256 };
+enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 4, BRIEF_SAMPLE = 2, MOST_OF_ONE = 4, ALIGN = 256 };
 static const int ways[RUNS] = {RUN_BRIEF, RUN_BRIEF | RUN_FEW | RUN_LATE, 0, RUN_LATE, RUN_FEW, RUN_FEW | RUN_LATE};
 
 /* ---- Outputs ----------------------------------------------------------------------------------------------------- */
@@ -40,17 +41,32 @@ static uint64_t next(uint64_t *s) { /* splitmix64, Steele, Lea and Flood 2014 */
     return x ^ x >> 31;
 }
 
-static double number(uint64_t *s, bool wild) {
+/* Of 4096 numbers, how many are among the extremes, and how many infinite or NaN; of 4, how many -0.0, which some kernels take
+ * for "left out". */
+typedef struct wildness {
+    unsigned extreme, infinite, left_out;
+} wildness;
+
+static double number(uint64_t *s, wildness w) {
     static const double extremes[] = {0, -0.0, 1e30, -1e30, 1e-30, 65504, 1e6, -1e6};
     uint64_t x = next(s);
-    if (wild && x % 64 == 0) return extremes[x / 64 % (sizeof extremes / sizeof *extremes)];
-    if (wild && x % 4096 == 1) return x & 4096 ? INFINITY : NAN; /* so few that many sums have none */
+    if (x >> 62 < w.left_out) return -0.0;
+    if (x % 4096 < w.extreme) return extremes[x / 4096 % (sizeof extremes / sizeof *extremes)];
+    if (x % 4096 < w.extreme + w.infinite) return x & 4096 ? INFINITY : NAN;
     return ((double)(x >> 40) + (double)(next(s) >> 40)) / (1 << 23) - 2; /* -2 .. 2, densest at 0 */
 }
 
-static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, bool wild) {
+static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, wildness w) {
     int64_t n = bytes / frit_dtype_bytes(t, 1);
-    for (int64_t i = 0; i < n; i++) frit_store_float(t, p, i, number(&seed, wild));
+    for (int64_t i = 0; i < n; i++) frit_store_float(t, p, i, number(&seed, w));
+}
+
+/* open: sizes are. */
+static wildness wildness_of(int data, bool open, int64_t n) {
+    static const wildness tame = {0}, wild = {.extreme = 64, .infinite = 1}; /* so few that many sums have none */
+    unsigned few = n < 2048 ? 8 : n < 8192 ? 4 : 1;
+    if (data == DATA_FEW) return (wildness){.left_out = 1, .infinite = open ? few : 0};
+    return data == DATA_WILD ? wild : tame;
 }
 
 static bool meets_output(const trial *r, const exec_memory *m) {
@@ -67,6 +83,15 @@ static frit_dtype type_of_buffer(const trial *r, int number) {
         if (r->body->args[i]->type.kind == IR_PTR && number-- == 0) return (frit_dtype)r->body->args[i]->type.dtype;
 }
 
+/* Whether a size of buffer `number` is open: so says the kernel's description, "name: f32[B, 96], in" a line. */
+static bool is_open(const trial *r, int number) {
+    const char *line = ir_block_func(r->body)->doc;
+    while (line && number-- > 0) line = (line = strchr(line, '\n')) ? line + 1 : NULL;
+    for (line = line ? strchr(line, '[') : NULL; line && *line && *line != ']'; line++)
+        if (isalpha((unsigned char)*line)) return true;
+    return false;
+}
+
 /* Set d: inputs of floats hold random numbers. */
 static void make_data(trial *r, int d) {
     const exec_launch *l = r->t->launch;
@@ -81,17 +106,39 @@ static void make_data(trial *r, int d) {
         if (b[i].output || !b[i].bytes || !frit_dtype_is_float(t) || frit_dtype_bits(t) < 8 || meets_output(r, &b[i])) continue;
         void *p = aligned_alloc(ALIGN, ((size_t)b[i].bytes + ALIGN) / ALIGN * ALIGN);
         if (!p) abort();
-        fill(t, p, b[i].bytes, (uint64_t)d * 1000 + (uint64_t)i, d == DATA_WILD);
+        fill(t, p, b[i].bytes, (uint64_t)d * 1000 + (uint64_t)i, wildness_of(d, is_open(r, i), b[i].bytes / frit_dtype_bytes(t, 1)));
         b[i] = (exec_memory){.data = p, .bytes = b[i].bytes};
     }
 }
 
 /* ---- A trial ----------------------------------------------------------------------------------------------------- */
+static int64_t whole(int64_t blocks, int64_t cluster) { return cluster ? (blocks + cluster - 1) / cluster * cluster : blocks; }
+
+/* Whole clusters. */
+static int64_t blocks_for(const trial *r, int way) {
+    int64_t tasks = r->t->launch->tasks, few = tasks <= MOST_OF_ONE ? 1 : (tasks + 2) / 3;
+    return whole(way & RUN_FEW ? few : tasks, ir_block_func(r->body)->cluster);
+}
+
+/* The device at hand may have room for a few blocks; trials have it for one a task, as a large device does: blocks that run one
+ * after another are long when each goes through many tasks. */
+static void lend_scratch(trial *r) {
+    const exec_launch *l = r->t->launch;
+    exec_memory *s = &r->scratch;
+    r->scratch_bytes = l->scratch.bytes / l->blocks;
+    if (!r->scratch_bytes) return;
+    *s = (exec_memory){.bytes = r->scratch_bytes * blocks_for(r, 0), .output = true};
+    s->data = aligned_alloc(ALIGN, ((size_t)s->bytes + ALIGN) / ALIGN * ALIGN);
+    s->written = calloc(1, (size_t)s->bytes / 8 + 1);
+    if (!s->data || !s->written) abort();
+}
+
 void trial_open(trial *r, int pass, const exec_tapped *t, const ir_block *body) {
     *r = (trial){.pass = pass, .t = t, .body = body};
     for (int i = 0; i < body->n_args - 2; i++) *(body->args[i]->type.kind == IR_PTR ? &r->n_buffers : &r->n_ints) += 1;
     r->n_data = pass == 1 ? 1 : DATA_INTS + r->n_ints < MAX_DATA ? DATA_INTS + r->n_ints : MAX_DATA;
     for (int d = 0; d < r->n_data; d++) make_data(r, d);
+    lend_scratch(r);
     char *bytes = NULL;
     each_output(r, measure, &bytes);
     char *at = r->before = malloc((size_t)(uintptr_t)bytes + 16);
@@ -102,9 +149,7 @@ void trial_open(trial *r, int pass, const exec_tapped *t, const ir_block *body) 
 static void put_back(const trial *r) {
     char *at = r->before;
     each_output(r, restore, &at);
-    const exec_memory *s = &r->t->launch->scratch; /* nothing in it has a value */
-    if (s->bytes && s->written)
-        memset(s->written + s->first / 8, 0, (size_t)(s->bytes / r->t->launch->blocks * r->t->most_blocks + 7) / 8);
+    if (r->scratch.bytes) memset(r->scratch.written, 0, (size_t)r->scratch.bytes / 8 + 1); /* nothing in it has a value */
 }
 
 static void fill_outputs(const trial *r) {
@@ -112,7 +157,7 @@ static void fill_outputs(const trial *r) {
         const exec_memory *m = &r->buffers[DATA_OWN][i];
         frit_dtype t = type_of_buffer(r, i);
         if (!m->output || !m->bytes) continue;
-        if (frit_dtype_is_float(t) && frit_dtype_bits(t) >= 8) fill(t, m->data, m->bytes, (uint64_t)i, false);
+        if (frit_dtype_is_float(t) && frit_dtype_bits(t) >= 8) fill(t, m->data, m->bytes, (uint64_t)i, (wildness){0});
         else memset(m->data, 0, (size_t)m->bytes);
         for (int64_t b = m->first; m->written && b < m->first + m->bytes; b++) m->written[b / 8] |= (uint8_t)(1 << b % 8);
     }
@@ -127,15 +172,7 @@ void trial_close(trial *r, bool filled) {
         free(r->buffers[d]);
         free(r->ints[d]);
     }
-    free(r->before);
-}
-
-/* Whole clusters. */
-static int64_t blocks_for(const trial *r, int way) {
-    int64_t most = r->t->most_blocks, tasks = r->t->launch->tasks, few = tasks <= MOST_OF_ONE ? 1 : (tasks + 2) / 3;
-    int64_t cluster = ir_block_func(r->body)->cluster;
-    if (cluster) few = (few + cluster - 1) / cluster * cluster;
-    return !(way & RUN_FEW) || few > most ? most : few;
+    free(r->before), free(r->scratch.data), free(r->scratch.written);
 }
 
 bool trial_has(const trial *r, int data, int run) {
@@ -143,12 +180,23 @@ bool trial_has(const trial *r, int data, int run) {
     return data == DATA_OWN ? brief == (r->pass == 1) : run == 0 || run == RUNS - 1;
 }
 
+/* All NaN are one: a processor's sign of them is no result. */
+static void unite_nans(const trial *r) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        const exec_memory *m = &r->buffers[DATA_OWN][i];
+        if (!m->output || type_of_buffer(r, i) != FRIT_f32) continue;
+        uint32_t *v = m->data;
+        for (int64_t e = 0; e < m->bytes / 4; e++)
+            if ((v[e] & 0x7fffffff) > 0x7f800000) v[e] = 0x7fc00000;
+    }
+}
+
 bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
     exec_launch l = *r->t->launch;
     l.buffers = r->buffers[data];
     l.ints = r->ints[data];
-    l.blocks = (blocks_for(r, ways[run]) + exec_cluster_of(k) - 1) / exec_cluster_of(k) * exec_cluster_of(k);
-    if (l.blocks != r->t->launch->blocks) l.scratch.bytes = l.scratch.bytes / r->t->launch->blocks * l.blocks;
+    l.blocks = blocks_for(r, ways[run]);
+    l.scratch = r->scratch, l.scratch.bytes = r->scratch_bytes * l.blocks;
     l.late = ways[run] & RUN_LATE;
     l.sample = !(ways[run] & RUN_BRIEF) ? SAMPLE : ways[run] & RUN_FEW ? 1 : BRIEF_SAMPLE;
     l.nonsense = nonsense;
@@ -156,5 +204,7 @@ bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_st
     l.max_steps = max_steps;
     l.watch = r->watch;
     put_back(r);
-    return exec_run(k, &l, message, n);
+    bool ok = exec_run(k, &l, message, n);
+    if (ok) unite_nans(r);
+    return ok;
 }

@@ -8,8 +8,9 @@
  * which runs; then some more blocks, of that many or of few, with early and with late copies. */
 enum { RUNS = 6 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
- * and NaN; then one for each integer that comes in, which is very large. */
-enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
+ * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all rows of a
+ * batch become NaN; then one for each integer that comes in, which is very large. */
+enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
     int pass; /* 1 or 2 */
@@ -18,6 +19,8 @@ typedef struct trial {
     int n_buffers, n_ints, n_data;
     exec_memory *buffers[MAX_DATA];
     int64_t *ints[MAX_DATA];
+    exec_memory scratch;   /* for as many blocks as there may be */
+    int64_t scratch_bytes; /* of one */
     char *before; /* what the outputs held, and which of their bytes had a value */
     uint64_t after[MAX_DATA][RUNS];
     int64_t steps[MAX_DATA]; /* of all runs on these data */

@@ -306,21 +306,6 @@ static bool poison_choice(ir_module *m, ir_op *op) {
     return true;
 }
 
-bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings) {
-    *brings = NULL;
-    ir_builder b = ir_builder_after(m, op);
-    switch (k) {
-    case MUTANT_UNMASKED: return poison_unmasked(m, op, brings);
-    case MUTANT_ALWAYS: return poison_branch(m, op);
-    case MUTANT_ONE_OFF: return poison_choice(m, op);
-    case MUTANT_SHIFTED:
-        if (stores(op)) return spoil_store(m, op, NULL), true;
-        if (op->n_results) return ir_replace_uses(ir_result(op, 0), nonsense(&b, ir_result(op, 0)->type)), true;
-        return *brings = op, op->code == IR_copy_async && op->n_operands > 4; /* a copy under a predicate */
-    default: return false;
-    }
-}
-
 /* ---- What both arms do ------------------------------------------------------------------------------------------- */
 /* Nothing in the block can be told from outside but, where may_store, what it stores. */
 static bool plain(const ir_block *block, bool may_store) {
@@ -332,6 +317,41 @@ static bool plain(const ir_block *block, bool may_store) {
             if (!plain(op->blocks[i], may_store)) return false;
     }
     return true;
+}
+
+/* What the block stores is infinite. */
+static bool make_infinite(ir_module *m, const ir_block *block) {
+    for (ir_op *op = block->first; op; op = op->next) {
+        for (int i = 0; i < op->n_blocks; i++)
+            if (!make_infinite(m, op->blocks[i])) return false;
+        if (!stores(op)) continue;
+        ir_value *v = ir_operand(op, 2);
+        if (!frit_dtype_is_float((frit_dtype)v->type.dtype)) return false;
+        ir_builder b = ir_builder_before(m, op);
+        ir_set_operand(op, 2, ir_splat(&b, v->type, INFINITY));
+    }
+    return true;
+}
+
+/* Taken never: what the branch stores, to memory of the thread, is all that it does, and may as well be infinite. */
+static bool poison_left_out(ir_module *m, ir_op *op) {
+    return !op->n_results && plain(op->blocks[0], false) && make_infinite(m, op->blocks[0]);
+}
+
+bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings) {
+    *brings = NULL;
+    ir_builder b = ir_builder_after(m, op);
+    switch (k) {
+    case MUTANT_UNMASKED: return poison_unmasked(m, op, brings);
+    case MUTANT_ALWAYS: return poison_branch(m, op);
+    case MUTANT_NEVER: return poison_left_out(m, op);
+    case MUTANT_ONE_OFF: return poison_choice(m, op);
+    case MUTANT_SHIFTED:
+        if (stores(op)) return spoil_store(m, op, NULL), true;
+        if (op->n_results) return ir_replace_uses(ir_result(op, 0), nonsense(&b, ir_result(op, 0)->type)), true;
+        return *brings = op, op->code == IR_copy_async && op->n_operands > 4; /* a copy under a predicate */
+    default: return false;
+    }
 }
 
 static ir_value *bits_of(ir_builder *b, ir_value *v) {
