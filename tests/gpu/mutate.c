@@ -1,6 +1,6 @@
 /* The frit command with a device that tries mutants of the kernels it runs (mutate.py drives it):
  *
- *     FRIT_MUTANTS=FILE FRIT_MUTANTS_PASS=1|2 [FRIT_MUTANTS_SHARE=N/M] frit_mutate run PACKAGE ...
+ *     FRIT_MUTANTS=FILE FRIT_MUTANTS_PASS=1|2|3 [FRIT_MUTANTS_SHARE=N/M] frit_mutate run PACKAGE ...
  *
  * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks as
  * there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or by
@@ -21,7 +21,7 @@
  * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", for each mutant that is caught "caught HASH NUMBER
  * TEXT", one with "passed" for each launch of the first pass where it differs and is not caught, and when the device is closed after the second pass one such line for every other mutant of the kernels that ran; the text is the line,
  * what was done, and the op. Those that FILE says are caught are not tried again, and what it says thrice
- * to be redundant has only to pass on the launch's own data. The share tries those whose number is N
+ * to be redundant has only to pass on the launch's own data. A third pass is as the second, for those not shown redundant. The share tries those whose number is N
  * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
  * all behind the trials: numbers in their outputs serve the kernels that follow as well. */
 #include "mutate_launch.h"
@@ -112,6 +112,7 @@ static subject *subject_of(campaign *c, const exec_tapped *t) {
     while (f && fgets(line, sizeof line, f)) {
         if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = CAUGHT;
         else if (sscanf(line, "redundant %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].shown++;
+        else if (sscanf(line, "implied %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = IMPLIED;
         else if (sscanf(line, "passed %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].passed++;
     }
     if (f) fclose(f);
@@ -137,7 +138,7 @@ static void *campaign_open(void) {
     if (!c) abort();
     c->path = path, c->of = 1;
     if (pass && sscanf(pass, "%d", &c->pass) != 1) abort();
-    if (path && c->pass != 1 && c->pass != 2) abort();
+    if (path && (c->pass < 1 || c->pass > 3)) abort();
     if (share && (sscanf(share, "%d/%d", &c->share, &c->of) != 2 || c->of < 1)) abort();
     return c;
 }
@@ -147,7 +148,7 @@ static void campaign_close(void *ctx) {
     for (subject *s = c->subjects, *next; s; s = next) {
         next = s->next;
         for (int i = 0; i < s->n; i++) {
-            if (c->pass == 2 && s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i, verdict_names[s->mutants[i].v]);
+            if (c->pass > 1 && s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i, verdict_names[s->mutants[i].v]);
             free(s->mutants[i].text);
         }
         free(s->mutants);
@@ -244,7 +245,6 @@ static void judge(original *o, trial *r, subject *s, int number) {
     mutant *u = &s->mutants[number];
     char message[512];
     bool differs = u->seen & 1;
-    if (r->pass == 1 && u->passed >= ENOUGH) return;
     if (differs && try_on(r, number, MUTANT, 1)) {
         u->v = CAUGHT;
         return;
@@ -274,20 +274,30 @@ static void judge(original *o, trial *r, subject *s, int number) {
     if (u->v < v) u->v = v;
 }
 
+/* Whether the mutant is to be tried in this pass. */
+static bool is_open(const campaign *c, const subject *s, int number) {
+    const mutant *u = &s->mutants[number];
+    if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, number)) return false;
+    return c->pass == 1 ? u->passed < ENOUGH : c->pass == 2 || !u->shown;
+}
+
 static void try_all(campaign *c, subject *s, trial *r, original *o) {
     char message[512];
+    int n_open = 0;
     for (int i = 0; i < s->n; i++) {
         int left = i;
         mutant *u = &s->mutants[i];
         u->op = mutant_find(o->m->funcs->body, &left, &u->kind), u->seen = 0;
-        if (u->v == UNTRIED && in_share(c, s, i)) u->v = UNREACHED;
+        if (u->v == UNTRIED && is_open(c, s, i)) u->v = UNREACHED;
+        n_open += is_open(c, s, i);
     }
+    if (!n_open) return;
     if (!learn(o, r, s, DATA_OWN, message, sizeof message))
         fprintf(stderr, "kernel %s is wrong without a mutation: %s\n", r->t->kernel, message);
     else
         for (int i = 0; i < s->n; i++) {
             mutant *u = &s->mutants[i];
-            if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, i)) continue;
+            if (!is_open(c, s, i)) continue;
             int passed = u->passed;
             judge(o, r, s, i);
             if (u->v == CAUGHT) record(c, s, i, verdict_names[CAUGHT]);

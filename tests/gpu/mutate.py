@@ -141,8 +141,9 @@ def campaign(model, form, options, kept):
         arguments, runs, *brief = made
         package = folder / "model.fpk"
         run(FRIT, "compile", EXAMPLES / f"{model}.frit", "-q", *arguments, "-t", FORMS[form], "-o", package)
-        for number in "12":  # mutate.c says what the passes do
-            for shape in [*runs, *sum(brief if number == "1" else [], [])][:options.runs]:
+        brief = sum(brief, [])
+        for number, shapes in ("1", runs + brief), ("2", runs), ("3", brief):  # mutate.c says what the passes do
+            for shape in shapes[:options.runs] if number != "3" or not options.runs else []:
                 run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(file), FRIT_MUTANTS_PASS=number, FRIT_MUTANTS_SHARE=options.share)
     return file.read_text(), time.time() - start
 

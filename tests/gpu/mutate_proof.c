@@ -309,8 +309,9 @@ static bool enter(prover *p, const ir_op *op) {
         assume(p, ir_operand(outer, 0), arm);
     }
     if (outer->code == IR_tfor) {
-        if (less(p, ir_operand(outer, 1), ir_operand(outer, 0), 0)) return true;
-        add_fact(p, ir_operand(outer, 0), ir_operand(outer, 1), 1); /* there is an iteration */
+        const ir_value *from = ir_operand(outer, 0), *to = ir_operand(outer, 1);
+        if (less(p, to, from, 0) || mutate_no_more(to, from)) return true;
+        add_fact(p, from, to, 1); /* there is an iteration */
     }
     return false;
 }

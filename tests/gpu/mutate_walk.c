@@ -173,6 +173,7 @@ static int64_t value_in(walk *w, const ir_value *v) {
 typedef bool relation(int64_t a, int64_t b);
 static bool differ(int64_t a, int64_t b) { return a != b; }
 static bool less(int64_t a, int64_t b) { return a < b; }
+static bool no_more(int64_t a, int64_t b) { return a <= b; }
 
 /* Whether a and b are so related for all values of the leaves from number i on. */
 static bool always(walk *w, int i, const ir_value *a, const ir_value *b, relation *are) {
@@ -195,3 +196,4 @@ static bool related(const ir_value *a, const ir_value *b, relation *are) {
 
 bool mutate_differ(const ir_value *a, const ir_value *b) { return related(a, b, differ); }
 bool mutate_less(const ir_value *a, const ir_value *b) { return related(a, b, less); }
+bool mutate_no_more(const ir_value *a, const ir_value *b) { return related(a, b, no_more); }

@@ -11,4 +11,6 @@ int64_t mutate_most(const ir_value *v);
 bool mutate_differ(const ir_value *a, const ir_value *b);
 /* a is less than b, always: found likewise. */
 bool mutate_less(const ir_value *a, const ir_value *b);
+/* a is not more than b, always. */
+bool mutate_no_more(const ir_value *a, const ir_value *b);
 #endif
