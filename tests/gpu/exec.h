@@ -63,8 +63,6 @@ exec_kernel *exec_kernel_new(ir_func *f, int warp, const diag *d, const char **e
 void exec_kernel_free(exec_kernel *k);
 /* False: message (of n bytes) says what is wrong. */
 bool exec_run(exec_kernel *k, const exec_launch *l, char *message, size_t n);
-/* Blocks of a cluster, of which the blocks of a launch are a multiple; 1 where there is none. */
-int exec_cluster_of(const exec_kernel *k);
 /* Ops executed so far, each counted once however many threads it is done for. */
 int64_t exec_steps(const exec_kernel *k);
 /* What any launch so far has seen op (of the kernel's func) do, as bits; EXEC_REACHED for ops that are no steps: constants,

@@ -588,6 +588,5 @@ int exec_seen(const exec_kernel *k, const ir_op *op) {
     return EXEC_REACHED;
 }
 
-int exec_cluster_of(const exec_kernel *k) { return k->cluster; }
 
 int64_t exec_steps(const exec_kernel *k) { return k->steps; }

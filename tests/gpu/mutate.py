@@ -56,10 +56,10 @@ def seeded(shapes):
 
 
 def said(batch, n, pos):
-    """Tokens, among them one behind the last and one before the first."""
+    """Tokens, among them the first, one behind the last and one before the first."""
     tokens = [[1] + [7 * (i + b) % 500 + 3 for i in range(1, n)] for b in range(batch)]
     if n > 60:
-        tokens[0][1], tokens[-1][n - 1] = 512, -1
+        tokens[0][1], tokens[0][2], tokens[-1][n - 1] = 512, 0, -1
     return ["-i", f"tokens={tokens}", "-i", f"pos={pos}"]
 
 

@@ -319,12 +319,18 @@ static bool plain(const ir_block *block, bool may_store) {
     return true;
 }
 
-/* What the block stores is infinite. */
-static bool make_infinite(ir_module *m, const ir_block *block) {
+static bool is_operand(const ir_op *op, const ir_value *v) {
+    for (int i = 0; i < op->n_operands; i++)
+        if (ir_operand(op, i) == v) return true;
+    return false;
+}
+
+/* What the block stores is infinite, but for what `kept` reads. */
+static bool make_infinite(ir_module *m, const ir_block *block, const ir_op *kept) {
     for (ir_op *op = block->first; op; op = op->next) {
         for (int i = 0; i < op->n_blocks; i++)
-            if (!make_infinite(m, op->blocks[i])) return false;
-        if (!stores(op)) continue;
+            if (!make_infinite(m, op->blocks[i], kept)) return false;
+        if (!stores(op) || is_operand(kept, ir_operand(op, 2))) continue;
         ir_value *v = ir_operand(op, 2);
         if (!frit_dtype_is_float((frit_dtype)v->type.dtype)) return false;
         ir_builder b = ir_builder_before(m, op);
@@ -333,9 +339,10 @@ static bool make_infinite(ir_module *m, const ir_block *block) {
     return true;
 }
 
-/* Taken never: what the branch stores, to memory of the thread, is all that it does, and may as well be infinite. */
+/* Taken never: the branch puts something in place of what the other arm yields, or of what was there, in memory of the thread;
+ * that may as well be infinite. */
 static bool poison_left_out(ir_module *m, ir_op *op) {
-    return !op->n_results && plain(op->blocks[0], false) && make_infinite(m, op->blocks[0]);
+    return plain(op->blocks[0], false) && make_infinite(m, op->blocks[0], op->blocks[1]->last);
 }
 
 bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings) {
