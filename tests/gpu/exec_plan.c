@@ -588,5 +588,4 @@ int exec_seen(const exec_kernel *k, const ir_op *op) {
     return EXEC_REACHED;
 }
 
-
 int64_t exec_steps(const exec_kernel *k) { return k->steps; }
