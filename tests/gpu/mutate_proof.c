@@ -298,6 +298,22 @@ static void assume(prover *p, const ir_value *c, bool truth) {
     } else if (op->code == (truth ? IR_eq : IR_ne) && integers(op)) add_fact(p, a, b, 0), add_fact(p, b, a, 0);
 }
 
+/* Divisors are at least 1, so what one is a quotient of is at least what it is divided by. */
+static void assume_divisors(prover *p, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        for (int i = 0; i < op->n_blocks; i++) assume_divisors(p, op->blocks[i]);
+        if (op->code != IR_mod && op->code != IR_floordiv) continue;
+        const ir_value *by = ir_operand(op, 1);
+        int64_t k;
+        while (by->op && by->op->code == IR_cast) by = ir_operand(by->op, 0);
+        if (!by->op || by->op->code != IR_shr || !mutate_constant(ir_operand(by->op, 1), &k) || k < 0 || k >= 40) continue;
+        linear x = sum_of(ir_operand(by->op, 0)), least = number(INT64_C(1) << k);
+        x = plus(x, -1, &least);
+        p->steps = 0;
+        if (p->n_facts < MAX_FACTS && !x.bad && !at_least_0(p, x, 0)) p->facts[p->n_facts++] = x;
+    }
+}
+
 /* What holds where op stands. True: nothing ever comes there. */
 static bool enter(prover *p, const ir_op *op) {
     const ir_op *outer = op->parent->op;
@@ -330,6 +346,7 @@ bool mutate_proven(const ir_func *f, const ir_op *op, mutant_kind k) {
     prover *p = calloc(1, sizeof *p);
     if (!p) abort();
     p->f = f;
+    assume_divisors(p, f->body);
     bool shown = enter(p, op);
     int64_t zero;
     if (unread(op, 0)) shown = true;
