@@ -32,7 +32,21 @@ static void begin_sums(lower *l, lower_contract *p) {
     else
         for (int i = 0; i < p->n_sums; i++) p->sums[i] = zero;
     lower_parts_gather(l, p);
-    if (p->wgmma) lower_wgmma_begin(l, p);
+}
+
+/* Where there may be no chunk at all, sums of wgmma go around the products by an `if` of their own: behind a loop that may
+ * not run they would meet before the wait, as copies while the tensor cores still hold them. */
+static ir_op *begin_products(lower *l, lower_contract *p, sym_t from, sym_t to) {
+    if (!p->wgmma) return NULL;
+    ir_value *some = sym_prove_lt(l->syms, from, to) ? NULL : lower_compare(l, IR_lt, from, to);
+    ir_op *choice = some ? lower_choice(l, some, p->n_sums, p->sums) : NULL;
+    lower_wgmma_begin(l, p);
+    return choice;
+}
+
+static void end_products(lower *l, lower_contract *p, ir_op *choice) {
+    if (p->wgmma) lower_wgmma_end(l, p);
+    if (choice) lower_choice_end(l, choice, p->n_sums, p->sums);
 }
 
 /* The copies of both operands. */
@@ -146,16 +160,17 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     both.any_bulk = p->side[0].bulk || p->side[1].bulk;
     both.all_bulk = p->side[0].bulk && p->side[1].bulk && p->side[0].t != FRIT_f32;
     both.any_plain = both.side[0].plain || both.side[1].plain;
-    sym_t depth = lower_axes_total(l, &p->k), from = lower_contract_from(l, p);
+    sym_t depth = lower_axes_total(l, &p->k), from = lower_contract_from(l, p), to = lower_contract_to(l, p);
     int n = p->n_sums + lower_copy_held(&both.side[0]) + lower_copy_held(&both.side[1]);
     bool turns = (p->buffers & (p->buffers - 1)) != 0;
     ir_value **carried = arena_array(l->scratch, ir_value *, n + 1), **ahead = carried + p->n_sums;
     p->sums = carried;
     begin_sums(l, p);
+    ir_op *choice = begin_products(l, p, from, to);
     if (turns) p->k0 = from, p->turn = sym_const(c, 0);
     start_tile(l, p, &both, ahead);
     carried[n] = lower_int(l, FRIT_i64, 0);
-    ir_op *loop = lower_for(l, lower_index(l, from), lower_index(l, lower_contract_to(l, p)), lower_int(l, FRIT_i64, p->chunk), n + turns, carried);
+    ir_op *loop = lower_for(l, lower_index(l, from), lower_index(l, to), lower_int(l, FRIT_i64, p->chunk), n + turns, carried);
     sym_t k0 = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_addi(c, depth, -1));
     sym_var_bound(c, k0, NULL, NULL, p->chunk);
     lower_bind(l, k0, loop->blocks[0]->args[0], l->depth);
@@ -169,7 +184,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     if (turns) carried[n] = turned(l, p, 1);
     lower_for_end(l, loop, n + turns, carried);
     p->turn = NULL;
-    if (p->wgmma) lower_wgmma_end(l, p);
+    end_products(l, p, choice);
     if (p->roles) release_rest(l, p);
     wait_groups(l, &both, 0);
     if (lower_parts_store(l, p)) return;
