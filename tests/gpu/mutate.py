@@ -103,7 +103,7 @@ def minilm(folder):
     for name in norms:
         shapes |= {name + ".weight": [d], name + ".bias": [d]}
     safetensors(weights, shapes)
-    at = seeded([dict(B=b, S=s) for b, s in ((2, 19), (1, 1), (1, 70), (3, 64), (1, 128), (2, 257), (137, 63))])
+    at = seeded([dict(B=b, S=s) for b, s in ((2, 19), (1, 1), (1, 70), (3, 64), (1, 128), (1, 257), (137, 63))])
     at[2] += ["-i", f"ids={[[0, v, -1] + [(7 * i) % v for i in range(67)]]}"]  # the first, and on both sides of the table
     ends = seeded([dict(B=1, S=8 * group + odd) for group in range(16) for odd in (4, 5)])
     return ["-w", weights, *dims(L=layers, H=3)], at, ends
