@@ -31,7 +31,6 @@ static void begin_sums(lower *l, lower_contract *p) {
     else if (p->product) lower_mma_zero(l, p);
     else
         for (int i = 0; i < p->n_sums; i++) p->sums[i] = zero;
-    lower_parts_gather(l, p);
 }
 
 /* Where there may be no chunk at all, sums of wgmma go around the products by an `if` of their own: behind a loop that may
@@ -187,6 +186,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     end_products(l, p, choice);
     if (p->roles) release_rest(l, p);
     wait_groups(l, &both, 0);
+    lower_parts_gather(l, p);
     if (lower_parts_store(l, p)) return;
     sym_t first[2] = {m0, n0};
     if (p->direct) {

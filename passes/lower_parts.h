@@ -3,8 +3,8 @@
  *
  * Tiles seldom fill a whole number of waves of blocks. Here those of whole waves are done tile by tile; the reduced axes
  * of the rest, laid end to end, are shared out in equal runs of chunks, one a block. That takes two launches: the first
- * makes the sums of each run's piece of each tile, which go to memory; in the second one a tile of the rest begins with the
- * sums of its pieces, in the order of the reduced axis, and has no products of its own. Nothing waits for another
+ * makes the sums of each run's piece of each tile, which go to memory; in the second one a tile of the rest has no products of
+ * its own, and adds up the sums of its pieces, in the order of the reduced axis. Nothing waits for another
  * block, and which sums meet in which order is a formula over dims and limits alone. Where those are open it is evaluated
  * in the launch: with few tiles the whole kernel is done in parts, with a whole number of waves none of it is. */
 #ifndef FRIT_PASSES_LOWER_PARTS_H

@@ -14,6 +14,7 @@ import gpu_models
 MODELS = {"cuda:sm_90a": ("minilm", "stories", "llama", "resnet50"), "cuda:sm_80": ("minilm", "stories")}
 ATOMS = {"cuda:sm_90a": (r"wgmma\.mma_async", r"cp\.async\.bulk\.tensor"), "cuda:sm_80": (r"mma\.sync", r"cp\.async\.cg")}
 COPIED = {"resnet50": 17}  # kernels at sm_90a that copy boxes: of the convolutions with windows of one position, the weights
+SERIAL = {"resnet50": 1}  # products that ptxas puts one after another for want of registers: two contractions with gathered operands
 OTHERS = {"cuda:sm_90a": r"[^g]mma\.sync", "cuda:sm_80": r"wgmma|bulk"}
 
 
@@ -46,7 +47,9 @@ def main():
                 text = ptx(folder, model, target)
                 counts = [len(re.findall(a, text)) for a in atoms]
                 others = len(re.findall(OTHERS[target], text))
-                wrong = serialized(folder, text) if (model, target) == ("stories", "cuda:sm_90a") else []
+                wrong = serialized(folder, text) if target == "cuda:sm_90a" else []
+                if len(wrong) <= SERIAL.get(model, 0):
+                    wrong = []
                 copied = sum(bool(re.search(ATOMS["cuda:sm_90a"][1], kernel)) for kernel in text.split(".entry ")[1:])
                 if target == "cuda:sm_90a" and copied < COPIED.get(model, 1):
                     wrong.append(f"{copied} kernels copy boxes, {COPIED.get(model, 1)} are to")
