@@ -264,7 +264,10 @@ static bool binary_formula(rewriter *r, const ir_op *op, const sym_t *at, int de
     case IR_add: *out = sym_add(r->s, x, y); break;
     case IR_sub: *out = sym_sub(r->s, x, y); break;
     case IR_mul: *out = sym_mul(r->s, x, y); break;
-    case IR_floordiv: *out = sym_floordiv(r->s, x, y); break;
+    case IR_floordiv:
+        if (!sym_prove_lt(r->s, sym_const(r->s, 0), y)) return false; /* x // 0 is 0 */
+        *out = sym_floordiv(r->s, x, y);
+        break;
     case IR_mod: *out = sym_mod(r->s, x, y); break;
     case IR_min: *out = sym_min(r->s, x, y); break;
     default: *out = sym_max(r->s, x, y); break;

@@ -65,13 +65,13 @@ static ir_value *size_arithmetic(rewriter *r, ir_op *op) {
     case IR_add: z = sym_add(r->s, x, y); break;
     case IR_sub: z = sym_sub(r->s, x, y); break;
     case IR_mul: z = sym_mul(r->s, x, y); break;
-    case IR_floordiv: z = sym_floordiv(r->s, x, y); break;
+    case IR_floordiv: z = sym_prove_lt(r->s, sym_const(r->s, 0), y) ? sym_floordiv(r->s, x, y) : NULL; break; /* x // 0 is 0 */
     case IR_mod: z = sym_mod(r->s, x, y); break;
     case IR_min: z = sym_min(r->s, x, y); break;
     case IR_max: z = sym_max(r->s, x, y); break;
     default: return NULL;
     }
-    return sym_is_invalid(z) ? NULL : ir_size(&r->at, z);
+    return !z || sym_is_invalid(z) ? NULL : ir_size(&r->at, z);
 }
 
 static ir_value *known_size(rewriter *r, ir_op *op) {
