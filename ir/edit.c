@@ -26,6 +26,12 @@ void ir_set_operand(ir_op *op, int i, ir_value *v) {
     ir_use_set(&op->operands[i], v);
 }
 
+bool ir_is_written(const ir_value *buffer) {
+    for (const ir_use *u = buffer->uses; u; u = u->next)
+        if (u->user->code == IR_write && ir_operand(u->user, 0) == buffer) return true;
+    return false;
+}
+
 void ir_replace_uses(ir_value *of, ir_value *with) {
     if (of == with) return;
     while (of->uses) {

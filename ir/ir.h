@@ -321,6 +321,7 @@ static inline bool ir_is(const ir_value *v, ir_opcode c) { return v->op && v->op
 static inline uint32_t ir_op_flags(const ir_op *op) { return ir_op_table[op->code].flags; }
 void ir_set_operand(ir_op *op, int i, ir_value *v);
 void ir_replace_uses(ir_value *of, ir_value *with);
+bool ir_is_written(const ir_value *buffer); /* tile level: by some write */
 void ir_op_remove(ir_op *op); /* its results must be unused; drops its operand uses (nested blocks included) */
 /* An op of this code is in b or in a block nested in it. */
 bool ir_block_has(const ir_block *b, ir_opcode code);

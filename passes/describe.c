@@ -168,12 +168,6 @@ static void put_block(describer *d, const ir_block *b, const char *indent) {
     }
 }
 
-static bool is_written(const ir_value *v) {
-    for (const ir_use *u = v->uses; u; u = u->next)
-        if (u->user->code == IR_write && ir_operand(u->user, 0) == v) return true;
-    return false;
-}
-
 static void put_grid(describer *d, const ir_op *grid) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(grid, IR_ATTR_vars, &vars);
@@ -193,7 +187,7 @@ const char *describe_kernel(arena *a, const ir_func *f) {
     for (int i = 0; i < f->body->n_args; i++) {
         const ir_value *v = f->body->args[i];
         const char *type = ir_type_print(a, ir_tensor(f->module, (frit_dtype)v->type.dtype, v->type.rank, v->type.dims));
-        text_printf(&d.out, "%s: %s, %s\n", name_of(&d, v), type, is_written(v) ? "out" : "in");
+        text_printf(&d.out, "%s: %s, %s\n", name_of(&d, v), type, ir_is_written(v) ? "out" : "in");
     }
     for (const ir_op *op = f->body->first; op; op = op->next)
         if (op->code == IR_grid) put_grid(&d, op);

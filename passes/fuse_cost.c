@@ -2,15 +2,16 @@
 #include "emit.h"
 #include "fuse_internal.h"
 #include "region.h"
+#include "schedule_tiles.h"
 #include "stream.h"
 
 /* What starting a kernel costs, as the bytes that could move in that time: some microseconds. */
 enum { LAUNCH_BYTES = 1 << 16 };
 /* Floating-point operations from which it matters that all cores have a task. */
 enum { MUCH_WORK = 2000000 };
-/* Sides of a contraction from which matrix instructions do it; and of its flops, how many more a block could do by those of 16
- * bits than by those of f32 in the time of a byte (of the order of 60 from Ampere and CDNA 2 on). */
-enum { LEAST_SIDE = 16, WIDE_FLOPS_PER_BYTE = 60 };
+/* Of the flops of a contraction by matrix instructions: how many more a block could do by those of 16 bits than by those of f32 in
+ * the time of a byte (of the order of 60 from Ampere and CDNA 2 on). */
+enum { WIDE_FLOPS_PER_BYTE = 60 };
 
 typedef VEC(ir_value *) roots;
 
@@ -99,11 +100,6 @@ static roots roots_of(fuser *f, const fuse_io *k, arena *trial, double *bytes) {
     return inside;
 }
 
-/* Positions of contraction c's result along its own axes of operand i: without those of the batch and of the other operand. */
-static double side_of(fuser *f, const ir_value *c, double depth, int i) {
-    return (double)sym_hint(ir_type_elements(f->m, c->type)) * depth / (double)sym_hint(ir_type_elements(f->m, ir_operand(c->op, !i)->type));
-}
-
 /* Operand i of 16 bits is computed in the kernel and rounded by nothing there: it is a factor of 32 bits. */
 static bool is_widened(region *r, const ir_value *c, int i) {
     const ir_value *v = ir_operand(c->op, i);
@@ -112,10 +108,9 @@ static bool is_widened(region *r, const ir_value *c, int i) {
 }
 
 /* Bytes that could move in the time by which products of f32 take longer than those of the 16 bits that the program has. */
-static double widening(fuser *f, region *r, const nest *n, double depth, double flops) {
+static double widening(fuser *f, region *r, const nest *n, double flops) {
     if (!f->o->limits->threads || !(is_widened(r, n->v, 0) || is_widened(r, n->v, 1))) return 0;
-    bool matrices = side_of(f, n->v, depth, 0) >= LEAST_SIDE && side_of(f, n->v, depth, 1) >= LEAST_SIDE;
-    return matrices ? flops / WIDE_FLOPS_PER_BYTE : 0;
+    return schedule_in_tiles(n->v->op) ? flops / WIDE_FLOPS_PER_BYTE : 0;
 }
 
 /* It is done chunk by chunk, and what passes between its contractions stays with the threads (lower_rows.c). */
@@ -141,7 +136,7 @@ static double contraction_cost(fuser *f, region *r) {
         for (int j = 0; j < c->n_red; j++)
             for (int v = 0; v < c->red[j].n_vars; v++) depth *= (double)sym_hint(c->red[j].extents[v]);
         double own = 2 * depth * (double)sym_hint(ir_type_elements(f->m, c->v->type));
-        cost += widening(f, r, c, depth, own);
+        cost += widening(f, r, c, own);
         flops += own;
     }
     if (contracts == 0 || !chain) return cost;

@@ -45,12 +45,6 @@ static const ir_op *read_of(const ir_value *v) {
     return read != op || !ir_has(read, IR_ATTR_checked) ? read : NULL;
 }
 
-static bool is_written(const ir_value *buffer) {
-    for (const ir_use *u = buffer->uses; u; u = u->next)
-        if (u->user->code == IR_write && ir_operand(u->user, 0) == buffer) return true;
-    return false;
-}
-
 /* ---- Axes ---- */
 /* The one coordinate of the read that moves along var, by *step positions; -1: none, or more. */
 static int axis_of(lower *l, int rank, const sym_t *map, sym_t var, int64_t *step) {
@@ -130,7 +124,7 @@ void lower_boxes_plan(lower *l, const lower_contract *p, lower_operand *o) {
     if (!o->boxed || p->chunk * size != ROW_BYTES) return;
     const ir_value *buffer = ir_operand(o->boxed, 0);
     bool argument = l->ptrs[buffer->id] && !l->ptrs[buffer->id]->op;
-    if (!argument || is_written(buffer)) return;
+    if (!argument || ir_is_written(buffer)) return;
     ir_get_syms(o->boxed, IR_ATTR_map, &map);
     o->bulk = choose_axes(l, p, o, map) && has_strides(l, o, size) && ends_in_zeros(l, p, o, map);
 }

@@ -9,11 +9,6 @@ enum {
     OTHER_REGISTERS = 48, /* of a thread: indices, addresses in shared memory, what an instruction is made of */
 };
 
-static int64_t next_power(int64_t x) {
-    int64_t p = 1;
-    while (p < x) p *= 2;
-    return p;
-}
 
 static void mark_cone(lower_contract *p, const ir_value *v, bool *wanted) {
     if (!v->op || v->op->parent != p->op->blocks[0] || wanted[v->id - p->first_id]) return;
@@ -150,7 +145,7 @@ static int side_to_halve(lower *l, lower_contract *p) {
 static bool choose_tile(lower *l, lower_contract *p) {
     int64_t threads = l->lim->threads, most = (threads >= 256 ? 128 : 64) * most_sums(p) / MOST_SUMS;
     for (int i = 0; i < 2; i++) {
-        p->side[i].tile = (int)next_power(greatest(l, &p->side[i].axes, most));
+        p->side[i].tile = (int)lower_next_power(greatest(l, &p->side[i].axes, most));
         if (p->side[i].tile < LEAST) return false;
     }
     while ((int64_t)p->side[0].tile * p->side[1].tile > most_sums(p) * threads)

@@ -2,7 +2,6 @@
  * where the target copies asynchronously and the operand is plain memory, else by way of registers. */
 #include "lower_contract.h"
 
-static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 
 int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
     int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
@@ -52,7 +51,7 @@ int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
 /* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows, or `wide` of them each. */
 static void share_turned(lower *l, lower_copy *c, int rows) {
     sym_ctx *sc = l->syms;
-    int threads = l->lim->threads, groups = rows / c->wide, bits = log2_of(groups), turns = groups / threads;
+    int threads = l->lim->threads, groups = rows / c->wide, bits = lower_log2(groups), turns = groups / threads;
     for (int i = 0; i < c->n; i++) {
         int g = i / c->wide;
         sym_t row, col;
@@ -60,7 +59,7 @@ static void share_turned(lower *l, lower_copy *c, int rows) {
             row = sym_addi(sc, l->thread, (int64_t)(g % turns) * threads);
             col = sym_const(sc, (int64_t)(g / turns) * c->lanes);
         } else {
-            sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
+            sym_t high = lower_coordinate(l, bits, lower_log2(threads) - bits);
             row = lower_coordinate(l, 0, bits);
             col = sym_muli(sc, sym_addi(sc, high, (int64_t)g * (threads / groups)), c->lanes);
         }
@@ -73,13 +72,13 @@ static void share_turned(lower *l, lower_copy *c, int rows) {
 static void share_vectors(lower *l, lower_contract *p, lower_copy *c) {
     sym_ctx *sc = l->syms;
     int inner = c->o->k_inner ? p->chunk : c->o->tile, outer = c->o->k_inner ? c->o->tile : p->chunk;
-    int per_row = inner / c->lanes, threads = l->lim->threads, vectors = per_row * outer, bits = log2_of(per_row);
+    int per_row = inner / c->lanes, threads = l->lim->threads, vectors = per_row * outer, bits = lower_log2(per_row);
     c->n = vectors > threads ? vectors / threads : 1;
     c->some = vectors < threads;
     if (c->o->turned) return share_turned(l, c, outer);
     for (int i = 0; i < c->n; i++) {
         if (per_row <= threads) {
-            sym_t high = lower_coordinate(l, bits, log2_of(threads) - bits);
+            sym_t high = lower_coordinate(l, bits, lower_log2(threads) - bits);
             c->row[i] = sym_addi(sc, high, (int64_t)i * (threads / per_row));
             c->col[i] = sym_muli(sc, lower_coordinate(l, 0, bits), c->lanes);
         } else {

@@ -12,6 +12,10 @@
 
 enum { LOWER_MAX_SCOPES = 96 };
 
+static inline int lower_log2(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
+/* The least power of two that is not less. */
+static inline int64_t lower_next_power(int64_t n) { return n <= 1 ? 1 : INT64_C(1) << (64 - __builtin_clzll((uint64_t)n - 1)); }
+
 typedef struct lower_scope {
     ir_builder b;
     int serial;

@@ -11,7 +11,6 @@
 
 enum { CHUNK_BYTES = 64, LEAST_PART = 16 };
 
-static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 
 /* ---- Which instruction ---- */
 static const ir_product *product_for(const lower *l, frit_dtype in, frit_dtype sum) {
@@ -82,7 +81,7 @@ int lower_mma_registers(lower *l, lower_contract *p) {
 
 /* First row (column) of this warp's part i. */
 static sym_t part_at(lower *l, const lower_contract *p, int side, int i) {
-    int bits[2] = {log2_of(p->threads[0]), log2_of(p->threads[1])}, first = log2_of(p->product->warp);
+    int bits[2] = {lower_log2(p->threads[0]), lower_log2(p->threads[1])}, first = lower_log2(p->product->warp);
     sym_t warp = lower_coordinate(l, side ? first : first + bits[1], bits[side]);
     return sym_addi(l->syms, sym_muli(l->syms, warp, (int64_t)unit(p, side) * parts(p, side)), (int64_t)unit(p, side) * i);
 }
@@ -109,7 +108,7 @@ static int64_t distance(const layout *m, int lane, int i) {
 
 /* The same for this thread's element 0: bits of its number that count alike are taken together. */
 static sym_t thread_at(lower *l, const layout *m) {
-    int bits = log2_of(m->product->warp);
+    int bits = lower_log2(m->product->warp);
     sym_t at = sym_const(l->syms, 0);
     for (int b = 0, n; b < bits; b += n) {
         int64_t step = distance(m, 1 << b, 0);

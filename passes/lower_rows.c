@@ -18,12 +18,6 @@ static const ir_value *buffer_of(const ir_op *op) { return ir_operand(op, 0); }
 static bool is_access(const ir_op *op) { return op->code == IR_read || op->code == IR_write; }
 static int64_t size_of(frit_dtype t) { return (int64_t)frit_dtype_bits(t) / 8; }
 
-static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
-static int64_t next_power(int64_t x) {
-    int64_t p = 1;
-    while (p < x) p *= 2;
-    return p;
-}
 
 /* ---- Instructions ---- */
 static int unit(const ir_product *q, int side) { return side ? q->n : q->m; }
@@ -126,7 +120,7 @@ static bool is_row_stage(const search *q, const ir_op *op) {
     if (!is_over_rows(q, op, &column, &columns)) return false;
     if (parallel < n && (vars[0] != q->r->row || !is_plain_reduction(op) || ir_block_has(op->blocks[0], IR_write))) return false;
     if ((!column || parallel < n) && !is_for_all(q, op)) return false;
-    int64_t points = q->r->each * (column ? lower_rows_columns(q->r, (int)next_power(columns < LEAST ? LEAST : columns)) : 1);
+    int64_t points = q->r->each * (column ? lower_rows_columns(q->r, (int)lower_next_power(columns < LEAST ? LEAST : columns)) : 1);
     return points * cost <= MOST_OPS;
 }
 
@@ -180,7 +174,7 @@ static bool all_own(const search *q, const ir_block *b, const ir_value *buffer) 
 static int64_t columns_of(const search *q, const ir_value *buffer) {
     int64_t lo, hi;
     sym_range(q->l->syms, buffer->type.dims[1], &lo, &hi);
-    return next_power(hi < LEAST ? LEAST : hi);
+    return lower_next_power(hi < LEAST ? LEAST : hi);
 }
 
 static bool writes_allocs(const lower *l, const ir_block *b) {
@@ -307,8 +301,8 @@ static bool plan_contract(search *q, lower_contract *p) {
     p->guarded |= lower_mma_is_split(p);
     p->n_inner = !r->side;
     p->direct = true;
-    p->chunk = (int)next_power(depth);
-    row->tile = r->tile, other->tile = (int)next_power(columns);
+    p->chunk = (int)lower_next_power(depth);
+    row->tile = r->tile, other->tile = (int)lower_next_power(columns);
     p->threads[r->side] = l->lim->threads / p->product->warp, p->threads[!r->side] = 1;
     row->held = held_by(q, row);
     row->once = !row->held;
@@ -464,7 +458,7 @@ static bool is_free(const search *q) {
 
 void lower_rows_find(lower *l, const ir_block *grid) {
     const sym_t *vars;
-    if (l->warp_bits != log2_of(l->lim->warp) || l->lim->atoms & FRIT_ATOM_WGMMA) return;
+    if (l->warp_bits != lower_log2(l->lim->warp) || l->lim->atoms & FRIT_ATOM_WGMMA) return;
     if (!l->merge_bytes && l->lim->threads > l->lim->warp) return; /* threads have nowhere to agree */
     for (const ir_op *op = grid->first; op; op = op->next) {
         if (op->code != IR_for) continue;

@@ -4,7 +4,6 @@
  * thread takes them in vectors. */
 #include "lower_contract.h"
 
-static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 
 void lower_share_sums(lower *l, lower_contract *p) {
     int m = p->side[0].tile, n = p->side[1].tile, threads = l->lim->threads;
@@ -19,7 +18,7 @@ void lower_share_sums(lower *l, lower_contract *p) {
 
 /* n neighbours in the order of threads: the bits of the thread's number along a side. */
 static sym_t thread_along(lower *l, const lower_contract *p, int side) {
-    int bits[2] = {log2_of(p->threads[0]), log2_of(p->threads[1])};
+    int bits[2] = {lower_log2(p->threads[0]), lower_log2(p->threads[1])};
     return side ? lower_coordinate(l, 0, bits[1]) : lower_coordinate(l, bits[1], bits[0]);
 }
 

@@ -12,7 +12,6 @@
 
 enum { GROUP_BITS = 7, ROWS = 64, COLS = 8, MOST_COLS = 256, ROW_BYTES = 128, PIECE_BYTES = 16, ROW_TURNS = 8 };
 
-static int log2_of(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 static int bytes_of(frit_dtype t) { return (int)frit_dtype_bits(t) / 8; }
 static bool is_split(const lower_contract *p) { return lower_mma_is_split(p); }
 
@@ -114,7 +113,7 @@ static sym_t start_at(lower *l, const lower_contract *p, int side, sym_t buffer,
 
 /* First position along the side of this warpgroup's part i. */
 static sym_t part_at(lower *l, const lower_contract *p, int side, int i) {
-    int bits[2] = {log2_of(p->threads[0]), log2_of(p->threads[1])};
+    int bits[2] = {lower_log2(p->threads[0]), lower_log2(p->threads[1])};
     sym_t group = lower_coordinate(l, side ? GROUP_BITS : GROUP_BITS + bits[1], bits[side]);
     int64_t each = p->side[side].tile / p->threads[side];
     return sym_addi(l->syms, sym_muli(l->syms, group, each), (int64_t)i * ROWS);

@@ -61,21 +61,11 @@ static bool same_map(const ir_op *a, const ir_op *b, sym_ctx *s, sym_t va, sym_t
     return true;
 }
 
-static bool is_plain(const ir_op *op) {
-    return !ir_has(op, IR_ATTR_checked) && !ir_has(op, IR_ATTR_within) && !ir_has(op, IR_ATTR_combine) && !ir_has(op, IR_ATTR_idx);
-}
-
 static bool map_uses(const ir_op *op, sym_t v) {
     const sym_t *map;
     int n = ir_get_syms(op, IR_ATTR_map, &map);
     for (int d = 0; d < n; d++)
         if (sym_uses(map[d], v)) return true;
-    return false;
-}
-
-static bool is_written(const ir_value *buffer) {
-    for (const ir_use *u = buffer->uses; u; u = u->next)
-        if (u->user->code == IR_write && ir_operand(u->user, 0) == buffer) return true;
     return false;
 }
 
@@ -87,19 +77,27 @@ static bool access_fits(const clustering *c, const ir_op *stage, const ir_op *op
     bool row_point = v && op->parent == stage->blocks[0];
     bool reduced = v && axis_of(c, stage) >= parallel_of(stage);
     ir_get_syms(op, IR_ATTR_map, &map);
-    if (op->code == IR_write && (!is_plain(op) || frit_dtype_bits((frit_dtype)buffer->type.dtype) < 8)) return false;
+    if (op->code == IR_write && (!sched_is_plain(op) || frit_dtype_bits((frit_dtype)buffer->type.dtype) < 8)) return false;
     if (!is_alloc(buffer)) {
         if (op->code == IR_write && v && !reduced) return map_uses(op, v);
         if (op->code == IR_write) return !reduced || op->parent == stage->blocks[1];
-        return !is_written(buffer);
+        return !ir_is_written(buffer);
     }
     int dim = long_dim(c, buffer);
-    if (dim == -2 || !is_plain(op)) return false;
+    if (dim == -2 || !sched_is_plain(op)) return false;
     if (dim == -1) return !v || !map_uses(op, v) ? op->code == IR_read || !v || reduced : false;
     if (!row_point && !(v && !reduced)) return false;
     for (int d = 0; d < buffer->type.rank; d++)
         if (d == dim ? map[d] != v : sym_uses(map[d], v)) return false;
     return true;
+}
+
+/* Writes to buffers of the task, or to others. */
+static bool writes(const ir_op *stage, bool own) {
+    for (int b = 0; b < 2; b++)
+        for (const ir_op *op = stage->blocks[b]->first; op; op = op->next)
+            if (op->code == IR_write && is_alloc(ir_operand(op, 0)) == own) return true;
+    return false;
 }
 
 static bool stage_fits(const clustering *c, const ir_op *stage) {
@@ -113,7 +111,7 @@ static bool stage_fits(const clustering *c, const ir_op *stage) {
     }
     for (int i = 0; i < k; i++)
         if (combines[i] > IR_ALL) return false;
-    if (found > 1) return false;
+    if (found > 1 || (!found && writes(stage, true) && writes(stage, false))) return false;
     for (int b = 0; b < 2; b++)
         for (const ir_op *op = stage->blocks[b]->first; op; op = op->next) {
             if (op->n_blocks) return false;
@@ -301,29 +299,15 @@ static bool write_apart(const clustering *c, ir_op *stage, ir_op *write) {
     return true;
 }
 
-static bool writes_output(const ir_block *b) {
-    for (const ir_op *op = b->first; op; op = op->next)
-        if (op->code == IR_write && !is_alloc(ir_operand(op, 0))) return true;
-    return false;
-}
-
-static bool writes_own(const ir_block *b) {
-    for (const ir_op *op = b->first; op; op = op->next)
-        if (op->code == IR_write && is_alloc(ir_operand(op, 0))) return true;
-    return false;
-}
-
 /* What stages without the long axis, or behind its reduction, write to outputs. */
 static bool settle_writes(const clustering *c, ir_op *stage) {
-    int axis = axis_of(c, stage), last = parallel_of(stage) < 0 ? 0 : 1;
+    int axis = axis_of(c, stage);
     if (axis >= 0 && axis < parallel_of(stage)) return true;
     if (axis < 0) {
-        bool out = writes_output(stage->blocks[0]) || writes_output(stage->blocks[1]);
-        if (out && (writes_own(stage->blocks[0]) || writes_own(stage->blocks[1]))) return false;
-        if (out) by_first(c, stage);
+        if (writes(stage, false)) by_first(c, stage);
         return true;
     }
-    for (ir_op *op = stage->blocks[last]->first, *next; op; op = next) {
+    for (ir_op *op = stage->blocks[1]->first, *next; op; op = next) {
         next = op->next;
         if (op->code == IR_write && !is_alloc(ir_operand(op, 0)) && !write_apart(c, stage, op)) return false;
     }
@@ -336,10 +320,10 @@ static bool is_row_read(const clustering *c, const ir_op *stage, const ir_op *op
     const sym_t *vars;
     int n = ir_get_syms(stage, IR_ATTR_vars, &vars);
     sym_t v = var_of(c, stage);
-    if (op->code != IR_read || is_alloc(ir_operand(op, 0)) || !is_plain(op) || ir_has(op, IR_ATTR_ahead) || !v || !map_uses(op, v)) return false;
+    if (op->code != IR_read || is_alloc(ir_operand(op, 0)) || !sched_is_plain(op) || ir_has(op, IR_ATTR_ahead) || !v || !map_uses(op, v)) return false;
     for (int i = 0; i < n; i++)
         if (vars[i] != v && map_uses(op, vars[i])) return false;
-    return op->parent == stage->blocks[0] && !is_written(ir_operand(op, 0));
+    return op->parent == stage->blocks[0] && !ir_is_written(ir_operand(op, 0));
 }
 
 static ir_op *again(const clustering *c, const ir_op *stage, const ir_op *read, ir_op **where) {
@@ -435,10 +419,6 @@ bool sched_cluster(sched *s) {
     c.base = sym_muli(sc, c.rank, c.part);
     sym_t part = sym_const(sc, c.part);
     c.extent = c.part * c.cluster == c.n ? part : sym_min(sc, part, sym_sub(sc, sym_const(sc, c.n), c.base));
-    for (ir_op *op = c.grid->blocks[0]->first; op; op = op->next)
-        if (op->code == IR_stage && axis_of(&c, op) < 0 && (writes_output(op->blocks[0]) || writes_output(op->blocks[1])) &&
-            (writes_own(op->blocks[0]) || writes_own(op->blocks[1])))
-            return true;
     keep_rows(&c);
     for (ir_op *op = c.grid->blocks[0]->first, *next; op; op = next) {
         next = op->next;

@@ -11,10 +11,6 @@ typedef struct direct {
     int rank;
 } direct;
 
-static bool is_plain(const ir_op *op) {
-    return !ir_has(op, IR_ATTR_checked) && !ir_has(op, IR_ATTR_within) && !ir_has(op, IR_ATTR_combine) && !ir_has(op, IR_ATTR_idx);
-}
-
 /* The extent of the stage's variable v; NULL: it has none such. */
 static sym_t extent_of(const ir_op *stage, sym_t v) {
     const sym_t *vars, *extent;
@@ -34,7 +30,7 @@ static bool find_last(direct *d) {
     int reads = 0;
     const ir_block *grid = d->buffer->op->parent;
     for (const ir_use *u = d->buffer->uses; u; u = u->next) {
-        if (!is_plain(u->user) || stage_of(u->user)->code != IR_stage || stage_of(u->user)->parent != grid) return false;
+        if (!sched_is_plain(u->user) || stage_of(u->user)->code != IR_stage || stage_of(u->user)->parent != grid) return false;
     }
     for (const ir_op *op = grid->last; op && !d->last; op = op->prev)
         for (const ir_use *u = d->buffer->uses; u; u = u->next)
@@ -80,7 +76,7 @@ static bool find_output(direct *d) {
     for (const ir_op *op = d->last->blocks[0]->first; op; op = op->next) {
         if (op->code != IR_write) continue;
         ir_value *b = ir_operand(op, 0);
-        if (d->write || !b->block || uses_within(b, d->last->parent) != 1 || !is_plain(op)) return false;
+        if (d->write || !b->block || uses_within(b, d->last->parent) != 1 || !sched_is_plain(op)) return false;
         if (b->type.dtype != d->buffer->type.dtype || frit_dtype_bits((frit_dtype)b->type.dtype) < 8) return false;
         d->write = op;
         d->output = b;

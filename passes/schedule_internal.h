@@ -6,6 +6,11 @@
 
 enum { SCHED_MAX_VARS = 40 };
 
+/* The read or write is of the element that its map says, whatever else holds: nothing is checked, looked up or combined. */
+static inline bool sched_is_plain(const ir_op *op) {
+    return !ir_has(op, IR_ATTR_checked) && !ir_has(op, IR_ATTR_within) && !ir_has(op, IR_ATTR_combine) && !ir_has(op, IR_ATTR_idx);
+}
+
 /* The loops of one stage. */
 typedef struct stage_vars {
     int n, n_par;

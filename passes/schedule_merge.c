@@ -58,8 +58,7 @@ static bool shares_memory(const sched *s, const ir_value *buffer) {
 }
 
 static bool is_plain(const ir_op *op, int n_operands) {
-    return op->n_operands == n_operands && !ir_has(op, IR_ATTR_checked) && !ir_has(op, IR_ATTR_within) &&
-           !ir_has(op, IR_ATTR_combine);
+    return op->n_operands == n_operands && sched_is_plain(op);
 }
 
 /* Every point that runs the block has an element of its own under the map. */

@@ -27,6 +27,5 @@ typedef struct frit_target_limits {
     int64_t launch_bytes;          /* that a multiprocessor could move in the time that one more launch takes */
     double piece_price;            /* of a byte of sums that passes from launch to launch, in bytes of operands */
     int cluster_part;      /* elements of a row that are worth a block of a cluster, at least (FRIT_ATOM_CLUSTER) */
-    double flops_per_byte; /* machine balance: f32 flops per byte of memory traffic, for the cost model */
 } frit_target_limits;
 #endif

@@ -21,7 +21,6 @@ static const frit_target_limits limits = {
     .l2_bytes = 256 << 10,
     .cache_line = 64,
     .is_source = true,
-    .flops_per_byte = 10,
 };
 
 static const target *c_open(arena *a, const char *spec, const char **error) {

@@ -146,8 +146,7 @@ static void fill(arena *a, const choice *c, cpu_target *t) {
                                           .masked_memory = l->masked_memory,
                                           .l1_bytes = (int64_t)names[c->name].l1_kb << 10,
                                           .l2_bytes = (int64_t)names[c->name].l2_kb << 10,
-                                          .cache_line = 64,
-                                          .flops_per_byte = 4.0 * l->vector_bytes / 32 * 4};
+                                          .cache_line = 64};
 }
 
 /* ------------ this machine */

@@ -69,8 +69,7 @@ static const target *cuda_open(arena *a, const char *spec, const char **error) {
                                           .multiprocessor_shared = shared + 1024,
                                           .launch_bytes = LAUNCH_NS * t->arch->gb_per_s / t->arch->multiprocessors,
                                           .piece_price = 1,
-                                          .cluster_part = 4096,
-                                          .flops_per_byte = t->arch->flops_per_byte};
+                                          .cluster_part = 4096};
     return &t->base;
 }
 

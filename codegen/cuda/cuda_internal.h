@@ -11,7 +11,6 @@ typedef struct cuda_arch {
     int ptx;              /* version of PTX, 70 is 7.0: the least that has the processor */
     int shared_kb;        /* of a block at most */
     uint32_t atoms;       /* frit_atoms */
-    double flops_per_byte;
     int multiprocessors, gb_per_s; /* of the widespread device, for the cost model; GB/s of memory */
 } cuda_arch;
 

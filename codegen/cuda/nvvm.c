@@ -175,8 +175,8 @@ const printer_block_ops nvvm_sm_75 = {
     .atom = no_atom,
 };
 #define SM_80                                                                                                          \
-    .spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 0, [IR_CLUSTER] = 0}, .warp = 32, .bf16 = true, .thread_id = thread_id,   \
-    .block_id = block_id, .block_count = block_count, .barrier = barrier, .shuffle = shuffle, .copy_async = copy_async, \
-    .copy_commit = copy_commit, .copy_wait = copy_wait, .atom = atom
+    .spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 0, [IR_CLUSTER] = 0}, .warp = 32, .bf16 = true,          \
+    .thread_id = thread_id, .block_id = block_id, .block_count = block_count, .barrier = barrier, .shuffle = shuffle,   \
+    .copy_async = copy_async, .copy_commit = copy_commit, .copy_wait = copy_wait, .atom = atom
 const printer_block_ops nvvm_sm_80 = {SM_80};
 const printer_block_ops nvvm_sm_90 = {SM_80, .async = nvvm_async, .shared_align = 1024};

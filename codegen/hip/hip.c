@@ -55,8 +55,7 @@ static const target *hip_open(arena *a, const char *spec, const char **error) {
                                           .multiprocessor_registers = t->arch->registers_k << 10,
                                           .multiprocessor_shared = shared,
                                           .launch_bytes = LAUNCH_NS * t->arch->gb_per_s / t->arch->multiprocessors,
-                                          .piece_price = 1,
-                                          .flops_per_byte = t->arch->flops_per_byte};
+                                          .piece_price = 1};
     return &t->base;
 }
 

@@ -14,7 +14,6 @@ typedef struct hip_arch {
     int registers; /* 32-bit vector registers of a thread at most, two waves to a scheduler */
     int registers_k; /* those that a compute unit has, in units of 1024 */
     uint32_t atoms;
-    double flops_per_byte;
     int multiprocessors, gb_per_s; /* compute units of the widespread device, for the cost model; GB/s of memory */
 } hip_arch;
 

@@ -17,7 +17,6 @@ static const frit_target_limits core = {
     .l1_bytes = 32 << 10,
     .l2_bytes = 256 << 10,
     .cache_line = 64,
-    .flops_per_byte = 10,
 };
 
 static const frit_target_limits block = {
@@ -31,7 +30,6 @@ static const frit_target_limits block = {
     .warp = 32,
     .shared_bytes = 48 << 10,
     .registers = 255,
-    .flops_per_byte = 10,
 };
 
 /* ------------ options of null:block */
