@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Exports for GPUs, without one: the C file builds alone and without warnings with every compiler; its host side runs on a
 stand-in for the driver's library, which watches handles, memory and arguments (kernels of text modules do nothing there);
-the manifest and the bare kernels agree with what is launched; tensor maps are made once for each place and shape."""
+the manifest and the bare kernels agree with what is launched; tensor maps are made once for each place and shape; clusters are
+launched as such."""
 import json
 import os
 import pathlib
@@ -136,6 +137,19 @@ BODY = {
     products_free(device, z);
     products_destroy(context);
 """,
+    "rows": """
+    rows_context *context = NULL;
+    float *x, *y;
+    TRY(rows_create(device, &context));
+    x = (float *)rows_alloc(device, 2 * 16384 * 4);
+    y = (float *)rows_alloc(device, 2 * 16384 * 4);
+    TRY(rows_run(context, x, y));
+    TRY(rows_download(context, host, y, 16));
+    if (!bad && (fake->last_cluster < 2 || fake->last_blocks % fake->last_cluster)) bad = 3;
+    rows_free(device, x);
+    rows_free(device, y);
+    rows_destroy(context);
+""",
 }
 
 PRODUCTS = """model products(x: f16[B, 128]) -> (y: f16[B, 128]) {
@@ -144,6 +158,19 @@ PRODUCTS = """model products(x: f16[B, 128]) -> (y: f16[B, 128]) {
     return relu(x @ a) @ b
 }
 """
+
+
+ROWS = """model rows(x: f32[2, 16384]) -> (y: f32[2, 16384]) {
+    return softmax(x)
+}
+"""
+
+
+def rows(folder):
+    """Few long rows, each shared by the blocks of a cluster."""
+    folder.mkdir()
+    (folder / "rows.frit").write_text(ROWS)
+    return "rows", test_export.Case(folder, folder / "rows.frit", {}, {})
 
 
 def products(folder):
@@ -260,7 +287,7 @@ def main(chosen):
         folder = pathlib.Path(folder)
         both = ("cuda:sm_80", "hip:gfx942")
         for make, targets in ((test_export.digits, both), (test_export.counter, both), (test_export.pick, both),
-                              (test_export.convnet, both), (test_export.minilm, both), (products, ("cuda:sm_90a",))):
+                              (test_export.convnet, both), (test_export.minilm, both), (products, ("cuda:sm_90a",)), (rows, ("cuda:sm_90a",))):
             if chosen and make.__name__ not in chosen:
                 continue
             name, case = make(folder / make.__name__)
