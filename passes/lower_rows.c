@@ -458,7 +458,7 @@ static bool is_free(const search *q) {
 
 void lower_rows_find(lower *l, const ir_block *grid) {
     const sym_t *vars;
-    if (l->warp_bits != lower_log2(l->lim->warp) || l->lim->atoms & FRIT_ATOM_WGMMA) return;
+    if (l->warp_bits != lower_log2(l->lim->warp)) return;
     if (!l->merge_bytes && l->lim->threads > l->lim->warp) return; /* threads have nowhere to agree */
     for (const ir_op *op = grid->first; op; op = op->next) {
         if (op->code != IR_for) continue;

@@ -27,7 +27,6 @@ static int64_t least_points(const frit_target_limits *lim) {
 
 /* Rows of a block whose warps have some each, of products whose sums are operands again (lower_rows.c); 0: there are none. */
 static int64_t stream_rows(const frit_target_limits *lim) {
-    if (lim->atoms & FRIT_ATOM_WGMMA) return 0;
     for (int i = 0; ir_product_at(i); i++) {
         const ir_product *q = ir_product_at(i);
         bool any = q->warp == lim->warp && lim->atoms & q->family && frit_dtype_bits(q->in) == 16;
