@@ -34,8 +34,16 @@ static LLVMValueRef in_range(printer *p, LLVMValueRef v, int64_t from, int64_t b
     return v;
 }
 
+/* As if read where it stands, by an instruction of no length: what is computed from the intrinsic's value is moved out of all
+ * loops, and takes registers there. */
 static LLVMValueRef thread_id(printer *p) {
-    return in_range(p, call(p, "llvm.amdgcn.workitem.id.x", 0, NULL), 0, p->func->threads);
+    static const char constraint[] = "=v,0";
+    LLVMTypeRef types[] = {i32(p)}, t = LLVMFunctionType(i32(p), types, 1, 0);
+    LLVMValueRef f = LLVMGetInlineAsm(t, "", 0, constraint, strlen(constraint), 1, 0, LLVMInlineAsmDialectATT, 0);
+    LLVMValueRef id = call(p, "llvm.amdgcn.workitem.id.x", 0, NULL), v = LLVMBuildCall2(p->b, t, f, &id, 1, "");
+    int64_t below = 1;
+    while (below < p->func->threads) below *= 2;
+    return LLVMBuildAnd(p->b, v, k32(p, below - 1), "");
 }
 static LLVMValueRef block_id(printer *p) {
     return in_range(p, call(p, "llvm.amdgcn.workgroup.id.x", 0, NULL), 0, INT32_MAX);
