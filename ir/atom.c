@@ -55,26 +55,50 @@ void ir_product_place(const ir_product *p, int o, int lane, int i, int *row, int
     }
 }
 
-static bool is_sum_place(const ir_product *q, int row, int column) {
-    int at[2];
-    for (int e = 0; e < ir_product_elements(q, 2); e++) {
-        ir_product_place(q, 2, 0, e, &at[0], &at[1]);
-        if (at[0] == row && at[1] == column) return true;
+/* Bits of a thread's elements along `axis`, of instructions side by side up to `size` positions; along the other axis: *others. */
+static int element_bits(const ir_product *q, int o, int axis, int unit, int size, int *others) {
+    int bits = 0, at[2];
+    *others = 0;
+    for (int e = 1; e < ir_product_elements(q, o); e *= 2) {
+        ir_product_place(q, o, 0, e, &at[0], &at[1]);
+        bits |= at[axis];
+        *others |= at[!axis];
     }
-    return false;
+    for (int b = unit; b < size; b *= 2) bits |= b;
+    return bits;
 }
 
-bool ir_product_feeds(const ir_product *q, int o) {
+static void set_weight(ir_product_order *r, int from, int to) { r->weight[__builtin_ctz((unsigned)from)] = to; }
+
+/* Bits of the thread's number count the same row of both, and a position each along k. */
+static bool order_threads(const ir_product *q, int o, ir_product_order *r) {
     int sum[2], at[2];
     for (int lane = 1; lane < q->warp; lane *= 2) {
         ir_product_place(q, 2, lane, 0, &sum[0], &sum[1]);
         ir_product_place(q, o, lane, 0, &at[0], &at[1]);
-        if (sum[0] != at[0] || sum[1] != at[1]) return false;
-    }
-    for (int e = 0; e < ir_product_elements(q, o); e++) {
-        ir_product_place(q, o, 0, e, &at[0], &at[1]);
-        at[!o] %= o ? q->m : q->n;
-        if (!is_sum_place(q, at[0], at[1])) return false;
+        if (sum[o] != at[o] || !sum[!o] != !at[!o]) return false;
+        if (at[!o]) set_weight(r, at[!o], sum[!o]);
     }
     return true;
+}
+
+bool ir_product_feeds(const ir_product *q, int o, ir_product_order *order) {
+    ir_product_order own, *r = order ? order : &own;
+    int unit = o ? q->m : q->n, other[2];
+    *r = (ir_product_order){.size = unit > q->k ? unit : q->k};
+    int from = element_bits(q, o, !o, q->k, r->size, &other[0]), to = element_bits(q, 2, !o, unit, r->size, &other[1]);
+    if (other[0] != other[1] || __builtin_popcount((unsigned)from) != __builtin_popcount((unsigned)to)) return false;
+    if (!order_threads(q, o, r)) return false;
+    for (int both = from & to; both; both &= both - 1) set_weight(r, both & -both, both & -both);
+    int same = from & to;
+    for (from &= ~same, to &= ~same; from; from &= from - 1, to &= to - 1) set_weight(r, from & -from, to & -to);
+    return true;
+}
+
+int ir_product_ordered(const ir_product_order *order, int k) {
+    if (!order || !order->size) return k;
+    int at = k / order->size * order->size;
+    for (int b = 0; 1 << b < order->size; b++)
+        if (k >> b & 1) at += order->weight[b];
+    return at;
 }

@@ -39,8 +39,15 @@ const ir_product *ir_product_find(const char *name);
 bool ir_product_is_tf32(const ir_product *p);
 /* How many elements of operand o (0: A, 1: B, 2: C and D) a thread holds. */
 int ir_product_elements(const ir_product *p, int o);
-/* Sums of instructions side by side are, in every thread, elements of operand o (0: A, columns along k; 1: B, rows along k). */
-bool ir_product_feeds(const ir_product *p, int o);
+/* Sums of instructions side by side are, in every thread, elements of operand o (0: A, columns along k; 1: B, rows along k), if
+ * the reduced positions are taken in another order: the position 2^b of the operand is the sum's order->weight[b]; other positions
+ * go by their bits. Positions from order->size on keep their place from one group of that many to the next. */
+typedef struct ir_product_order {
+    int size, weight[8];
+} ir_product_order;
+bool ir_product_feeds(const ir_product *p, int o, ir_product_order *order);
+/* Where reduced position k of the operand is; order may be NULL. */
+int ir_product_ordered(const ir_product_order *order, int k);
 /* Where element i of operand o of thread `lane` of the warp lies in its matrix. */
 void ir_product_place(const ir_product *p, int o, int lane, int i, int *row, int *column);
 #endif

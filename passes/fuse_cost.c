@@ -115,8 +115,9 @@ static double widening(fuser *f, region *r, const nest *n, double flops) {
 
 /* It is done chunk by chunk, and what passes between its contractions stays with the threads (lower_rows.c). */
 static bool stays_in_registers(fuser *f, region *r) {
-    const stream *s = stream_is_of_products(r, &f->sizes) ? stream_choose(r, &f->sizes) : NULL;
-    return s && stream_is_narrow(r, s, f->sizes.stream_columns);
+    const schedule_rows *rows = stream_of_products(r, &f->sizes);
+    const stream *s = rows ? stream_choose(r, &f->sizes) : NULL;
+    return s && stream_is_narrow(r, s, rows->columns);
 }
 
 /* What loads and stores do not show of a kernel with contractions: what they read again. < 0 where it should not be one

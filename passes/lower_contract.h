@@ -61,6 +61,7 @@ typedef struct lower_contract {
     sym_t from, to;      /* the reduced positions of the task at hand, from a multiple of the chunk on; NULL: all */
     struct lower_parts *parts; /* how its tiles are shared out (lower_parts.h), or NULL */
     const struct lower_rows *rows; /* the loop that it is part of, where threads own rows (lower_rows.c) */
+    ir_product_order order; /* of the reduced positions, where an operand is what another product's sums have become */
     int in_flight;       /* wgmma: chunks whose products need not be done when the next chunk begins */
 } lower_contract;
 

@@ -91,18 +91,21 @@ typedef struct layout {
     const ir_product *product;
     int operand;
     int64_t row, column;
+    const ir_product_order *order; /* of the positions along k; NULL: as they are */
 } layout;
 
 static layout layout_of(const lower_contract *p, int side) {
     const lower_operand *o = &p->side[side];
     int64_t along_x = o->k_inner ? o->ld : 1, along_k = o->k_inner ? 1 : o->ld;
-    return (layout){p->product, side, side ? along_k : along_x, side ? along_x : along_k};
+    return (layout){p->product, side, side ? along_k : along_x, side ? along_x : along_k, &p->order};
 }
 
 /* Elements from the matrix's first one to element i of a thread. */
 static int64_t distance(const layout *m, int lane, int i) {
     int row, column;
     ir_product_place(m->product, m->operand, lane, i, &row, &column);
+    int *k = m->operand ? &row : &column;
+    *k = ir_product_ordered(m->order, *k);
     return row * m->row + column * m->column;
 }
 
@@ -189,7 +192,7 @@ static ir_value *load_fragment(lower *l, const lower_contract *p, int side, sym_
     const lower_operand *o = &p->side[side];
     layout m = layout_of(p, side);
     int n = ir_product_elements(p->product, side), size = (int)frit_dtype_bits(o->t) / 8, run = run_of(&m, n);
-    sym_t at = sym_add(l->syms, staged_at(l, o, buffer, x, sym_const(l->syms, k)), thread_at(l, &m));
+    sym_t at = sym_add(l->syms, staged_at(l, o, buffer, x, sym_const(l->syms, ir_product_ordered(&p->order, k))), thread_at(l, &m));
     if (run < n) return load_words(l, o, &m, at, run_of(&m, 8 / size));
     ir_value *v = lower_load(l, l->depth, o->ptr, lower_index(l, at), ir_vector(o->t, n), NULL, NULL);
     if (n > 1) ir_set_int(l->m, v->op, IR_ATTR_align, n * size < 16 ? n * size : 16);
@@ -280,7 +283,7 @@ ir_value *lower_mma_whole_sum(lower *l, const lower_contract *p, int i, int n) {
 
 static void store_part(lower *l, lower_contract *p, int i, int j, ir_value *v) {
     int ld = p->result_ld[p->n_inner], size = (int)frit_dtype_bits(p->sum) / 8, n = v->type.lanes;
-    layout m = {p->product, 2, p->n_inner ? ld : 1, p->n_inner ? 1 : ld};
+    layout m = {p->product, 2, p->n_inner ? ld : 1, p->n_inner ? 1 : ld, NULL};
     int run = run_of(&m, 16 / size);
     sym_t at = lower_result_at(l, p, part_at(l, p, 0, i), part_at(l, p, 1, j));
     at = sym_add(l->syms, at, thread_at(l, &m));
@@ -322,7 +325,7 @@ void lower_mma_fragment(lower *l, const lower_contract *p, lower_fragment *f) {
     int m = parts(p, 0), n = parts(p, 1), elements = ir_product_elements(p->product, 2), each[2], at[2][MOST];
     for (int i = 0; i < 2; i++) {
         int64_t offset[MOST];
-        layout own = {p->product, 2, !i, i};
+        layout own = {p->product, 2, !i, i, NULL};
         each[i] = lower_mma_places(p->product, i, offset, at[i]);
         f->count[i] = each[i] * parts(p, i);
         f->offset[i] = arena_array(l->scratch, int64_t, f->count[i]);

@@ -258,7 +258,8 @@ static bool choose_side(search *q) {
             give_rows_to(p, r->row, r->side);
             bool held = held_by(q, &p->side[r->side]) != NULL;
             any |= held;
-            fits &= !held || ir_product_feeds(p->product, r->side);
+            p->order = (ir_product_order){0};
+            fits &= !held || ir_product_feeds(p->product, r->side, &p->order);
         }
         if (fits) return find_sharers(r);
         if (!any) return false;
@@ -308,7 +309,7 @@ static bool plan_contract(search *q, lower_contract *p) {
     row->once = !row->held;
     lower_contract_operands(l, p);
     if (row->held && row->v->type.dtype != p->product->in) return false;
-    if (row->held && (lower_mma_is_split(p) || p->chunk % p->product->k)) return false;
+    if (row->held && p->chunk % p->order.size) return false;
     return (row->held || is_apart(q, p, row, true)) && is_apart(q, p, other, false);
 }
 
@@ -367,7 +368,8 @@ static int64_t lay_out(lower_rows *r, int buffers) {
             lower_operand *o = &p->side[k];
             if (o->held) continue;
             int64_t size = size_of(o->t), pad = 16 / size;
-            if (size == 4 && !o->k_inner) pad *= 2; /* rows of four banks apart meet no other */
+            /* rows so many banks apart meet no other: of four neighbours, or of every other one in another order */
+            if (size == 4 && !o->k_inner && !p->order.size) pad *= 2;
             o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
             int64_t elements = (int64_t)(o->k_inner ? o->tile : p->chunk) * o->ld;
             o->elements = o->once ? 0 : elements; /* from one buffer to the next */
@@ -408,7 +410,7 @@ static const int64_t *fragment_slots(lower *l, const lower_contract *p, int colu
     for (int step = 0; step * q->k < p->chunk; step++)
         for (int e = 0; e < n; e++) {
             ir_product_place(q, r->side, 0, e, &at[0], &at[1]);
-            at[!r->side] += step * q->k;
+            at[!r->side] = ir_product_ordered(&p->order, at[!r->side] + step * q->k);
             slot[index_of(q, r->side, at[r->side]) * columns + index_of(q, !r->side, at[!r->side])] = (int64_t)step * n + e;
         }
     return slot;

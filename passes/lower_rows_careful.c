@@ -57,7 +57,7 @@ static ir_value *held_term(lower *l, again *a, sym_t row, sym_t sharer, sym_t i,
     v[1] = lower_build(l, l->depth, IR_or, 2, v, ir_vector(FRIT_i64, 1));
     v[0] = x;
     x = lower_build(l, l->depth, IR_shuffle, 2, v, x->type);
-    s->stands = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector(t, 1));
+    s->stands = t == FRIT_f32 ? x : lower_build(l, l->depth, IR_cast, 1, &x, ir_vector(t, 1));
     /* where that thread's element i is */
     sym_t k = offset_of(l, &a->held, !r->side, i);
     for (int b = 0; b < bits; b++) {
@@ -131,7 +131,7 @@ ir_value *lower_rows_careful(lower *l, const lower_contract *p, ir_value *carefu
     for (int i = 0; i < held; i++) {
         int64_t slot = l->place[o->held->id].slots[i];
         ir_value *x = lower_load(l, l->depth, l->ptrs[o->held->id], lower_int(l, FRIT_i64, slot), ir_vector(o->t, 1), NULL, NULL);
-        x = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector(FRIT_f32, 1));
+        if (o->t != FRIT_f32) x = lower_build(l, l->depth, IR_cast, 1, &x, ir_vector(FRIT_f32, 1));
         lower_store(l, a.operand, lower_int(l, FRIT_i64, i), x, NULL);
     }
     sum_terms(l, &a);

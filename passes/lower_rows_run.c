@@ -62,7 +62,9 @@ static void sum_one_way(lower *l, lower_contract *p, sym_t buffer, ir_value *car
             lower_look_thread_up(l);
             sum_plainly(l, p, buffer);
         }
-        for (int k = 0; k < p->n_sums && !i; k++)
+        int whole = p->n_sums / (lower_mma_is_split(p) ? 2 : 1);
+        if (!i) lower_mma_zero(l, p); /* of split products nothing is left to add */
+        for (int k = 0; k < whole && !i; k++)
             p->sums[k] = lower_load(l, l->depth, own, lower_int(l, FRIT_i64, at + (int64_t)k * n), t[k], NULL, NULL);
         ir_build(lower_here(l), IR_yield, p->n_sums, p->sums, 0, NULL);
         lower_pop(l);
@@ -109,7 +111,9 @@ static void contract_part(lower *l, turns *t, const lower_contract *whole, int f
 static void contract(lower *l, turns *t, lower_contract *p, sym_t buffer) {
     const lower_rows *r = p->rows;
     int tile = p->side[!r->side].tile, part = tile;
-    while (part > 2 * 16 && r->each * lower_rows_columns(r, part) > PASS_SUMS) part /= 2;
+    /* Sums of split products count twice; those of an operand from memory would keep what all parts split of it. */
+    bool split = lower_mma_is_split(p) && p->side[r->side].held;
+    while (part > 2 * 16 && r->each * lower_rows_columns(r, part) * (split ? 2 : 1) > PASS_SUMS) part /= 2;
     if (p->side[r->side].held) clear_rest(l, p);
     ir_value *own = p->side[r->side].held && p->guarded ? lower_rows_careful(l, p, t->careful) : NULL;
     for (int from = 0; from < tile; from += part) contract_part(l, t, p, from, part, buffer, own);

@@ -114,7 +114,7 @@ static void cut_contract(plan *p, const nest *n) {
     const ir_value *rhs = ir_operand(n->v->op, 1);
     bool in_panels = rhs->op && rhs->op->code == IR_view; /* weights that were packed ahead (pack.c) */
     const schedule_sizes *z = &p->s->sizes;
-    int64_t m_left = p->of_products ? z->stream_rows : chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows;
+    int64_t m_left = p->of_products ? p->of_products->rows : chain ? z->chain_rows : in_panels ? z->rows : z->packing_rows;
     int64_t n_left = chain || !is_only_contraction(r) ? z->cols : schedule_most_cols(z, n->v->op);
     if (!p->of_products) shrink_tile(p, n, &m_left, &n_left);
     for (int g = r->n_grid - 1; g >= 0; g--) {
@@ -196,7 +196,8 @@ void plan_choose_stream(plan *p) {
     sym_ctx *c = p->s->m->syms;
     const schedule_sizes *z = &p->s->sizes;
     stream *of = stream_choose(p->r, z);
-    bool products = of && stream_is_of_products(p->r, z) && stream_is_narrow(p->r, of, z->stream_columns);
+    const schedule_rows *products = of ? stream_of_products(p->r, z) : NULL;
+    if (products && !stream_is_narrow(p->r, of, products->columns)) products = NULL;
     if (of && sym_min(c, of->extent, sym_const(c, products ? z->stream_least : z->chunk)) == of->extent) return; /* one chunk is all of it */
     p->stream = of;
     p->of_products = products;

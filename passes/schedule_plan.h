@@ -39,7 +39,7 @@ typedef struct plan {
     region *r;
     cut cuts[24];
     stream *stream;   /* NULL: none is to be done in chunks */
-    bool of_products; /* by rows of products whose sums are operands again */
+    const schedule_rows *of_products; /* by rows of products whose sums are operands again, or NULL */
     chunking chunks;
     ir_block *grid;  /* the task */
     ir_block *block; /* where stages go: the task, or a loop in it */

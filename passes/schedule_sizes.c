@@ -25,23 +25,23 @@ static int64_t least_points(const frit_target_limits *lim) {
     return points < LEAST ? LEAST : points;
 }
 
-/* Rows of a block whose warps have some each, of products whose sums are operands again (lower_rows.c); 0: there are none. */
-static int64_t stream_rows(const frit_target_limits *lim) {
+/* Rows of a block whose warps have some each, of products of so many bits whose sums are operands again (lower_rows.c). */
+static int64_t stream_rows(const frit_target_limits *lim, int bits) {
     for (int i = 0; ir_product_at(i); i++) {
         const ir_product *q = ir_product_at(i);
-        bool any = q->warp == lim->warp && lim->atoms & q->family && frit_dtype_bits(q->in) == 16;
+        bool any = q->warp == lim->warp && lim->atoms & q->family && (int)frit_dtype_bits(q->in) == bits;
         for (int o = 0; o < 2 && any; o++)
-            if (ir_product_feeds(q, o)) return lim->threads / lim->warp * (int64_t)(o ? q->n : q->m);
+            if (ir_product_feeds(q, o, NULL)) return lim->threads / lim->warp * (int64_t)(o ? q->n : q->m);
     }
     return 0;
 }
 
-/* Elements of such rows for which the operands of one chunk fit shared memory: the rows, and two of a chunk's positions. */
-static int64_t stream_columns(const frit_target_limits *lim, int64_t rows, int64_t chunk) {
-    enum { MOST = 128, BYTES = 2, PAD = 8, OF_THREAD = 16 };
-    int64_t n = MOST;
-    while (n > PAD && (rows + 2 * chunk) * (n + PAD) * BYTES > lim->shared_bytes - OF_THREAD * lim->threads) n /= 2;
-    return n;
+/* Of such rows as many elements as let the operands of one chunk fit shared memory: the rows, and two of a chunk's positions. */
+static schedule_rows stream_sizes(const frit_target_limits *lim, int bits, int64_t chunk) {
+    enum { MOST = 128, PAD = 8, OF_THREAD = 16 };
+    schedule_rows r = {stream_rows(lim, bits), MOST};
+    while (r.columns > PAD && (r.rows + 2 * chunk) * (r.columns + PAD) * bits / 8 > lim->shared_bytes - OF_THREAD * lim->threads) r.columns /= 2;
+    return r;
 }
 
 /* A thread has 8 x 4 to 8 x 8 results of a contraction in its registers; the machine has a few blocks' room in each of a
@@ -57,8 +57,7 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .narrow_cols = lim->atoms & FRIT_ATOM_WGMMA && threads >= 256 ? 2 * side : 0,
                             .packing_rows = side,
                             .chain_rows = 64,
-                            .stream_rows = stream_rows(lim),
-                            .stream_columns = stream_columns(lim, stream_rows(lim), 64),
+                            .stream = {stream_sizes(lim, 16, 64), stream_sizes(lim, 32, 64)},
                             .stream_least = 16,
                             .chunk = 64,
                             .tasks = 256,

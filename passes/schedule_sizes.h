@@ -3,6 +3,12 @@
 #define FRIT_PASSES_SCHEDULE_SIZES_H
 #include "target.h"
 
+/* Of a streamed kernel whose products' sums are operands again (lower_rows.c). */
+typedef struct schedule_rows {
+    int64_t rows;    /* of a task; 0: there are no such products */
+    int64_t columns; /* at most, of what such a row keeps in registers */
+} schedule_rows;
+
 typedef struct schedule_sizes {
     int64_t points;       /* elements of a pointwise kernel */
     int64_t row_points;   /* elements that are reduced, over all rows of a task */
@@ -12,8 +18,7 @@ typedef struct schedule_sizes {
     int64_t narrow_cols;  /* cols where elements have 16 bits or less; 0: the same */
     int64_t packing_rows; /* the same where the task packs an operand itself */
     int64_t chain_rows;   /* rows of a contraction whose result another nest of the kernel reads */
-    int64_t stream_rows;  /* the same where it is streamed by products whose sums are operands again; 0: there are none */
-    int64_t stream_columns; /* at most, of what such a row keeps in registers */
+    schedule_rows stream[2]; /* the same where it is streamed by products of 16 bits, of 32 bits, whose sums are operands again */
     int64_t stream_least; /* what is longer is streamed there */
     int64_t chunk;        /* elements of a long axis that are at hand at a time when it is streamed (stream.h) */
     int64_t tasks;        /* a contraction's tile shrinks while there are fewer, */

@@ -444,18 +444,19 @@ static frit_dtype given_dtype(const ir_value *v) {
     return (frit_dtype)v->type.dtype;
 }
 
-bool stream_is_of_products(const region *r, const schedule_sizes *z) {
+const schedule_rows *stream_of_products(const region *r, const schedule_sizes *z) {
     int n = 0;
     frit_dtype t = FRIT_f32;
-    for (int i = 0; i < r->nests.len && z->stream_rows; i++) {
+    for (int i = 0; i < r->nests.len; i++) {
         if (r->nests.data[i].kind != NEST_CONTRACT) continue;
         for (int k = 0; k < 2; k++) {
             frit_dtype own = given_dtype(ir_operand(r->nests.data[i].v->op, k));
-            if (!frit_dtype_is_float(own) || frit_dtype_bits(own) != 16 || (n++ && own != t)) return false;
+            if (!frit_dtype_is_float(own) || (frit_dtype_bits(own) != 16 && own != FRIT_f32) || (n++ && own != t)) return NULL;
             t = own;
         }
     }
-    return n > 0;
+    const schedule_rows *rows = &z->stream[t == FRIT_f32];
+    return n > 0 && rows->rows ? rows : NULL;
 }
 
 bool stream_is_narrow(const region *r, const stream *s, int64_t most) {
@@ -470,5 +471,5 @@ bool stream_is_narrow(const region *r, const stream *s, int64_t most) {
 }
 
 stream *stream_choose(region *r, const schedule_sizes *z) {
-    return stream_find(r, stream_is_of_products(r, z) ? z->stream_least : z->chunk);
+    return stream_find(r, stream_of_products(r, z) ? z->stream_least : z->chunk);
 }

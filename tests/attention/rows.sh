@@ -1,6 +1,6 @@
 #!/bin/sh
-# rows.sh FRIT MODELS: attention of 16 bits by rows that threads own (passes/lower_rows.c), on the executor: each family of
-# products whose sums are operands again, lengths around a chunk and around a block's rows, with and without masks.
+# rows.sh FRIT MODELS: attention of 16 bits and of f32 by rows that threads own (passes/lower_rows.c), on the executor: each family
+# of products whose sums are operands again, lengths around a chunk and around a block's rows, with and without masks.
 set -eu
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 status=0
@@ -30,6 +30,19 @@ for target in null:block,async,mma,threads=256,shared=160000 null:block,async,mm
     check wide -D S=40 -D T=70
     check grouped -D S=30 -D T=66
     check sums -D S=70
+    check small
+done
+sed 's/\bb\{0,1\}f16\b/f32/g' "$2" >"$dir/f32.frit"
+models=$dir/f32.frit
+for target in null:block,async,mma,threads=256,shared=160000 null:block,warp=64,mfma,threads=256,shared=65536; do
+    "$frit" compile "$models" -e open -t "$target" --emit thread >"$dir/text"
+    grep -q 'ptradd(%scratch' "$dir/text" && echo "open of f32 on $target: scores in memory" >&2 && status=1
+    for keys in 1 37 257; do check open -D S=131 -D T=$keys; done
+    check ahead -D S=70 -D T=70
+    check masked -D S=70 -D T=67
+    check biased -D S=33 -D T=70
+    check wide -D S=40 -D T=70
+    check grouped -D S=30 -D T=66
     check small
 done
 exit $status

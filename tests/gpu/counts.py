@@ -36,6 +36,7 @@ ATTENTION = """model m(q: bf16[B, 8, S, 64], k: bf16[B, 8, T, 64], v: bf16[B, 8,
     return attention(q, k, v)
 }
 """
+ATTENTION_F32 = ATTENTION.replace("bf16", "f32")
 LARGE = """model m(x: bf16[4096, 4096], y: bf16[4096, 8192]) -> bf16[4096, 8192] {
     return x @ y
 }
@@ -80,6 +81,9 @@ ROWS = [
     ("small attention is one kernel too", WARP, SMALL, {"func thread @": "=1", BARRIER: "=4", r"ptradd\(%scratch": "=0"}),
     ("on MFMA operands pass through registers: a barrier a chunk", CDNA, ATTENTION, {BARRIER: "=4", r"mfma_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
     ("on WMMA of RDNA 4", RDNA, ATTENTION, {BARRIER: "=4", "wmma4_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
+    ("of f32 in parts: scores are split where they are", WARP, ATTENTION_F32,
+     {BARRIER: "=4", "mma_m16n8k8_tf32": "=384", r"ptradd\(%scratch": "=0", r"shuffle\(": "14", "func thread @": "=1"}),
+    ("of f32 on MFMA: room for one chunk", CDNA, ATTENTION_F32, {BARRIER: "=5", "mfma_16x16x4_f32": "=128", r"ptradd\(%scratch": "=0"}),
     ("a vector by a matrix: 256 tasks of vectors of the matrix", FOUR + ",blocks=132", STRIP,
      {r"= load\(.*bf16x4": "=1", r"tasks i0 < 1, t < 256:": "=1"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
