@@ -101,7 +101,6 @@ void lower_unflatten(lower *l, lower_stage *s, sym_t *outer, const lower_axes *a
  * how they are to lie in shared memory for its product. */
 lower_contract *lower_contract_of(lower *l, const ir_op *op);
 void lower_contract_operands(lower *l, lower_contract *p);
-bool lower_contract_is_worthwhile(const lower_contract *p);
 
 /* lower_rows.c. A loop of a task whose stages all run over the same rows. */
 enum { LOWER_MOST_IN_ROWS = 8 };

@@ -223,7 +223,7 @@ static bool plan_tile(lower *l, lower_contract *p, const lower_stage *s) {
     return choose_tile(l, p);
 }
 
-bool lower_contract_is_worthwhile(const lower_contract *p) {
+static bool is_worthwhile(const lower_contract *p) {
     return p->k.n && p->side[0].axes.n && p->side[1].axes.n && typical(&p->side[0].axes) >= LEAST &&
            typical(&p->side[1].axes) >= LEAST && typical(&p->k) >= LEAST;
 }
@@ -245,7 +245,7 @@ lower_contract *lower_contract_of(lower *l, const ir_op *op) { return contract_o
 void lower_contract_plan(lower *l, const ir_op *op, int clock) {
     lower_stage *s = arena_new_of(l->scratch, lower_stage);
     lower_contract *p = contract_of(l, op, s);
-    if (!p || !lower_contract_is_worthwhile(p)) return;
+    if (!p || !is_worthwhile(p)) return;
     const lower_contract plain = *p;
     if (!(lower_wgmma_plan(l, p) && plan_tile(l, p, s) && lower_wgmma_share(l, p))) {
         *p = plain;

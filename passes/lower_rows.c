@@ -12,7 +12,7 @@
 #include "lower_contract.h"
 #include <string.h>
 
-enum { LEAST = 16, MOST_COLUMNS = 256, MOST_PLACES = 16, OTHER_REGISTERS = 48, MOST_OPS = 16384 };
+enum { LEAST = 16, LEAST_TYPICAL = 8, MOST_COLUMNS = 256, MOST_PLACES = 16, OTHER_REGISTERS = 48, MOST_OPS = 16384 };
 
 static const ir_value *buffer_of(const ir_op *op) { return ir_operand(op, 0); }
 static bool is_access(const ir_op *op) { return op->code == IR_read || op->code == IR_write; }
@@ -208,8 +208,11 @@ static void give_rows_to(lower_contract *p, sym_t row, int side) {
 }
 
 static bool is_candidate(lower *l, lower_contract *p) {
-    return p && p->outer.n == 0 && p->side[0].axes.n == 1 && p->side[1].axes.n == 1 && p->k.n == 1 &&
-           lower_contract_is_worthwhile(p) && lower_mma_plan(l, p);
+    if (!p || p->outer.n || p->side[0].axes.n != 1 || p->side[1].axes.n != 1 || p->k.n != 1) return false;
+    const lower_axes *a[] = {&p->side[0].axes, &p->side[1].axes, &p->k};
+    for (int i = 0; i < 3; i++)
+        if (sym_hint(a[i]->extent[0]) < LEAST_TYPICAL) return false;
+    return lower_mma_plan(l, p);
 }
 
 static bool find_contracts(search *q) {
@@ -321,7 +324,7 @@ static bool plan_contracts(search *q) {
     r->each = lower_mma_places(r->product, r->side, offset, NULL);
     int64_t lo, hi;
     sym_range(q->l->syms, r->extent, &lo, &hi);
-    if (hi > r->tile || warps < 1) return false;
+    if (hi > r->tile || sym_hint(r->extent) < LEAST || warps < 1) return false;
     for (int i = 0; i < r->n; i++)
         if (!plan_contract(q, r->contract[i])) return false;
     for (const ir_op *op = r->loop->blocks[0]->first; op; op = op->next)

@@ -29,6 +29,7 @@ for target in null:block,async,mma,threads=256,shared=160000 null:block,async,mm
     check biased -D S=33 -D T=70
     check wide -D S=40 -D T=70
     check grouped -D S=30 -D T=66
+    check narrow -D S=65 -D T=70
     check sums -D S=70
     check small
 done
@@ -43,6 +44,7 @@ for target in null:block,async,mma,threads=256,shared=160000 null:block,warp=64,
     check biased -D S=33 -D T=70
     check wide -D S=40 -D T=70
     check grouped -D S=30 -D T=66
+    check narrow -D S=65 -D T=70
     check small
 done
 exit $status
