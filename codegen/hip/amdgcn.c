@@ -9,11 +9,13 @@ static LLVMValueRef call(printer *p, const char *name, int n, LLVMValueRef *args
     return shim_intrinsic(p->b, p->module, name, 0, NULL, n, args);
 }
 
-/* A launch is in one dimension, so that ids of the others are never asked for. Code object version 5 is what block_count
- * reads, what every ROCm from 5.3 on loads, and what the LLVMs would not agree about by themselves. */
+/* A launch is in one dimension, so that ids of the others are never asked for. For the hidden arguments that are addresses the
+ * HIP runtime would make what they point to at a first launch: a thread of the host that answers calls, a heap. Code object
+ * version 5 is what block_count reads, what every ROCm from 5.3 on loads, and what the LLVMs would not agree about by themselves. */
 void amdgcn_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
     static const char *const unused[] = {"dispatch-ptr", "queue-ptr", "dispatch-id", "workgroup-id-y", "workgroup-id-z",
-                                         "workitem-id-y", "workitem-id-z", "lds-kernel-id"};
+                                         "workitem-id-y", "workitem-id-z", "lds-kernel-id", "hostcall-ptr",
+                                         "heap-ptr", "default-queue", "completion-action", "multigrid-sync-arg"};
     for (size_t i = 0; i < sizeof unused / sizeof *unused; i++)
         shim_string_attribute(fn, arena_printf(p->a, "amdgpu-no-%s", unused[i]), "");
     static const char flag[] = "amdhsa_code_object_version";
@@ -127,7 +129,34 @@ static bool atom(printer *p, const ir_op *op, const char *name) {
     return f;
 }
 
-#define OPS(w)                                                                                                         \
+/* ------------ the same for an LLVM that makes code of gfx942 for gfx950. There the results of products of 16 and 8 bits (XDL, four
+ * passes) must not be touched for eight wait states, one more than LLVM then sees to, and no hardware does (LLVM,
+ * GCNHazardRecognizer): they bring their waits along; two before them are for operands that vector instructions wrote. */
+static const char *const waiting[][2] = {{"mfma_16x16x16_f16", "v_mfma_f32_16x16x16_f16"},
+                                         {"mfma_16x16x16_bf16", "v_mfma_f32_16x16x16_bf16"},
+                                         {"mfma_16x16x32_i8", "v_mfma_i32_16x16x32_i8"}};
+
+static LLVMValueRef multiply_and_wait(printer *p, const ir_op *op, const char *instruction) {
+    static const char constraint[] = "=&v,v,v,0";
+    LLVMTypeRef word = int_type(p, 64, 1);
+    LLVMValueRef c = operand_of(p, op, 2), x[3] = {[2] = c};
+    for (int i = 0; i < 2; i++) x[i] = LLVMBuildBitCast(p->b, operand_of(p, op, i), word, "");
+    const char *words = arena_printf(p->a, "s_nop 1\n\t%s $0, $1, $2, $3\n\ts_nop 7", instruction);
+    LLVMTypeRef t = LLVMFunctionType(LLVMTypeOf(c), (LLVMTypeRef[]){word, word, LLVMTypeOf(c)}, 3, 0);
+    LLVMValueRef f = LLVMGetInlineAsm(t, (char *)words, strlen(words), (char *)constraint, strlen(constraint), 0, 0, LLVMInlineAsmDialectATT, 0);
+    LLVMValueRef v = LLVMBuildCall2(p->b, t, f, x, 3, "");
+    LLVMAttributeRef convergent = LLVMCreateEnumAttribute(p->context, LLVMGetEnumAttributeKindForName("convergent", 10), 0);
+    LLVMAddCallSiteAttribute(v, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, convergent);
+    return v;
+}
+
+static bool waiting_atom(printer *p, const ir_op *op, const char *name) {
+    for (size_t k = 0; k < sizeof waiting / sizeof *waiting; k++)
+        if (!strcmp(waiting[k][0], name)) return p->values[ir_result(op, 0)->id] = multiply_and_wait(p, op, waiting[k][1]), true;
+    return atom(p, op, name);
+}
+
+#define OPS(w, a)                                                                                                      \
     {.spaces = {[IR_GLOBAL] = 1, [IR_CORE] = 3, [IR_REGISTER] = 5},                                                    \
      .warp = w,                                                                                                        \
      .thread_id = thread_id,                                                                                           \
@@ -135,5 +164,5 @@ static bool atom(printer *p, const ir_op *op, const char *name) {
      .block_count = block_count,                                                                                       \
      .barrier = barrier,                                                                                               \
      .shuffle = shuffle,                                                                                               \
-     .atom = atom}
-const printer_block_ops amdgcn_wave32 = OPS(32), amdgcn_wave64 = OPS(64);
+     .atom = a}
+const printer_block_ops amdgcn_wave32 = OPS(32, atom), amdgcn_wave64 = OPS(64, atom), amdgcn_wave64_waiting = OPS(64, waiting_atom);

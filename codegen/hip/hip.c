@@ -26,7 +26,7 @@ static void set_machine(hip_target *t) {
     bool old = machine_llvm_version() < 22 && t->arch->old_llvm;
     t->machine = (gpu_machine){
         .spec = {.triple = "amdgcn-amd-amdhsa", .cpu = old ? t->arch->old_llvm : t->arch->name, .features = ""},
-        .ops = t->arch->warp == 64 ? &amdgcn_wave64 : &amdgcn_wave32,
+        .ops = t->arch->warp == 32 ? &amdgcn_wave32 : old ? &amdgcn_wave64_waiting : &amdgcn_wave64,
         .convention = 91, /* amdgpu_kernel */
         .declare = amdgcn_declare,
     };
