@@ -278,7 +278,8 @@ static const code_blob *keep_blob(kernel_set *s, const code_blob *from) {
 }
 
 bool kernel_set_compile(kernel_set *s, int workers, const char **error) {
-    int n = s->records.len, n_groups = n < MAX_GROUPS ? n : MAX_GROUPS;
+    int most = s->target->modules ? s->target->modules : MAX_GROUPS;
+    int n = s->records.len, n_groups = n < most ? n : most;
     bool ok = true;
     if (!n) return true;
     group *groups = make_groups(s, n_groups);

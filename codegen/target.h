@@ -48,6 +48,7 @@ struct target {
     const target_class *cls;
     const char *string; /* canonical: equal strings give equal bytes */
     frit_target_limits limits;
+    int modules; /* most modules that kernels are dealt to; 0: as many as let several cores compile */
 };
 
 struct target_class {

@@ -173,7 +173,7 @@ static void check_load(facts *f, const ir_op *load) {
 
 /* ------------ values that nothing needs */
 static bool is_needed(const facts *f, const ir_op *op) {
-    if (op->n_results != 1 || is_effect(op)) return true;
+    if (op->n_results != 1 || (is_effect(op) && op->code != IR_shuffle)) return true;
     for (const ir_use *u = ir_result(op, 0)->uses; u; u = u->next) {
         const ir_op *user = u->user;
         bool dead = user->n_results == 1 && c_knows(f->p, ir_result(user, 0), V_UNUSED);

@@ -33,7 +33,7 @@ alignas(1024) unsigned char emulate_first[EMULATE_MOST_SHARED] __asm__("shared")
 unsigned char (*emulate_shared)[] = (unsigned char (*)[]) & emulate_first;
 }
 
-enum { MOST_THREADS = 1024 * MOST_BLOCKS, STACK = 1 << 18, MOST_COPIES = 4096, SLOTS = 1 << 20 };
+enum { MOST_THREADS = 1024 * MOST_BLOCKS, STACK = 1 << 21, MOST_COPIES = 4096, SLOTS = 1 << 20 };
 enum state { RUNS, AT_BARRIER, AT_CLUSTER, AT_EXCHANGE, WAITS, DONE };
 
 struct copy {

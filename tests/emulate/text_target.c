@@ -240,7 +240,7 @@ const target *text_target_open(arena *a, const char *inner, const char *cc, cons
     t->inner = target_open(a, inner, error);
     if (!t->inner) return NULL;
     t->cc = cc;
-    t->base = (target){&text_class, "cpu:text", t->inner->limits};
+    t->base = (target){&text_class, "cpu:text", t->inner->limits, getenv("TEXT_MODULES") ? atoi(getenv("TEXT_MODULES")) : 0};
     return &t->base;
 }
 

@@ -4,8 +4,9 @@
  *
  * Programs that link text_target.c with `-Wl,--wrap=target_open` get it from every target_open when the environment has
  * TEXT_CC, a compiler with its options ("gcc -O2"). TEXT_TARGET is the target whose limits and dialect are used: `c`
- * (default) or one of cuda or hip, whose text is then run by emulate.h, a block after the other. With TEXT_KEEP, a folder,
- * libraries stay there, and a package runs in any process that text_slots.c is preloaded to. */
+ * (default) or one of cuda or hip, whose text is then run by emulate.h, a block after the other. TEXT_MODULES is the most
+ * libraries that a package becomes. With TEXT_KEEP, a folder, libraries stay there, and a package runs in any process that
+ * text_slots.c is preloaded to. */
 #ifndef FRIT_TESTS_TEXT_TARGET_H
 #define FRIT_TESTS_TEXT_TARGET_H
 #include "codegen/target.h"
