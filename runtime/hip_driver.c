@@ -34,7 +34,7 @@ static const gpu_dialect hip = {
     .column = GPU_HIP,
     .libraries = libraries,
     .advice =
-        "install ROCm (libamdhip64.so, the package libamdhip64-5 or rocm-hip-runtime) on a machine with an AMD GPU",
+        "install ROCm 6 or later (libamdhip64.so, the package rocm-hip-runtime) on a machine with an AMD GPU",
     .type = kDLROCM,
     .multiprocessors = 63,
     .shared = 74,

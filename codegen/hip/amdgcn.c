@@ -11,7 +11,8 @@ static LLVMValueRef call(printer *p, const char *name, int n, LLVMValueRef *args
 
 /* A launch is in one dimension, so that ids of the others are never asked for. For the hidden arguments that are addresses the
  * HIP runtime would make what they point to at a first launch: a thread of the host that answers calls, a heap. Code object
- * version 5 is what block_count reads, what every ROCm from 5.3 on loads, and what the LLVMs would not agree about by themselves. */
+ * version 5 is what block_count reads, and what the LLVMs would not agree about by themselves; its argument of the size of shared
+ * memory, which LLVM lists from 18 on, is known to ROCm from 6 on. */
 void amdgcn_declare(printer *p, LLVMValueRef fn, const ir_func *f, int maps) {
     static const char *const unused[] = {"dispatch-ptr", "queue-ptr", "dispatch-id", "workgroup-id-y", "workgroup-id-z",
                                          "workitem-id-y", "workitem-id-z", "lds-kernel-id", "hostcall-ptr",
