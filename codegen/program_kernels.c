@@ -95,6 +95,21 @@ static void keep_record(kernel_set *s, record *r, const lower_info *info) {
     vec_push(s->arena, &s->records, r);
 }
 
+/* A launch that comes before r's and has a tile program of its own. */
+static void lower_first(kernel_set *s, record *r, ir_func *first) {
+    record *parts = new_record(s, r->k.op, &r->key);
+    const ir_value *memory = first->body->args[r->k.op->n_operands];
+    lower_info info;
+    parts->k.tile = first;
+    parts->k.name = first->name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
+    parts->k.thread = lower_tile(&parts->thread, first, &s->target->limits, &info);
+    r->parts = s->records.len;
+    keep_record(s, parts, &info);
+    r->k.thread = lower_tile(&r->thread, r->k.tile, &s->target->limits, &info);
+    info.parts_bytes = sym_muli(s->m->syms, memory->type.dims[0], (int64_t)frit_dtype_bits((frit_dtype)memory->type.dtype) / 8);
+    keep_record(s, r, &info);
+}
+
 /* What one kernel op launches: r, and what may come before it. */
 static void lower_record(kernel_set *s, record *r) {
     const frit_target_limits *limits = &s->target->limits;
@@ -121,14 +136,17 @@ static record *make_record(kernel_set *s, const ir_op *op, const isomorph_key *k
     r->k.name = fresh_name(s, ir_get_string(op, IR_ATTR_name));
     double t0 = now_ms();
     const char *why = NULL;
-    r->k.tile = schedule_kernel(&r->tile, op, r->k.name, &s->target->limits, &why);
+    ir_func *first = NULL;
+    r->k.tile = schedule_kernel(&r->tile, op, r->k.name, &s->target->limits, &first, &why);
     if (!r->k.tile) {
         *error = arena_printf(s->arena, "kernel %s: %s", r->k.name, why ? why : "no schedule");
         return NULL;
     }
     double t1 = now_ms();
-    lower_record(s, r);
+    if (first) lower_first(s, r, first);
+    else lower_record(s, r);
     list_func(&s->tiles, r->k.tile);
+    if (first) list_func(&s->tiles, first);
     s->schedule_ms += t1 - t0;
     s->lower_ms += now_ms() - t1;
     isomorph_enter(s->arena, &s->by_key, key, s->records.len - 1);

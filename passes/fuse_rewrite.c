@@ -21,7 +21,7 @@ static bool schedulable(fuser *f, const ir_op *kernel) {
     if (known < 0) {
         trial.last_func = &trial.funcs;
         sym_place here = sym_here(f->m->syms);
-        known = schedule_kernel(&trial, kernel, "trial", f->o->limits, NULL) != NULL;
+        known = schedule_kernel(&trial, kernel, "trial", f->o->limits, NULL, NULL) != NULL;
         sym_back(f->m->syms, here);
         isomorph_key kept = fuse_kept_key(f, &key);
         isomorph_enter(f->scratch, &f->scheduled, &kept, known);

@@ -4,7 +4,9 @@
 #include "variant.h"
 #include <string.h>
 
-ir_value *sched_output(const sched *s, int k) { return s->f->body->args[s->kernel->n_operands + k]; }
+ir_value *sched_output(const sched *s, int k) {
+    return s->f->body->args[s->kernel->n_operands + (s->first != NULL) + k]; /* behind the memory between two launches */
+}
 
 void sched_add_var(stage_vars *sv, sym_t var, sym_t extent) {
     for (int i = 0; i < sv->n; i++)
@@ -309,9 +311,11 @@ static bool is_indexable(sym_ctx *c, const ir_block *b) {
 }
 
 ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
-                         const char **why) {
+                         ir_func **first, const char **why) {
     sched s = {.m = m, .scratch = arena_new(), .lim = lim, .span = kernel->span};
     s.sizes = schedule_sizes_of(lim);
+    s.may_split = first != NULL;
+    s.parts_elements = sym_const(m->syms, 0);
     s.f = ir_func_new(m, name, IR_LEVEL_TILE);
     s.f->span = kernel->span;
     bool flat = flat_is_wanted(kernel, m->syms, lim);
@@ -324,7 +328,8 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
         ir_block_add_arg(m, s.f->body, as_buffer(m, flat ? flat_type(m, r->type) : r->type), r->name ? r->name : "out");
     }
     bool ok = (flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel)) && sched_cluster(&s);
-    if (ok && !is_indexable(m->syms, s.f->body)) {
+    sched_end_launches(&s);
+    if (ok && !(is_indexable(m->syms, s.f->body) && (!s.first || is_indexable(m->syms, s.first->body)))) {
         s.why = "its sizes and index maps are too long to compute";
         ok = false;
     }
@@ -333,8 +338,10 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
         ir_build(&b, IR_return, 0, NULL, 0, NULL);
     } else {
         ir_func_remove(s.f);
+        if (s.first) ir_func_remove(s.first);
         if (why) *why = arena_strdup(m->arena, s.why ? s.why : s.e.error ? s.e.error : "no schedule");
     }
+    if (first) *first = ok ? s.first : NULL;
     arena_free(s.scratch);
     return ok ? s.f : NULL;
 }

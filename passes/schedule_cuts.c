@@ -268,7 +268,6 @@ static void choose_chunk_range(plan *p) {
 }
 
 void plan_choose_chunks(plan *p) {
-    sym_ctx *c = p->s->m->syms;
     chunking *k = &p->chunks;
     stream *of = p->stream;
     if (!of) return;
@@ -277,6 +276,13 @@ void plan_choose_chunks(plan *p) {
     k->of = of;
     for (int i = 0; i < of->n_vars; i++) k->expr[i] = of->vars[i]; /* for now */
     choose_chunk_range(p);
+    plan_place_chunks(p);
+}
+
+void plan_place_chunks(plan *p) {
+    sym_ctx *c = p->s->m->syms;
+    chunking *k = &p->chunks;
+    const stream *of = k->of;
     sym_t size = sym_const(c, k->size);
     k->chunk = sym_index(c, "c", k->chunks);
     k->base = sym_muli(c, sym_add(c, k->first, k->chunk), k->size);

@@ -39,6 +39,12 @@ typedef struct sched {
     const char *why;
     ir_span span;
     bool one_task; /* grids without axes are one */
+    /* Streamed axes shared out among tasks (schedule_parts.c): whether there may be a launch before this one; its func, NULL while there
+     * is none; the memory between the two, as an argument of each. */
+    bool may_split;
+    ir_func *first;
+    ir_value *memory[2];
+    sym_t parts_elements;
 } sched;
 
 /* The output buffer of yield operand k. */
@@ -66,6 +72,8 @@ bool sched_block_reductions(sched *s, ir_block *grid);
 /* schedule_cluster.c: rows of a finished kernel that are few and long are shared by the blocks of clusters, where the target has
  * them. False with s->why. */
 bool sched_cluster(sched *s);
+/* schedule_parts.c: ends the func of the first launch, where there is one. */
+void sched_end_launches(sched *s);
 /* schedule_ahead.c: marks the reads of a finished grid that are to fetch what the next task reads. */
 void sched_fetch_ahead(sched *s, ir_block *grid);
 /* Where in o's buffer the element of o->v at coords goes. */

@@ -227,13 +227,14 @@ static bool reduce_stage(plan *p, const nest *n, const nest *q) {
 
 /* ---- A region ---------------------------------------------------------------------------------------------------- */
 static void open_grid(plan *p) {
-    sym_t vars[24], extents[24];
+    sym_t vars[25], extents[25];
     int n = 0;
     for (int g = 0; g < p->r->n_grid; g++)
         if (p->cuts[g].task) {
             vars[n] = p->cuts[g].task;
             extents[n++] = p->cuts[g].task_extent;
         }
+    if (p->parts.phase == PLAN_PIECES) vars[n] = p->parts.part, extents[n++] = p->parts.parts;
     p->grid = p->block = sched_grid(p->s, n, vars, extents);
 }
 
@@ -284,9 +285,14 @@ static bool stages_of(plan *p, stream_role a, stream_role b) {
 static bool all_stages(plan *p) {
     if (!p->chunks.of) return stages_of(p, STREAM_BEFORE, STREAM_BEFORE);
     if (!stages_of(p, STREAM_BEFORE, STREAM_BEFORE) || !plan_begin_states(p)) return false;
-    p->block = open_chunks(p);
-    if (!stages_of(p, STREAM_BODY, STREAM_STATE)) return false;
-    p->block = p->grid;
+    if (p->parts.phase == PLAN_MEETING) {
+        if (!plan_meet_states(p)) return false;
+    } else {
+        p->block = open_chunks(p);
+        if (!stages_of(p, STREAM_BODY, STREAM_STATE)) return false;
+        p->block = p->grid;
+    }
+    if (p->parts.phase == PLAN_PIECES) return plan_store_states(p);
     return plan_end_states(p) && stages_of(p, STREAM_AFTER, STREAM_AFTER);
 }
 
@@ -301,26 +307,40 @@ static void set_long_epilogues_apart(plan *p) {
     }
 }
 
-bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
-    plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
-    ir_value **values = arena_array(s->scratch, ir_value *, n_outputs);
-    for (int i = 0; i < n_outputs; i++) values[i] = outputs[i].v;
-    p.r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, n_outputs, values, &s->why);
-    if (!p.r) return false;
-    set_long_epilogues_apart(&p);
-    plan_choose_stream(&p);
-    plan_choose_cuts(&p);
-    plan_choose_chunks(&p);
-    open_grid(&p);
+/* What the nests are, and how their axes are cut. */
+static bool begin_plan(plan *p) {
+    sched *s = p->s;
+    ir_value **values = arena_array(s->scratch, ir_value *, p->n_outputs);
+    for (int i = 0; i < p->n_outputs; i++) values[i] = p->outputs[i].v;
+    *p = (plan){.s = s, .outputs = p->outputs, .n_outputs = p->n_outputs};
+    p->r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, p->n_outputs, values, &s->why);
+    if (!p->r) return false;
+    set_long_epilogues_apart(p);
+    plan_choose_stream(p);
+    plan_choose_cuts(p);
+    plan_choose_chunks(p);
+    return true;
+}
+
+static bool finish_plan(plan *p) {
+    sched *s = p->s;
+    open_grid(p);
     int n_places = s->e.places.len;
-    bool ok = all_stages(&p);
-    if (ok) sched_direct(s, p.grid);
-    if (ok) sched_merge_stages(s, p.grid);
-    if (ok) sched_fetch_ahead(s, p.grid);
-    if (ok) ok = sched_block_reductions(s, p.grid);
+    bool ok = all_stages(p), pieces = p->parts.phase == PLAN_PIECES; /* which are stored once, not summed up in memory */
+    if (ok && !pieces) sched_direct(s, p->grid);
+    if (ok) sched_merge_stages(s, p->grid);
+    if (ok) sched_fetch_ahead(s, p->grid);
+    if (ok) ok = sched_block_reductions(s, p->grid);
     s->e.unsafe = 0;
     s->e.places.len = n_places;
-    region_release(p.r);
+    region_release(p->r);
+    return ok;
+}
+
+bool sched_nests(sched *s, int n_outputs, const sched_out *outputs) {
+    plan p = {.s = s, .outputs = outputs, .n_outputs = n_outputs};
+    if (!begin_plan(&p)) return false;
+    bool ok = plan_find_parts(&p) ? plan_in_parts(&p, begin_plan, finish_plan) : finish_plan(&p);
     if (!ok && !s->why) s->why = s->e.error ? s->e.error : "no schedule";
     return ok;
 }

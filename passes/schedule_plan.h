@@ -18,6 +18,7 @@ typedef struct state_buffers {
     ir_value *value;  /* the running value */
     ir_value *used;   /* what later terms of the chunk use for it: see schedule_stream.c */
     ir_value *before; /* of an early state: `used` as of the chunk before */
+    const sym_t *index; /* where an element is in them, while its place is in a piece; NULL: not yet */
 } state_buffers;
 
 /* An axis that a loop within the task runs over in chunks: each of the stream's variables is base + inner. */
@@ -32,6 +33,24 @@ typedef struct chunking {
     state_buffers *states; /* by index of the nest */
 } chunking;
 
+/* A streamed axis shared out among tasks: see schedule_parts.c. */
+typedef enum plan_phase {
+    PLAN_WHOLE,  /* a task streams all of the axis */
+    PLAN_PIECES, /* a run of its chunks, whose running values go to memory */
+    PLAN_MEETING /* none of it: running values come from there */
+} plan_phase;
+
+typedef struct plan_parts {
+    plan_phase phase;
+    sym_t parts, in_parts;         /* runs of chunks; 1 where there are several, else 0 */
+    sym_t part;                    /* the run: a variable of the task, or of reductions over pieces */
+    sym_t task, tasks;             /* the task's number among those of the grid, and their number */
+    int64_t piece;                 /* elements of a piece */
+    int64_t *at_value, *at_used;   /* by index of the nest: where in it a state's values are */
+    sym_t at;                      /* of the first piece in memory */
+    ir_value *memory;
+} plan_parts;
+
 enum { PLAN_MAX_ACROSS = 4 };
 
 typedef struct plan {
@@ -41,6 +60,7 @@ typedef struct plan {
     stream *stream;   /* NULL: none is to be done in chunks */
     const schedule_rows *of_products; /* by rows of products whose sums are operands again, or NULL */
     chunking chunks;
+    plan_parts parts;
     ir_block *grid;  /* the task */
     ir_block *block; /* where stages go: the task, or a loop in it */
     const sched_out *outputs;
@@ -77,6 +97,7 @@ void plan_look_at(plan *p, const nest *n, const nest *q);
 void plan_choose_stream(plan *p); /* first */
 void plan_choose_cuts(plan *p);
 void plan_choose_chunks(plan *p);
+void plan_place_chunks(plan *p); /* again, once the range of the loop has changed */
 
 /* schedule_across.c: whether the only nest reads something across memory that it is worth to turn; its copies. */
 bool plan_find_across(plan *p);
@@ -84,6 +105,17 @@ bool plan_copy_across(plan *p, const nest *n);
 
 /* schedule_contract.c: the stages of contraction n, with q in its epilogue. */
 bool plan_contract_stage(plan *p, const nest *n, const nest *q);
+
+/* schedule_parts.c: whether the axis may be shared out among tasks; sets how. */
+bool plan_find_parts(plan *p);
+typedef bool (*plan_schedule)(plan *p);
+/* The grids of a plan that is, some of them in the func of the first launch: `begin` makes the plan anew, `schedule` the stages of a
+ * grid (and ends the plan). */
+bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule);
+/* Whose running value the task makes, or the pieces it takes; and of a piece's memory the element that is `element` of what begins
+ * at `at`. */
+void plan_choose_part(plan *p);
+sym_t plan_piece_element(plan *p, int64_t at, sym_t element);
 
 /* schedule_stream.c: n is a state of the stream. */
 bool plan_is_state(const plan *p, const nest *n);
@@ -93,4 +125,8 @@ bool plan_begin_states(plan *p);
 bool plan_step_state(plan *p, const nest *n, const sym_t *coords, ir_value *x);
 /* Stages behind the loop: states become values. */
 bool plan_end_states(plan *p);
+/* Or what the task has of them goes to its piece. */
+bool plan_store_states(plan *p);
+/* In place of the loop: the states of all pieces together. */
+bool plan_meet_states(plan *p);
 #endif

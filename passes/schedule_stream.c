@@ -82,13 +82,15 @@ static bool begin_state(plan *p, const nest *n) {
     double first = identity_of(combine_of(n));
     sym_t coords[IR_MAX_RANK];
     if (!(b->value = plan_buffer(p, n))) return false;
-    if (role_of(p, n)->early) b->before = buffer_like(p, b->value);
+    bool met = p->parts.phase == PLAN_MEETING;
+    if (role_of(p, n)->early && !met) b->before = buffer_like(p, b->value);
     b->used = is_shifted(p, n) ? buffer_like(p, b->value) : b->value;
+    place_of_state(p, n)->buffer = b->used;
+    if (met) return true;
     ir_op *stage = element_stage(p, n, NULL, coords);
     write_state(p, n, b->value, coords, number(e, b->value, first));
     if (b->used != b->value) write_state(p, n, b->used, coords, number(e, b->used, 0));
     sched_choose_tile(p->s, stage, NULL);
-    place_of_state(p, n)->buffer = b->used;
     return true;
 }
 
@@ -102,13 +104,42 @@ bool plan_begin_states(plan *p) {
 
 /* ---- In the loop ------------------------------------------------------------------------------------------------- */
 /* Which of the early states' values expressions see. */
-typedef enum moment { USED_NOW, USED_BEFORE, FINAL } moment;
+typedef enum moment { USED_NOW, USED_BEFORE, USED_IN_PIECE, FINAL } moment;
+
+/* The state's element number, in its own buffer, of the one that the indices are of. */
+static sym_t flat(plan *p, const ir_value *buffer, const sym_t *index) {
+    sym_ctx *c = p->s->m->syms;
+    sym_t at = sym_const(c, 0);
+    for (int d = 0; d < buffer->type.rank; d++) at = sym_add(c, sym_mul(c, at, buffer->type.dims[d]), index[d]);
+    return at;
+}
+
+/* The place's own index, where it has been turned to a piece. */
+static void leave_piece(emit_place *place, const state_buffers *b) {
+    if (!b->index) return;
+    place->index = b->index;
+    place->rank = b->value->type.rank;
+}
+
+/* The place is in the piece at hand. */
+static void look_in_piece(plan *p, int i, emit_place *place) {
+    state_buffers *b = &p->chunks.states[i];
+    if (!b->index) b->index = place->index;
+    sym_t *at = arena_new_of(p->s->scratch, sym_t);
+    *at = plan_piece_element(p, p->parts.at_used[i], flat(p, b->value, b->index));
+    place->index = at;
+    place->rank = 1;
+    place->buffer = p->parts.memory;
+}
 
 static void look_at(plan *p, moment m) {
     for (int i = 0; i < p->r->nests.len; i++) {
         const state_buffers *b = &p->chunks.states[i];
         if (!p->chunks.of->nests[i].early) continue;
-        place_of_state(p, &p->r->nests.data[i])->buffer = m == USED_NOW ? b->used : m == USED_BEFORE ? b->before : b->value;
+        emit_place *place = place_of_state(p, &p->r->nests.data[i]);
+        leave_piece(place, b);
+        if (m == USED_IN_PIECE) look_in_piece(p, i, place);
+        else place->buffer = m == USED_NOW ? b->used : m == USED_BEFORE ? b->before : b->value;
     }
     emit_forget(&p->s->e);
 }
@@ -154,6 +185,15 @@ static ir_value *scaled_sum(emit *e, ir_value *sum, ir_value *g) {
     return ir_select(&e->b, none, zero, ir_binary(&e->b, IR_mul, sum, g));
 }
 
+/* What terms use for the running value `now`, where that is not it. */
+static void write_used(plan *p, const nest *n, const sym_t *coords, ir_value *now) {
+    emit *e = &p->s->e;
+    const state_buffers *b = &p->chunks.states[index_of(p, n)];
+    if (b->used == b->value) return;
+    ir_value *nothing = ir_binary(&e->b, IR_eq, now, number(e, now, identity_of(combine_of(n))));
+    write_state(p, n, b->used, coords, ir_select(&e->b, nothing, number(e, now, 0), now));
+}
+
 bool plan_step_state(plan *p, const nest *n, const sym_t *coords, ir_value *x) {
     emit *e = &p->s->e;
     const stream_nest *w = role_of(p, n);
@@ -170,10 +210,7 @@ bool plan_step_state(plan *p, const nest *n, const sym_t *coords, ir_value *x) {
     ir_value *now = combine(e, combine_of(n), kept, ir_cast(&e->b, x, t));
     write_state(p, n, b->value, coords, now);
     if (w->early) write_state(p, n, b->before, coords, used);
-    if (b->used != b->value) {
-        ir_value *nothing = ir_binary(&e->b, IR_eq, now, number(e, now, identity_of(combine_of(n))));
-        write_state(p, n, b->used, coords, ir_select(&e->b, nothing, number(e, now, 0), now));
-    }
+    write_used(p, n, coords, now);
     return true;
 }
 
@@ -228,4 +265,64 @@ bool plan_end_states(plan *p) {
         if (p->chunks.of->nests[i].role == STREAM_STATE && !end_state(p, &r->nests.data[i])) return false;
     look_at(p, FINAL);
     return true;
+}
+
+/* ---- Pieces (schedule_parts.c) ----------------------------------------------------------------------------------- */
+/* The element of a piece that the state's at coords is kept in, which begins at `at`. */
+static sym_t piece_element(plan *p, const nest *n, int64_t at, const sym_t *coords) {
+    sym_t map[IR_MAX_RANK];
+    state_map(p, n, coords, map);
+    return plan_piece_element(p, at, flat(p, p->chunks.states[index_of(p, n)].value, map));
+}
+
+static void store_state(plan *p, const nest *n) {
+    int i = index_of(p, n);
+    const state_buffers *b = &p->chunks.states[i];
+    sym_t coords[IR_MAX_RANK];
+    ir_op *stage = element_stage(p, n, NULL, coords);
+    ir_value *from[2] = {b->value, role_of(p, n)->early ? b->used : NULL};
+    for (int k = 0; k < 2 && from[k]; k++) {
+        sym_t to = piece_element(p, n, k ? p->parts.at_used[i] : p->parts.at_value[i], coords);
+        emit_write(&p->s->e, p->parts.memory, read_state(p, n, from[k], coords), 1, &to);
+    }
+    sched_choose_tile(p->s, stage, NULL);
+}
+
+bool plan_store_states(plan *p) {
+    for (int i = 0; i < p->r->nests.len; i++)
+        if (p->chunks.of->nests[i].role == STREAM_STATE) store_state(p, &p->r->nests.data[i]);
+    return !p->s->why;
+}
+
+static bool meet_state(plan *p, const nest *n) {
+    emit *e = &p->s->e;
+    int i = index_of(p, n);
+    const stream_nest *w = role_of(p, n);
+    stage_vars sv = plan_loops(p, n, NULL);
+    sym_t coords[IR_MAX_RANK];
+    sv.n = sv.n_par;
+    sched_add_var(&sv, p->parts.part, p->parts.parts);
+    plan_coords(p, n, coords);
+    plan_look_at(p, n, NULL);
+    ir_op *stage = sched_stage(p->s, p->block, &sv);
+    sym_t at = piece_element(p, n, p->parts.at_value[i], coords);
+    ir_value *x = emit_read(e, p->parts.memory, 1, &at, 0);
+    if (w->scaled) {
+        ir_value *g = rescale(p, w, USED_IN_PIECE, USED_NOW, (frit_dtype)x->type.dtype);
+        if (!g) return false;
+        x = scaled_sum(e, x, g);
+    }
+    plan_yield_terms(p->s, stage, x, combine_of(n));
+    ir_value *all = ir_block_add_arg(p->s->m, stage->blocks[1], x->type, NULL);
+    emit_block(e, stage->blocks[1], p->s->span);
+    write_state(p, n, p->chunks.states[i].value, coords, all);
+    write_used(p, n, coords, all);
+    sched_choose_tile(p->s, stage, NULL);
+    return true;
+}
+
+bool plan_meet_states(plan *p) {
+    for (int i = 0; i < p->r->nests.len; i++)
+        if (p->chunks.of->nests[i].role == STREAM_STATE && !meet_state(p, &p->r->nests.data[i])) return false;
+    return !p->s->why;
 }
