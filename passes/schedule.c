@@ -261,17 +261,34 @@ static bool schedule_guarded(sched *s, const ir_op *kernel, sym_t guard, int64_t
     return schedule_form(s, kernel);
 }
 
+/* What attends with a single query is worth a form of its own where its keys are shared out among tasks (schedule_parts.c): those
+ * of more queries are made for many rows. False, and nothing made, where they are not. */
+static bool schedule_decoding(sched *s, const ir_op *kernel, sym_t *guard) {
+    sym_ctx *c = s->m->syms;
+    sym_t dims[VARIANT_MAX_DIMS];
+    ir_op *before = s->f->body->last;
+    int n = s->may_split && s->lim->multiprocessors && !variant_contraction(kernel) ? variant_dims(kernel, c, dims) : 0;
+    if (!n) return false;
+    s->guard = *guard = variant_guard(c, n, dims);
+    bool ok = schedule_variant(s, kernel, n, dims) && s->first;
+    while (!ok && s->f->body->last != before) ir_op_remove(s->f->body->last);
+    s->guard = NULL;
+    s->why = NULL;
+    return ok;
+}
+
 /* Tiles as large as they may be, and as small. One row needs no form of its own: a block's matrix instructions take a tile
- * of rows at once, and one row is bound by memory in any form. */
+ * of rows at once, and one row is bound by memory in any form; but see above. */
 static bool schedule_block_forms(sched *s, const ir_op *kernel) {
     sym_ctx *c = s->m->syms;
     const ir_op *one = variant_contraction(kernel);
     const schedule_sizes *z = &s->sizes;
-    sym_t large = NULL;
+    sym_t large = NULL, single = NULL;
     if (one) {
         int64_t wanted = schedule_wanted_tasks(z, one);
         large = variant_large(one, c, z->packing_rows, schedule_most_cols(z, one), wanted < z->tasks ? wanted : z->tasks / 2);
     }
+    if (!large && schedule_decoding(s, kernel, &single)) return schedule_guarded(s, kernel, sym_sub(c, sym_const(c, 1), single), s->sizes.tasks);
     if (!large) return schedule_form(s, kernel);
     return schedule_guarded(s, kernel, large, 0) &&
            schedule_guarded(s, kernel, sym_sub(c, sym_const(c, 1), large), INT64_MAX);

@@ -181,7 +181,7 @@ bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule) {
         if (!ok) break;
         p->parts.phase = phase;
         if (phase != PLAN_WHOLE) plan_choose_part(p);
-        memory = sym_mul(c, sym_mul(c, is, p->parts.tasks), sym_muli(c, p->parts.parts, p->parts.piece));
+        memory = sym_mul(c, sym_mul(c, s->guard ? s->guard : one, p->parts.tasks), sym_muli(c, p->parts.parts, p->parts.piece));
         ok = in_launch(s, phase == PLAN_PIECES ? 0 : 1, schedule, p);
     }
     s->guard = guard;

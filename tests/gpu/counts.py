@@ -57,6 +57,12 @@ FEW_TILES = """model m(x: bf16[256, 16384], y: bf16[16384, 256]) -> f32[256, 256
     return f32(x) @ f32(y)
 }
 """
+ATTEND = """model m(q: f16[B, 32, S, 128], k: f16[B, 8, 4096, 128], v: f16[B, 8, 4096, 128], pos: int) -> f16[B, 32, S, 128] {
+    assert pos + S <= 4096
+    n = pos + S
+    return attention(q, k[:, :, :n], v[:, :, :n], causal = true)
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -86,6 +92,8 @@ ROWS = [
     ("of f32 on MFMA: room for one chunk", CDNA, ATTENTION_F32, {BARRIER: "=5", "mfma_16x16x4_f32": "=128", r"ptradd\(%scratch": "=0"}),
     ("a vector by a matrix: 256 tasks of vectors of the matrix", FOUR + ",blocks=132", STRIP,
      {r"= load\(.*bf16x4": "=1", r"tasks i0 < 1, t < 256:": "=1"}),
+    ("one query, many keys: keys in parts, two launches, and a form for many queries", WARP + ",blocks=108", ATTEND,
+     {r"func thread @.*_parts": "=1", r"func thread @": "=2", r"tasks on < min\(1, parts - 1\)\*min\(S.*i0 < B, i1 < 8, part < parts": "=1"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]

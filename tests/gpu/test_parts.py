@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Contractions in parts (passes/lower_parts.h) on the executor: right within the interpreter's bound, and the same bits however
+"""Contractions in parts (passes/lower_parts.h) and streamed rows in parts (passes/schedule_parts.c) on the executor: right within the interpreter's bound, and the same bits however
 many blocks there are and in whatever order they come. FRIT_BIN holds the frit with the executor's device."""
 import os
 import pathlib
@@ -22,6 +22,23 @@ BATCH = """model m(x: {t}[B, {m}, {k}], y: {t}[B, {k}, {n}]) -> (r: {s}[B, {m}, 
     return {s}(x) @ {s}(y)
 }}
 """
+# A query, or a few, against many keys: by length of a tensor, up to a position, of f32, with groups of heads and without.
+MASKED = """model m(q: {t}[4, 64], k: {t}[S, 2, 64], v: {t}[S, 2, 64], n: i64[]) -> (r: f32[4, 64]) {{
+    on[s in 0..S] = s < n
+    return f32(reshape(attention(reshape(q, [4, 1, 64]), transpose(k, perm = [1, 0, 2]), transpose(v, perm = [1, 0, 2]),
+                                 reshape(on, [1, S])), [4, 64]))
+}}
+"""
+CACHE = """model m(q: {t}[B, 8, S, 64], k: {t}[B, 2, 2048, 64], v: {t}[B, 2, 2048, 64], pos: int) -> (r: {t}[B, 8, S, 64]) {{
+    assert pos + S <= 2048
+    n = pos + S
+    return attention(q, k[:, :, :n], v[:, :, :n], causal = true)
+}}
+"""
+QUERIES = """model m(q: {t}[3, {m}, 40], k: {t}[3, S, 40], v: {t}[3, S, 36]) -> (r: {t}[3, {m}, 36]) {{
+    return attention(q, k, v, causal = true, scale = 2.5)
+}}
+"""
 OPEN = {"t": "bf16", "s": "f32", "m": "M", "n": "N", "k": 1000}
 ROLES = {"t": "bf16", "s": "f32", "m": "M", "n": 256, "k": 1024}
 CONSTANT = {"t": "f16", "s": "f32", "m": 200, "n": 130, "k": 2048}
@@ -35,6 +52,9 @@ CASES = [(WARP, 5, PLAIN, OPEN, ["M=37,N=70", "M=1,N=300", "M=150,N=200"]), (WAR
          (FOUR, 9, PLAIN, ROLES, ["M=64", "M=300"]),
          (FOUR, 16, PLAIN, WIDE, ["M=200"]), (FOUR, 18, ALONG, WIDE, ["M=300"]), (FOUR, 4, ALONG, F32, ["M=100"]), (FOUR, 5, ALONG, I8, ["M=140"]),
          (WARP, 11, BATCH, CONSTANT, ["B=3"]), ("null:block,warp=64,mfma,mfma_i8_32", 5, ALONG, I8, ["M=70"]),
+         (WARP, 108, CACHE, {"t": "f16"}, ["B=1,S=1,pos=900", "B=2,S=1,pos=1", "B=1,S=3,pos=70"]),
+         (WARP, 12, MASKED, {"t": "bf16"}, ["S=700", "S=5"]), (FOUR, 64, QUERIES, {"t": "f32", "m": 1}, ["S=777", "S=512"]),
+         ("null:block,warp=64,mfma", 40, QUERIES, {"t": "f16", "m": 5}, ["S=1000"]), ("null:block", 9, CACHE, {"t": "f32"}, ["B=3,S=1,pos=600"]),
          ("null:block,wmma", 6, PLAIN, OPEN, ["M=65,N=66"]), ("null:block", 5, PLAIN, OPEN, ["M=40,N=90"])]
 DEVICES = range(3)  # each runs another number of blocks, in another order
 
