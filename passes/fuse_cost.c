@@ -122,26 +122,12 @@ static bool stays_in_registers(fuser *f, region *r) {
 
 /* It is done chunk by chunk, for so few rows that tasks share its axis out (schedule_parts.c): there are enough of them. */
 static bool is_shared_out(fuser *f, region *r) {
-    enum { FEW_ROWS = 16, FAR = 512 };
     const stream *s = f->o->limits->threads && f->o->limits->multiprocessors ? stream_choose(r, &f->sizes) : NULL;
-    const nest *n = NULL;
-    int64_t rows = 1, e;
-    if (!s || (sym_is_const(s->extent, &e) && e < FAR)) return false;
-    for (int i = 0; i < r->nests.len; i++)
-        if (r->nests.data[i].kind == NEST_CONTRACT) n = &r->nests.data[i];
-    for (int g = 0; n && g < r->n_grid; g++) {
-        sym_t at[IR_MAX_RANK], red[IR_MAX_RANK], coords[IR_MAX_RANK];
-        for (int d = 0; d < n->rank; d++) coords[d] = n->dim[d].expr;
-        for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
-        int sides = 0;
-        for (int i = 0; i < 2; i++) {
-            access_reduced(&r->x, n->v->op, i, coords, red, at);
-            for (int d = 0; d < ir_operand(n->v->op, i)->type.rank; d++) sides |= sym_uses(at[d], r->grid[g]) << i;
-        }
-        if (sides != 1 && sides != 2) continue;
-        if (!sym_is_const(r->grid_extent[g], &e) || (rows *= e) > FEW_ROWS) return false;
-    }
-    return n != NULL;
+    int64_t e;
+    if (!s || (sym_is_const(s->extent, &e) && e < SCHEDULE_LEAST_SHARED)) return false;
+    for (int i = r->nests.len - 1; i >= 0; i--)
+        if (r->nests.data[i].kind == NEST_CONTRACT) return schedule_has_few_rows(r->nests.data[i].v->op);
+    return false;
 }
 
 /* What loads and stores do not show of a kernel with contractions: what they read again. < 0 where it should not be one

@@ -110,11 +110,11 @@ static bool has_pairs(const lower_stage *s) {
 }
 
 /* Loops over parallel axes run alike for all threads where partial results are merged inside of them: positions beyond
- * an extent are computed as the last one, by whole threads. */
+ * an extent are computed as the last one, by whole threads; by some positions of a thread where repeating it does no harm. */
 static void make_uniform(lower *l, lower_stage *s) {
     for (int i = 0; i < s->parallel; i++) {
         bool pairs = i == s->vector && has_pairs(s); /* too much to meet in shared memory as vectors */
-        if (!pairs && (s->threads[i] == 1 || is_even(l, s, i))) continue;
+        if (!pairs && (s->threads[i] == 1 || is_even(l, s, i) || (i != s->vector && s->repeats))) continue;
         s->tile[i] = 1;
         if (i == s->vector) s->vector = -1, l->lanes = 1;
     }

@@ -319,6 +319,20 @@ static ir_value *product_of(emit *e, const ir_op *op, ir_value *const *x, frit_d
     return absent ? ir_select(&e->b, absent, ir_splat(&e->b, ir_scalar(acc), 0), term) : term;
 }
 
+/* Few rows read the other operand once, and what they wait for is memory: a thread has several reads of it under way. */
+static void take_several(sched *s, ir_op *stage, const contraction *k) {
+    enum { READS = 4 };
+    const int64_t *old;
+    int64_t tile[SCHED_MAX_VARS];
+    int n = ir_get_ints(stage, IR_ATTR_tile, &old), vector = (int)ir_get_int(stage, IR_ATTR_vector, -1), at = -1;
+    memcpy(tile, old, (size_t)n * sizeof *tile);
+    if (vector >= k->sv.n_par) at = k->nv;
+    else if (k->sv.n > k->sv.n_par) at = k->sv.n - 1;
+    if (at < 0 || at == vector || tile[at] > READS) return;
+    tile[at] = READS;
+    ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
+}
+
 bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
     sched *s = p->s;
     contraction k = {.n = n, .q = q, .sv = plan_loops(p, n, q)};
@@ -351,6 +365,7 @@ bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
     }
     if (!ok) return false;
     sched_choose_tile(s, stage, reuse_variable(&k));
+    if (p->few_rows) take_several(s, stage, &k);
     s->e.split_var = s->e.split_expr = s->e.split_lane = NULL;
     return !s->why;
 }

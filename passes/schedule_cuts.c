@@ -272,7 +272,8 @@ void plan_choose_chunks(plan *p) {
     stream *of = p->stream;
     if (!of) return;
     stream_bound(p->r, of);
-    *k = (chunking){.size = p->s->sizes.chunk};
+    p->few_rows = plan_has_few_rows(p);
+    *k = (chunking){.size = p->few_rows ? p->s->sizes.few_rows_chunk : p->s->sizes.chunk};
     k->of = of;
     for (int i = 0; i < of->n_vars; i++) k->expr[i] = of->vars[i]; /* for now */
     choose_chunk_range(p);

@@ -8,22 +8,20 @@
 #include "schedule_plan.h"
 
 enum {
-    FEW_ROWS = 16,     /* of a task: more have a schedule of their own (lower_rows.c) */
-    LEAST_CHUNKS = 8,  /* of the axis: as long as a second launch takes */
-    LEAST_RUN = 2,     /* chunks of a run */
-    BLOCKS = 2,        /* of a multiprocessor, at work */
-    ALIGNED = 4        /* elements: 16 bytes */
+    BLOCKS = 2, /* of a multiprocessor, at work */
+    ALIGNED = 4 /* elements: 16 bytes */
 };
 
 /* ---- Whether -------------------------------------------------------------------------------------------------------- */
-static bool has_few_rows(const plan *p) {
+bool plan_has_few_rows(const plan *p) {
     int64_t rows = 1, e;
+    if (!p->s->lim->threads || !p->stream) return false;
     for (int g = 0; g < p->r->n_grid; g++) {
         if (!p->cuts[g].inner) continue;
-        if (!sym_is_const(p->cuts[g].inner_max, &e) || e > FEW_ROWS) return false;
+        if (!sym_is_const(p->cuts[g].inner_max, &e) || e > SCHEDULE_FEW_ROWS) return false;
         rows *= e;
     }
-    return rows <= FEW_ROWS;
+    return rows <= SCHEDULE_FEW_ROWS;
 }
 
 /* Elements of the task's buffer for n, rounded up; 0 where it is not known ahead. */
@@ -88,12 +86,12 @@ bool plan_find_parts(plan *p) {
     plan_parts *k = &p->parts;
     *k = (plan_parts){0};
     if (!s->may_split || s->one_task || !s->lim->threads || !s->lim->multiprocessors || !p->chunks.of) return false;
-    if (!has_few_rows(p) || !lay_piece_out(p)) return false;
+    if (!p->few_rows || !lay_piece_out(p)) return false;
     sym_t one = sym_const(c, 1), chunks = sym_ceildiv(c, p->stream->extent, sym_const(c, p->chunks.size));
     k->task = task_number(p, &k->tasks);
     sym_t room = sym_floordiv(c, sym_const(c, BLOCKS * s->lim->multiprocessors), sym_max(c, one, k->tasks));
-    sym_t runs = sym_min(c, room, sym_floordiv(c, chunks, sym_const(c, LEAST_RUN)));
-    sym_t is_long = sym_min(c, one, sym_floordiv(c, chunks, sym_const(c, LEAST_CHUNKS)));
+    sym_t runs = sym_min(c, room, chunks);
+    sym_t is_long = sym_min(c, one, sym_floordiv(c, p->stream->extent, sym_const(c, SCHEDULE_LEAST_SHARED)));
     k->parts = sym_max(c, one, sym_mul(c, is_long, runs));
     if (sym_is(k->parts, 1)) return false;
     if (!sym_is_const(k->parts, NULL)) k->parts = sym_opaque(c, "parts", SYM_INT, k->parts);

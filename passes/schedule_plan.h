@@ -59,6 +59,7 @@ typedef struct plan {
     cut cuts[24];
     stream *stream;   /* NULL: none is to be done in chunks */
     const schedule_rows *of_products; /* by rows of products whose sums are operands again, or NULL */
+    bool few_rows;    /* streamed for so few rows that tasks may share the axis out */
     chunking chunks;
     plan_parts parts;
     ir_block *grid;  /* the task */
@@ -106,7 +107,9 @@ bool plan_copy_across(plan *p, const nest *n);
 /* schedule_contract.c: the stages of contraction n, with q in its epilogue. */
 bool plan_contract_stage(plan *p, const nest *n, const nest *q);
 
-/* schedule_parts.c: whether the axis may be shared out among tasks; sets how. */
+/* schedule_parts.c: a block's task has few rows of a streamed axis. */
+bool plan_has_few_rows(const plan *p);
+/* Whether the axis may be shared out among tasks; sets how. */
 bool plan_find_parts(plan *p);
 typedef bool (*plan_schedule)(plan *p);
 /* The grids of a plan that is, some of them in the func of the first launch: `begin` makes the plan anew, `schedule` the stages of a

@@ -60,6 +60,7 @@ static schedule_sizes sizes_of_block(const frit_target_limits *lim) {
                             .stream = {stream_sizes(lim, 16, 64), stream_sizes(lim, 32, 64)},
                             .stream_least = 16,
                             .chunk = 64,
+                            .few_rows_chunk = 256,
                             .tasks = 256,
                             .tasks_in_parts = lim->multiprocessors / 8,
                             .depth_in_parts = 2048,

@@ -21,6 +21,7 @@ typedef struct schedule_sizes {
     schedule_rows stream[2]; /* the same where it is streamed by products of 16 bits, of 32 bits, whose sums are operands again */
     int64_t stream_least; /* what is longer is streamed there */
     int64_t chunk;        /* elements of a long axis that are at hand at a time when it is streamed (stream.h) */
+    int64_t few_rows_chunk; /* the same for few rows, which are bound by memory: barriers are few beside what is read */
     int64_t tasks;        /* a contraction's tile shrinks while there are fewer, */
     int64_t tasks_in_parts; /* or, with sums of so many terms, fewer than these; 0: the same */
     int64_t depth_in_parts;
@@ -30,6 +31,10 @@ typedef struct schedule_sizes {
 
 /* For one core: tasks that keep its caches busy. For a block of threads: small tasks, since there are many blocks. */
 schedule_sizes schedule_sizes_of(const frit_target_limits *lim);
+
+/* A streamed axis may be shared out among tasks that have so many rows at most (more have a schedule of their own: lower_rows.c), where it
+ * has so many positions: they take about as long as a second launch. */
+enum { SCHEDULE_FEW_ROWS = 15, SCHEDULE_LEAST_SHARED = 512 };
 
 enum { SCHEDULE_CLUSTER = 8 }; /* blocks of a cluster that every device of the family has */
 /* Bytes that a block of a cluster may keep of a row; a row of n f32 fits a cluster's blocks, and is not reduced in parts then. */

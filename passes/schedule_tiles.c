@@ -27,6 +27,22 @@ static int64_t own_positions(const ir_op *op, int i) {
     return positions;
 }
 
+bool schedule_has_few_rows(const ir_op *contract) {
+    const int64_t *axes[2];
+    int n[2] = {ir_get_ints(contract, IR_ATTR_lhs_batch, &axes[0]), ir_get_ints(contract, IR_ATTR_lhs_contract, &axes[1])};
+    ir_type t = ir_operand(contract, 0)->type;
+    int64_t rows = 1, e;
+    for (int d = 0; d < t.rank; d++) {
+        bool own = true;
+        for (int k = 0; k < 2; k++)
+            for (int j = 0; j < n[k]; j++) own &= axes[k][j] != d;
+        if (!own) continue;
+        if (!sym_is_const(t.dims[d], &e) || e > SCHEDULE_FEW_ROWS) return false;
+        rows *= e;
+    }
+    return rows <= SCHEDULE_FEW_ROWS;
+}
+
 bool schedule_in_tiles(const ir_op *contract) {
     enum { LEAST = 16 };
     return own_positions(contract, 0) >= LEAST && own_positions(contract, 1) >= LEAST;

@@ -12,4 +12,6 @@ int schedule_stored_bits(const ir_op *contract, int i);
 bool schedule_in_tiles(const ir_op *contract);
 /* Tasks that a tile is to leave: a few where the sums are long enough to be made in parts (lower_parts.h). */
 int64_t schedule_wanted_tasks(const schedule_sizes *z, const ir_op *contract);
+/* The rows of its first operand, batches apart, are known to be SCHEDULE_FEW_ROWS at most. */
+bool schedule_has_few_rows(const ir_op *contract);
 #endif
