@@ -121,8 +121,11 @@ static frit_status device_copy(frit_device *d, rt_queue *q, void *dst, const voi
     (void)q, (void)err;
     region *from = find(d, src), *to = find(d, dst);
     note_written(d, dst, bytes);
-    for (int64_t i = 0; from && to && i < bytes; i++) /* what has no value is copied as such */
-        if (!is_set(from, (const char *)src + i)) set(to, (char *)dst + i, 1, false);
+    for (int64_t i = 0; from && to && i < bytes; i++) { /* what has no value is copied as such */
+        int64_t at = (const char *)src + i - from->base;
+        if (at % 8 == 0 && i + 8 <= bytes && from->written[at / 8] == 0xff) i += 7;
+        else if (!is_set(from, (const char *)src + i)) set(to, (char *)dst + i, 1, false);
+    }
     memmove(dst, src, (size_t)bytes);
     return FRIT_OK;
 }
@@ -130,7 +133,8 @@ static frit_status device_copy(frit_device *d, rt_queue *q, void *dst, const voi
 static frit_status device_fill(frit_device *d, rt_queue *q, void *dst, int64_t bytes, int width, uint64_t pattern, frit_error *err) {
     (void)q, (void)err;
     note_written(d, dst, bytes);
-    for (int64_t i = 0; i < bytes; i++) ((char *)dst)[i] = (char)(pattern >> i % width * 8);
+    if (width == 1 || !pattern) memset(dst, (int)(pattern & 0xff), (size_t)bytes);
+    else for (int64_t i = 0; i < bytes; i++) ((char *)dst)[i] = (char)(pattern >> i % width * 8);
     return FRIT_OK;
 }
 
@@ -293,7 +297,7 @@ static frit_status device_launch(frit_device *d, rt_queue *q, const rt_launch *l
         follow(&e.scratch, r);
     }
     own(d)->n_copied = 0;
-    if (exec_device_tap.launch && exec_device_tap.launch(own(d)->tap, &(exec_tapped){c->name, c->d, l->module->warp, &e, most_blocks(l)}))
+    if (exec_device_tap.launch && exec_device_tap.launch(own(d)->tap, &(exec_tapped){c->name, c->d, c->m->funcs, l->module->warp, &e, most_blocks(l)}))
         return FRIT_OK;
     char message[440];
     if (exec_run(c->k, &e, message, sizeof message)) return FRIT_OK;

@@ -7,6 +7,7 @@
 typedef struct exec_tapped {
     const char *kernel;
     const diag *d; /* source 1 is the kernel's text */
+    const ir_func *f;
     int warp;
     const exec_launch *launch; /* as it is about to run */
     int64_t most_blocks;

@@ -1,6 +1,7 @@
 /* The frit command with a device that tries mutants of the kernels it runs (mutate.py drives it):
  *
- *     FRIT_MUTANTS=FILE FRIT_MUTANTS_PASS=1|2|3 [FRIT_MUTANTS_SHARE=N/M] frit_mutate run PACKAGE ...
+ *     FRIT_MUTANTS=FOLDER FRIT_MUTANTS_LIST=FILE FRIT_MUTANTS_PASS=1|2|3 [FRIT_MUTANTS_SHARE=N/M] [FRIT_MUTANTS_DONE=TEXT]
+ *         frit_mutate run PACKAGE ...
  *
  * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks as
  * there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or by
@@ -10,6 +11,7 @@
  *
  *   - "unreached": no launch came to the op;
  *   - "implied": the mutant can't differ, as mutate_proof.h shows for all sizes;
+ *   - "harmless": it chooses between equals (mutate_equals.h); all the same the first pass tries it;
  *   - "vacuous": where a value was changed, on no data it was ever another than before, and that is not shown to be so always;
  *   - "redundant": shown to make no difference where it was another: an op that only orders, without which no two accesses
  *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds and of what
@@ -18,12 +20,16 @@
  *     thread what may as well be infinite;
  *   - "alive": none of these.
  *
- * FILE gets a line for each kernel, "kernel HASH NUMBER-OF-MUTANTS NAME", for each mutant that is caught "caught HASH NUMBER
- * TEXT", one with "passed" for each launch of the first pass where it differs and is not caught, and when the device is closed after the second pass one such line for every other mutant of the kernels that ran; the text is the line,
- * what was done, and the op. Those that FILE says are caught are not tried again, and what it says thrice
- * to be redundant has only to pass on the launch's own data. A third pass is as the second, for those not shown redundant. The share tries those whose number is N
+ * FILE gets a line for each kernel, "HASH NUMBER-OF-MUTANTS NAME". FOLDER/HASH is what is known of the kernels of that text (but
+ * for the name), in whatever model, form or revision they occur: a line "VERDICT NUMBER LINE WHAT: OP" for each mutant that is
+ * caught or implied, one with "passed" for each launch of the first pass where it differs and is not caught, and one for
+ * every other mutant of the kernels that ran when the device is closed after the second pass. Those that are caught are not tried again, and what is said thrice
+ * to be redundant has only to pass on the launch's own data; a kernel with a line "done TEXT" is not tried at all. A third pass
+ * is as the second, for those not shown redundant. The share tries those whose number is N
  * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
- * all behind the trials: numbers in their outputs serve the kernels that follow as well. */
+ * all behind the trials: numbers in their outputs serve the kernels that follow as well.
+ */
+#include "mutate_equals.h"
 #include "mutate_launch.h"
 #include "mutate_ops.h"
 #include "mutate_proof.h"
@@ -32,19 +38,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAUNCHES = 3, MANY_TASKS = 48, ENOUGH = 3 };
+enum { MAX_LAUNCHES = 3, MAX_KERNELS = 512, MANY_TASKS = 8, ENOUGH = 3 };
 
 /* ---- Bookkeeping ------------------------------------------------------------------------------------------------- */
-typedef enum verdict { UNTRIED, UNREACHED, VACUOUS, REDUNDANT, ALIVE, IMPLIED, CAUGHT } verdict; /* later ones count */
-static const char *const verdict_names[] = {"", "unreached", "vacuous", "redundant", "alive", "implied", "caught"};
+typedef enum verdict { UNTRIED, UNREACHED, VACUOUS, REDUNDANT, ALIVE, HARMLESS, IMPLIED, CAUGHT } verdict; /* later ones count */
+static const char *const verdict_names[] = {"", "unreached", "vacuous", "redundant", "alive", "harmless", "implied", "caught"};
 
 typedef struct mutant {
     verdict v;
     mutant_kind kind;
-    const ir_op *op; /* of the module at hand */
-    uint32_t seen;   /* the sets of data on which it differs */
-    int shown;       /* runs of the command that have shown it redundant */
-    int passed;      /* launches of first passes where it differs and was not caught */
+    ir_op *op;     /* of the module at hand */
+    uint32_t seen; /* the sets of data on which it differs */
+    int shown;     /* runs of the command that have shown it redundant */
+    int passed;    /* launches of first passes where it differs and was not caught */
+    bool proof_tried;
     char *text;
 } mutant;
 
@@ -52,16 +59,34 @@ typedef struct subject {
     uint64_t hash;
     int n;
     mutant *mutants;
+    bool done; /* all that the campaign has for it was tried before */
     int launches;
     uint64_t seen[MAX_LAUNCHES]; /* hashes of their integers */
     struct subject *next;
 } subject;
 
+/* Names of kernels by their texts: a kernel is looked up by where its text lies before that is hashed. */
+typedef struct known {
+    const char *text;
+    subject *s;
+} known;
+
 typedef struct campaign {
-    const char *path;
+    const char *folder, *list, *done;
     int pass, share, of;
     subject *subjects;
+    int n_known;
+    known known[MAX_KERNELS];
 } campaign;
+
+static bool in_share(const campaign *c, const subject *s, int number) {
+    return (number * 7919 + (int)(s->hash % 9973)) % c->of == c->share;
+}
+
+static void note_op(void *ctx, int number, ir_op *op, mutant_kind k) {
+    mutant *u = &((subject *)ctx)->mutants[number];
+    u->op = op, u->kind = k;
+}
 
 static ir_module *parse(const exec_tapped *t, diag **d) {
     size_t n;
@@ -70,13 +95,71 @@ static ir_module *parse(const exec_tapped *t, diag **d) {
     return ir_parse(*d, diag_add_source(*d, diag_source_name(t->d, 1), text, n));
 }
 
-static char *describe(const diag *d, ir_module *m, const ir_op *op, mutant_kind k) {
+/* Line, what was done, the op as the kernel's text has it: kernels of the same text say the same. */
+static char *describe(const diag *d, const ir_op *op, mutant_kind k) {
     char text[400];
     int line, column;
+    size_t n;
+    const char *from = diag_source_text(d, op->span.file, &n), *at = from + op->span.begin;
     diag_locate(d, op->span.file, op->span.begin, &line, &column);
-    snprintf(text, sizeof text, "%s:%d %s: %.200s", diag_source_name(d, 1), line, mutant_kind_names[k], ir_print_op(m->arena, op));
+    while (at > from && at[-1] != '\n') at--;
+    while (*at == ' ') at++;
+    snprintf(text, sizeof text, "%d %s: %.200s", line, mutant_kind_names[k], at);
     text[strcspn(text, "\n")] = 0;
     return strdup(text);
+}
+
+/* What a kernel computes, whatever its name: layers and forms share it. */
+static uint64_t hash_of(const exec_tapped *t) {
+    size_t n;
+    const char *text = diag_source_text(t->d, 1, &n), *from = memchr(text, '(', n);
+    if (!from) from = text;
+    return fpk_hash(from, n - (size_t)(from - text)) + (uint64_t)t->warp;
+}
+
+static FILE *open_results(const campaign *c, const subject *s, const char *how) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%016llx", c->folder, (unsigned long long)s->hash);
+    return fopen(path, how);
+}
+
+static void record(const campaign *c, const subject *s, int number, const char *what) {
+    FILE *f = open_results(c, s, "a");
+    if (!f) abort();
+    fprintf(f, "%s %d %s\n", what, number, s->mutants[number].text);
+    fclose(f);
+}
+
+/* What is known of the kernel; false: nothing. */
+static bool recall(const campaign *c, subject *s) {
+    FILE *f = open_results(c, s, "r");
+    if (!f) return false;
+    char line[1024], done[256];
+    int number;
+    snprintf(done, sizeof done, "done %.200s\n", c->done ? c->done : "");
+    while (fgets(line, sizeof line, f)) {
+        char *text = strchr(line, ' ');
+        if (!strcmp(line, done)) s->done = true;
+        if (!text || sscanf(text, "%d", &number) != 1 || number < 0 || number >= s->n) continue;
+        mutant *u = &s->mutants[number];
+        if (!strncmp(line, "caught ", 7)) u->v = CAUGHT;
+        else if (!strncmp(line, "implied ", 8)) u->v = IMPLIED;
+        else if (!strncmp(line, "harmless ", 9)) u->v = HARMLESS;
+        else if (!strncmp(line, "redundant ", 10)) u->shown++;
+        else if (!strncmp(line, "passed ", 7)) u->passed++;
+    }
+    fclose(f);
+    return true;
+}
+
+static void prove(const campaign *c, subject *s, const ir_func *f, int number) {
+    mutant *u = &s->mutants[number];
+    if (u->proof_tried || u->v >= HARMLESS) return;
+    u->proof_tried = true;
+    if (mutate_proven(f, u->op, u->kind)) u->v = IMPLIED;
+    else if (u->kind == MUTANT_ONE_OFF && mutate_chooses_equals(u->op)) u->v = HARMLESS;
+    else return;
+    record(c, s, number, verdict_names[u->v]);
 }
 
 static subject *new_subject(campaign *c, const exec_tapped *t, uint64_t hash) {
@@ -84,61 +167,44 @@ static subject *new_subject(campaign *c, const exec_tapped *t, uint64_t hash) {
     if (!s) abort();
     diag *d;
     ir_module *m = parse(t, &d);
-    int left = s->n = mutant_count(m->funcs->body);
     s->hash = hash, s->next = c->subjects;
+    s->n = mutant_count(m->funcs->body);
     s->mutants = calloc((size_t)s->n + 1, sizeof *s->mutants);
     if (!s->mutants) abort();
-    for (int i = 0; i < s->n; i++) {
-        mutant *u = &s->mutants[i];
-        const ir_op *op = mutant_find(m->funcs->body, (left = i, &left), &u->kind);
-        u->text = describe(d, m, op, u->kind);
-    }
+    mutant_each(m->funcs->body, note_op, s);
+    for (int i = 0; i < s->n; i++) s->mutants[i].text = describe(d, s->mutants[i].op, s->mutants[i].kind);
+    if (!recall(c, s))
+        for (int i = 0; i < s->n; i++)
+            if (in_share(c, s, i)) prove(c, s, m->funcs, i);
     ir_module_free(m);
     diag_free(d);
     return c->subjects = s;
 }
-
+/* The kernel that t runs; the list of kernels gets its name when it is met first. */
 static subject *subject_of(campaign *c, const exec_tapped *t) {
-    size_t n_text;
-    const char *text = diag_source_text(t->d, 1, &n_text);
-    uint64_t hash = fpk_hash(text, n_text);
-    for (subject *s = c->subjects; s; s = s->next)
-        if (s->hash == hash) return s;
-    subject *s = new_subject(c, t, hash);
-    FILE *f = fopen(c->path, "r");
-    char line[1024];
-    unsigned long long h;
-    int number;
-    while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "caught %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = CAUGHT;
-        else if (sscanf(line, "redundant %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].shown++;
-        else if (sscanf(line, "implied %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].v = IMPLIED;
-        else if (sscanf(line, "passed %llx %d ", &h, &number) == 2 && h == hash && number < s->n) s->mutants[number].passed++;
-    }
-    if (f) fclose(f);
-    f = fopen(c->path, "a");
-    if (f) fprintf(f, "kernel %016llx %d %s\n", (unsigned long long)hash, s->n, t->kernel), fclose(f);
+    size_t n;
+    const char *text = diag_source_text(t->d, 1, &n);
+    for (int i = 0; i < c->n_known; i++)
+        if (c->known[i].text == text) return c->known[i].s;
+    uint64_t hash = hash_of(t);
+    subject *s = c->subjects;
+    while (s && s->hash != hash) s = s->next;
+    if (!s) s = new_subject(c, t, hash);
+    if (c->n_known < MAX_KERNELS) c->known[c->n_known++] = (known){text, s};
+    FILE *f = fopen(c->list, "a");
+    if (!f) abort();
+    fprintf(f, "%016llx %d %s\n", (unsigned long long)hash, s->n, t->kernel);
+    fclose(f);
     return s;
 }
 
-static bool in_share(const campaign *c, const subject *s, int number) {
-    return (number * 7919 + (int)(s->hash % 9973)) % c->of == c->share;
-}
-
-static void record(const campaign *c, const subject *s, int number, const char *what) {
-    FILE *f = fopen(c->path, "a");
-    if (!f) return;
-    fprintf(f, "%s %016llx %d %s\n", what, (unsigned long long)s->hash, number, s->mutants[number].text);
-    fclose(f);
-}
-
 static void *campaign_open(void) {
-    const char *path = getenv("FRIT_MUTANTS"), *pass = getenv("FRIT_MUTANTS_PASS"), *share = getenv("FRIT_MUTANTS_SHARE");
+    const char *pass = getenv("FRIT_MUTANTS_PASS"), *share = getenv("FRIT_MUTANTS_SHARE");
     campaign *c = calloc(1, sizeof *c);
     if (!c) abort();
-    c->path = path, c->of = 1;
+    c->folder = getenv("FRIT_MUTANTS"), c->list = getenv("FRIT_MUTANTS_LIST"), c->done = getenv("FRIT_MUTANTS_DONE"), c->of = 1;
     if (pass && sscanf(pass, "%d", &c->pass) != 1) abort();
-    if (path && (c->pass < 1 || c->pass > 3)) abort();
+    if (c->folder && (c->pass < 1 || c->pass > 3 || !c->list)) abort();
     if (share && (sscanf(share, "%d/%d", &c->share, &c->of) != 2 || c->of < 1)) abort();
     return c;
 }
@@ -148,7 +214,8 @@ static void campaign_close(void *ctx) {
     for (subject *s = c->subjects, *next; s; s = next) {
         next = s->next;
         for (int i = 0; i < s->n; i++) {
-            if (c->pass > 1 && s->mutants[i].v != UNTRIED && s->mutants[i].v != CAUGHT) record(c, s, i, verdict_names[s->mutants[i].v]);
+            verdict v = s->mutants[i].v;
+            if (c->pass > 1 && v != UNTRIED && v < HARMLESS) record(c, s, i, verdict_names[v]);
             free(s->mutants[i].text);
         }
         free(s->mutants);
@@ -206,7 +273,7 @@ static bool learn(original *o, trial *r, subject *s, int d, char *message, size_
 
 /* ---- Trying ------------------------------------------------------------------------------------------------------ */
 /* Runs m on set d: true when a check fails or results differ. */
-static bool fails_on(const trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
+static bool fails_on(trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     char message[1024];
     for (int run = 0; run < RUNS; run++)
         if (trial_has(r, d, run) && (!trial_run(r, e, d, run, r->steps[d] * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run])) return true;
@@ -217,7 +284,7 @@ typedef enum change { MUTANT, POISON, SAME } change;
 
 /* Whether the kernel fails on one of the sets of data, with the mutant `number` or with what is to show something about it.
  * -1: nothing can be shown that way. */
-static int try_on(const trial *r, int number, change c, uint32_t sets) {
+static int try_on(trial *r, int number, change c, uint32_t sets) {
     diag *d;
     ir_module *m = parse(r->t, &d);
     mutant_kind k;
@@ -241,11 +308,12 @@ static int try_on(const trial *r, int number, change c, uint32_t sets) {
     return found;
 }
 
-static void judge(original *o, trial *r, subject *s, int number) {
+static void judge(const campaign *c, original *o, trial *r, subject *s, int number) {
     mutant *u = &s->mutants[number];
     char message[512];
     bool differs = u->seen & 1;
     if (differs && try_on(r, number, MUTANT, 1)) {
+        if (u->v == HARMLESS) fprintf(stderr, "proven not to matter, and caught: %s\n", u->text);
         u->v = CAUGHT;
         return;
     }
@@ -257,19 +325,20 @@ static void judge(original *o, trial *r, subject *s, int number) {
         if (u->v < REDUNDANT) u->v = REDUNDANT;
         return;
     }
-    if (u->v <= VACUOUS && !(u->seen & 1) && mutate_proven(o->m->funcs, u->op, u->kind)) {
-        u->v = IMPLIED;
-        return;
-    }
+    if (u->v <= VACUOUS && !(u->seen & 1)) prove(c, s, o->m->funcs, number);
+    if (u->v >= HARMLESS) return;
     for (int d = 1; d < r->n_data; d++) learn(o, r, s, d, message, sizeof message);
     if (u->v == UNREACHED || !u->seen) return;
     bool orders = mutant_only_orders(u->op, u->kind);
     if (orders) u->seen &= 1 | 1 << DATA_WILD; /* numbers matter where they decide what is done */
-    if (try_on(r, number, MUTANT, u->seen & ~1u) > 0) {
+    /* What may as well be nonsense differs on no numbers; where integers are others, it may be done elsewhere. */
+    bool nonsense = !orders && !try_on(r, number, POISON, u->seen);
+    uint32_t others = nonsense ? u->seen >> DATA_INTS << DATA_INTS : u->seen & ~1u;
+    if (others && try_on(r, number, MUTANT, others) > 0) {
         u->v = CAUGHT;
         return;
     }
-    bool shown = orders || !try_on(r, number, POISON, u->seen) || !try_on(r, number, SAME, u->seen);
+    bool shown = orders || nonsense || !try_on(r, number, SAME, u->seen);
     verdict v = shown ? REDUNDANT : ALIVE;
     if (u->v < v) u->v = v;
 }
@@ -277,21 +346,20 @@ static void judge(original *o, trial *r, subject *s, int number) {
 /* Whether the mutant is to be tried in this pass. */
 static bool is_open(const campaign *c, const subject *s, int number) {
     const mutant *u = &s->mutants[number];
-    if (u->v == CAUGHT || u->v == IMPLIED || !in_share(c, s, number)) return false;
+    if (s->done || u->v >= IMPLIED || !in_share(c, s, number)) return false;
+    if (u->v == HARMLESS && c->pass > 1) return false;
     return c->pass == 1 ? u->passed < ENOUGH : c->pass == 2 || !u->shown;
 }
 
 static void try_all(campaign *c, subject *s, trial *r, original *o) {
     char message[512];
-    int n_open = 0;
+    o->m = parse(r->t, &o->d);
+    mutant_each(o->m->funcs->body, note_op, s);
     for (int i = 0; i < s->n; i++) {
-        int left = i;
         mutant *u = &s->mutants[i];
-        u->op = mutant_find(o->m->funcs->body, &left, &u->kind), u->seen = 0;
+        u->seen = 0;
         if (u->v == UNTRIED && is_open(c, s, i)) u->v = UNREACHED;
-        n_open += is_open(c, s, i);
     }
-    if (!n_open) return;
     if (!learn(o, r, s, DATA_OWN, message, sizeof message))
         fprintf(stderr, "kernel %s is wrong without a mutation: %s\n", r->t->kernel, message);
     else
@@ -299,7 +367,7 @@ static void try_all(campaign *c, subject *s, trial *r, original *o) {
             mutant *u = &s->mutants[i];
             if (!is_open(c, s, i)) continue;
             int passed = u->passed;
-            judge(o, r, s, i);
+            judge(c, o, r, s, i);
             if (u->v == CAUGHT) record(c, s, i, verdict_names[CAUGHT]);
             else if (u->passed > passed) record(c, s, i, "passed");
         }
@@ -313,19 +381,24 @@ static bool is_new(subject *s, uint64_t ints) {
     return true;
 }
 
+static bool any_open(const campaign *c, const subject *s) {
+    for (int i = 0; i < s->n; i++)
+        if (is_open(c, s, i)) return true;
+    return false;
+}
+
 static bool campaign_launch(void *ctx, const exec_tapped *t) {
     campaign *c = ctx;
-    if (!c->path) return false;
+    if (!c->folder) return false;
     subject *s = subject_of(c, t);
     original o = {0};
-    o.m = parse(t, &o.d);
     trial r;
-    trial_open(&r, c->pass, t, o.m->funcs->body);
+    trial_open(&r, c->pass, t);
     uint64_t ints = fpk_hash(t->launch->ints, sizeof(int64_t) * (size_t)r.n_ints) ^ (uint64_t)t->launch->tasks;
-    if (is_new(s, ints)) try_all(c, s, &r, &o);
+    if (any_open(c, s) && is_new(s, ints)) try_all(c, s, &r, &o);
     bool filled = t->launch->tasks > MANY_TASKS;
     trial_close(&r, filled);
-    ir_module_free(o.m);
+    if (o.m) ir_module_free(o.m);
     diag_free(o.d);
     return filled;
 }

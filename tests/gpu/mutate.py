@@ -8,7 +8,8 @@ difference wherever it was tried; mutate.c says how. All others are listed as su
 tell from the kernel although nothing shows that none could, that no shape reaches. Fewer than 99 in a hundred caught of what is
 not redundant is a failure (one survivor is allowed in a share). --runs: the first N shapes of each model only; what they do
 not reach is left out, and nine in ten are enough. --keep: a
-folder for what is found, and to go on from. FRIT_BIN holds the frit with the executor's device, FRIT_MUTATE names
+folder for what is found, by what kernels are, and to go on from: kernels whose text (but for the name) was tried before, in
+another form or in another revision of the compiler, are not tried again. FRIT_BIN holds the frit with the executor's device, FRIT_MUTATE names
 frit_mutate."""
 import argparse
 import array
@@ -71,7 +72,7 @@ def stories(folder):
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights)
     geometry = re.sub(r"\bL=\d+", "L=2", geometry).split()
     return ["-w", weights, *geometry], *([said(*shape) for shape in shapes] for shapes in (
-        [(1, 1, 300), (2, 70, 3), (3, 33, 0), (1, 128, 64), (1, 500, 0), (137, 63, 0), (1000, 1, 7)],
+        [(2, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), (137, 63, 0), (1000, 1, 7)],
         [(1, n, 0) for n in (44, 60, 76, 84, 92)] + [(-(-8200 // n), n, 0) for n in (6, 12, 20, 28, 33, 44, 52, 64)]
         + [(b, 1, 0) for b in (20, 60, 1004, 1010, 1020, 1025, 1034, 1044, 1054)]))
 
@@ -129,11 +130,46 @@ def mlp(_):
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
 
 
+def kernels_of(listed):
+    """{hash: (number of mutants, names)}"""
+    kernels = {}
+    for line in listed.read_text().splitlines():
+        kernel, number, name = line.split(" ", 2)
+        kernels.setdefault(kernel, (int(number), set()))[1].add(name)
+    return kernels
+
+
+def known(results, kernel):
+    """What the results say of a kernel's mutants: {number: (fate, text)}; whether `done` is among what is said."""
+    fates, done = {}, set()
+    file = results / kernel
+    for line in file.read_text().splitlines() if file.exists() else []:
+        status, number, *rest = line.split(" ", 2)
+        if status == "done":
+            done.add(line)
+        elif status != "passed":
+            was = fates.get(int(number))
+            if was is None or ORDER.index(status) < ORDER.index(was[0]):
+                fates[int(number)] = status, *rest
+    return fates, done
+
+
+def all_shown(results, kernels, mark):
+    """Nothing is left to a second pass."""
+    for kernel, (number, _) in kernels.items():
+        fates, done = known(results, kernel)
+        if mark not in done and sum(fate in ("caught", "implied", "harmless") for fate, _ in fates.values()) < number:
+            return False
+    return True
+
+
 def campaign(model, form, options, kept):
-    """All shapes of one model in one form; what frit_mutate wrote, or None where the model's weights are not here."""
-    file = kept / f"{model}-{form}"
-    file.touch()
-    start = time.time()
+    """All shapes of one model in one form; the kernels, or None where the model's weights are not here. What was done for a
+    kernel's text in another form, or before, is not done again."""
+    listed, results, start = kept / f"{model}-{form}", kept / "kernels", time.time()
+    results.mkdir(exist_ok=True)
+    listed.write_text("")
+    done = f"{model} {options.share}{f' {options.runs}' if options.runs else ''}"
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         made = ALL[model](folder)
@@ -145,34 +181,39 @@ def campaign(model, form, options, kept):
         brief = sum(brief, [])
         for number, shapes in ("1", runs + brief), ("2", runs), ("3", brief):  # mutate.c says what the passes do
             for shape in shapes[:options.runs] if number != "3" or not options.runs else []:
-                run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(file), FRIT_MUTANTS_PASS=number, FRIT_MUTANTS_SHARE=options.share)
-    return file.read_text(), time.time() - start
+                if number != "1" and all_shown(results, kernels_of(listed), f"done {done}"):
+                    break
+                run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(results), FRIT_MUTANTS_LIST=str(listed),
+                    FRIT_MUTANTS_PASS=number, FRIT_MUTANTS_SHARE=options.share, FRIT_MUTANTS_DONE=done)
+    kernels = kernels_of(listed)
+    for kernel in kernels:
+        if f"done {done}" not in known(results, kernel)[1]:
+            with open(results / kernel, "a") as file:
+                print(f"done {done}", file=file)
+    return kernels, time.time() - start
 
 
 # A mutant's fate over all launches is the first of these that one of them had; "vacuous" and "unreached" survive as well.
-ORDER = ["caught", "implied", "alive", "redundant", "vacuous", "unreached"]
+ORDER = ["caught", "implied", "harmless", "alive", "redundant", "vacuous", "unreached"]
 
 
-def report(model, form, text, whole):
-    kernels, fates = {}, {}
-    for line in text.splitlines():
-        status, kernel, number, rest = line.split(" ", 3)
-        if status == "passed":
-            continue
-        if status == "kernel":
-            kernels[kernel] = int(number), rest
-            continue
-        was = fates.get((kernel, number))
-        if was is None or ORDER.index(status) < ORDER.index(was[0]):
-            fates[kernel, number] = status, rest
-    count = collections.Counter(fate for fate, _ in fates.values())
-    survivors = [f for f in fates.values() if f[0] == "alive" or (whole and f[0] in ("vacuous", "unreached"))]
-    for status, rest in sorted(survivors):
-        print(f"survived, {status}: {rest}")
-    for status, rest in sorted(fates.values()):
-        if status in ("redundant", "implied"):
-            print(f"{status}: {rest}")
-    return kernels, count, len(survivors)
+def report(results, kernels, whole):
+    """Tells of all that is not caught; how many mutants each fate has, and how many survive. Kernels that are the same but for
+    their names are counted each."""
+    count, survivors = collections.Counter(), 0
+    told = []
+    for kernel, (_, names) in kernels.items():
+        name, more = min(names), f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        for fate, text in known(results, kernel)[0].values():
+            count[fate] += len(names)
+            line, rest = text.split(" ", 1)
+            if fate == "alive" or (whole and fate in ("vacuous", "unreached")):
+                survivors += len(names)
+                told.append(f"survived, {fate}: {name}.fir:{line}{more} {rest}")
+            elif fate in ("redundant", "implied", "harmless"):
+                told.append(f"{fate}: {name}.fir:{line}{more} {rest}")
+    print(*sorted(told, key=lambda t: (not t.startswith("survived"), t)), sep="\n")
+    return count, survivors
 
 
 def main():
@@ -196,9 +237,11 @@ def main():
             if done is None:
                 print(f"{model}, {form}: skipped, its weights are not here")
                 continue
-            kernels, count, alive = report(model, form, done[0], not options.runs)
-            print(f"{model}, {form}: {len(kernels)} kernels, {sum(count.values())} mutants: {count['caught']} caught, {count['implied']} "
-                  f"implied and {count['redundant']} shown redundant, {alive} survived; {done[1]:.0f} s", flush=True)
+            kernels, seconds = done
+            count, alive = report(kept / "kernels", kernels, not options.runs)
+            names = sum(len(names) for _, names in kernels.values())
+            print(f"{model}, {form}: {names} kernels, {len(kernels)} of them different, {sum(count.values())} mutants: {count['caught']} caught, {count['implied']} "
+                  f"implied, {count['harmless']} harmless and {count['redundant']} shown redundant, {alive} survived; {seconds:.0f} s", flush=True)
             caught, survived = caught + count["caught"], survived + alive
     print(f"{caught} of {caught + survived} caught that are not shown redundant")
     may_survive = (1 - (WANTED_OF_SOME if options.runs else WANTED)) * (caught + survived)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 4, BRIEF_SAMPLE = 2, MOST_OF_ONE = 4, ALIGN = 256 };
-static const int ways[RUNS] = {RUN_BRIEF, RUN_BRIEF | RUN_FEW | RUN_LATE, 0, RUN_LATE, RUN_FEW, RUN_FEW | RUN_LATE};
+enum { RUN_LATE = 1, RUN_FEW = 2, RUN_BRIEF = 4, SAMPLE = 4, FEW_SAMPLE = 2, BRIEF_SAMPLE = 2, MOST_OF_ONE = 4, ALIGN = 256 };
+static const int ways[RUNS] = {RUN_BRIEF, RUN_BRIEF | RUN_FEW | RUN_LATE, RUN_LATE, RUN_FEW};
 
 /* ---- Outputs ----------------------------------------------------------------------------------------------------- */
 typedef void piece_fn(char *at, size_t n, char **kept);
@@ -15,7 +15,7 @@ typedef void piece_fn(char *at, size_t n, char **kept);
 /* Does fn for the data of each output, and for the bits that say what has a value. */
 static void each_output(const trial *r, piece_fn *fn, char **kept) {
     for (int i = 0; i < r->n_buffers; i++) {
-        const exec_memory *m = &r->buffers[DATA_OWN][i];
+        const exec_memory *m = &r->t->launch->buffers[i];
         if (!m->output || !m->bytes) continue;
         fn(m->data, (size_t)m->bytes, kept);
         if (m->written) fn((char *)m->written + m->first / 8, (size_t)((m->first % 8 + m->bytes + 7) / 8), kept);
@@ -56,9 +56,16 @@ static double number(uint64_t *s, wildness w) {
     return ((double)(x >> 40) + (double)(next(s) >> 40)) / (1 << 23) - 2; /* -2 .. 2, densest at 0 */
 }
 
+/* Where some are to be infinite, one is in whatever is large. */
 static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, wildness w) {
-    int64_t n = bytes / frit_dtype_bytes(t, 1);
-    for (int64_t i = 0; i < n; i++) frit_store_float(t, p, i, number(&seed, w));
+    enum { LARGE = 2048 };
+    int64_t n = bytes / frit_dtype_bytes(t, 1), infinite = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = number(&seed, w);
+        infinite += isinf(v);
+        frit_store_float(t, p, i, v);
+    }
+    if (w.infinite && !infinite && n >= LARGE) frit_store_float(t, p, (int64_t)(next(&seed) % (uint64_t)n), INFINITY);
 }
 
 /* open: sizes are. */
@@ -71,7 +78,7 @@ static wildness wildness_of(int data, bool open, int64_t n) {
 
 static bool meets_output(const trial *r, const exec_memory *m) {
     for (int i = 0; i < r->n_buffers; i++) {
-        const exec_memory *o = &r->buffers[DATA_OWN][i];
+        const exec_memory *o = &r->t->launch->buffers[i];
         const char *lo = o->data, *at = m->data;
         if (o->output && at < lo + o->bytes && lo < at + m->bytes) return true;
     }
@@ -80,12 +87,12 @@ static bool meets_output(const trial *r, const exec_memory *m) {
 
 static frit_dtype type_of_buffer(const trial *r, int number) {
     for (int i = 0;; i++)
-        if (r->body->args[i]->type.kind == IR_PTR && number-- == 0) return (frit_dtype)r->body->args[i]->type.dtype;
+        if (r->t->f->body->args[i]->type.kind == IR_PTR && number-- == 0) return (frit_dtype)r->t->f->body->args[i]->type.dtype;
 }
 
 /* Whether a size of buffer `number` is open: so says the kernel's description, "name: f32[B, 96], in" a line. */
 static bool is_open(const trial *r, int number) {
-    const char *line = ir_block_func(r->body)->doc;
+    const char *line = r->t->f->doc;
     while (line && number-- > 0) line = (line = strchr(line, '\n')) ? line + 1 : NULL;
     for (line = line ? strchr(line, '[') : NULL; line && *line && *line != ']'; line++)
         if (isalpha((unsigned char)*line)) return true;
@@ -117,7 +124,7 @@ static int64_t whole(int64_t blocks, int64_t cluster) { return cluster ? (blocks
 /* Whole clusters. */
 static int64_t blocks_for(const trial *r, int way) {
     int64_t tasks = r->t->launch->tasks, few = tasks <= MOST_OF_ONE ? 1 : (tasks + 2) / 3;
-    return whole(way & RUN_FEW ? few : tasks, ir_block_func(r->body)->cluster);
+    return whole(way & RUN_FEW ? few : tasks, r->t->f->cluster);
 }
 
 /* The device at hand may have room for a few blocks; trials have it for one a task, as a large device does: blocks that run one
@@ -133,17 +140,21 @@ static void lend_scratch(trial *r) {
     if (!s->data || !s->written) abort();
 }
 
-void trial_open(trial *r, int pass, const exec_tapped *t, const ir_block *body) {
-    *r = (trial){.pass = pass, .t = t, .body = body};
+void trial_open(trial *r, int pass, const exec_tapped *t) {
+    const ir_block *body = t->f->body;
+    *r = (trial){.pass = pass, .t = t};
     for (int i = 0; i < body->n_args - 2; i++) *(body->args[i]->type.kind == IR_PTR ? &r->n_buffers : &r->n_ints) += 1;
     r->n_data = pass == 1 ? 1 : DATA_INTS + r->n_ints < MAX_DATA ? DATA_INTS + r->n_ints : MAX_DATA;
-    for (int d = 0; d < r->n_data; d++) make_data(r, d);
+}
+
+static void prepare(trial *r) {
     lend_scratch(r);
     char *bytes = NULL;
     each_output(r, measure, &bytes);
     char *at = r->before = malloc((size_t)(uintptr_t)bytes + 16);
     if (!at) abort();
     each_output(r, save, &at);
+    r->open = true;
 }
 
 static void put_back(const trial *r) {
@@ -152,21 +163,33 @@ static void put_back(const trial *r) {
     if (r->scratch.bytes) memset(r->scratch.written, 0, (size_t)r->scratch.bytes / 8 + 1); /* nothing in it has a value */
 }
 
+/* As fill, with what repeats: long enough that no row or tile is like another. */
+static void fill_quickly(frit_dtype t, char *p, int64_t bytes, uint64_t seed) {
+    int64_t period = 4093 * frit_dtype_bytes(t, 1), first = bytes < period ? bytes : period;
+    fill(t, p, first, seed, (wildness){0});
+    for (int64_t at = first; at < bytes; at += period) memcpy(p + at, p, (size_t)(bytes - at < period ? bytes - at : period));
+}
+
+/* They hold numbers, and all have a value. */
 static void fill_outputs(const trial *r) {
     for (int i = 0; i < r->n_buffers; i++) {
-        const exec_memory *m = &r->buffers[DATA_OWN][i];
+        const exec_memory *m = &r->t->launch->buffers[i];
         frit_dtype t = type_of_buffer(r, i);
         if (!m->output || !m->bytes) continue;
-        if (frit_dtype_is_float(t) && frit_dtype_bits(t) >= 8) fill(t, m->data, m->bytes, (uint64_t)i, (wildness){0});
+        if (frit_dtype_is_float(t) && frit_dtype_bits(t) >= 8) fill_quickly(t, m->data, m->bytes, (uint64_t)i);
         else memset(m->data, 0, (size_t)m->bytes);
-        for (int64_t b = m->first; m->written && b < m->first + m->bytes; b++) m->written[b / 8] |= (uint8_t)(1 << b % 8);
+        for (int64_t b = m->first, end = b + m->bytes; m->written && b < end; b++) {
+            if (b % 8 == 0 && b + 8 <= end) m->written[b / 8] = 0xff, b += 7;
+            else m->written[b / 8] |= (uint8_t)(1 << b % 8);
+        }
     }
 }
 
 void trial_close(trial *r, bool filled) {
-    put_back(r);
+    if (r->open && !filled) put_back(r);
     if (filled) fill_outputs(r);
     for (int d = 0; d < r->n_data; d++) {
+        if (!r->buffers[d]) continue;
         for (int i = 0; i < r->n_buffers; i++)
             if (r->buffers[d][i].data != r->t->launch->buffers[i].data) free(r->buffers[d][i].data);
         free(r->buffers[d]);
@@ -177,13 +200,13 @@ void trial_close(trial *r, bool filled) {
 
 bool trial_has(const trial *r, int data, int run) {
     bool brief = ways[run] & RUN_BRIEF;
-    return data == DATA_OWN ? brief == (r->pass == 1) : run == 0 || run == RUNS - 1;
+    return data == DATA_OWN ? brief == (r->pass == 1) : brief;
 }
 
 /* All NaN are one: a processor's sign of them is no result. */
 static void unite_nans(const trial *r) {
     for (int i = 0; i < r->n_buffers; i++) {
-        const exec_memory *m = &r->buffers[DATA_OWN][i];
+        const exec_memory *m = &r->t->launch->buffers[i];
         if (!m->output || type_of_buffer(r, i) != FRIT_f32) continue;
         uint32_t *v = m->data;
         for (int64_t e = 0; e < m->bytes / 4; e++)
@@ -191,14 +214,17 @@ static void unite_nans(const trial *r) {
     }
 }
 
-bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
+bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
     exec_launch l = *r->t->launch;
+    if (!r->open) prepare(r);
+    if (!r->buffers[data]) make_data(r, data);
     l.buffers = r->buffers[data];
     l.ints = r->ints[data];
     l.blocks = blocks_for(r, ways[run]);
     l.scratch = r->scratch, l.scratch.bytes = r->scratch_bytes * l.blocks;
     l.late = ways[run] & RUN_LATE;
-    l.sample = !(ways[run] & RUN_BRIEF) ? SAMPLE : ways[run] & RUN_FEW ? 1 : BRIEF_SAMPLE;
+    bool few = ways[run] & RUN_FEW;
+    l.sample = !(ways[run] & RUN_BRIEF) ? few ? FEW_SAMPLE : SAMPLE : few ? 1 : BRIEF_SAMPLE;
     l.nonsense = nonsense;
     l.seed = (uint64_t)run * 77 + 5;
     l.max_steps = max_steps;

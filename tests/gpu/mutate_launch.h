@@ -4,9 +4,10 @@
 #define FRIT_TESTS_GPU_MUTATE_LAUNCH_H
 #include "driver.h"
 
-/* Ways to run: briefly, in as many blocks as there may be, two of which run, and in few that have several tasks each, one of
- * which runs; then some more blocks, of that many or of few, with early and with late copies. */
-enum { RUNS = 6 };
+/* Ways to run: briefly, in as many blocks as there may be, two of which run, with copies that end early, and in few that have
+ * several tasks each, one of which runs, with late copies; then more blocks, four of that many with late copies and two of few with
+ * early ones. */
+enum { RUNS = 4 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all rows of a
  * batch become NaN; then one for each integer that comes in, which is very large. */
@@ -14,10 +15,10 @@ enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_INTS, MAX_DATA = DATA_IN
 
 typedef struct trial {
     int pass; /* 1 or 2 */
+    bool open;  /* outputs are saved and there is scratch memory: from the first run on */
     const exec_tapped *t;
-    const ir_block *body; /* of the kernel */
     int n_buffers, n_ints, n_data;
-    exec_memory *buffers[MAX_DATA];
+    exec_memory *buffers[MAX_DATA]; /* made by the first run on those data, NULL before */
     int64_t *ints[MAX_DATA];
     exec_memory scratch;   /* for as many blocks as there may be */
     int64_t scratch_bytes; /* of one */
@@ -27,15 +28,15 @@ typedef struct trial {
     bool watch;
 } trial;
 
-/* `body` outlives the trial. */
-void trial_open(trial *r, int pass, const exec_tapped *t, const ir_block *body);
+/* Costs next to nothing until something runs. */
+void trial_open(trial *r, int pass, const exec_tapped *t);
 /* The launch's memory is as it was; or its outputs hold numbers as if it had run (`filled`). */
 void trial_close(trial *r, bool filled);
-/* Whether `run` is made on these data: in the first pass the brief ones on the launch's own, in the second the others, and some
- * on other data. */
+/* Whether `run` is made on these data: in the first pass the brief ones on the launch's own, in the second the others, and
+ * the brief ones on other data. */
 bool trial_has(const trial *r, int data, int run);
 /* One run; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
-bool trial_run(const trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
+bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
 /* Hash of what the outputs hold now. */
 uint64_t trial_outcome(const trial *r);
 #endif

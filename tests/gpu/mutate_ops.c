@@ -419,9 +419,17 @@ ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k) {
     return NULL;
 }
 
-int mutant_count(const ir_block *b) {
-    mutant_kind k;
-    int most = 1 << 30, left = most;
-    mutant_find(b, &left, &k);
-    return most - left;
+static int each_from(const ir_block *b, int number, void (*fn)(void *, int, ir_op *, mutant_kind), void *ctx) {
+    for (ir_op *op = b->first; op; op = op->next) {
+        for (mutant_kind k = MUTANT_NONE; k < MUTANT_KINDS; k++)
+            if (applies(op, k)) fn(ctx, number++, op, k);
+        for (int i = 0; i < op->n_blocks; i++) number = each_from(op->blocks[i], number, fn, ctx);
+    }
+    return number;
 }
+
+void mutant_each(const ir_block *b, void (*fn)(void *ctx, int number, ir_op *op, mutant_kind k), void *ctx) { each_from(b, 0, fn, ctx); }
+
+static void ignore(void *ctx, int number, ir_op *op, mutant_kind k) { (void)ctx, (void)number, (void)op, (void)k; }
+
+int mutant_count(const ir_block *b) { return each_from(b, 0, ignore, NULL); }

@@ -25,6 +25,8 @@ extern const char *const mutant_kind_names[MUTANT_KINDS];
 ir_op *mutant_find(const ir_block *b, int *left, mutant_kind *k);
 /* How many there are. */
 int mutant_count(const ir_block *b);
+/* All of them: calls fn(ctx, number, op, kind) for each, in order. */
+void mutant_each(const ir_block *b, void (*fn)(void *ctx, int number, ir_op *op, mutant_kind k), void *ctx);
 /* The operand that is op's predicate; -1: none. */
 int mutant_mask(const ir_op *op);
 /* The op moves and makes no values, all that it does is order what others do: in whatever order threads come and copies end,

@@ -1,8 +1,15 @@
 #include "mutate_walk.h"
 #include "ir/scalar.h"
 
+/* A cast between integers of 64 bits: indices are divided without a sign. */
+static bool renames(const ir_op *op) {
+    if (op->code != IR_cast) return false;
+    int from = ir_operand(op, 0)->type.dtype, to = ir_result(op, 0)->type.dtype;
+    return (from == FRIT_i64 || from == FRIT_u64) && (to == FRIT_i64 || to == FRIT_u64);
+}
+
 bool mutate_constant(const ir_value *v, int64_t *out) {
-    while (v->op && (v->op->code == IR_splat || v->op->code == IR_extract)) v = ir_operand(v->op, 0);
+    while (v->op && (v->op->code == IR_splat || v->op->code == IR_extract || renames(v->op))) v = ir_operand(v->op, 0);
     if (!v->op || v->op->code != IR_constant || frit_dtype_is_float((frit_dtype)v->type.dtype)) return false;
     const ir_attr *a = ir_attr_get(v->op, IR_ATTR_value);
     frit_dtype t = (frit_dtype)v->type.dtype;
@@ -20,6 +27,7 @@ int64_t mutate_most(const ir_value *v) {
     if (mutate_constant(v, &k)) return k;
     if (!v->op) return -1;
     switch (v->op->code) {
+    case IR_cast: return renames(v->op) ? mutate_most(ir_operand(v->op, 0)) : -1;
     case IR_thread_id: return ir_block_func(v->op->parent)->threads - 1;
     case IR_and:
         for (int i = 0; i < 2; i++)
@@ -109,6 +117,7 @@ static const ir_op *counts(const ir_value *v) {
 
 static bool calculates(const ir_op *op) {
     switch (op->code) {
+    case IR_cast: return renames(op) && ir_result(op, 0)->type.lanes == 1;
     case IR_add:
     case IR_sub:
     case IR_mul:
@@ -166,6 +175,7 @@ static int64_t value_in(walk *w, const ir_value *v) {
     if (c >= 0) return w->carried[c].known ? w->carried[c].is : carried_value(w, c);
     scalar args[3], out;
     for (int i = 0; i < v->op->n_operands; i++) args[i].i = value_in(w, ir_operand(v->op, i));
+    if (v->op->code == IR_cast) return args[0].i;
     if (v->op->code == IR_select) return args[args[0].i ? 1 : 2].i;
     return scalar_eval(v->op->code, FRIT_i64, (frit_dtype)v->type.dtype, args, &out) ? out.i : 0;
 }
