@@ -203,15 +203,25 @@ static emit_place *place_of(emit *e, const ir_value *v) {
     return NULL;
 }
 
+/* 0, or where v has no elements a number so far below that no offset brings it back into the output: nothing is read. */
+static sym_t far_where_empty(emit *e, const emit_place *p, sym_t last) {
+    sym_ctx *c = e->x.m->syms;
+    sym_t all = sym_const(c, 1);
+    if (sym_prove_ge0(c, last)) return sym_const(c, 0);
+    for (int k = 0; k < p->rank; k++) all = sym_mul(c, all, sym_addi(c, p->buffer->type.dims[k], 1));
+    return sym_mul(c, sym_min(c, sym_const(c, 0), last), all);
+}
+
 /* Where coordinates may be outside of v, v's place in an output that other tasks write pieces of must not be left, though
- * nobody looks at what is read there. */
+ * nobody looks at what is read there: on a GPU it would be a race. */
 static void keep_inside(emit *e, const emit_place *p, const sym_t *coords, sym_t *at) {
     sym_ctx *c = e->x.m->syms;
     bool shared = e->unsafe > 0 && !p->exact && p->buffer->type.space == IR_GLOBAL;
     for (int d = 0; d < p->v->type.rank; d++) {
         sym_t last = sym_addi(c, p->v->type.dims[d], -1);
         bool inside = !shared || in_range(e, coords[d], p->v->type.dims[d]);
-        at[d] = inside ? coords[d] : sym_max(c, sym_const(c, 0), sym_min(c, coords[d], last));
+        if (inside) at[d] = coords[d];
+        else at[d] = sym_add(c, sym_max(c, sym_const(c, 0), sym_min(c, coords[d], last)), far_where_empty(e, p, last));
     }
 }
 
