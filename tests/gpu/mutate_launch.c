@@ -72,6 +72,7 @@ static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, wildness w
 static wildness wildness_of(int data, bool open, int64_t n) {
     static const wildness tame = {0}, wild = {.extreme = 64, .infinite = 1}; /* so few that many sums have none */
     unsigned few = n < 2048 ? 8 : n < 8192 ? 4 : 1;
+    if (data == DATA_WEIGHTS) return (wildness){.infinite = open || n < 2048 ? 0 : 16};
     if (data == DATA_FEW) return (wildness){.left_out = 1, .infinite = open ? few : 0};
     return data == DATA_WILD ? wild : tame;
 }

@@ -369,13 +369,21 @@ static ir_value *bits_of(ir_builder *b, ir_value *v) {
     return ir_result(ir_build(b, IR_bitcast, 1, &v, 1, &to), 0);
 }
 
+/* Whether x and y are others, lane by lane; all NaN are one. */
+static ir_value *are_others(ir_builder *b, ir_value *x, ir_value *y) {
+    ir_value *others = ir_binary(b, IR_ne, bits_of(b, x), bits_of(b, y));
+    if (!frit_dtype_is_float((frit_dtype)x->type.dtype)) return others;
+    ir_value *nan = ir_binary(b, IR_and, ir_binary(b, IR_ne, x, x), ir_binary(b, IR_ne, y, y));
+    return ir_binary(b, IR_and, others, ir_unary(b, IR_not, nan));
+}
+
 /* Fails where the store would change what memory holds. */
 static void trap_change(ir_module *m, ir_op *op) {
     ir_builder b = ir_builder_before(m, op);
     ir_value *v = ir_operand(op, 2), *mask = op->n_operands > 3 ? ir_operand(op, 3) : NULL;
     ir_value *in[] = {ir_operand(op, 0), ir_operand(op, 1), mask, v};
     ir_op *old = ir_build(&b, op->code == IR_store ? IR_load : IR_load_lanes, mask ? 4 : 2, in, 1, &v->type);
-    trap(&b, m, ir_binary(&b, IR_ne, bits_of(&b, ir_result(old, 0)), bits_of(&b, v)));
+    trap(&b, m, are_others(&b, ir_result(old, 0), v));
 }
 
 static void trap_changes(ir_module *m, const ir_block *block) {
@@ -385,8 +393,20 @@ static void trap_changes(ir_module *m, const ir_block *block) {
     }
 }
 
+/* What is loaded from elsewhere is the same; where it is not, it may as well be nonsense. */
+static bool spoil_others(ir_module *m, ir_op *op) {
+    if (op->code != IR_load && op->code != IR_load_lanes) return false;
+    ir_map none = {0}, none_too = {0};
+    ir_builder b = ir_builder_after(m, op);
+    ir_op *same = ir_clone(&b, op, &none), *other = ir_clone(&b, op, &none_too);
+    shift(m, other);
+    ir_value *x = ir_result(same, 0), *others = are_others(&b, x, ir_result(other, 0));
+    ir_replace_uses(ir_result(op, 0), select_value(&b, others, nonsense(&b, x->type), x));
+    return true;
+}
+
 bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k) {
-    if (k == MUTANT_SHIFTED && stores(op)) return trap_change(m, op), true;
+    if (k == MUTANT_SHIFTED) return stores(op) ? (trap_change(m, op), true) : spoil_others(m, op);
     if (k != MUTANT_ALWAYS && k != MUTANT_NEVER) return false;
     if (!op->n_results) {
         if (k != MUTANT_NEVER || op->blocks[1]->first != op->blocks[1]->last || !plain(op->blocks[0], true)) return false;
@@ -401,7 +421,7 @@ bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k) {
     b = ir_builder_after(m, other);
     for (int i = 0; i < op->n_results; i++) {
         if (ir_result(op, i)->type.kind != IR_VECTOR) return false;
-        trap(&b, m, ir_binary(&b, IR_ne, bits_of(&b, ir_result(op, i)), bits_of(&b, ir_result(other, i))));
+        trap(&b, m, are_others(&b, ir_result(op, i), ir_result(other, i)));
     }
     return true;
 }

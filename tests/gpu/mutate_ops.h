@@ -41,6 +41,7 @@ int mutant_shows(mutant_kind k);
  * What the mutant gets or stores beyond the kernel, or moves elsewhere, makes no difference: it is nonsense. Where *brings is set, that
  * asynchronous copy is to bring nonsense where its predicate is false (exec_launch.nonsense). */
 bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings);
-/* A branch that the mutant takes always or never yields the same either way, bit for bit; what it stores is there already. */
+/* A branch that the mutant takes always or never yields the same either way, bit for bit; what it stores is there already. What
+ * is loaded from elsewhere is the same, or may as well be nonsense where it is not. */
 bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k);
 #endif
