@@ -231,7 +231,8 @@ def report(results, kernels, whole):
                 told.append(f"survived, {fate}: {name}.fir:{line}{more} {rest}")
             elif fate in ("redundant", "implied", "harmless"):
                 told.append(f"{fate}: {name}.fir:{line}{more} {rest}")
-    print(*sorted(told, key=lambda t: (not t.startswith("survived"), t)), sep="\n")
+    for text in sorted(told, key=lambda t: (not t.startswith("survived"), t)):
+        print(text)
     return count, survivors
 
 
