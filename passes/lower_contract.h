@@ -113,6 +113,7 @@ typedef struct lower_rows {
     int share_bits[2];         /* the first bit of the thread's number, and how many, of threads that share a row */
     int n;
     lower_contract *contract[LOWER_MOST_IN_ROWS];
+    bool wgmma;                /* its products are those of four warps */
     int buffers;               /* chunks that there is room for */
     lower_place place;
 } lower_rows;
@@ -209,6 +210,10 @@ void lower_wgmma_wait(lower *l, const lower_contract *p);
 void lower_wgmma_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_wgmma_store_sums(lower *l, lower_contract *p);
 void lower_wgmma_fragment(lower *l, const lower_contract *p, lower_fragment *f);
+/* Of p, in a loop whose rows on `side` warps own (lower_rows.c): four warps do what each would by instructions of its own, whose
+ * rows and sums lie alike. All sums of the chunk, from nothing on, as p's. */
+bool lower_wgmma_may_take_rows(const lower *l, const lower_contract *p, int side);
+void lower_wgmma_sum_rows(lower *l, const lower_contract *p, sym_t buffer);
 
 /* lower_boxes.c: operands of those contractions that are boxes of a tensor. plan: once the layout is known; check: and the
  * tile. stride: elements from one position to the next along the tensor's axis. */

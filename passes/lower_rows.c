@@ -145,6 +145,24 @@ static bool touches(const ir_op *stage, const ir_value *buffer) {
     return false;
 }
 
+/* Columns of the block that the stage takes the buffer to have; 1 where it has rows alone. */
+static int64_t columns_by(const search *q, const ir_op *op, const ir_value *buffer) {
+    const lower_contract *p = contract_of(q->r, op);
+    sym_t column;
+    int64_t columns;
+    if (buffer->type.rank == 1) return 1;
+    if (p) return p->side[q->r->side].held == buffer ? p->chunk : p->side[!q->r->side].tile;
+    is_over_rows(q, op, &column, &columns);
+    return lower_next_power(columns < LEAST ? LEAST : columns);
+}
+
+/* A buffer may have room for more than there ever is. */
+static int64_t columns_of(const search *q, const ir_value *buffer) {
+    for (const ir_op *op = q->r->loop->blocks[0]->first; op; op = op->next)
+        if (op->code == IR_stage && touches(op, buffer)) return columns_by(q, op, buffer);
+    return 1;
+}
+
 static bool stage_owns(const search *q, const ir_op *op, const ir_value *buffer) {
     const lower_contract *p = contract_of(q->r, op);
     sym_t column = NULL, k = NULL;
@@ -158,7 +176,7 @@ static bool stage_owns(const search *q, const ir_op *op, const ir_value *buffer)
         if (!is_row_stage(q, op) || !is_over_rows(q, op, &column, &columns)) return false;
         k = column;
     }
-    bool ok = accesses_points(op->blocks[0], buffer, q->r->row, k, &n);
+    bool ok = accesses_points(op->blocks[0], buffer, q->r->row, k, &n) && columns_by(q, op, buffer) == columns_of(q, buffer);
     if (p && n > (p->side[q->r->side].held == buffer)) return false;
     return ok && accesses_points(op->blocks[1], buffer, q->r->row, column, &n);
 }
@@ -169,12 +187,6 @@ static bool all_own(const search *q, const ir_block *b, const ir_value *buffer) 
         if (op->code == IR_for && !all_own(q, op->blocks[0], buffer)) return false;
     }
     return true;
-}
-
-static int64_t columns_of(const search *q, const ir_value *buffer) {
-    int64_t lo, hi;
-    sym_range(q->l->syms, buffer->type.dims[1], &lo, &hi);
-    return lower_next_power(hi < LEAST ? LEAST : hi);
 }
 
 static bool writes_allocs(const lower *l, const ir_block *b) {
@@ -329,6 +341,8 @@ static bool plan_contracts(search *q) {
         if (!plan_contract(q, r->contract[i])) return false;
     for (const ir_op *op = r->loop->blocks[0]->first; op; op = op->next)
         if (op->code == IR_stage && !contract_of(r, op) && !is_row_stage(q, op)) return false;
+    r->wgmma = true;
+    for (int i = 0; i < r->n; i++) r->wgmma &= lower_wgmma_may_take_rows(q->l, r->contract[i], r->side);
     return true;
 }
 
@@ -370,11 +384,12 @@ static int64_t lay_out(lower_rows *r, int buffers) {
             lower_contract *p = r->contract[i];
             lower_operand *o = &p->side[k];
             if (o->held) continue;
-            int64_t size = size_of(o->t), pad = 16 / size;
+            int64_t size = size_of(o->t), pad = 16 / size, elements;
             /* rows so many banks apart meet no other: of four neighbours, or of every other one in another order */
             if (size == 4 && !o->k_inner && !p->order.size) pad *= 2;
             o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
-            int64_t elements = (int64_t)(o->k_inner ? o->tile : p->chunk) * o->ld;
+            if (r->wgmma) lower_wgmma_layout(o);
+            elements = r->wgmma ? lower_wgmma_elements(p, o) : (int64_t)(o->k_inner ? o->tile : p->chunk) * o->ld;
             o->elements = o->once ? 0 : elements; /* from one buffer to the next */
             o->at = bytes;
             bytes += ((o->once ? 1 : buffers) * elements * size + 15) & ~INT64_C(15);
@@ -383,7 +398,9 @@ static int64_t lay_out(lower_rows *r, int buffers) {
 }
 
 static bool has_memory(lower *l, lower_rows *r) {
+    enum { SWIZZLE_BYTES = 1024 };
     bool found = false;
+    if (r->wgmma) r->place.align = SWIZZLE_BYTES;
     for (int i = 0; i < l->contracts.len; i++) /* they live as long as what the usual plan would have taken */
         if (contract_of(r, l->contracts.data[i]->op)) {
             const lower_place *p = &l->contracts.data[i]->place;

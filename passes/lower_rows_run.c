@@ -45,6 +45,10 @@ static void clear_rest(lower *l, const lower_contract *p) {
 }
 
 static void sum_plainly(lower *l, lower_contract *p, sym_t buffer) {
+    if (p->rows->wgmma) {
+        lower_wgmma_sum_rows(l, p, buffer);
+        return;
+    }
     lower_mma_zero(l, p);
     lower_mma_sum_chunk(l, p, buffer);
 }
@@ -113,7 +117,7 @@ static void contract(lower *l, turns *t, lower_contract *p, sym_t buffer) {
     int tile = p->side[!r->side].tile, part = tile;
     /* Sums of split products count twice; those of an operand from memory would keep what all parts split of it. */
     bool split = lower_mma_is_split(p) && p->side[r->side].held;
-    while (part > 2 * 16 && r->each * lower_rows_columns(r, part) * (split ? 2 : 1) > PASS_SUMS) part /= 2;
+    while (!r->wgmma && part > 2 * 16 && r->each * lower_rows_columns(r, part) * (split ? 2 : 1) > PASS_SUMS) part /= 2;
     if (p->side[r->side].held) clear_rest(l, p);
     ir_value *own = p->side[r->side].held && p->guarded ? lower_rows_careful(l, p, t->careful) : NULL;
     for (int from = 0; from < tile; from += part) contract_part(l, t, p, from, part, buffer, own);
@@ -258,6 +262,7 @@ static void do_turn(lower *l, turns *t) {
     int n = in_order(r, stage);
     lower_look_thread_up(l);
     wait_group(l, t);
+    if (r->wgmma) ir_build(lower_here(l), IR_fence_async, 0, NULL, 0, NULL);
     lower_barrier(l);
     if (ahead) load_next(l, t, more, next, then);
     if (ahead) close_group(l, t);

@@ -105,7 +105,7 @@ static sym_t start_at(lower *l, const lower_contract *p, int side, sym_t buffer,
     sym_ctx *c = l->syms;
     const lower_operand *o = &p->side[side];
     sym_t at = sym_addi(c, sym_muli(c, buffer, o->elements), low ? tile_elements(p, o) : 0), width = sym_const(c, o->width);
-    if (o->k_inner) return sym_add(c, at, sym_addi(c, sym_muli(c, x, o->width), k));
+    if (o->k_inner) return sym_add(c, at, sym_addi(c, sym_muli(c, x, o->width), (int64_t)k / o->width * panel_rows(p, o) * o->width + k % o->width));
     sym_t panel = sym_floordiv(c, x, width), in = sym_mod(c, x, width);
     at = sym_add(c, at, sym_muli(c, panel, (int64_t)panel_rows(p, o) * o->width));
     return sym_add(c, at, sym_addi(c, in, (int64_t)k * o->width));
@@ -152,21 +152,23 @@ void lower_wgmma_begin(lower *l, lower_contract *p) { pass_sums(l, p, IR_wgmma_f
 void lower_wgmma_end(lower *l, lower_contract *p) { ir_set_int(l->m, pass_sums(l, p, IR_wgmma_wait), IR_ATTR_pending, 0); }
 
 /* ---- A chunk ---- */
-/* sum + A B over the instruction's reduced positions from k on; low: the side's lower parts of split elements. */
-static void multiply(lower *l, lower_contract *p, ir_value **sum, const sym_t *x, const bool *low, sym_t buffer, int k) {
-    ir_value *v[5] = {*sum};
-    int64_t swizzle[2], major[2], leading[2], stride[2];
-    for (int i = 0; i < 2; i++) {
+/* sum + A B over the instruction's reduced positions from k on; low: the side's lower parts of split elements; held: A, where it is
+ * in registers, or NULL. */
+static void multiply(lower *l, lower_contract *p, ir_value **sum, ir_value *held, const sym_t *x, const bool *low, sym_t buffer, int k) {
+    ir_value *v[5] = {*sum, held};
+    int64_t swizzle[2] = {0}, major[2] = {0}, leading[2] = {0}, stride[2] = {0};
+    int n = held ? 2 : 1;
+    for (int i = held ? 1 : 0; i < 2; i++) {
         int side = i ? !p->rows_of : p->rows_of;
         const lower_operand *o = &p->side[side];
-        v[2 * i + 1] = o->ptr;
-        v[2 * i + 2] = lower_index(l, start_at(l, p, side, buffer, x[side], k, low[side]));
+        v[n++] = o->ptr;
+        v[n++] = lower_index(l, start_at(l, p, side, buffer, x[side], k, low[side]));
         swizzle[i] = ROW_BYTES;
         major[i] = !o->k_inner;
         leading[i] = o->k_inner ? PIECE_BYTES : (int64_t)panel_rows(p, o) * ROW_BYTES;
         stride[i] = ROW_TURNS * ROW_BYTES;
     }
-    ir_value *r = lower_build(l, l->depth, IR_wgmma, 5, v, (*sum)->type);
+    ir_value *r = lower_build(l, l->depth, IR_wgmma, n, v, (*sum)->type);
     ir_set_ints(l->m, r->op, IR_ATTR_swizzle, 2, swizzle);
     ir_set_ints(l->m, r->op, IR_ATTR_major, 2, major);
     ir_set_ints(l->m, r->op, IR_ATTR_leading, 2, leading);
@@ -183,9 +185,40 @@ void lower_wgmma_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
             for (int part = 0; part < (is_split(p) ? 3 : 1); part++) {
                 sym_t x[2];
                 x[a] = part_at(l, p, a, i), x[!a] = part_at(l, p, !a, 0);
-                multiply(l, p, &p->sums[part ? m + i : i], x, parts[part], buffer, k);
+                multiply(l, p, &p->sums[part ? m + i : i], NULL, x, parts[part], buffer, k);
             }
     ir_build(lower_here(l), IR_wgmma_commit, 0, NULL, 0, NULL);
+}
+
+/* ---- Rows that warps own ---- */
+bool lower_wgmma_may_take_rows(const lower *l, const lower_contract *p, int side) {
+    bool four = l->lim->atoms & FRIT_ATOM_WGMMA && l->lim->threads % (1 << GROUP_BITS) == 0 && side == 0;
+    const lower_operand *o = &p->side[1];
+    return four && lower_mma_has_matrix_loads(p) && p->chunk % step_of(p->product->in) == 0 && o->tile <= MOST_COLS;
+}
+
+void lower_wgmma_sum_rows(lower *l, const lower_contract *p, sym_t buffer) {
+    enum { MOST_STEPS = 16, EACH = 4 };
+    static const bool whole[2] = {false, false};
+    lower_contract w = *p;
+    int step = step_of(p->product->in), steps = p->chunk / step, n_held = p->side[0].held ? steps : 0;
+    ir_value *v[1 + MOST_STEPS];
+    ir_type t[1 + MOST_STEPS];
+    w.wgmma = true, w.rows_of = 0, w.n_sums = 1, w.sums = v;
+    w.threads[0] = l->lim->threads >> GROUP_BITS, w.threads[1] = 1;
+    lower_wgmma_zero(l, &w);
+    for (int i = 0; i < n_held; i++) v[1 + i] = lower_rows_fragment(l, p, 0, 0, i * step);
+    for (int i = 0; i <= n_held; i++) t[i] = v[i]->type;
+    ir_op *fence = ir_build(lower_here(l), IR_wgmma_fence, 1 + n_held, v, 1 + n_held, t);
+    for (int i = 0; i <= n_held; i++) v[i] = ir_result(fence, i);
+    sym_t x[2] = {part_at(l, &w, 0, 0), sym_const(l->syms, 0)};
+    for (int i = 0; i < steps; i++) multiply(l, &w, v, n_held ? v[1 + i] : NULL, x, whole, buffer, i * step);
+    ir_build(lower_here(l), IR_wgmma_commit, 0, NULL, 0, NULL);
+    lower_wgmma_end(l, &w);
+    for (int i = 0; i < p->n_sums; i++) {
+        p->sums[i] = lower_build(l, l->depth, IR_extract, 1, v, ir_vector(p->sum, EACH));
+        ir_set_int(l->m, p->sums[i]->op, IR_ATTR_offset, i * EACH);
+    }
 }
 
 void lower_wgmma_wait(lower *l, const lower_contract *p) {

@@ -32,6 +32,7 @@ for target in null:block,async,mma,threads=256,shared=160000 null:block,async,mm
     check narrow -D S=65 -D T=70
     check sums -D S=70
     check small
+    check short
 done
 sed 's/\bb\{0,1\}f16\b/f32/g' "$2" >"$dir/f32.frit"
 models=$dir/f32.frit
@@ -46,5 +47,6 @@ for target in null:block,async,mma,threads=256,shared=160000 null:block,warp=64,
     check grouped -D S=30 -D T=66
     check narrow -D S=65 -D T=70
     check small
+    check short
 done
 exit $status

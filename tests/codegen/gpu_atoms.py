@@ -16,7 +16,7 @@ ATOMS = {"cuda:sm_90a": (r"wgmma\.mma_async", r"cp\.async\.bulk\.tensor"), "cuda
 COPIED = {"resnet50": 17}  # kernels at sm_90a that copy boxes: of the convolutions with windows of one position, the weights
 SERIAL = {"resnet50": 1}  # products that ptxas puts one after another for want of registers: two contractions with gathered operands
 OTHERS = {"cuda:sm_90a": r"[^g]mma\.sync", "cuda:sm_80": r"wgmma|bulk"}
-ROWS = r"shfl\.sync"  # in kernels whose warps have rows to themselves (attention), products are a warp's
+ROWS = r"shfl\.sync(?s:.*)\.tf32"  # in kernels whose warps have rows to themselves (attention), products of f32 are a warp's
 
 
 def ptx(folder, model, target):
