@@ -165,7 +165,7 @@ static void arrive(printer *p, const ir_op *op) {
     if (ir_operand(op, 0)->type.space == IR_CLUSTER) {
         LLVMValueRef there = global_at(p, op, 0);
         assembly(p, NULL,
-                 "{\n\t.reg .u64 wide;\n\t.reg .u32 at;\n\tcvta.to.shared.u64 wide, $0;\n\tcvt.u32.u64 at, wide;\n\t"
+                 "{\n\t.reg .u64 wide;\n\t.reg .u32 at;\n\tcvta.to.shared::cluster.u64 wide, $0;\n\tcvt.u32.u64 at, wide;\n\t"
                  "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [at];\n\t}",
                  "l", 1, &there);
         return;
