@@ -94,6 +94,9 @@ void verify_tile_op(verifier *v, const ir_op *op) {
     case IR_stage: check_stage(v, op); break;
     case IR_read: check_access(v, op, 0); break;
     case IR_write: check_write(v, op); break;
+    case IR_only:
+        if (!verify_is_scalar(ir_operand(op, 0)->type, FRIT_bool)) verify_fail(v, 42, op, "the condition is not bool[]");
+        break;
     case IR_index: check_index(v, op); break;
     case IR_inrange: check_inrange(v, op); break;
     case IR_alloc: check_alloc(v, op); break;

@@ -304,6 +304,11 @@ static ir_value *range_test(emit *e, int n, const sym_t *at, const sym_t *extent
     return ir_result(op, 0);
 }
 
+void emit_only(emit *e, sym_t at, sym_t extent) {
+    ir_value *cond = range_test(e, 1, &at, &extent);
+    ir_build(&e->b, IR_only, 1, &cond, 0, NULL);
+}
+
 static ir_value *number(emit *e, ir_type t, double x) {
     return frit_dtype_is_float((frit_dtype)t.dtype) ? ir_splat(&e->b, t, x) : ir_splat_int(&e->b, t, (int64_t)x);
 }

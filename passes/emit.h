@@ -55,6 +55,8 @@ bool emit_is_rounded(const ir_value *v);
 ir_value *emit_element_or(emit *e, ir_value *v, const sym_t *coords, double fill);
 /* Stores scalar x at map in buffer, converted to its dtype. */
 ir_op *emit_write(emit *e, ir_value *buffer, ir_value *x, int rank, const sym_t *map);
+/* What follows in the block is done where 0 <= at < extent only. */
+void emit_only(emit *e, sym_t at, sym_t extent);
 /* Reads buffer at map; the result has its dtype's compute dtype. */
 ir_value *emit_read(emit *e, ir_value *buffer, int rank, const sym_t *map, double fill);
 #endif

@@ -317,12 +317,25 @@ static bool is_combining(const ir_op *op) {
     return ir_has(op, IR_ATTR_combine) && ir_get_int(op, IR_ATTR_combine, IR_SET) != IR_SET;
 }
 
+/* The block's writes are done only where a coordinate less R times the axis's var is in [0, R): each point has its own. */
+static bool has_own_share(const lower *l, const lower_stage *s, const ir_block *b, int axis) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        const ir_op *test = op->code == IR_only ? ir_operand(op, 0)->op : NULL;
+        const sym_t *map, *extent;
+        sym_t coef, rest;
+        if (!test || test->code != IR_inrange || ir_get_syms(test, IR_ATTR_map, &map) != 1) continue;
+        ir_get_syms(test, IR_ATTR_extent, &extent);
+        return sym_linear(l->syms, map[0], s->vars[axis], &coef, &rest) && sym_is(sym_add(l->syms, coef, extent[0]), 0);
+    }
+    return false;
+}
+
 /* Some coordinate is the axis's var plus what no other var moves: distinct points write distinct elements. */
-bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis) {
+bool lower_is_axis_distinct(const lower *l, const lower_stage *s, const ir_op *op, int axis) {
     if (s->n_outer) return false;
     const sym_t *map;
     int n = ir_get_syms(op, IR_ATTR_map, &map);
-    if (sym_is(s->extent[axis], 1)) return true;
+    if (sym_is(s->extent[axis], 1) || has_own_share(l, s, op->parent, axis)) return true;
     for (int i = 0; i < n; i++) {
         if (lower_sym_axes(s, map[i]) != lower_axis(axis) || sym_kind_of(map[i]) > SYM_SUM) continue;
         bool uses_idx = false;
@@ -355,10 +368,10 @@ bool lower_may_repeat(const lower_stage *s) {
     return true;
 }
 
-bool lower_write_is_ordered(const lower_stage *s, const ir_op *op) {
+bool lower_write_is_ordered(const lower *l, const lower_stage *s, const ir_op *op) {
     if (!ir_has(op, IR_ATTR_combine)) return false;
     for (int i = 0; i < s->parallel; i++)
-        if (!lower_is_axis_distinct(s, op, i)) return true;
+        if (!lower_is_axis_distinct(l, s, op, i)) return true;
     return false;
 }
 
@@ -367,7 +380,7 @@ static void and_last(lower *l, const lower_stage *s, const ir_op *op, sym_t flat
     uint32_t axes = lower_sym_axes(s, flat);
     for (int i = 2; i < op->n_operands; i++) axes |= l->vals[ir_operand(op, i)->id].axes;
     for (int i = 0; i < s->parallel; i++) {
-        if (s->threads[i] == 1 || (axes & lower_axis(i))) continue;
+        if (s->threads[i] == 1 || (axes & lower_axis(i)) || has_own_share(l, s, op->parent, i)) continue;
         sym_t last = lower_point(l, s, sym_sub(l->syms, sym_addi(l->syms, s->vars[i], 1), s->extent[i]), p, 0, NULL, NULL);
         int d;
         ir_value *v = lower_inside(l, last, sym_const(l->syms, 1), &d);

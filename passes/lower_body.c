@@ -22,6 +22,7 @@ static void prepare(lower *l, const lower_stage *s, const ir_op *op, lower_val *
         const ir_value *x = ir_operand(op, i);
         if (x->type.kind != IR_BUFFER && l->vals[x->id].depth > v->depth) v->depth = l->vals[x->id].depth;
     }
+    if (op->code == IR_read && v->depth < s->only_depth) v->depth = s->only_depth;
     v->n = lower_positions(s, v->axes, s->count);
     v->inst = arena_array(l->scratch, ir_value *, v->n);
     v->as_sym = NULL;
@@ -126,10 +127,21 @@ static bool compare_lanes(lower *l, lower_stage *s, const ir_op *op, lower_val *
     return true;
 }
 
+/* Opens a branch for the rest of the block, which is lowered point by point. */
+static ir_op *only(lower *l, lower_stage *s, const ir_op *op) {
+    int p[IR_MAX_RANK] = {0};
+    if (!s->in_order) lower_fail(op, "a condition where points are not taken in order");
+    ir_op *branch = lower_if(l, lower_get(l, s, ir_operand(op, 0), p, false));
+    s->only_depth = l->depth;
+    return branch;
+}
+
 void lower_body(lower *l, lower_stage *s, const ir_block *b) {
+    ir_op *branch = NULL;
     for (const ir_op *op = b->first; op; op = op->next) {
         lower_here(l)->span = op->span;
         if (op->code == IR_write) lower_write(l, s, op);
+        if (op->code == IR_only) branch = only(l, s, op);
         if (op->n_results == 0 || lower_is_fused(l, s, op)) continue;
         if (s->wanted && !s->wanted[ir_result(op, 0)->id - s->first_id]) continue;
         lower_val *v = &l->vals[ir_result(op, 0)->id];
@@ -142,4 +154,6 @@ void lower_body(lower *l, lower_stage *s, const ir_block *b) {
         else if (ir_op_flags(op) & IR_F_ELEMENTWISE) elementwise(l, s, op, v);
         else lower_fail(op, "not an op of a stage's block");
     }
+    if (branch) lower_if_end(l, branch);
+    s->only_depth = 0;
 }

@@ -203,6 +203,7 @@ typedef struct lower_stage {
     int first_id;
     int64_t tile[IR_MAX_RANK];
     bool in_order; /* a scatter: points one after another */
+    int only_depth; /* scope of the branch that an `only` has opened; 0: none */
     bool repeats;  /* computing a point twice in one tile does no harm: ragged tiles repeat their last position */
     int depth;     /* scope that the stage began in */
     /* The loop nest's position at the moment. */
@@ -302,7 +303,7 @@ void lower_write(lower *l, lower_stage *s, const ir_op *op);
  * (may be NULL) is false. */
 void lower_copy_async(lower *l, const lower_stage *s, const ir_op *op, ir_value *const *to, ir_value *inside, int lanes);
 void lower_inrange(lower *l, lower_stage *s, const ir_op *op, lower_val *v);
-bool lower_write_is_ordered(const lower_stage *s, const ir_op *op);
+bool lower_write_is_ordered(const lower *l, const lower_stage *s, const ir_op *op);
 bool lower_may_repeat(const lower_stage *s);
 /* x combined with y in the current scope (c: not argmax, argmin, set). */
 ir_value *lower_combine(lower *l, ir_combine c, ir_value *x, ir_value *y);
@@ -321,7 +322,7 @@ int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes);
  * most `lanes`, in which all of them move along var from positions that are multiples of it. */
 int lower_unit_steps(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var);
 int lower_aligned_reads(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var, int lanes);
-bool lower_is_axis_distinct(const lower_stage *s, const ir_op *op, int axis);
+bool lower_is_axis_distinct(const lower *l, const lower_stage *s, const ir_op *op, int axis);
 /* lower_memory.c: one element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
 /* Returns the store itself. */

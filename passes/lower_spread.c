@@ -81,13 +81,13 @@ static bool writes_nibbles(const lower_stage *s) {
     return false;
 }
 
-static uint32_t written_apart(const lower_stage *s) {
+static uint32_t written_apart(const lower *l, const lower_stage *s) {
     uint32_t axes = (UINT32_C(1) << s->parallel) - 1;
     if (!s->in_order) return axes;
     for (int i = s->first_block; i < 2; i++)
         for (const ir_op *op = s->op->blocks[i]->first; op; op = op->next)
             for (int k = 0; k < s->parallel && op->code == IR_write; k++)
-                if (!lower_is_axis_distinct(s, op, k)) axes &= ~lower_axis(k);
+                if (!lower_is_axis_distinct(l, s, op, k)) axes &= ~lower_axis(k);
     return axes;
 }
 
@@ -141,7 +141,7 @@ void lower_spread(lower *l, lower_stage *s) {
     for (int i = 0; i < s->n; i++) s->threads[i] = 1, s->coord[i] = sym_const(l->syms, 0);
     if (!lower_is_block(l)) return;
     if (writes_nibbles(s) && (s->vector < 0 || s->vector >= s->parallel)) return;
-    share(l, s, written_apart(s));
+    share(l, s, written_apart(l, s));
     s->merges |= ir_get_int(s->op, IR_ATTR_across, 0) != 0; /* blocks meet */
     if (!s->merges) return;
     make_uniform(l, s);

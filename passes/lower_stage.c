@@ -312,9 +312,9 @@ void lower_find_axes(lower *l, const lower_stage *s, const ir_block *b) {
         for (int i = 0; i < op->n_results; i++) l->vals[op->results[i].id].axes = op_axes(l, s, op);
 }
 
-static bool is_ordered(const lower_stage *s, const ir_block *b) {
+static bool is_ordered(const lower *l, const lower_stage *s, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next)
-        if (op->code == IR_write && lower_write_is_ordered(s, op)) return true;
+        if (op->code == IR_only || (op->code == IR_write && lower_write_is_ordered(l, s, op))) return true;
     return false;
 }
 
@@ -352,7 +352,7 @@ static void bound_code_size(lower *l, lower_stage *s) {
 
 static void settle_axes(lower *l, lower_stage *s) {
     s->in_order = false;
-    for (int i = s->first_block; i < 2; i++) s->in_order |= is_ordered(s, s->op->blocks[i]);
+    for (int i = s->first_block; i < 2; i++) s->in_order |= is_ordered(l, s, s->op->blocks[i]);
     for (int i = 0; i < s->n; i++) {
         if (s->in_order || s->tile[i] < 1) s->tile[i] = 1;
         s->base[i] = sym_const(l->syms, 0);

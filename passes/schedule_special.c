@@ -87,25 +87,89 @@ bool sched_copy(sched *s, const sched_out *o) {
     return ends(s, stage);
 }
 
-/* Of x's axes those along which updates go to places of their own are shared out among blocks of threads: whole lines of
- * the last axis to each, every position of another. */
-static ir_block *scatter_grid(sched *s, const ir_op *op, sym_t *at, stage_vars *sv) {
-    enum { ACROSS = 128 };
+/* Of x's axes those along which updates go to places of their own are shared out among blocks of threads: lines of the
+ * axis that moves along contiguous memory (else the last one) to each, every position of another. Where updates along what
+ * is left would be one thread's, the results are shared out as well, `share` positions of one axis to each owner. An owner
+ * goes through all updates and does those of its own, in order. */
+typedef struct scatter_plan {
+    sym_t at[IR_MAX_RANK];
+    int axis;      /* of the result, that is shared out; -1: none */
+    sym_t first;   /* of an owner's positions */
+    int64_t share; /* how many they are */
+} scatter_plan;
+
+enum { SCATTER_LINE = 128, SCATTER_LONG = 32, SCATTER_BLOCKS = 128 };
+
+static bool moves_apart(const ir_op *op, int d) {
+    const sym_t *vars, *map;
+    int rank = ir_get_syms(op, IR_ATTR_map, &map);
+    ir_get_syms(op, IR_ATTR_vars, &vars);
+    for (int k = 0; k < rank; k++)
+        if (map[k] == vars[d]) return true;
+    return false;
+}
+
+/* The axis of op's result, of those that indices move along, that has the most positions; -1: none has several. */
+static int shared_axis(const ir_op *op) {
+    const sym_t *idx, *map;
+    int n = ir_get_syms(op, IR_ATTR_idx, &idx), rank = ir_get_syms(op, IR_ATTR_map, &map), best = -1;
+    const sym_t *dims = ir_result(op, 0)->type.dims;
+    for (int k = 0; k < rank; k++)
+        for (int i = 0; i < n; i++)
+            if (sym_uses(map[k], idx[i]) && (best < 0 || sym_hint(dims[k]) > sym_hint(dims[best]))) best = k;
+    return best >= 0 && sym_hint(dims[best]) > 1 ? best : -1;
+}
+
+static int64_t power_of_two(int64_t n) {
+    int64_t p = 1;
+    while (p < n) p *= 2;
+    return p;
+}
+
+/* Owners: as many as fill a block beside a line's threads, times blocks. */
+static void share_results(sched *s, const ir_op *op, int64_t line, int64_t blocks, scatter_plan *p, sym_t *task, sym_t *tasks,
+                          int *n_tasks, stage_vars *sv) {
+    sym_ctx *c = s->m->syms;
+    p->axis = shared_axis(op);
+    if (p->axis < 0) return;
+    sym_t dim = ir_result(op, 0)->type.dims[p->axis];
+    int64_t size = sym_hint(dim), own = s->lim->threads / power_of_two(line);
+    if (own < 1) own = 1;
+    if (own > power_of_two(size)) own = power_of_two(size);
+    int64_t owners = own * (blocks < SCATTER_BLOCKS ? SCATTER_BLOCKS / blocks : 1);
+    p->share = (size + owners - 1) / owners;
+    sym_t n = sym_ceildiv(c, dim, sym_const(c, own * p->share)), t = sym_index(c, "t", n), o = sym_index(c, "o", sym_const(c, own));
+    p->first = sym_add(c, sym_muli(c, t, own * p->share), sym_muli(c, o, p->share));
+    task[*n_tasks] = t, tasks[(*n_tasks)++] = n;
+    sched_add_var(sv, o, sym_const(c, own));
+}
+
+static ir_block *scatter_grid(sched *s, const ir_op *op, scatter_plan *p, stage_vars *sv) {
     const ir_value *x = ir_operand(op, 1);
     const sym_t *vars, *map;
-    sym_t task[IR_MAX_RANK], tasks[IR_MAX_RANK];
-    int n = ir_get_syms(op, IR_ATTR_vars, &vars), rank = ir_get_syms(op, IR_ATTR_map, &map), n_tasks = 0;
+    sym_t task[IR_MAX_RANK + 1], tasks[IR_MAX_RANK + 1];
+    int n = ir_get_syms(op, IR_ATTR_vars, &vars), rank = ir_get_syms(op, IR_ATTR_map, &map), n_tasks = 0, unit = n - 1;
     bool shares = s->lim->threads && frit_dtype_bits((frit_dtype)x->type.dtype) >= 8;
+    int64_t line = 1, blocks = 1, in_order = 1;
+    for (int d = 0; d < n; d++)
+        if (map[rank - 1] == vars[d]) unit = d;
     for (int d = 0; d < n; d++) {
-        bool apart = false;
-        for (int k = 0; k < rank && shares; k++) apart |= map[k] == vars[d];
-        at[d] = sym_index(s->m->syms, "i", x->type.dims[d]);
-        if (apart && d < n - 1) task[n_tasks] = at[d], tasks[n_tasks++] = x->type.dims[d];
-        else if (apart && sym_hint(x->type.dims[d]) >= ACROSS) {
-            at[d] = sched_cut_dim(s, x->type.dims[d], ACROSS, &task[n_tasks], &tasks[n_tasks], sv);
+        int64_t size = sym_hint(x->type.dims[d]);
+        if (!moves_apart(op, d)) in_order *= size;
+        else if (d != unit) blocks *= size;
+        else line = size < SCATTER_LINE ? size : SCATTER_LINE, blocks *= size / line;
+    }
+    p->axis = -1;
+    if (shares && in_order >= SCATTER_LONG) share_results(s, op, line, blocks, p, task, tasks, &n_tasks, sv);
+    for (int d = 0; d < n; d++) {
+        bool apart = shares && moves_apart(op, d);
+        p->at[d] = sym_index(s->m->syms, "i", x->type.dims[d]);
+        if (apart && d != unit) task[n_tasks] = p->at[d], tasks[n_tasks++] = x->type.dims[d];
+        else if (apart && sym_hint(x->type.dims[d]) >= SCATTER_LINE) {
+            p->at[d] = sched_cut_dim(s, x->type.dims[d], SCATTER_LINE, &task[n_tasks], &tasks[n_tasks], sv);
             n_tasks++;
         } else {
-            sched_add_var(sv, at[d], x->type.dims[d]);
+            sched_add_var(sv, p->at[d], x->type.dims[d]);
         }
     }
     return sched_grid(s, n_tasks, task, tasks);
@@ -118,9 +182,11 @@ static bool scatter(sched *s, const ir_op *op) {
     const sym_t *vars, *idx, *map;
     int n = ir_get_syms(op, IR_ATTR_vars, &vars), n_idx = ir_get_syms(op, IR_ATTR_idx, &idx);
     int rank = ir_get_syms(op, IR_ATTR_map, &map);
-    sym_t at[IR_MAX_RANK], from[IR_MAX_RANK * 2], with[IR_MAX_RANK * 2], to[IR_MAX_RANK];
+    sym_t from[IR_MAX_RANK * 2], with[IR_MAX_RANK * 2], to[IR_MAX_RANK];
     stage_vars sv = {0};
-    ir_block *grid = scatter_grid(s, op, at, &sv);
+    scatter_plan p;
+    ir_block *grid = scatter_grid(s, op, &p, &sv);
+    const sym_t *at = p.at;
     for (int d = 0; d < n; d++) from[d] = vars[d], with[d] = at[d];
     sv.n_par = sv.n;
     ir_op *stage = sched_stage(s, grid, &sv);
@@ -132,9 +198,10 @@ static bool scatter(sched *s, const ir_op *op) {
         vec_push(s->scratch, &s->e.value_vars, with[n + k]);
         vec_push(s->scratch, &s->e.values, ir_cast(&s->e.b, i, FRIT_i64));
     }
+    for (int d = 0; d < rank; d++) to[d] = sym_subst(c, map[d], n + n_idx, from, with);
+    if (p.axis >= 0) emit_only(&s->e, sym_sub(c, to[p.axis], p.first), sym_const(c, p.share));
     ir_value *e = emit_element(&s->e, x, at);
     if (!e) return false;
-    for (int d = 0; d < rank; d++) to[d] = sym_subst(c, map[d], n + n_idx, from, with);
     s->e.unsafe++;
     ir_op *w = emit_write(&s->e, out, e, rank, to);
     s->e.unsafe--;

@@ -81,6 +81,23 @@ static void updates_of_weights(matrix *m) {
     matrix_end(m);
 }
 
+/* Many updates of a large result, which blocks of threads share out: lines of no, few and many elements, two indices. */
+static void long_scatters(matrix *m) {
+    static const char *const combine[] = {"sum", "set", "max"};
+    matrix_begin(m, "scatter_long", MATRIX_FULL, "N 90 0 1", "dim N\n",
+                 "%i: i64[90], %x: f32[700], %u: f32[90], %y: f16[700, 3], %v: f16[90, 3], %z: f32[40, 300], %w: f32[90, 300], %n: i64[N], %t: f32[N, 5]");
+    for (int c = 0; c < 3; c++) {
+        matrix_out(m, "$ = scatter(%%x, %%u, %%i) {vars = [i < 90], idx = [e], map = [5*(i // 2) + 3*e], combine = %s} : f32[700]", combine[c]);
+        matrix_out(m, "$j = broadcast(%%i) {axes = [0]} : i64[90, 3]\n"
+                      "$ = scatter(%%y, %%v, $j) {vars = [i < 90, k < 3], idx = [e], map = [699 - 7*i - e, k], combine = %s} : f16[700, 3]", combine[c]);
+        matrix_out(m, "$j = broadcast(%%i) {axes = [0]} : i64[90, 300]\n$ = scatter(%%z, %%w, $j, $j) {vars = [i < 90, k < 300],"
+                      " idx = [e, f], map = [i // 3 + e, k + 0*f], combine = %s} : f32[40, 300]", combine[c]);
+        matrix_out(m, "$c = cast(%%t) : f16[N, 5]\n$o = transpose($c) {perm = [1, 0]} : f16[5, N]\n$j = broadcast(%%n) {axes = [1]} : i64[5, N]\n"
+                      "$ = scatter(%%y, $o, $j) {vars = [k < 5, i < N], idx = [e], map = [8*i + e, k], combine = %s} : f16[700, 3]", combine[c]);
+    }
+    matrix_end(m);
+}
+
 static void compacts(matrix *m) {
     matrix_begin(m, "compact", 0, ROWS, "dim M\ndim N\n", "%m: bool[N], %x: f32[M, N], %y: f32[N]");
     matrix_out(m, "$, $n = compact(%%m) {counter = [@nz in ..N]} : i64[@nz], i64[]");
@@ -101,6 +118,7 @@ void matrix_indexed(matrix *m) {
     for (int i = 0; i < (int)(sizeof t / sizeof *t); i++) scatter_dtype(m, t[i], i ? MATRIX_FULL : 0);
     scatter_dtype(m, "f32", MATRIX_SPECIAL | MATRIX_FULL);
     scatter_dtype(m, "i16", MATRIX_SPECIAL | MATRIX_FULL);
+    long_scatters(m);
     inserts(m);
     updates_of_weights(m);
     compacts(m);

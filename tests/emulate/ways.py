@@ -23,7 +23,7 @@ SMALL = [("tests/gpu_device/models/attention.frit", ["-DB=2", "-DH=3", "-DS=33",
          ("tests/gpu_device/models/linear.frit", ["-DB=33"]),
          ("docs/examples/digits.frit", ["-DB=33"])]
 # C's own headers are read in a fifth of the time that C++'s take.
-FLAGS = "-nostdinc++ -ffp-contract=off -Wno-unknown-attributes -Wno-ignored-attributes"
+FLAGS = "-nostdinc++ -ffp-contract=off -Wno-unknown-attributes -Wno-ignored-attributes -Wno-psabi"
 TARGETS = ["cuda:sm_80", "hip:gfx942", "hip:gfx1100"]
 
 

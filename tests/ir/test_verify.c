@@ -115,6 +115,7 @@ static const bad programs[] = {
                "%r = read(%o) {map = [i]} : f32[]\nwrite(%o, %r, %r) {idx = [e], map = [e]}", "() {\n}")},
     {42, STAGE("vars = [i < 4], extent = [4], parallel = 1", "%r = index() {size = [i]} : bool[]", "() {\n}")},
     {42, STAGE("vars = [i < 4], extent = [4], parallel = 1", "%r = inrange() {map = [i], extent = []} : bool[]", "() {\n}")},
+    {42, STAGE("vars = [i < 4], extent = [4], parallel = 1", "%r = index() {size = [i]} : i64[]\nonly(%r)", "() {\n}")},
     {42, "func tile @f() {\ngrid() {vars = [], extent = []} () {\n%a = alloc() : buffer global f32[4]\n}\n}\n"},
     {50, THREAD("tfor(%b, %e) () {\nyield()\n}")},
     {50, THREAD("tfor(%b, %e, %f) (%i: i64) {\nyield()\n}")},
