@@ -331,14 +331,15 @@ static void judge(const campaign *c, original *o, trial *r, subject *s, int numb
     if (u->v == UNREACHED || !u->seen) return;
     bool orders = mutant_only_orders(u->op, u->kind);
     if (orders) u->seen &= 1 | 1 << DATA_WILD; /* numbers matter where they decide what is done */
-    /* What may as well be nonsense differs on no numbers; where integers are others, it may be done elsewhere. */
-    bool nonsense = !orders && !try_on(r, number, POISON, u->seen);
-    uint32_t others = nonsense ? u->seen >> DATA_INTS << DATA_INTS : u->seen & ~1u;
+    /* What is the same, or may as well be nonsense, differs on no numbers; where integers are others, it may be done elsewhere. */
+    bool branch = u->kind == MUTANT_ALWAYS || u->kind == MUTANT_NEVER;
+    bool shown = !orders && !try_on(r, number, branch ? SAME : POISON, u->seen);
+    uint32_t others = shown ? u->seen >> DATA_INTS << DATA_INTS : u->seen & ~1u;
     if (others && try_on(r, number, MUTANT, others) > 0) {
         u->v = CAUGHT;
         return;
     }
-    bool shown = orders || nonsense || !try_on(r, number, SAME, u->seen);
+    if (!shown) shown = orders || !try_on(r, number, branch ? POISON : SAME, u->seen);
     verdict v = shown ? REDUNDANT : ALIVE;
     if (u->v < v) u->v = v;
 }

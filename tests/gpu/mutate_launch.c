@@ -201,7 +201,7 @@ void trial_close(trial *r, bool filled) {
 
 bool trial_has(const trial *r, int data, int run) {
     bool brief = ways[run] & RUN_BRIEF;
-    return data == DATA_OWN ? brief == (r->pass == 1) : brief;
+    return data == DATA_OWN ? brief == (r->pass == 1) : run == data % 2;
 }
 
 /* All NaN are one: a processor's sign of them is no result. */

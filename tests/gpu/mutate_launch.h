@@ -33,7 +33,7 @@ void trial_open(trial *r, int pass, const exec_tapped *t);
 /* The launch's memory is as it was; or its outputs hold numbers as if it had run (`filled`). */
 void trial_close(trial *r, bool filled);
 /* Whether `run` is made on these data: in the first pass the brief ones on the launch's own, in the second the others, and
- * the brief ones on other data. */
+ * one of the brief ones on other data, by turns. */
 bool trial_has(const trial *r, int data, int run);
 /* One run; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
 bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
