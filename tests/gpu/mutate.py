@@ -155,11 +155,12 @@ def known(results, kernel):
     return fates, done
 
 
-def all_shown(results, kernels, mark):
-    """Nothing is left to a second pass."""
-    for kernel, (number, _) in kernels.items():
+def all_shown(results, kernels, mark, number):
+    """Nothing is left to pass `number`."""
+    shown = ("caught", "implied", "harmless") + (("redundant",) if number == "3" else ())
+    for kernel, (mutants, _) in kernels.items():
         fates, done = known(results, kernel)
-        if mark not in done and sum(fate in ("caught", "implied", "harmless") for fate, _ in fates.values()) < number:
+        if mark not in done and sum(fate in shown for fate, _ in fates.values()) < mutants:
             return False
     return True
 
@@ -200,7 +201,7 @@ def campaign(model, form, options, kept):
         brief = sum(brief, [])
         for number, shapes in ("1", runs + brief), ("2", runs), ("3", brief):  # mutate.c says what the passes do
             for shape in shapes[:options.runs] if number != "3" or not options.runs else []:
-                if number != "1" and all_shown(results, kernels_of(listed), f"done {done}"):
+                if number != "1" and all_shown(results, kernels_of(listed), f"done {done}", number):
                     break
                 run(MUTATE, "run", package, "-q", *shape, FRIT_MUTANTS=str(results), FRIT_MUTANTS_LIST=str(listed),
                     FRIT_MUTANTS_PASS=number, FRIT_MUTANTS_SHARE=options.share, FRIT_MUTANTS_DONE=done)

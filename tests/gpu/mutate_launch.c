@@ -56,9 +56,10 @@ static double number(uint64_t *s, wildness w) {
     return ((double)(x >> 40) + (double)(next(s) >> 40)) / (1 << 23) - 2; /* -2 .. 2, densest at 0 */
 }
 
+enum { LARGE = 2048 };
+
 /* Where some are to be infinite, one is in whatever is large. */
 static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, wildness w) {
-    enum { LARGE = 2048 };
     int64_t n = bytes / frit_dtype_bytes(t, 1), infinite = 0;
     for (int64_t i = 0; i < n; i++) {
         double v = number(&seed, w);
@@ -72,7 +73,7 @@ static void fill(frit_dtype t, void *p, int64_t bytes, uint64_t seed, wildness w
 static wildness wildness_of(int data, bool open, int64_t n) {
     static const wildness tame = {0}, wild = {.extreme = 64, .infinite = 1}; /* so few that many sums have none */
     unsigned few = n < 2048 ? 8 : n < 8192 ? 4 : 1;
-    if (data == DATA_WEIGHTS) return (wildness){.infinite = open || n < 2048 ? 0 : 16};
+    if (data == DATA_WEIGHTS) return (wildness){.infinite = open || n < LARGE ? 0 : 16};
     if (data == DATA_FEW) return (wildness){.left_out = 1, .infinite = open ? few : 0};
     return data == DATA_WILD ? wild : tame;
 }
@@ -100,6 +101,17 @@ static bool is_open(const trial *r, int number) {
     return false;
 }
 
+/* An infinity in matrix of weights number `which` of those in set d. */
+static void put_infinity(const trial *r, exec_memory *b, int d, int which) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        frit_dtype t = type_of_buffer(r, i);
+        if (b[i].data == r->t->launch->buffers[i].data || is_open(r, i)) continue;
+        int64_t n = b[i].bytes / frit_dtype_bytes(t, 1);
+        uint64_t seed = (uint64_t)d;
+        if (n >= LARGE && which-- == 0) frit_store_float(t, b[i].data, (int64_t)(next(&seed) % (uint64_t)n), INFINITY);
+    }
+}
+
 /* Set d: inputs of floats hold random numbers. */
 static void make_data(trial *r, int d) {
     const exec_launch *l = r->t->launch;
@@ -117,6 +129,7 @@ static void make_data(trial *r, int d) {
         fill(t, p, b[i].bytes, (uint64_t)d * 1000 + (uint64_t)i, wildness_of(d, is_open(r, i), b[i].bytes / frit_dtype_bytes(t, 1)));
         b[i] = (exec_memory){.data = p, .bytes = b[i].bytes};
     }
+    if (d >= DATA_POINT && d < DATA_INTS) put_infinity(r, b, d, d - DATA_POINT);
 }
 
 /* ---- A trial ----------------------------------------------------------------------------------------------------- */

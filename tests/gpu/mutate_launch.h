@@ -10,8 +10,9 @@
 enum { RUNS = 4 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all rows of a
- * batch become NaN; random with more of these among weights alone, where each row of weights makes a column; then one for each integer that comes in, which is very large. */
-enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_WEIGHTS, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
+ * batch become NaN; random with more of these among weights alone, where each row of weights makes a column; random with one infinity,
+ * in one of the first three matrices of weights: a mean over columns is infinite, and not yet NaN; then one for each integer that comes in, which is very large. */
+enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_WEIGHTS, DATA_POINT, DATA_INTS = DATA_POINT + 3, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
     int pass; /* 1 or 2 */
