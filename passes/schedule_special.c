@@ -152,9 +152,10 @@ static ir_block *scatter_grid(sched *s, const ir_op *op, scatter_plan *p, stage_
     bool shares = s->lim->threads && frit_dtype_bits((frit_dtype)x->type.dtype) >= 8;
     int64_t line = 1, blocks = 1, in_order = 1;
     for (int d = 0; d < n; d++)
-        if (map[rank - 1] == vars[d]) unit = d;
+        if (rank && map[rank - 1] == vars[d]) unit = d;
     for (int d = 0; d < n; d++) {
         int64_t size = sym_hint(x->type.dims[d]);
+        if (size < 1) size = 1;
         if (!moves_apart(op, d)) in_order *= size;
         else if (d != unit) blocks *= size;
         else line = size < SCATTER_LINE ? size : SCATTER_LINE, blocks *= size / line;
