@@ -162,7 +162,7 @@ static double weigh(fuser *f, const fuse_io *k, arena *trial) {
     roots wanted = roots_of(f, k, trial, &cost);
     if (wanted.len == 0) return cost;
     const char *why;
-    region *r = region_analyse(f->m, trial, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
+    region *r = region_analyse(f->m, trial, f->o->limits->threads > 0, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
     if (!r) return -1;
     double again = contraction_cost(f, r);
     region_release(r);

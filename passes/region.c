@@ -155,13 +155,41 @@ static ir_value *behind_views(region *r, ir_value *v) {
     return v;
 }
 
+/* Bits of the inputs that v is computed from, each of which it reads once at most; negative: it is more than cheap arithmetic on
+ * inputs. */
+static double input_bits(region *r, ir_value *v, int depth) {
+    enum { DEPTH = 16 };
+    if (!region_inside(r, v)) return (double)sym_hint(ir_type_elements(r->x.m, v->type)) * (double)frit_dtype_bits((frit_dtype)v->type.dtype);
+    const ir_op *op = v->op;
+    bool view = op->code == IR_transpose || op->code == IR_broadcast || op->code == IR_reshape || op->code == IR_slice;
+    if (depth == DEPTH || region_nest_of(r, v) || !(view || ir_op_flags(op) & IR_F_ELEMENTWISE || op->code == IR_constant)) return -1;
+    double bits = 0;
+    for (int i = 0; i < op->n_operands && bits >= 0; i++) {
+        double one = input_bits(r, ir_operand(op, i), depth + 1);
+        bits = one < 0 ? -1 : bits + one;
+    }
+    return bits;
+}
+
+/* Operand k is computed from fewer bytes than it has, such as weights in groups that each have a scale: a block does that in
+ * registers, as often as it reads them. What another contraction makes, or reads, stays as it is. */
+static bool is_widened_on_its_way(region *r, const ir_op *contract, int k) {
+    enum { CHEAP = 8 };
+    ir_value *v = ir_operand(contract, k);
+    for (int i = 0; i < r->nests.len; i++)
+        if (r->nests.data[i].kind == NEST_CONTRACT && r->nests.data[i].v->op != contract) return false;
+    if (!r->blocks || region_element_cost(r, v) > CHEAP) return false;
+    double bits = input_bits(r, v, 0), own = (double)sym_hint(ir_type_elements(r->x.m, v->type)) * (double)frit_dtype_bits((frit_dtype)v->type.dtype);
+    return bits >= 0 && bits <= own * 3 / 4;
+}
+
 static bool choose_keep(region *r) {
     bool changed = false;
     for (int i = 0; i < r->nests.len; i++) {
         nest *n = &r->nests.data[i];
         if (n->kind != NEST_CONTRACT) continue;
         for (int k = 0; k < 2; k++)
-            if (!region_is_plain_read(r, ir_operand(n->v->op, k)))
+            if (!region_is_plain_read(r, ir_operand(n->v->op, k)) && !is_widened_on_its_way(r, n->v->op, k))
                 changed |= add_keep(r, behind_views(r, ir_operand(n->v->op, k)));
     }
     int *readers = arena_array(r->x.scratch, int, r->n_ids + 1), *last = arena_array(r->x.scratch, int, r->n_ids + 1);
@@ -184,11 +212,12 @@ static bool choose_keep(region *r) {
     return changed;
 }
 
-region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,
+region *region_analyse(ir_module *m, arena *scratch, bool blocks, int n_ops, ir_op *const *ops, int n_outputs,
                        ir_value *const *outputs, const char **why) {
     region *r = arena_new_of(scratch, region);
     r->x.m = m;
     r->x.scratch = scratch;
+    r->blocks = blocks;
     r->n_ops = n_ops;
     r->ops = ops;
     r->splits = arena_new_of(scratch, work);

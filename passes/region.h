@@ -42,6 +42,7 @@ typedef struct nest {
 
 typedef struct region {
     access x;
+    bool blocks;           /* see region_analyse */
     int n_ops;
     ir_op *const *ops;
     int first_id, n_ids;   /* range of the ids of its values */
@@ -54,10 +55,11 @@ typedef struct region {
 } region;
 
 /* Reads those of `ops` (one block's, in its order) that `outputs` depend on; any other value is an input. Returns NULL
- * when out of the form; then *why (if given) names the reason. Memory comes from scratch. While the region is in use its
+ * when out of the form; then *why (if given) names the reason. Memory comes from scratch. blocks: tasks are done by blocks
+ * of threads, which compute what operands of contractions are made of on its way. While the region is in use its
  * ops carry REGION_MARK; region_release clears it, and must be called (on success only) before the next analysis. */
 enum { REGION_MARK = 0x4e45 };
-region *region_analyse(ir_module *m, arena *scratch, int n_ops, ir_op *const *ops, int n_outputs,
+region *region_analyse(ir_module *m, arena *scratch, bool blocks, int n_ops, ir_op *const *ops, int n_outputs,
                        ir_value *const *outputs, const char **why);
 void region_release(region *r);
 

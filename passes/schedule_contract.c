@@ -1,6 +1,7 @@
 /* The stage of a contraction: which operand runs along lanes, whether it is copied into panels first. */
 #include "ir/absent.h"
 #include "schedule_plan.h"
+#include "schedule_tiles.h"
 #include <string.h>
 
 typedef struct contraction {
@@ -319,15 +320,21 @@ static ir_value *product_of(emit *e, const ir_op *op, ir_value *const *x, frit_d
     return absent ? ir_select(&e->b, absent, ir_splat(&e->b, ir_scalar(acc), 0), term) : term;
 }
 
+/* A matrix by a few vectors. */
+static bool is_strip(const plan *p, const nest *n) {
+    return p->s->lim->threads && p->s->lim->multiprocessors && !p->chunks.of && schedule_has_few_rows(n->v->op) && !schedule_in_tiles(n->v->op);
+}
+
 /* Few rows read the other operand once, and what they wait for is memory: a thread has several reads of it under way. */
-static void take_several(sched *s, ir_op *stage, const contraction *k) {
+static void take_several(plan *p, ir_op *stage, const contraction *k) {
     enum { READS = 4 };
+    sched *s = p->s;
     const int64_t *old;
     int64_t tile[SCHED_MAX_VARS];
     int n = ir_get_ints(stage, IR_ATTR_tile, &old), vector = (int)ir_get_int(stage, IR_ATTR_vector, -1), at = -1;
     memcpy(tile, old, (size_t)n * sizeof *tile);
     if (vector >= k->sv.n_par) at = k->nv;
-    else if (k->sv.n > k->sv.n_par) at = k->sv.n - 1;
+    else if (p->few_rows && k->sv.n > k->sv.n_par) at = k->sv.n - 1;
     if (at < 0 || at == vector || tile[at] > READS) return;
     tile[at] = READS;
     ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
@@ -365,7 +372,7 @@ bool plan_contract_stage(plan *p, const nest *n, const nest *q) {
     }
     if (!ok) return false;
     sched_choose_tile(s, stage, reuse_variable(&k));
-    if (p->few_rows) take_several(s, stage, &k);
+    if (p->few_rows || is_strip(p, n)) take_several(p, stage, &k);
     s->e.split_var = s->e.split_expr = s->e.split_lane = NULL;
     return !s->why;
 }

@@ -313,7 +313,7 @@ static bool begin_plan(plan *p) {
     ir_value **values = arena_array(s->scratch, ir_value *, p->n_outputs);
     for (int i = 0; i < p->n_outputs; i++) values[i] = p->outputs[i].v;
     *p = (plan){.s = s, .outputs = p->outputs, .n_outputs = p->n_outputs};
-    p->r = region_analyse(s->m, s->scratch, s->n_ops, s->ops, p->n_outputs, values, &s->why);
+    p->r = region_analyse(s->m, s->scratch, s->lim->threads > 0, s->n_ops, s->ops, p->n_outputs, values, &s->why);
     if (!p->r) return false;
     set_long_epilogues_apart(p);
     plan_choose_stream(p);
