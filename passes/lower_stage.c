@@ -78,7 +78,7 @@ static void bind_base(lower *l, lower_stage *s, int axis, ir_value *v, sym_t hi,
     s->at_depth[axis] = l->depth;
 }
 
-/* All threads take the same turns. Where turns go beyond `to`, a thread's position is the last one and not valid. */
+/* All threads take the same turns. Where turns go beyond `to`, a thread's tile is the last one and not valid. */
 static void uniform_turn(lower *l, lower_stage *s, int axis, sym_t start, sym_t to, int64_t step) {
     sym_ctx *c = l->syms;
     sym_t at = sym_add(c, start, sym_muli(c, s->coord[axis], step));
@@ -89,9 +89,10 @@ static void uniform_turn(lower *l, lower_stage *s, int axis, sym_t start, sym_t 
         return;
     }
     int d;
+    sym_t last = sym_addi(c, to, s->clamped[axis] ? -1 : -step); /* whole tiles end there, others repeat their last position */
     s->valid[axis] = lower_inside(l, at, to, &d);
     s->valid_depth[axis] = d;
-    bind_base(l, s, axis, lower_index(l, sym_min(c, at, sym_addi(c, to, -1))), sym_addi(c, to, -1), 1);
+    bind_base(l, s, axis, lower_index(l, sym_min(c, at, last)), last, 1);
     nest(l, s, axis + 1);
     s->valid[axis] = NULL;
 }
