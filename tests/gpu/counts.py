@@ -63,6 +63,10 @@ ATTEND = """model m(q: f16[B, 32, S, 128], k: f16[B, 8, 4096, 128], v: f16[B, 8,
     return attention(q, k[:, :, :n], v[:, :, :n], causal = true)
 }
 """
+GROUPS = """model m(x: f16[{m}, 4096], w: i8[4096, 32, 128], s: f16[4096, 32]) -> f16[{m}, 4096] {{
+    return x @ transpose(reshape(f16(f32(w) * f32(reshape(s, [4096, 32, 1]))), [4096, 4096]))
+}}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -94,6 +98,10 @@ ROWS = [
      {r"= load\(.*bf16x4": "=1", r"tasks i0 < 1, t < 256:": "=1"}),
     ("one query, many keys: keys in parts, two launches, and a form for many queries", WARP + ",blocks=108", ATTEND,
      {r"func thread @.*_parts": "=1", r"func thread @": "=2", r"tasks on < [^\n]*i0 < B, i1 < 8, part < parts": "=1"}),
+    ("weights in groups by a vector: one kernel, no memory of its own, four rows under way", WARP + ",blocks=108", GROUPS.format(m=1),
+     {"func thread @": "=1", r"ptradd\(%scratch": "=0", r"= load\(.*: i8x4": "=4"}),
+    ("weights in groups by an open number of rows: on their way to shared memory", WARP + ",blocks=108", GROUPS.format(m="M"),
+     {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=16"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
