@@ -74,9 +74,26 @@ static const target *cuda_open(arena *a, const char *spec, const char **error) {
 }
 
 /* ------------ roads */
+static int parameter_bytes(const ir_func *f) {
+    enum { MAP = 128 };
+    int bytes = 8 * f->body->n_args;
+    for (const ir_op *op = f->body->first; op; op = op->next) bytes += op->code == IR_tensor_map ? MAP : 0;
+    return bytes;
+}
+
+/* Kernels with parameters of more than 4 KB are of PTX 8.1 (PTX ISA, "Kernel Function Parameters"): drivers from CUDA 12.1 on. */
+static bool generate(const cuda_target *t, arena *a, target_form form, int n, ir_func *const *funcs, const char **names,
+                     machine_output *out, const char **error) {
+    enum { MOST_PARAMETERS = 4096, WIDER = 81 };
+    gpu_machine m = t->machine;
+    for (int i = 0; i < n; i++)
+        if (parameter_bytes(funcs[i]) > MOST_PARAMETERS && t->arch->ptx < WIDER) m.spec.features = arena_printf(a, "+ptx%d", WIDER);
+    return gpu_generate(&m, a, form, n, funcs, names, out, error);
+}
+
 static bool make_ptx(const cuda_target *t, arena *a, int n, ir_func *const *funcs, const char **names,
                      machine_output *out, const char **error) {
-    return gpu_generate(&t->machine, a, TARGET_ASM, n, funcs, names, out, error);
+    return generate(t, a, TARGET_ASM, n, funcs, names, out, error);
 }
 
 static code_blob *make_cubin(const cuda_target *t, arena *a, int n, ir_func *const *funcs, const char **error) {
@@ -127,7 +144,7 @@ static const char *text_form(const cuda_target *t, arena *a, target_form form, i
                              int64_t *size, const char **error) {
     const char **names = arena_array(a, const char *, n + 1);
     machine_output out;
-    if (!gpu_generate(&t->machine, a, form, n, funcs, names, &out, error)) return NULL;
+    if (!generate(t, a, form, n, funcs, names, &out, error)) return NULL;
     *size = (int64_t)out.size;
     return out.bytes;
 }

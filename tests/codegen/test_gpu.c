@@ -185,6 +185,24 @@ static void test_block_ops(void **state) {
     }
 }
 
+/* Parameters of more than 4 KB need a newer PTX than the target's own. */
+static void test_many_buffers(void **state) {
+    enum { MANY = 600 };
+    frit_dtype types[MANY];
+    for (int i = 0; i < MANY; i++) types[i] = FRIT_f32;
+    for (int n = MANY; n > 1; n = n == MANY ? 500 : 0) {
+        jit j;
+        ir_builder b;
+        const char *error = NULL;
+        jit_open(&j, "cuda:sm_75+cubin");
+        ir_func *f = block_func(&j, "many", n, types, &b);
+        jit_store(&b, f->body->args[n - 1], id(&b, IR_thread_id), jit_load(&b, f->body->args[0], id(&b, IR_thread_id), 1, NULL, NULL), NULL);
+        expect(text_of(&j, TARGET_PTX, finish(f, &b)), n == MANY ? ".version 8.1" : ".version 6.3");
+        if (!target_compile(j.t, j.a, 1, &f, &error)) expect(error, TARGET_MISSING);
+        jit_close(&j);
+    }
+}
+
 /* ------------ atoms */
 static ir_func *build_atoms(jit *j, const char *product, const char *load, frit_dtype t, int a_lanes, frit_dtype acc) {
     ir_builder b;
@@ -365,7 +383,7 @@ static void test_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),    cmocka_unit_test(test_all_ops_and_dtypes), cmocka_unit_test(test_block_ops),
+        cmocka_unit_test(test_strings),    cmocka_unit_test(test_all_ops_and_dtypes), cmocka_unit_test(test_block_ops), cmocka_unit_test(test_many_buffers),
         cmocka_unit_test(test_atoms),      cmocka_unit_test(test_products),              cmocka_unit_test(test_ptx_blob),           cmocka_unit_test(test_cubin_blob),
         cmocka_unit_test(test_hsaco_blob), cmocka_unit_test(test_spills_are_seen),    cmocka_unit_test(test_failures),
     };
