@@ -76,8 +76,9 @@ static bool order_threads(const ir_product *q, int o, ir_product_order *r) {
     for (int lane = 1; lane < q->warp; lane *= 2) {
         ir_product_place(q, 2, lane, 0, &sum[0], &sum[1]);
         ir_product_place(q, o, lane, 0, &at[0], &at[1]);
-        if (sum[o] != at[o] || !sum[!o] != !at[!o]) return false;
+        if (sum[o] != at[o] || (at[!o] && !sum[!o]) || (!at[!o] && sum[!o] && r->twin)) return false;
         if (at[!o]) set_weight(r, at[!o], sum[!o]);
+        else if (sum[!o]) r->twin = lane;
     }
     return true;
 }
@@ -87,8 +88,14 @@ bool ir_product_feeds(const ir_product *q, int o, ir_product_order *order) {
     int unit = o ? q->m : q->n, other[2];
     *r = (ir_product_order){.size = unit > q->k ? unit : q->k};
     int from = element_bits(q, o, !o, q->k, r->size, &other[0]), to = element_bits(q, 2, !o, unit, r->size, &other[1]);
-    if (other[0] != other[1] || __builtin_popcount((unsigned)from) != __builtin_popcount((unsigned)to)) return false;
-    if (!order_threads(q, o, r)) return false;
+    if (other[0] != other[1] || !order_threads(q, o, r)) return false;
+    if (r->twin) {
+        int place[2];
+        ir_product_place(q, 2, r->twin, 0, &place[0], &place[1]);
+        if (place[!o] != 1) return false;
+        to |= 1;
+    }
+    if (__builtin_popcount((unsigned)from) != __builtin_popcount((unsigned)to)) return false;
     for (int both = from & to; both; both &= both - 1) set_weight(r, both & -both, both & -both);
     int same = from & to;
     for (from &= ~same, to &= ~same; from; from &= from - 1, to &= to - 1) set_weight(r, from & -from, to & -to);

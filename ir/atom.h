@@ -41,9 +41,10 @@ bool ir_product_is_tf32(const ir_product *p);
 int ir_product_elements(const ir_product *p, int o);
 /* Sums of instructions side by side are, in every thread, elements of operand o (0: A, columns along k; 1: B, rows along k), if
  * the reduced positions are taken in another order: the position 2^b of the operand is the sum's order->weight[b]; other positions
- * go by their bits. Positions from order->size on keep their place from one group of that many to the next. */
+ * go by their bits. Positions from order->size on keep their place from one group of that many to the next. Threads whose numbers
+ * differ by order->twin alone (0: there are none) have the same elements of the operand, of which each has every other one as a sum. */
 typedef struct ir_product_order {
-    int size, weight[8];
+    int size, weight[8], twin;
 } ir_product_order;
 bool ir_product_feeds(const ir_product *p, int o, ir_product_order *order);
 /* Where reduced position k of the operand is; order may be NULL. */

@@ -324,7 +324,7 @@ static bool plan_contract(search *q, lower_contract *p) {
     row->once = !row->held;
     lower_contract_operands(l, p);
     if (row->held && row->v->type.dtype != p->product->in) return false;
-    if (row->held && p->chunk % p->order.size) return false;
+    if (row->held && (p->chunk % p->order.size || (p->order.twin && frit_dtype_bits(p->product->in) != 16))) return false;
     return (row->held || is_apart(q, p, row, true)) && is_apart(q, p, other, false);
 }
 
@@ -421,17 +421,25 @@ static int index_of(const ir_product *q, int axis, int64_t at) {
     return (int)(at / u) * n + i;
 }
 
+static bool has_place(const ir_product *q, int axis, int64_t at) {
+    int64_t offset[MOST_PLACES];
+    for (int i = lower_mma_places(q, axis, offset, NULL) - 1; i >= 0; i--)
+        if (offset[i] == at % unit(q, axis)) return true;
+    return false;
+}
+
 /* Elements of a held operand lie fragment by fragment. */
 static const int64_t *fragment_slots(lower *l, const lower_contract *p, int columns) {
     const lower_rows *r = p->rows;
     const ir_product *q = p->product;
-    int n = ir_product_elements(q, r->side), at[2];
+    int n = ir_product_elements(q, r->side), at[2], own;
     int64_t *slot = arena_array(l->scratch, int64_t, r->each * columns);
     for (int step = 0; step * q->k < p->chunk; step++)
-        for (int e = 0; e < n; e++) {
+        for (int e = own = 0; e < n; e++) {
             ir_product_place(q, r->side, 0, e, &at[0], &at[1]);
             at[!r->side] = ir_product_ordered(&p->order, at[!r->side] + step * q->k);
-            slot[index_of(q, r->side, at[r->side]) * columns + index_of(q, !r->side, at[!r->side])] = (int64_t)step * n + e;
+            if (!has_place(q, !r->side, at[!r->side])) continue; /* the twin's */
+            slot[index_of(q, r->side, at[r->side]) * columns + index_of(q, !r->side, at[!r->side])] = (int64_t)step * (p->order.twin ? n / 2 : n) + own++;
         }
     return slot;
 }

@@ -9,15 +9,49 @@
 enum { PASS_SUMS = 32 };
 
 /* ---- Contractions ---- */
+static ir_value *word2(lower *l, ir_opcode code, ir_value *x, ir_value *y) {
+    return lower_build(l, l->depth, code, 2, (ir_value *[]){x, y}, ir_vector(FRIT_u32, 1));
+}
+
+/* Two 16-bit elements of each of two threads, that of the even positions first, in the order of positions. */
+static void interleave(lower *l, ir_value *even, ir_value *odd, ir_value **low, ir_value **high) {
+    ir_value *bits = lower_int(l, FRIT_u32, 16), *half = lower_int(l, FRIT_u32, 0xFFFF), *rest = lower_int(l, FRIT_u32, 0xFFFF0000);
+    *low = word2(l, IR_or, word2(l, IR_and, even, half), word2(l, IR_shl, odd, bits));
+    *high = word2(l, IR_or, word2(l, IR_shr, even, bits), word2(l, IR_and, odd, rest));
+}
+
+/* x, a thread's elements of every other position, with those that its twin has, as one operand of both. */
+static ir_value *with_twin(lower *l, const lower_contract *p, ir_value *x) {
+    int n = x->type.lanes / 2, twin = p->order.twin;
+    ir_type word = ir_vector(FRIT_u32, 1);
+    ir_value *own = lower_build(l, l->depth, IR_reinterpret, 1, &x, ir_vector(FRIT_u32, n));
+    ir_value *all = lower_own_memory(l, FRIT_u32, 2 * n), *zero = lower_int(l, FRIT_i64, 0);
+    ir_value *lane[2] = {lower_thread_bits(l, p->product->warp - 1, 0), lower_int(l, FRIT_i64, twin)};
+    ir_value *other = lower_build(l, l->depth, IR_xor, 2, lane, ir_vector(FRIT_i64, 1));
+    ir_value *at[2] = {lower_thread_bits(l, twin, 0), zero}, *is_even = lower_build(l, l->depth, IR_eq, 2, at, ir_vector(FRIT_bool, 1));
+    for (int i = 0; i < n; i++) {
+        ir_value *w[2], *out[2];
+        w[0] = lower_build(l, l->depth, IR_extract, 1, &own, word);
+        ir_set_int(l->m, w[0]->op, IR_ATTR_offset, i);
+        w[1] = lower_build(l, l->depth, IR_shuffle, 2, (ir_value *[]){w[0], other}, word);
+        ir_value *even = lower_build(l, l->depth, IR_select, 3, (ir_value *[]){is_even, w[0], w[1]}, word);
+        ir_value *odd = lower_build(l, l->depth, IR_select, 3, (ir_value *[]){is_even, w[1], w[0]}, word);
+        interleave(l, even, odd, &out[0], &out[1]);
+        for (int k = 0; k < 2; k++) lower_store(l, all, lower_int(l, FRIT_i64, 2 * i + k), out[k], NULL);
+    }
+    ir_value *v = lower_load(l, l->depth, all, zero, ir_vector(FRIT_u32, 2 * n), NULL, NULL);
+    return lower_build(l, l->depth, IR_reinterpret, 1, &v, ir_vector((frit_dtype)x->type.dtype, 4 * n));
+}
+
 ir_value *lower_rows_fragment(lower *l, const lower_contract *p, int side, int i, int k) {
     const lower_operand *o = &p->side[side];
-    int n = ir_product_elements(p->product, side);
+    int n = ir_product_elements(p->product, side) / (p->order.twin ? 2 : 1);
     int64_t at = (int64_t)(k / p->product->k) * n;
     if (i) lower_fail(p->op, "a thread has one part of its rows");
     ir_value *v = lower_load(l, l->depth, l->ptrs[o->held->id], lower_int(l, FRIT_i64, at), ir_vector(o->t, n), NULL, NULL);
     int bytes = n * (int)frit_dtype_bits(o->t) / 8;
     ir_set_int(l->m, v->op, IR_ATTR_align, bytes < 16 ? bytes : 16);
-    return v;
+    return p->order.twin ? with_twin(l, p, v) : v;
 }
 
 /* Held elements beyond the reduced axis are nothing. */

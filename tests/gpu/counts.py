@@ -14,6 +14,7 @@ FOUR = "null:block,async,mma,wgmma,tma,threads=256,shared=220000"
 
 CDNA = "null:block,warp=64,mfma,threads=256,shared=65536"
 RDNA = "null:block,wmma_rdna4,threads=256,shared=65536"
+RDNA3 = "null:block,wmma,threads=256,shared=65536"
 
 SOFTMAX = """model m(x: f32[4, 262144]) -> f32[4, 262144] {
     return softmax(x)
@@ -91,6 +92,8 @@ ROWS = [
     ("small attention is one kernel too", WARP, SMALL, {"func thread @": "=1", BARRIER: "=4", r"ptradd\(%scratch": "=0"}),
     ("on MFMA operands pass through registers: a barrier a chunk", CDNA, ATTENTION, {BARRIER: "=4", r"mfma_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
     ("on WMMA of RDNA 4", RDNA, ATTENTION, {BARRIER: "=4", "wmma4_16x16x16_bf16": "=32", r"ptradd\(%scratch": "=0"}),
+    ("on WMMA of RDNA 3: each thread tells its twin what it has", RDNA3, ATTENTION,
+     {BARRIER: "=4", r"name = .wmma_16x16x16_bf16": "=32", r"shuffle\(": "24", r"ptradd\(%scratch": "=0"}),
     ("of f32 in parts: scores are split where they are", WARP, ATTENTION_F32,
      {BARRIER: "=4", "mma_m16n8k8_tf32": "=384", r"ptradd\(%scratch": "=0", r"shuffle\(": "14", "func thread @": "=1"}),
     ("of f32 on MFMA: room for one chunk", CDNA, ATTENTION_F32, {BARRIER: "=5", "mfma_16x16x4_f32": "=128", r"ptradd\(%scratch": "=0"}),
