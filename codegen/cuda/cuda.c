@@ -81,7 +81,7 @@ static int parameter_bytes(const ir_func *f) {
     return bytes;
 }
 
-/* Kernels with parameters of more than 4 KB are of PTX 8.1 (PTX ISA, "Kernel Function Parameters"): drivers from CUDA 12.1 on. */
+/* Kernels with parameters of more than 4 KB are of PTX 8.1 (as ptxas says; CUDA 12.1, "32,764 bytes of kernel parameters"). */
 static bool generate(const cuda_target *t, arena *a, target_form form, int n, ir_func *const *funcs, const char **names,
                      machine_output *out, const char **error) {
     enum { MOST_PARAMETERS = 4096, WIDER = 81 };
