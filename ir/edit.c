@@ -71,6 +71,32 @@ static void drop_uses(ir_op *op) {
         for (ir_op *o = op->blocks[i]->first; o; o = o->next) drop_uses(o);
 }
 
+static bool type_uses(ir_type t, sym_t var) {
+    for (int i = 0; i < t.rank; i++)
+        if (sym_uses(t.dims[i], var)) return true;
+    return false;
+}
+
+bool ir_op_uses_sym(const ir_op *op, sym_t var, const ir_op *except) {
+    for (int i = 0; i < op->n_results; i++)
+        if (type_uses(op->results[i].type, var)) return true;
+    for (int i = 0; i < op->n_attrs; i++)
+        if (ir_attr_table[op->attrs[i].key].kind == IR_ATTR_SYMS)
+            for (int k = 0; k < op->attrs[i].syms.n; k++)
+                if (sym_uses(op->attrs[i].syms.v[k], var)) return true;
+    for (int i = 0; i < op->n_blocks; i++)
+        if (ir_block_uses_sym(op->blocks[i], var, except)) return true;
+    return false;
+}
+
+bool ir_block_uses_sym(const ir_block *b, sym_t var, const ir_op *except) {
+    for (int i = 0; i < b->n_args; i++)
+        if (type_uses(b->args[i]->type, var)) return true;
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (op != except && ir_op_uses_sym(op, var, except)) return true;
+    return false;
+}
+
 void ir_op_remove(ir_op *op) {
     for (int i = 0; i < op->n_results; i++)
         IR_REQUIRE(!op->results[i].uses, op->code, "removed while its results have uses");

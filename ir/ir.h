@@ -325,6 +325,9 @@ bool ir_is_written(const ir_value *buffer); /* tile level: by some write */
 void ir_op_remove(ir_op *op); /* its results must be unused; drops its operand uses (nested blocks included) */
 /* An op of this code is in b or in a block nested in it. */
 bool ir_block_has(const ir_block *b, ir_opcode code);
+/* The variable is in a type or an attribute of op, or of b's ops but `except` (may be NULL); nested blocks included. */
+bool ir_op_uses_sym(const ir_op *op, sym_t var, const ir_op *except);
+bool ir_block_uses_sym(const ir_block *b, sym_t var, const ir_op *except);
 void ir_op_move_before(ir_op *op, ir_op *before);
 void ir_op_move_into(ir_op *op, ir_block *b, ir_op *before); /* before NULL: at the end of b */
 int ir_use_count(const ir_value *v);

@@ -10,38 +10,10 @@ static bool has_effect(const ir_op *op) {
     return false;
 }
 
-static bool type_uses(ir_type t, sym_t var) {
-    for (int i = 0; i < t.rank; i++)
-        if (sym_uses(t.dims[i], var)) return true;
-    return false;
-}
-
-static bool block_uses(const ir_block *b, sym_t var, const ir_op *except);
-
-static bool op_uses(const ir_op *op, sym_t var, const ir_op *except) {
-    for (int i = 0; i < op->n_results; i++)
-        if (type_uses(op->results[i].type, var)) return true;
-    for (int i = 0; i < op->n_attrs; i++)
-        if (ir_attr_table[op->attrs[i].key].kind == IR_ATTR_SYMS)
-            for (int k = 0; k < op->attrs[i].syms.n; k++)
-                if (sym_uses(op->attrs[i].syms.v[k], var)) return true;
-    for (int i = 0; i < op->n_blocks; i++)
-        if (block_uses(op->blocks[i], var, except)) return true;
-    return false;
-}
-
-static bool block_uses(const ir_block *b, sym_t var, const ir_op *except) {
-    for (int i = 0; i < b->n_args; i++)
-        if (type_uses(b->args[i]->type, var)) return true;
-    for (const ir_op *op = b->first; op; op = op->next)
-        if (op != except && op_uses(op, var, except)) return true;
-    return false;
-}
-
 static bool binds_used_dim(const ir_op *op) {
     const sym_t *counter;
     if (op->code != IR_compact || ir_get_syms(op, IR_ATTR_counter, &counter) != 1) return false;
-    return block_uses(ir_block_func(op->parent)->body, counter[0], op);
+    return ir_block_uses_sym(ir_block_func(op->parent)->body, counter[0], op);
 }
 
 static bool is_dead(const ir_op *op) {

@@ -83,6 +83,17 @@ int fuse_new_group(fuser *f, int at, bool fixed) {
 }
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------ */
+/* Notes who has dims made of the counter of the compact at node `at`. */
+static void find_sized(fuser *f, int at) {
+    const sym_t *counter;
+    if (ir_get_syms(f->nodes[at].op, IR_ATTR_counter, &counter) != 1) return;
+    for (int i = at + 1; i < f->n_nodes; i++)
+        if (ir_op_uses_sym(f->nodes[i].op, counter[0], NULL)) {
+            vec_push(f->scratch, &f->nodes[at].sized, i);
+            vec_push(f->scratch, &f->nodes[i].counters, at);
+        }
+}
+
 /* Numbers the block's ops. */
 static void number_nodes(fuser *f) {
     for (ir_op *op = f->block->first; op; op = op->next) f->n_nodes++;
@@ -92,11 +103,12 @@ static void number_nodes(fuser *f) {
     memset(f->node_of, -1, sizeof(int) * (size_t)(f->n_ids + 1));
     int i = 0;
     for (ir_op *op = f->block->first; op; op = op->next, i++) {
-        f->counts |= op->code == IR_compact;
-        f->nodes[i] = (fuse_node){op, -1};
+        f->nodes[i] = (fuse_node){.op = op, .group = -1};
         op->mark = 0; /* region_analyse marks ops */
         for (int k = 0; k < op->n_results; k++) f->node_of[ir_result(op, k)->id] = i;
     }
+    for (int k = 0; k < f->n_nodes; k++)
+        if (f->nodes[k].op->code == IR_compact) find_sized(f, k);
     f->seen = arena_array(f->scratch, int, f->n_nodes + 1);
     f->seen_node = arena_array(f->scratch, int, f->n_nodes + 1);
     f->walked = arena_array(f->scratch, int, f->n_nodes + 1);

@@ -9,6 +9,8 @@
 typedef struct fuse_node {
     ir_op *op;
     int group; /* -1: inline, evaluated by whoever reads it */
+    VEC(int) sized;    /* of a compact: nodes with dims made of its counter, which come behind it without reading it */
+    VEC(int) counters; /* the compacts whose counters its dims are made of */
 } fuse_node;
 
 /* Ops that share a kernel, or a single op that is none. */
@@ -50,7 +52,6 @@ typedef struct fuser {
     int *seen, stamp;           /* per group: the last path search that met it */
     int *seen_node, node_stamp; /* per node: the last walk that passed through it as an inline op */
     int *walked, walk;          /* the same for walks toward producers */
-    bool counts;                /* the block has a compact */
     int next_name;
 } fuser;
 

@@ -42,9 +42,22 @@ static bool path_step(fuser *f, void *u, int g) {
     if (fuse_first_node(f, g) <= s->limit) search(f, s, g);
     return !s->found;
 }
+/* From a compact to the groups that have dims made of its counter. */
+static void each_sized(fuser *f, int node, path_search *s) {
+    for (int i = 0; i < f->nodes[node].sized.len && !s->found; i++) {
+        int n = f->nodes[node].sized.data[i], g = f->nodes[n].group;
+        if (n > f->classified) continue;
+        if (g >= 0) path_step(f, s, g);
+        else if (first_visit(f, n)) fuse_each_reader(f, f->nodes[n].op, path_step, s);
+    }
+}
+
 static void search(fuser *f, path_search *s, int g) {
-    for (int i = 0; i < f->groups.data[g].ops.len && !s->found; i++)
-        fuse_each_reader(f, f->nodes[f->groups.data[g].ops.data[i]].op, path_step, s);
+    for (int i = 0; i < f->groups.data[g].ops.len && !s->found; i++) {
+        int n = f->groups.data[g].ops.data[i];
+        fuse_each_reader(f, f->nodes[n].op, path_step, s);
+        each_sized(f, n, s);
+    }
 }
 
 bool fuse_depends(fuser *f, int from, int to) {
@@ -66,6 +79,7 @@ bool fuse_indirect_path(fuser *f, int from, int to) {
     fuse_group *p = &f->groups.data[from];
     for (int i = 0; i < p->ops.len; i++) {
         const ir_op *op = f->nodes[p->ops.data[i]].op;
+        each_sized(f, p->ops.data[i], &s); /* a size must be known when a launch starts: no kernel joins the two */
         for (int k = 0; k < op->n_results; k++)
             for (ir_use *use = op->results[k].uses; use; use = use->next) {
                 int n = fuse_node_of_user(f, use->user);
@@ -89,6 +103,11 @@ bool fuse_indirect_path(fuser *f, int from, int to) {
 }
 
 static bool needs_group(fuser *f, const ir_op *op, int g) {
+    int at = op->n_results ? fuse_node_of(f, ir_result(op, 0)) : -1;
+    for (int i = 0; at >= 0 && i < f->nodes[at].counters.len; i++) {
+        int h = f->nodes[f->nodes[at].counters.data[i]].group;
+        if (h == g || (h >= 0 && fuse_depends(f, g, h))) return true;
+    }
     for (int i = 0; i < op->n_operands; i++) {
         int n = fuse_node_of(f, ir_operand(op, i));
         if (n < 0) continue;

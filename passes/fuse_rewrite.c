@@ -88,15 +88,12 @@ static void split_group(fuser *f, int g, ir_map *outer) {
     for (int i = 0; i < n; i++) emit_group(f, own[i], outer);
 }
 
-/* The groups that bind the dims which op's types use. */
+/* The groups that bind the dims which op is made of. */
 static void emit_counters(fuser *f, const ir_op *op, int g, ir_map *outer) {
-    for (int i = 0; i < f->n_nodes; i++) {
-        const sym_t *counter;
-        const ir_op *c = f->nodes[i].op;
-        if (c->code != IR_compact || f->nodes[i].group == g || !ir_get_syms(c, IR_ATTR_counter, &counter)) continue;
-        for (int k = 0; k < op->n_results; k++)
-            for (int d = 0; d < ir_result(op, k)->type.rank; d++)
-                if (sym_uses(ir_result(op, k)->type.dims[d], counter[0])) emit_group(f, f->nodes[i].group, outer);
+    int at = op->n_results ? fuse_node_of(f, ir_result(op, 0)) : -1;
+    for (int i = 0; at >= 0 && i < f->nodes[at].counters.len; i++) {
+        int h = f->nodes[f->nodes[at].counters.data[i]].group;
+        if (h != g) emit_group(f, h, outer);
     }
 }
 
@@ -122,8 +119,7 @@ static void emit_group(fuser *f, int g, ir_map *outer) {
         int n = fuse_node_of(f, k.inputs.data[i]);
         if (n >= 0 && f->nodes[n].group != g) emit_group(f, f->nodes[n].group, outer);
     }
-    if (f->counts)
-        for (int i = 0; i < k.ops.len; i++) emit_counters(f, k.ops.data[i], g, outer);
+    for (int i = 0; i < k.ops.len; i++) emit_counters(f, k.ops.data[i], g, outer);
     arena_back(f->trial, here);
     const ir_op *first = f->nodes[f->groups.data[g].ops.data[0]].op; /* splits make groups */
     for (int i = 0; i < first->n_blocks; i++) emit_captures(f, first->blocks[i], g, outer);

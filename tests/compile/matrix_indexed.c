@@ -109,6 +109,11 @@ static void compacts(matrix *m) {
     matrix_out(m, "$p, $n = compact(%%m) {counter = [@nz in ..N]} : i64[@nz], i64[]\n$g = gather(%%y, $p) {vars = [i < @nz], idx = [e], map = [e], fill = 0} : f32[@nz]\n"
                   "$z = constant() {value = 0} : f32[@nz]\n$l = lt($z, $g) : bool[@nz]\n$q, $k = compact($l) {counter = [@ny in ..N]} : i64[@ny], i64[]\n$ = gather($g, $q) {vars = [i < @ny], idx = [e], map = [e], fill = 0} : f32[@ny]");
     matrix_out(m, "$p, $n = compact(%%m) {counter = [@nz in ..N]} : i64[@nz], i64[]\n$f = cast($n) : f32[]\n$b = broadcast($f) {axes = []} : f32[N]\n$ = add(%%y, $b) : f32[N]");
+    matrix_out(m, "$p, $n = compact(%%m) {counter = [@nz in ..N]} : i64[@nz], i64[]\n$s = size() {size = [@nz]} : i64[]\n$f = cast($s) : f32[]\n"
+                  "$b = broadcast($f) {axes = []} : f32[N]\n$ = add(%%y, $b) : f32[N]");
+    matrix_out(m, "$z = constant() {value = 0} : f32[N]\n$l = lt(%%y, $z) : bool[N]\n$p, $n = compact($l) {counter = [@nz in ..N]} : i64[@nz], i64[]\n"
+                  "$s = size() {size = [@nz]} : i64[]\n$f = cast($s) : f32[]\n$b = broadcast($f) {axes = []} : f32[N]\n$e = exp(%%y) : f32[N]\n"
+                  "$ = select($l, $e, $b) : f32[N]");
     matrix_end(m);
 }
 
