@@ -68,12 +68,12 @@ static bool is_ragged(lower *l, const points *d) {
 }
 
 /* Places the stage at one of the thread's rows, all columns at once. What lies beyond an extent is computed as well, since
- * nobody looks at it; from memory it is read as the last one or under a mask. */
-static void place_row(lower *l, points *d, int row) {
+ * nobody looks at it; from memory it is read as the last one or under a mask. guarded: nothing is done beyond the last row. */
+static void place_row(lower *l, points *d, int row, bool guarded) {
     lower_stage *s = d->s;
     int side = d->r->side, lanes = lanes_of(l, d);
     sym_t at = sym_addi(l->syms, d->f.first[side], d->f.offset[side][row]), last = sym_addi(l->syms, s->extent[d->row], -1);
-    bool inside = !d->reads || d->writes || sym_prove_lt(l->syms, at, s->extent[d->row]);
+    bool inside = !d->reads || guarded || sym_prove_lt(l->syms, at, s->extent[d->row]);
     s->base[d->row] = inside ? at : sym_min(l->syms, at, last);
     s->own_row = row;
     if (d->column >= 0) {
@@ -149,7 +149,7 @@ static ir_value *is_writer(lower *l, const points *d, int row, bool one) {
 static void do_row(lower *l, points *d, int row, const ir_block *b) {
     ir_value *in = is_writer(l, d, row, d->column < 0);
     ir_op *choice = in ? lower_if(l, in) : NULL;
-    place_row(l, d, row);
+    place_row(l, d, row, d->writes);
     if (d->f.sum) take_sums(l, d, row);
     if (d->writes && !d->f.sum && is_ragged(l, d) && lanes_of(l, d) == 1) write_singly(l, d, b);
     else lower_body(l, d->s, b);
@@ -214,7 +214,7 @@ static void reduce_row(lower *l, points *d, int row) {
     const ir_block *then = d->op->blocks[1];
     const int64_t *combines;
     ir_get_ints(d->op, IR_ATTR_combines, &combines);
-    place_row(l, d, row);
+    place_row(l, d, row, false);
     d->s->parallel = d->s->n; /* terms are values like others here */
     lower_body(l, d->s, d->op->blocks[0]);
     d->s->parallel = 1;
