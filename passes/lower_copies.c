@@ -3,14 +3,21 @@
 #include "lower_contract.h"
 
 
+/* All that the operand reads is inside of its tensors. */
+static bool is_unchecked(const lower_contract *p, const lower_operand *o) {
+    for (const ir_op *op = p->op->blocks[0]->first; op; op = op->next)
+        if (op->code == IR_read && o->wanted[op->results[0].id - p->first_id] && ir_has(op, IR_ATTR_checked)) return false;
+    return true;
+}
+
 int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
     int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
     if (o->bulk) return lanes;
     const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
-    if (inner->n != 1) return 1;
-    while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[0], lanes)) lanes /= 2;
+    if (inner->n != 1 && !(o->k_inner && !o->turned && is_unchecked(p, o))) return 1;
+    while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[inner->n - 1], lanes)) lanes /= 2;
     if (o->turned && !p->wgmma) return lanes; /* gathered: neighbouring threads read neighbours in memory */
-    return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[0], lanes);
+    return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[inner->n - 1], lanes);
 }
 
 /* The read that is all there is to the operand, if it can be copied as it is; or NULL. */
@@ -146,10 +153,16 @@ static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sy
     return lower_and(l, in, f, w, d, &e);
 }
 
-static ir_value *evaluate(lower *l, lower_copy *c, sym_t x, sym_t k) {
+/* Vectors lie along the last of several reduced axes, whose extent is a multiple of them: it is told apart from the others once
+ * for a vector. */
+static bool in_rows(const lower_contract *p, const lower_copy *c) {
+    return p->k.n > 1 && c->o->k_inner && c->lanes > 1 && c->wide == 1;
+}
+
+static ir_value *evaluate(lower *l, lower_contract *p, lower_copy *c, sym_t x, sym_t k) {
     lower_stage *s = c->s;
     int zero[IR_MAX_RANK] = {0}, lanes = c->wide > 1 ? c->wide : c->lanes;
-    s->base[0] = x, s->base[1] = k;
+    s->base[0] = x, s->base[1] = in_rows(p, c) ? sym_const(l->syms, 0) : k;
     s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
     l->lanes = lanes;
     lower_body(l, s, s->op->blocks[0]);
@@ -159,11 +172,11 @@ static ir_value *evaluate(lower *l, lower_copy *c, sym_t x, sym_t k) {
 static ir_value *load_vector(lower *l, lower_contract *p, lower_copy *c, int i) {
     sym_t x = c->o->k_inner ? c->row[i] : c->col[i], k = c->o->k_inner ? c->col[i] : c->row[i];
     ir_value *in = is_element(l, p, c, x, k, i);
-    if (!in) return evaluate(l, c, x, k);
+    if (!in) return evaluate(l, p, c, x, k);
     ir_type t = ir_vector(c->o->t, c->lanes);
     ir_op *choice = ir_build(lower_here(l), IR_tif, 1, &in, 1, &t);
     lower_push(l, choice, choice->blocks[0]);
-    ir_value *v = evaluate(l, c, x, k);
+    ir_value *v = evaluate(l, p, c, x, k);
     ir_build(lower_here(l), IR_yield, 1, &v, 0, NULL);
     lower_pop(l);
     ir_value *zero = frit_dtype_is_float(c->o->t) ? lower_float(l, c->o->t, 0) : lower_int(l, c->o->t, 0);
@@ -186,7 +199,7 @@ static void load_words(lower *l, lower_contract *p, lower_copy *c, int i, ir_val
         choice = ir_build(lower_here(l), IR_tif, 1, &in, c->lanes, types);
         lower_push(l, choice, choice->blocks[0]);
     }
-    for (int k = 0; k < c->lanes; k++) v[k] = word_of(l, evaluate(l, c, c->row[i], sym_addi(l->syms, c->col[i], k)));
+    for (int k = 0; k < c->lanes; k++) v[k] = word_of(l, evaluate(l, p, c, c->row[i], sym_addi(l->syms, c->col[i], k)));
     if (!in) return;
     ir_build(lower_here(l), IR_yield, c->lanes, v, 0, NULL);
     lower_pop(l);
@@ -246,21 +259,32 @@ static void copy_vector(lower *l, lower_contract *p, lower_copy *c, sym_t buffer
         ir_value *own = has_vector(l, p, c, i, &d);
         if (own) spare = lower_if(l, own);
     }
-    c->s->base[0] = x, c->s->base[1] = k;
+    c->s->base[0] = x, c->s->base[1] = in_rows(p, c) ? sym_const(l->syms, 0) : k;
     l->lanes = c->lanes;
     ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i))};
     lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, i), c->lanes);
     if (spare) lower_if_end(l, spare);
 }
 
-/* The op's variables in those of the chunk at k0. */
-static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0) {
+/* The op's variables in those of the chunk at k0, or (in_rows) of its i-th vector. */
+static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0, int i) {
+    sym_ctx *sc = l->syms;
     sym_t *outer = arena_array(l->scratch, sym_t, IR_MAX_RANK);
     c->k0 = k0;
     c->s->n_outer = 0;
     c->s->outer = outer;
     lower_unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
-    lower_unflatten(l, c->s, outer, &p->k, sym_add(l->syms, k0, c->s->vars[1]));
+    if (in_rows(p, c)) {
+        int last = p->k.n - 1;
+        lower_axes rest = p->k;
+        rest.n = last;
+        sym_t at = sym_add(sc, k0, c->col[i]);
+        outer[c->s->n_outer] = p->k.var[last];
+        c->s->outer_as[c->s->n_outer++] = sym_add(sc, sym_mod(sc, at, p->k.extent[last]), c->s->vars[1]);
+        lower_unflatten(l, c->s, outer, &rest, sym_floordiv(sc, at, p->k.extent[last]));
+    } else {
+        lower_unflatten(l, c->s, outer, &p->k, sym_add(sc, k0, c->s->vars[1]));
+    }
     if (!c->var) return;
     outer[c->s->n_outer] = c->var;
     c->s->outer_as[c->s->n_outer++] = c->as;
@@ -268,11 +292,12 @@ static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0) {
 
 /* The elements of the chunk at k0: on their way to the buffer, or into v. */
 void lower_copy_load(lower *l, lower_contract *p, lower_copy *c, sym_t k0, sym_t buffer, ir_value **v) {
-    aim(l, p, c, k0);
+    aim(l, p, c, k0, 0);
     lower_find_axes(l, c->s, p->op->blocks[0]);
     int lanes = c->wide > 1 ? c->wide : c->lanes;
     if (lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, lanes));
     for (int i = 0; i < c->n; i++) {
+        if (i && in_rows(p, c)) aim(l, p, c, k0, i);
         if (c->wide > 1) {
             if (i % c->wide == 0) load_words(l, p, c, i, v + i / c->wide * c->lanes);
         } else if (c->plain) copy_vector(l, p, c, buffer, i);

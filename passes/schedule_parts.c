@@ -31,7 +31,7 @@ static int64_t elements_of(const plan *p, const nest *n) {
         bool uses = false;
         for (int d = 0; d < n->rank; d++) uses |= sym_uses(n->dim[d].expr, p->r->grid[g]);
         if (!p->cuts[g].inner || !uses) continue;
-        if (!sym_is_const(p->cuts[g].inner_max, &e)) return 0;
+        if (!sym_is_const(p->cuts[g].inner_max, &e) || e < 1) return 0;
         all *= e;
     }
     for (int d = 0; d < n->rank; d++)

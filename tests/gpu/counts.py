@@ -104,7 +104,7 @@ ROWS = [
     ("weights in groups by a vector: one kernel, no memory of its own, four rows under way", WARP + ",blocks=108", GROUPS.format(m=1),
      {"func thread @": "=1", r"ptradd\(%scratch": "=0", r"= load\(.*: i8x4": "=4"}),
     ("weights in groups by an open number of rows: on their way to shared memory", WARP + ",blocks=108", GROUPS.format(m="M"),
-     {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=16"}),
+     {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=72"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
