@@ -72,10 +72,16 @@ def stories(folder):
     weights = folder / "stories.safetensors"
     geometry = run(sys.executable, EXAMPLES / "stories.py", STORIES / "stories260K.bin", weights)
     geometry = re.sub(r"\bL=\d+", "L=2", geometry).split()
-    return ["-w", weights, *geometry], *([said(*shape) for shape in shapes] for shapes in (
-        [(1, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), (137, 63, 0), (1000, 1, 7), (2, 0, 3)],
-        [(1100, 0, 0)] + [(1, n, 0) for n in (44, 60, 76, 84, 92)] + [(-(-8200 // n), n, 0) for n in (6, 12, 20, 28, 33, 44, 52, 64)]
-        + [(b, 1, 0) for b in (20, 60, 1004, 1010, 1020, 1025, 1034, 1044, 1054)]))
+
+    def shapes(large):
+        rows, batch = large.get("B*S", 8192), large.get("B", 1024)
+        few = [(1, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), ((rows + 440) // 63, 63, 0), (batch - 24, 1, 7), (2, 0, 3)]
+        ends = [(1, n, 0) for n in (44, 60, 76, 84, 92)] + [(-(-(rows + 8) // n), n, 0) for n in (6, 12, 20, 28, 33, 44, 52, 64)]
+        near = (-20, -14, -4, 1, 10, 20, 30) if batch < 2048 else (-20, 1, 10, 30)  # the state of many is large
+        ends += [(batch + 76, 0, 0), (20, 1, 0), (60, 1, 0), *((batch + n, 1, 0) for n in near)]
+        return [said(*shape) for shape in few], [said(*shape) for shape in ends]
+
+    return ["-w", weights, *geometry], shapes
 
 
 def safetensors(path, shapes):
@@ -105,10 +111,14 @@ def minilm(folder):
     for name in norms:
         shapes |= {name + ".weight": [d], name + ".bias": [d]}
     safetensors(weights, shapes)
-    at = seeded([dict(B=b, S=s) for b, s in ((1, 45), (2, 19), (1, 70), (1, 1), (3, 64), (1, 128), (1, 200), (137, 63), (2, 0))])
-    at[2] += ["-i", f"ids={[[0, v, -1] + [(7 * i) % v for i in range(67)]]}"]  # the first, and on both sides of the table
-    ends = seeded([dict(B=1, S=8 * group + odd) for group in range(16) for odd in (4, 5)])
-    return ["-w", weights, *dims(L=layers, H=3)], at, ends
+
+    def shapes(large):
+        many = (large.get("B*S", 8192) + 440) // 63
+        at = seeded([dict(B=b, S=s) for b, s in ((1, 45), (2, 19), (1, 70), (1, 1), (3, 64), (1, 128), (1, 200), (many, 63), (2, 0))])
+        at[2] += ["-i", f"ids={[[0, v, -1] + [(7 * i) % v for i in range(67)]]}"]  # the first, and on both sides of the table
+        return at, seeded([dict(B=1, S=8 * group + odd) for group in range(16) for odd in (4, 5)])
+
+    return ["-w", weights, *dims(L=layers, H=3)], shapes
 
 
 # Rows of a batch: one, whole tiles, every kind of ragged edge, and enough for large tiles of one warp and of four.
@@ -121,14 +131,23 @@ ENDS = [(8200 + 5 * i, 130 + i // 2 * 8 + i % 2) for i in range(32)]
 
 
 def digits(_):
-    return [], seeded([dict(B=b) for b in SIZES])
+    return [], lambda large: (seeded([dict(B=b) for b in SIZES]), [])
 
 
 def mlp(_):
-    return [], *(seeded([dict(B=b, O=o) for b, o in shapes]) for shapes in (FEW + MANY, ENDS))
+    return [], lambda large: [seeded([dict(B=b, O=o) for b, o in shapes]) for shapes in (FEW + MANY, ENDS)]
 
 
 ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
+
+
+def large_of(package):
+    """From how many rows on, or which size, large tiles are used: {"B*S": N}, as the kernels' descriptions say."""
+    found = re.findall(rb"on < min\(1, \(([^()]*) \+ \d+\) // (\d+)\)", package.read_bytes())
+    large = {}
+    for size, n in found:
+        large[size.decode()] = max(int(n), large.get(size.decode(), 0))
+    return large
 
 
 def kernels_of(listed):
@@ -195,10 +214,10 @@ def campaign(model, form, options, kept):
         made = ALL[model](folder)
         if made is None:
             return None
-        arguments, runs, *brief = made
+        arguments, shapes_for = made
         package = folder / "model.fpk"
         run(FRIT, "compile", EXAMPLES / f"{model}.frit", "-q", *arguments, "-t", FORMS[form], "-o", package)
-        brief = sum(brief, [])
+        runs, brief = shapes_for(large_of(package))
         for number, shapes in ("1", runs + brief), ("2", runs), ("3", brief):  # mutate.c says what the passes do
             for shape in shapes[:options.runs] if number != "3" or not options.runs else []:
                 if number != "1" and all_shown(results, kernels_of(listed), f"done {done}", number):
