@@ -3,32 +3,32 @@
  *     FRIT_MUTANTS=FOLDER FRIT_MUTANTS_LIST=FILE FRIT_MUTANTS_PASS=1|2|3 [FRIT_MUTANTS_SHARE=N/M] [FRIT_MUTANTS_DONE=TEXT]
  *         frit_mutate run PACKAGE ...
  *
- * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks as
- * there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or by
- * results that differ from the kernel's own in a single bit. The first pass has it run briefly on the data of the launch at hand; most
- * are caught there, on the first of the shapes where they differ; what is not on three of them waits for the second. That, over the same launches, has the others run at length and on other data
- * (mutate_launch.h), and asks what shows that they make no difference:
+ * A mutant is a kernel with one thing about its threads' cooperation wrong (mutate_ops.h). It runs alone, in as many blocks
+ * as there may be and in few, of which some run, with early and late copies, and is caught by one of the executor's checks or
+ * by results that differ from the kernel's own in a single bit. The first pass has it run briefly on the data of the launch at
+ * hand; most are caught there, on the first of the shapes where they differ; what is not on three of them waits for the
+ * second. That, over the same launches, has the others run at length and on other data (mutate_launch.h), and asks what shows
+ * that they make no difference:
  *
  *   - "unreached": no launch came to the op;
  *   - "implied": the mutant can't differ, as mutate_proof.h shows for all sizes;
  *   - "harmless": it chooses between equals (mutate_equals.h); all the same the first pass tries it;
  *   - "vacuous": where a value was changed, on no data it was ever another than before, and that is not shown to be so always;
  *   - "redundant": shown to make no difference where it was another: an op that only orders, without which no two accesses
- *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds and of what
- *     has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory that may as
- *     well move nonsense; a branch that makes no difference to what is computed or stored, or only leaves in memory of the
- *     thread what may as well be infinite;
+ *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds
+ *     and of what has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory
+ *     that may as well move nonsense, wherever that is other than what it moves; a branch that makes no difference to what is
+ *     computed or stored, or only leaves in memory of the thread what may as well be infinite;
  *   - "alive": none of these.
  *
- * FILE gets a line for each kernel, "HASH NUMBER-OF-MUTANTS NAME". FOLDER/HASH is what is known of the kernels of that text (but
- * for the name), in whatever model, form or revision they occur: a line "VERDICT NUMBER LINE WHAT: OP" for each mutant that is
- * caught or implied, one with "passed" for each launch of the first pass where it differs and is not caught, and one for
- * every other mutant of the kernels that ran when the device is closed after the second pass. Those that are caught are not tried again, and what is said thrice
- * to be redundant has only to pass on the launch's own data; a kernel with a line "done TEXT" is not tried at all. A third pass
- * is as the second, for those not shown redundant. The share tries those whose number is N
- * modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do not run at
- * all behind the trials: numbers in their outputs serve the kernels that follow as well.
- */
+ * FILE gets a line for each kernel, "HASH NUMBER-OF-MUTANTS NAME". FOLDER/HASH is what is known of the kernels of that text
+ * (but for the name), in whatever model, form or revision they occur: a line "VERDICT NUMBER LINE WHAT: OP" for each mutant
+ * that is caught, implied or harmless, one with "passed" for each launch of the first pass where it differs and is not caught,
+ * and one for every other mutant of the kernels that ran when the device is closed after the second pass. Those that are caught
+ * are not tried again, and what is said thrice to be redundant has only to pass on the launch's own data; a kernel with a line
+ * "done TEXT" is not tried at all. A third pass is as the second, for those not shown redundant. The share tries those whose
+ * number is N modulo M. A kernel is looked at in the first launches that differ in their integers. Launches of many tasks do
+ * not run at all behind the trials: numbers in their outputs serve the kernels that follow as well. */
 #include "mutate_equals.h"
 #include "mutate_launch.h"
 #include "mutate_ops.h"
@@ -41,7 +41,8 @@
 enum { MAX_LAUNCHES = 3, MAX_KERNELS = 512, MANY_TASKS = 8, ENOUGH = 3 };
 
 /* ---- Bookkeeping ------------------------------------------------------------------------------------------------- */
-typedef enum verdict { UNTRIED, UNREACHED, VACUOUS, REDUNDANT, ALIVE, HARMLESS, IMPLIED, CAUGHT } verdict; /* later ones count */
+/* Later ones count. */
+typedef enum verdict { UNTRIED, UNREACHED, VACUOUS, REDUNDANT, ALIVE, HARMLESS, IMPLIED, CAUGHT } verdict;
 static const char *const verdict_names[] = {"", "unreached", "vacuous", "redundant", "alive", "harmless", "implied", "caught"};
 
 typedef struct mutant {
@@ -65,7 +66,7 @@ typedef struct subject {
     struct subject *next;
 } subject;
 
-/* Names of kernels by their texts: a kernel is looked up by where its text lies before that is hashed. */
+/* A kernel is known by where its text lies before that is hashed. */
 typedef struct known {
     const char *text;
     subject *s;
@@ -275,8 +276,11 @@ static bool learn(original *o, trial *r, subject *s, int d, char *message, size_
 /* Runs m on set d: true when a check fails or results differ. */
 static bool fails_on(trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     char message[1024];
-    for (int run = 0; run < RUNS; run++)
-        if (trial_has(r, d, run) && (!trial_run(r, e, d, run, r->steps[d] * 4 + 100000, nonsense, message, sizeof message) || trial_outcome(r) != r->after[d][run])) return true;
+    for (int run = 0; run < RUNS; run++) {
+        if (!trial_has(r, d, run)) continue;
+        if (!trial_run(r, e, d, run, r->steps[d] * 4 + 100000, nonsense, message, sizeof message)) return true;
+        if (trial_outcome(r) != r->after[d][run]) return true;
+    }
     return false;
 }
 
@@ -331,7 +335,7 @@ static void judge(const campaign *c, original *o, trial *r, subject *s, int numb
     if (u->v == UNREACHED || !u->seen) return;
     bool orders = mutant_only_orders(u->op, u->kind);
     if (orders) u->seen &= 1 | 1 << DATA_WILD; /* numbers matter where they decide what is done */
-    /* What is the same, or may as well be nonsense, differs on no numbers; where integers are others, it may be done elsewhere. */
+    /* What is the same, or may as well be nonsense, differs on no numbers; other integers may have it done elsewhere. */
     bool branch = u->kind == MUTANT_ALWAYS || u->kind == MUTANT_NEVER;
     bool shown = !orders && !try_on(r, number, branch ? SAME : POISON, u->seen);
     uint32_t others = shown ? u->seen >> DATA_INTS << DATA_INTS : u->seen & ~1u;

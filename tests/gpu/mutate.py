@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Mutants of the test models' kernels on the executor: mutate.py [--share N/M] [--runs N] [--jobs N] [--form NAME]... [--keep FOLDER [--again]] [MODEL]...
+"""Mutants of the test models' kernels on the executor:
+
+    mutate.py [--share N/M] [--runs N] [--jobs N] [--form NAME]... [--keep FOLDER [--again]] [MODEL]...
 
 Each model is compiled for each form of a block of threads and run on several shapes, so that every guarded variant and every
 ragged edge is reached; frit_mutate (mutate.c) tries the mutants of each kernel on its own, on each launch. Over all shapes a
@@ -66,7 +68,8 @@ def said(batch, n, pos):
 
 
 def stories(folder):
-    """The first is cheap: one task of most kernels. Besides short and long texts, batches that are enough for large tiles. The second list is for where a ragged tile ends."""
+    """The first is cheap: one task of most kernels. Besides short and long texts, batches that are enough for large tiles. The
+    second list is for where a ragged tile ends."""
     if not STORIES.is_dir():
         return None
     weights = folder / "stories.safetensors"
@@ -75,8 +78,10 @@ def stories(folder):
 
     def shapes(large):
         rows, batch = large.get("B*S", 8192), large.get("B", 1024)
-        few = [(1, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), ((rows + 440) // 63, 63, 0), (batch - 24, 1, 7), (2, 0, 3)]
-        ends = [(1, n, 0) for n in (44, 60, 76, 84, 92)] + [(-(-(rows + 8) // n), n, 0) for n in (6, 12, 20, 28, 33, 44, 52, 64)]
+        many = (rows + 440) // 63
+        few = [(1, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), (many, 63, 0), (batch - 24, 1, 7), (2, 0, 3)]
+        ends = [(1, n, 0) for n in (44, 60, 76, 84, 92)]
+        ends += [(-(-(rows + 8) // n), n, 0) for n in (6, 12, 20, 28, 33, 44, 52, 64)]
         near = (-20, -14, -4, 1, 10, 20, 30) if batch < 2048 else (-20, 1, 10, 30)  # the state of many is large
         ends += [(batch + 76, 0, 0), (20, 1, 0), (60, 1, 0), *((batch + n, 1, 0) for n in near)]
         return [said(*shape) for shape in few], [said(*shape) for shape in ends]
@@ -114,7 +119,8 @@ def minilm(folder):
 
     def shapes(large):
         many = (large.get("B*S", 8192) + 440) // 63
-        at = seeded([dict(B=b, S=s) for b, s in ((1, 45), (2, 19), (1, 70), (1, 1), (3, 64), (1, 128), (1, 200), (many, 63), (2, 0))])
+        few = (1, 45), (2, 19), (1, 70), (1, 1), (3, 64), (1, 128), (1, 200), (many, 63), (2, 0)
+        at = seeded([dict(B=b, S=s) for b, s in few])
         at[2] += ["-i", f"ids={[[0, v, -1] + [(7 * i) % v for i in range(67)]]}"]  # the first, and on both sides of the table
         return at, seeded([dict(B=1, S=8 * group + odd) for group in range(16) for odd in (4, 5)])
 
@@ -281,8 +287,9 @@ def main():
             kernels, seconds = done
             count, alive = report(kept / "kernels", kernels, not options.runs)
             names = sum(len(names) for _, names in kernels.values())
-            print(f"{model}, {form}: {names} kernels, {len(kernels)} of them different, {sum(count.values())} mutants: {count['caught']} caught, {count['implied']} "
-                  f"implied, {count['harmless']} harmless and {count['redundant']} shown redundant, {alive} survived; {seconds:.0f} s", flush=True)
+            print(f"{model}, {form}: {names} kernels, {len(kernels)} of them different, {sum(count.values())} mutants: "
+                  f"{count['caught']} caught, {count['implied']} implied, {count['harmless']} harmless and "
+                  f"{count['redundant']} shown redundant, {alive} survived; {seconds:.0f} s", flush=True)
             caught, survived = caught + count["caught"], survived + alive
     print(f"{caught} of {caught + survived} caught that are not shown redundant")
     may_survive = (1 - (WANTED_OF_SOME if options.runs else WANTED)) * (caught + survived)

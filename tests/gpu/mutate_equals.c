@@ -61,9 +61,9 @@ static bool stored(choice *c, const ir_op *store) {
     const ir_op *root = ir_operand(store, 0)->op;
     if (!root || root->code != IR_shared || !lies_alone(root, ir_block_func(root->parent)->body)) return false;
     for (const ir_use *u = ir_result(root, 0)->uses; u; u = u->next) {
-        bool loads = u->user->code == IR_load, stores = u->user->code == IR_store && u->user->n_operands == 3 && ir_operand(u->user, 2) != ir_result(root, 0);
-        if (!stores && !loads) return false;
-        if (loads && !only_compared(c, ir_result(u->user, 0))) return false;
+        const ir_op *op = u->user;
+        if (op->code == IR_store && op->n_operands == 3) continue;
+        if (op->code != IR_load || !only_compared(c, ir_result(op, 0))) return false;
     }
     return true;
 }
@@ -120,7 +120,7 @@ static bool decides_nothing(choice *c, const ir_value *v) {
             if (!decides_nothing(c, ir_result(op, 0))) return false;
             break;
         case IR_select:
-            if (ir_operand(op, 0) != v || ir_operand(op, 1) == v || ir_operand(op, 2) == v || !same_choice(c, op)) return false;
+            if (ir_operand(op, 1) == v || ir_operand(op, 2) == v || !same_choice(c, op)) return false;
             break;
         default: return false;
         }
@@ -130,5 +130,6 @@ static bool decides_nothing(choice *c, const ir_value *v) {
 
 bool mutate_chooses_equals(const ir_op *op) {
     choice c = {.op = op};
-    return (op->code == IR_lt || op->code == IR_le) && ir_result(op, 0)->type.lanes == 1 && decides_nothing(&c, ir_result(op, 0));
+    bool compares = op->code == IR_lt || op->code == IR_le;
+    return compares && ir_result(op, 0)->type.lanes == 1 && decides_nothing(&c, ir_result(op, 0));
 }

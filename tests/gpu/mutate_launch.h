@@ -5,18 +5,20 @@
 #include "driver.h"
 
 /* Ways to run: briefly, in as many blocks as there may be, two of which run, with copies that end early, and in few that have
- * several tasks each, one of which runs, with late copies; then more blocks, four of that many with late copies and two of few with
- * early ones. */
+ * several tasks each, one of which runs, with late copies; then more blocks, four of that many with late copies and two of few
+ * with early ones. */
 enum { RUNS = 4 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
- * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all rows of a
- * batch become NaN; random with more of these among weights alone, where each row of weights makes a column; random with one infinity,
- * in one of the first three matrices of weights: a mean over columns is infinite, and not yet NaN; then one for each integer that comes in, which is very large. */
-enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_WEIGHTS, DATA_POINT, DATA_INTS = DATA_POINT + 3, MAX_DATA = DATA_INTS + 12 };
+ * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all
+ * rows of a batch become NaN; random with more of these among weights alone, where each row of weights makes a column; random
+ * with one infinity, in one of the first three matrices of weights: a mean over columns is infinite, and not yet NaN; then one
+ * for each integer that comes in, which is very large. */
+enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_WEIGHTS, DATA_POINT };
+enum { DATA_INTS = DATA_POINT + 3, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
-    int pass; /* 1 or 2 */
-    bool open;  /* outputs are saved and there is scratch memory: from the first run on */
+    int pass;  /* 1 or 2 */
+    bool open; /* outputs are saved and there is scratch memory: from the first run on */
     const exec_tapped *t;
     int n_buffers, n_ints, n_data;
     exec_memory *buffers[MAX_DATA]; /* made by the first run on those data, NULL before */

@@ -448,7 +448,9 @@ static int each_from(const ir_block *b, int number, void (*fn)(void *, int, ir_o
     return number;
 }
 
-void mutant_each(const ir_block *b, void (*fn)(void *ctx, int number, ir_op *op, mutant_kind k), void *ctx) { each_from(b, 0, fn, ctx); }
+void mutant_each(const ir_block *b, void (*fn)(void *ctx, int number, ir_op *op, mutant_kind k), void *ctx) {
+    each_from(b, 0, fn, ctx);
+}
 
 static void ignore(void *ctx, int number, ir_op *op, mutant_kind k) { (void)ctx, (void)number, (void)op, (void)k; }
 
