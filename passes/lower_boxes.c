@@ -112,7 +112,12 @@ static bool has_strides(lower *l, const lower_operand *o, int64_t size) {
 static bool ends_in_zeros(lower *l, const lower_contract *p, const lower_operand *o, const sym_t *map) {
     sym_t k = p->k.var[p->k.n - 1], extent = p->k.extent[p->k.n - 1];
     int axis = o->box_axis[o->k_inner ? 0 : o->axes.n];
+    sym_t coef, rest;
     if (sym_prove_multiple(l->syms, extent, p->chunk)) return true;
+    if (p->rows && sym_linear(l->syms, map[axis], k, &coef, &rest) && sym_is(coef, 1)) { /* a chunk of an outer loop's */
+        sym_t left = sym_sub(l->syms, ir_operand(o->boxed, 0)->type.dims[axis], rest);
+        if (extent == sym_min(l->syms, sym_const(l->syms, p->chunk), left)) return true;
+    }
     return p->k.n == 1 && map[axis] == k && extent == ir_operand(o->boxed, 0)->type.dims[axis];
 }
 
@@ -121,7 +126,7 @@ void lower_boxes_plan(lower *l, const lower_contract *p, lower_operand *o) {
     int64_t size = (int64_t)frit_dtype_bits(o->t) / 8;
     o->bulk = false;
     o->boxed = lower_tma_bytes(l) ? read_of(o->v) : NULL;
-    if (!o->boxed || p->chunk * size != ROW_BYTES) return;
+    if (!o->boxed || (p->rows && o->k_inner ? p->chunk * size % ROW_BYTES : p->chunk * size != ROW_BYTES)) return;
     const ir_value *buffer = ir_operand(o->boxed, 0);
     bool argument = l->ptrs[buffer->id] && !l->ptrs[buffer->id]->op;
     if (!argument || ir_is_written(buffer)) return;

@@ -228,6 +228,8 @@ void lower_tma_prepare(lower *l, lower_operand *o);
 void lower_tma_clear(lower *l, const lower_contract *p, const lower_operand *o);
 void lower_tma_load(lower *l, const lower_contract *p, const sym_t *side0, sym_t k0, sym_t buffer);
 void lower_tma_wait(lower *l, sym_t buffer);
+/* The same for all boxes of a loop's turn, whose variable is var. */
+void lower_tma_load_rows(lower *l, const lower_rows *r, sym_t var, sym_t turn, sym_t buffer);
 void lower_tma_wait_empty(lower *l, sym_t buffer);
 void lower_tma_release(lower *l, sym_t buffer);
 #endif

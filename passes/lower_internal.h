@@ -274,6 +274,8 @@ ir_value *lower_own_memory(lower *l, frit_dtype t, int64_t elements);
  * between them; found once contractions have been planned, before their memory is. lower_rows_loop lowers one (false: it is
  * none). */
 void lower_rows_find(lower *l, const ir_block *grid);
+/* The tensor maps of the loops found. */
+void lower_rows_maps(lower *l);
 bool lower_rows_loop(lower *l, const ir_op *op);
 /* Runs a part: s has op, n, vars, extent, parallel, tile, unit, outer, first_block and leaf. */
 void lower_part(lower *l, lower_stage *s);

@@ -343,6 +343,13 @@ static bool plan_contracts(search *q) {
         if (op->code == IR_stage && !contract_of(r, op) && !is_row_stage(q, op)) return false;
     r->wgmma = true;
     for (int i = 0; i < r->n; i++) r->wgmma &= lower_wgmma_may_take_rows(q->l, r->contract[i], r->side);
+    for (int i = 0; i < 2 * r->n && r->wgmma; i++) {
+        lower_operand *o = &r->contract[i / 2]->side[i % 2];
+        lower_wgmma_layout(o);
+        if (o->held || o->once) continue;
+        lower_boxes_plan(q->l, r->contract[i / 2], o);
+        lower_boxes_check(q->l, r->contract[i / 2], o);
+    }
     return true;
 }
 
@@ -388,7 +395,6 @@ static int64_t lay_out(lower_rows *r, int buffers) {
             /* rows so many banks apart meet no other: of four neighbours, or of every other one in another order */
             if (size == 4 && !o->k_inner && !p->order.size) pad *= 2;
             o->ld = (int)((o->k_inner ? p->chunk : o->tile) + pad);
-            if (r->wgmma) lower_wgmma_layout(o);
             elements = r->wgmma ? lower_wgmma_elements(p, o) : (int64_t)(o->k_inner ? o->tile : p->chunk) * o->ld;
             o->elements = o->once ? 0 : elements; /* from one buffer to the next */
             o->at = bytes;
@@ -484,6 +490,14 @@ static bool is_free(const search *q) {
     for (int i = q->l->n_args; i < q->l->places.len; i++)
         if (q->l->places.data[i]->own && is_written(q, q->l->places.data[i]->buffer)) return false;
     return true;
+}
+
+void lower_rows_maps(lower *l) {
+    for (int i = 0; i < l->rows.len; i++)
+        for (int k = 0; k < 2 * l->rows.data[i]->n; k++) {
+            lower_operand *o = &l->rows.data[i]->contract[k / 2]->side[k % 2];
+            if (o->bulk) lower_tma_prepare(l, o);
+        }
 }
 
 void lower_rows_find(lower *l, const ir_block *grid) {

@@ -117,7 +117,7 @@ typedef struct turns {
     sym_t var, turn;      /* of the op; the loop's */
     sym_t count;
     lower_copy copy[LOWER_MOST_IN_ROWS][2];
-    bool any_plain;
+    bool any_plain, any_bulk;
     int n_held;
     ir_value **held;      /* on their way through registers */
     ir_value *careful;    /* bool; NULL: there is nothing to care for */
@@ -171,6 +171,8 @@ static void make_copies(lower *l, turns *t) {
             o->ptr = lower_shared(l, o->t, t->r->place.at + o->at, bytes);
             lower_copy *c = &t->copy[i][k];
             *c = lower_copy_make(l, p, o, sym_const(l->syms, 0));
+            if (o->bulk) lower_tma_prepare(l, o);
+            t->any_bulk |= o->bulk;
             t->any_plain |= c->plain != NULL;
             if (!o->once) t->n_held += lower_copy_held(c);
         }
@@ -183,11 +185,12 @@ static void load(lower *l, turns *t, bool once, sym_t turn, sym_t buffer, ir_val
         for (int k = 0; k < 2; k++) {
             lower_contract *p = t->r->contract[i];
             lower_copy *c = &t->copy[i][k];
-            if (!is_copied(&p->side[k], once)) continue;
+            if (!is_copied(&p->side[k], once) || p->side[k].bulk) continue;
             c->var = once ? NULL : t->var, c->as = turn;
             lower_copy_load(l, p, c, sym_const(l->syms, 0), buffer, v);
             v += lower_copy_held(c);
         }
+    if (t->any_bulk && !once) lower_tma_load_rows(l, t->r, t->var, turn, buffer);
 }
 
 static void store(lower *l, turns *t, bool once, sym_t buffer, ir_value *const *v) {
@@ -291,11 +294,12 @@ static void do_turn(lower *l, turns *t) {
     sym_t next = sym_addi(c, t->turn, 1), zero = sym_const(c, 0), two = sym_const(c, 2);
     sym_t now = r->buffers == 2 ? sym_mod(c, t->turn, two) : zero, then = r->buffers == 2 ? sym_mod(c, next, two) : zero;
     ir_value *more = lower_compare(l, IR_lt, next, t->count);
-    bool ahead = r->buffers == 2 || !t->any_plain;
+    bool ahead = r->buffers == 2 || !(t->any_plain || t->any_bulk);
     const ir_op **stage = arena_array(l->scratch, const ir_op *, stages_of(r) + 1);
     int n = in_order(r, stage);
     lower_look_thread_up(l);
     wait_group(l, t);
+    if (t->any_bulk) lower_tma_wait(l, now);
     if (r->wgmma) ir_build(lower_here(l), IR_fence_async, 0, NULL, 0, NULL);
     lower_barrier(l);
     if (ahead) load_next(l, t, more, next, then);

@@ -320,6 +320,7 @@ static void begin_block(lower *l, const ir_func *k) {
         if (op->code != IR_grid) continue;
         lower_place_allocs(l, op->blocks[0]);
         lower_contract_maps(l);
+        lower_rows_maps(l);
     }
     for (const ir_op *op = k->body->first; op && l->parts_arg; op = op->next) {
         const sym_t *extent;

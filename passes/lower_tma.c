@@ -118,17 +118,27 @@ static int split_position(lower *l, const lower_axes *a, sym_t at, sym_t *vars, 
     return a->n;
 }
 
-static void load_boxes(lower *l, const lower_contract *p, const lower_operand *o, sym_t side0, sym_t k0, sym_t buffer) {
+/* Rows of boxes of 128 bytes that a chunk takes. */
+static int64_t rows_of(const lower_contract *p, const lower_operand *o) {
+    return (int64_t)o->filled * (o->k_inner ? p->chunk / o->width : 1);
+}
+
+/* var: a variable of a loop around, NULL: none; it is `as` here. */
+static void load_boxes(lower *l, const lower_contract *p, const lower_operand *o, sym_t side0, sym_t k0, sym_t buffer, sym_t var, sym_t as) {
     enum { BEFORE = 5 };
     sym_ctx *c = l->syms;
     const sym_t *map;
-    sym_t vars[2 * IR_MAX_RANK], at[2 * IR_MAX_RANK];
+    sym_t vars[2 * IR_MAX_RANK + 1], at[2 * IR_MAX_RANK + 1];
     ir_value *v[BEFORE + LOWER_MAP_AXES] = {o->ptr, NULL, o->map, l->barriers, lower_index(l, buffer)};
     ir_get_syms(o->boxed, IR_ATTR_map, &map);
-    int boxes = o->k_inner ? 1 : o->filled / p->chunk, n = split_position(l, &p->k, k0, vars, at);
+    int boxes = o->k_inner ? p->chunk / o->width : o->filled / p->chunk;
+    int64_t each = o->k_inner ? o->tile : p->chunk;
     for (int b = 0; b < boxes; b++) {
-        v[1] = lower_index(l, sym_addi(c, sym_muli(c, buffer, o->elements), (int64_t)b * p->chunk * o->width));
-        int all = n + split_position(l, &o->axes, sym_addi(c, side0, (int64_t)b * o->width), vars + n, at + n);
+        sym_t next = sym_const(c, (int64_t)b * o->width);
+        int n = split_position(l, &p->k, o->k_inner ? sym_add(c, k0, next) : k0, vars, at);
+        v[1] = lower_index(l, sym_addi(c, sym_muli(c, buffer, o->elements), b * each * o->width));
+        int all = n + split_position(l, &o->axes, o->k_inner ? side0 : sym_add(c, side0, next), vars + n, at + n);
+        if (var) vars[all] = var, at[all++] = as;
         for (int i = 0; i < o->n_box; i++) v[BEFORE + i] = lower_index(l, sym_subst(c, map[o->box_axis[i]], all, vars, at));
         ir_build(lower_here(l), IR_tensor_load, BEFORE + o->n_box, v, 0, NULL);
     }
@@ -144,8 +154,22 @@ void lower_tma_load(lower *l, const lower_contract *p, const sym_t *side0, sym_t
     ir_value *v[3] = {l->barriers, lower_index(l, buffer), lower_int(l, FRIT_i64, bytes)};
     ir_build(lower_here(l), IR_mbarrier_arrive, 3, v, 0, NULL);
     for (int i = 0; i < 2; i++)
-        if (p->side[i].bulk) load_boxes(l, p, &p->side[i], side0[i], k0, buffer);
+        if (p->side[i].bulk) load_boxes(l, p, &p->side[i], side0[i], k0, buffer, NULL, NULL);
     if (choice) lower_if_end(l, choice);
+}
+
+void lower_tma_load_rows(lower *l, const lower_rows *r, sym_t var, sym_t turn, sym_t buffer) {
+    sym_t zero = sym_const(l->syms, 0);
+    int64_t bytes = 0;
+    for (int i = 0; i < 2 * r->n; i++)
+        if (r->contract[i / 2]->side[i % 2].bulk) bytes += rows_of(r->contract[i / 2], &r->contract[i / 2]->side[i % 2]) * ROW_BYTES;
+    ir_op *choice = lower_if(l, l->is_first);
+    ir_build(lower_here(l), IR_mbarrier_arrive, 3, (ir_value *[]){l->barriers, lower_index(l, buffer), lower_int(l, FRIT_i64, bytes)}, 0, NULL);
+    for (int i = 0; i < 2 * r->n; i++) {
+        const lower_contract *p = r->contract[i / 2];
+        if (p->side[i % 2].bulk) load_boxes(l, p, &p->side[i % 2], zero, zero, buffer, var, turn);
+    }
+    lower_if_end(l, choice);
 }
 
 /* ---- Waiting ---- */
