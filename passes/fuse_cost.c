@@ -157,6 +157,34 @@ static double contraction_cost(fuser *f, region *r) {
     return task_bytes(f, r) > most_kept(f->o->limits) ? -1 : cost;
 }
 
+/* Elements that the longest row of a task has. */
+static double longest_row(const region *r) {
+    double longest = 1;
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        double row = 1;
+        for (int d = 0; d < n->rank; d++)
+            for (int k = 0; k < n->dim[d].n_vars; k++) row *= (double)sym_hint(n->dim[d].extents[k]);
+        for (int d = 0; d < n->n_red; d++)
+            for (int k = 0; k < n->red[d].n_vars; k++) row *= (double)sym_hint(n->red[d].extents[k]);
+        if (row > longest) longest = row;
+    }
+    return longest;
+}
+
+/* How many times longer it takes than a machine at work would: a few rows, so long that blocks apart would do them sooner, launches
+ * and all. */
+static double idle(fuser *f, const region *r) {
+    enum { LONG_ROW = 1 << 17 };
+    const frit_target_limits *l = f->o->limits;
+    double tasks = 1, row = longest_row(r);
+    if (!l->threads || !l->multiprocessors || row < LONG_ROW || schedule_cluster_holds(l, (int64_t)row)) return 1;
+    for (int i = 0; i < r->nests.len; i++)
+        if (r->nests.data[i].kind == NEST_CONTRACT) return 1;
+    for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
+    return tasks < l->multiprocessors ? l->multiprocessors / (tasks < 1 ? 1 : tasks) : 1;
+}
+
 static double weigh(fuser *f, const fuse_io *k, arena *trial) {
     double cost = LAUNCH_BYTES;
     roots wanted = roots_of(f, k, trial, &cost);
@@ -164,9 +192,9 @@ static double weigh(fuser *f, const fuse_io *k, arena *trial) {
     const char *why;
     region *r = region_analyse(f->m, trial, f->o->limits->threads > 0, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
     if (!r) return -1;
-    double again = contraction_cost(f, r);
+    double again = contraction_cost(f, r), times = idle(f, r);
     region_release(r);
-    return again < 0 ? -1 : cost + again;
+    return again < 0 ? -1 : cost * times + again;
 }
 
 isomorph_key fuse_kept_key(fuser *f, const isomorph_key *k) {

@@ -106,6 +106,22 @@ static void place_read(region *r, nest *n, sym_t *coords) {
     }
 }
 
+/* A block of threads reduces a few terms again for each of its tasks rather than leave a long axis to one: what parts of a reduction
+ * (split.c) come to. */
+static bool is_short_beside(region *r, const nest *n, int g) {
+    enum { FEW = 512, TIMES = 64 };
+    int64_t terms = 1, e;
+    if (!r->blocks || n->kind != NEST_REDUCE || n->output) return false;
+    for (int d = 0; d < n->rank; d++)
+        if (!n->bound[d]) return false;
+    for (int k = 0; k < n->n_red; k++)
+        for (int i = 0; i < n->red[k].n_vars; i++) {
+            if (!sym_is_const(n->red[k].extents[i], &e) || e > FEW) return false;
+            terms *= e;
+        }
+    return terms <= FEW && region_is_plain_read(r, ir_operand(n->v->op, 0)) && sym_is_const(r->grid_extent[g], &e) && e >= TIMES * terms;
+}
+
 /* A nest that does not vary along a grid variable would be computed again at each of its values: that variable leaves
  * the grid. A kept operand of a contraction may be recomputed: it is what packing costs. */
 static void restrict_grid(region *r, const nest *primary) {
@@ -113,7 +129,7 @@ static void restrict_grid(region *r, const nest *primary) {
     for (int g = 0; g < r->n_grid; g++)
         for (int i = 0; i < r->nests.len; i++) {
             nest *n = &r->nests.data[i];
-            if (n == primary || (n->kind == NEST_MAP && !n->output)) continue;
+            if (n == primary || (n->kind == NEST_MAP && !n->output) || is_short_beside(r, n, g)) continue;
             bool varies = false;
             for (int d = 0; d < n->rank; d++) varies |= sym_uses(n->dim[d].expr, r->grid[g]);
             if (varies) continue;

@@ -58,12 +58,20 @@ static const nest *last_contract(const region *r) {
     return NULL;
 }
 
+/* It does not vary along the innermost grid variable, of which a task takes many values. */
+static bool is_once_a_task(const region *r, const nest *n) {
+    for (int d = 0; d < n->rank && r->n_grid; d++)
+        if (sym_uses(n->dim[d].expr, r->grid[r->n_grid - 1])) return false;
+    return r->n_grid > 1;
+}
+
 /* Elements that one value of all grid variables stands for: the longest local or reduced extent of a nest. */
 static int64_t row_length(const region *r) {
     int64_t longest = 1;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
         int64_t len = 1;
+        if (n->kind == NEST_REDUCE && is_once_a_task(r, n)) continue;
         for (int d = 0; d < n->rank; d++)
             for (int k = 0; k < n->dim[d].n_vars; k++) len *= sym_hint(n->dim[d].extents[k]);
         for (int d = 0; d < n->n_red; d++)

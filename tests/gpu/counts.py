@@ -68,6 +68,10 @@ GROUPS = """model m(x: f16[{m}, 4096], w: i8[4096, 32, 128], s: f16[4096, 32]) -
     return x @ transpose(reshape(f16(f32(w) * f32(reshape(s, [4096, 32, 1]))), [4096, 4096]))
 }}
 """
+LONG_ROWS = """model m(x: f32[4, 262144]) -> f32[4, 262144] {
+    return softmax(x)
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -105,6 +109,8 @@ ROWS = [
      {"func thread @": "=1", r"ptradd\(%scratch": "=0", r"= load\(.*: i8x4": "=4"}),
     ("weights in groups by an open number of rows: on their way to shared memory", WARP + ",blocks=108", GROUPS.format(m="M"),
      {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=72"}),
+    ("few long rows without clusters: reduced and followed up by as many blocks as there are", WARP + ",blocks=108", LONG_ROWS,
+     {r"tasks i0 < 4, i1 < 64:": "=2", r"tasks i0 < 4, t < 64:": "=2", r"tasks i0 < 4:": "=0"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
