@@ -213,3 +213,5 @@ bool ir_block_has(const ir_block *b, ir_opcode code) {
     }
     return false;
 }
+
+bool ir_keeps_rolled(const ir_func *f) { return ir_block_has(f->body, IR_atom) || ir_block_has(f->body, IR_wgmma); }

@@ -328,6 +328,9 @@ bool ir_block_has(const ir_block *b, ir_opcode code);
 /* The variable is in a type or an attribute of op, or of b's ops but `except` (may be NULL); nested blocks included. */
 bool ir_op_uses_sym(const ir_op *op, sym_t var, const ir_op *except);
 bool ir_block_uses_sym(const ir_block *b, sym_t var, const ir_op *except);
+/* Loops of a kernel with matrix instructions are written out as far as they should be: whoever finishes its code must not make more
+ * copies of a turn, which would spill. */
+bool ir_keeps_rolled(const ir_func *f);
 void ir_op_move_before(ir_op *op, ir_op *before);
 void ir_op_move_into(ir_op *op, ir_block *b, ir_op *before); /* before NULL: at the end of b */
 int ir_use_count(const ir_value *v);

@@ -203,6 +203,31 @@ int lower_unit_steps(lower *l, const ir_block *b, const bool *wanted, int first_
     return n;
 }
 
+/* Elements from one position of the axis to the next; 0: none, INT64_MAX: not the same everywhere, or open. */
+static int64_t step_of(lower *l, sym_t flat, sym_t var) {
+    sym_t coef, rest;
+    int64_t step;
+    return sym_linear(l->syms, flat, var, &coef, &rest) && sym_is_const(coef, &step) && step >= 0 ? step : INT64_MAX;
+}
+
+/* Of one access: runs of like steps, each of which begins a sector of its own. */
+static double sectors_of(lower *l, const ir_op *op, int n, const sym_t *vars, const sym_t *extent) {
+    enum { SECTOR_BYTES = 32 };
+    sym_t flat = flat_index(l, op);
+    int64_t step = step_of(l, flat, vars[n - 1]), run = sym_hint(extent[n - 1]);
+    double of_sector = SECTOR_BYTES * 8.0 / frit_dtype_bits((frit_dtype)buffer_of(op)->type.dtype);
+    for (int i = n - 2; i >= 0 && step < INT64_MAX && step_of(l, flat, vars[i]) == step * run; i--) run *= sym_hint(extent[i]);
+    double each = (double)step < of_sector ? (double)step / of_sector : 1;
+    return run > 0 ? (1 + (double)(run - 1) * each) / (double)run : each;
+}
+
+double lower_sectors(lower *l, const ir_block *b, const bool *wanted, int first_id, int n, const sym_t *vars, const sym_t *extent) {
+    double sectors = 0;
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (is_wanted(op, wanted, first_id)) sectors += sectors_of(l, op, n, vars, extent);
+    return sectors;
+}
+
 int lower_aligned_reads(lower *l, const ir_block *b, const bool *wanted, int first_id, sym_t var, int lanes) {
     sym_t coef, rest;
     for (const ir_op *op = b->first; op; op = op->next) {

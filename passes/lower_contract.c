@@ -185,6 +185,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     p->turn = NULL;
     end_products(l, p, choice);
     if (p->roles) release_rest(l, p);
+    else lower_look_thread_up(l); /* nor the epilogue's through the products */
     wait_groups(l, &both, 0);
     lower_parts_gather(l, p);
     if (lower_parts_store(l, p)) return;
@@ -274,7 +275,8 @@ bool lower_contract_op(lower *l, const ir_op *op) {
     lower_touched before = lower_order_state(l);
     for (int i = 0; i < p->outer.n; i++) outer[i] = outer_loop(l, &p->outer, i);
     for (int i = 0; i < 2; i++) tiles[i] = tile_loop(l, &p->side[i], i ? "n" : "m", &at[i]);
-    if (many && (p->outer.n || tiles[0] || tiles[1])) lower_look_thread_up(l);
+    bool inside = !l->roles && (p->outer.n || tiles[0] || tiles[1]);
+    if (inside) lower_look_thread_up(l); /* no turn's address is held through the others */
     if (l->role == LOWER_PRODUCER) {
         copy_tile(l, p, at);
     } else {
@@ -284,7 +286,7 @@ bool lower_contract_op(lower *l, const ir_op *op) {
     for (int i = 1; i >= 0; i--)
         if (tiles[i]) lower_for_end(l, tiles[i], 0, NULL);
     for (int i = p->outer.n - 1; i >= 0; i--) lower_for_end(l, outer[i], 0, NULL);
-    if (many) lower_look_thread_up(l);
+    if (many || inside) lower_look_thread_up(l);
     lower_order_maybe(l, before);
     lower_order_touch(l, op->blocks[0]);
     lower_order_touch(l, op->blocks[1]);

@@ -113,14 +113,35 @@ static int64_t first_byte(const lower *l, const lower_contract *p) {
     return p->wgmma ? (at + SWIZZLE_BYTES - 1) / SWIZZLE_BYTES * SWIZZLE_BYTES : at;
 }
 
+/* Of several axes that are one side, each of open extent has its extent and where the task's part begins. */
+static int axes_registers(const lower_contract *p) {
+    enum { EACH = 4 };
+    int64_t e;
+    int n = 0;
+    for (int i = 0; i < 2; i++) {
+        const lower_axes *a = &p->side[i].axes;
+        for (int k = 0; k < a->n && a->n > 1; k++) n += sym_is_const(a->extent[k], &e) ? 0 : EACH;
+    }
+    return n;
+}
+
 int lower_contract_registers(lower *l, lower_contract *p) {
-    int n = p->wgmma ? lower_wgmma_registers(l, p) : lower_mma_registers(l, p);
+    int n = axes_registers(p) + (p->wgmma ? lower_wgmma_registers(l, p) : lower_mma_registers(l, p));
     return n + lower_copy_registers(l, p, &p->side[0]) + lower_copy_registers(l, p, &p->side[1]) + OTHER_REGISTERS;
+}
+
+/* Sums of instructions of four warps keep registers of their own throughout a kernel: ptxas lets no two of a task's contractions share
+ * them, and waits for each instruction where there are not enough. */
+static int others_sums(lower *l, const lower_contract *p) {
+    int n = 0;
+    for (int i = 0; i < l->contracts.len && p->wgmma; i++)
+        if (l->contracts.data[i]->wgmma) n += lower_wgmma_registers(l, l->contracts.data[i]);
+    return n;
 }
 
 static bool fits(lower *l, lower_contract *p) {
     if (tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) return false;
-    return (!p->product && !p->wgmma) || lower_contract_registers(l, p) <= l->lim->registers;
+    return (!p->product && !p->wgmma) || lower_contract_registers(l, p) + others_sums(l, p) <= l->lim->registers;
 }
 
 /* Sums of a thread at most: with narrow operands of instructions of four warps there are registers for twice as many. */
@@ -159,11 +180,14 @@ static bool choose_tile(lower *l, lower_contract *p) {
     return (int64_t)p->side[0].tile * p->side[1].tile >= threads;
 }
 
-/* Elements of the chunk lie in memory along k, or along the side's last axis. */
+/* Elements of the chunk are copied along k, or along the side's axes, whichever touches less memory; where each element is apart
+ * both ways, along the side, of which a thread then has one position to find. */
 static void choose_layout(lower *l, lower_contract *p, lower_operand *o) {
-    sym_t k = p->k.var[p->k.n - 1], x = o->axes.var[o->axes.n - 1];
+    const ir_block *b = p->op->blocks[0];
+    double along_k = lower_sectors(l, b, o->wanted, p->first_id, p->k.n, p->k.var, p->k.extent);
+    double along_side = lower_sectors(l, b, o->wanted, p->first_id, o->axes.n, o->axes.var, o->axes.extent);
     o->t = (frit_dtype)o->v->type.dtype;
-    o->k_inner = !(lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, x) > lower_unit_steps(l, p->op->blocks[0], o->wanted, p->first_id, k));
+    o->k_inner = along_k < along_side || (along_k == along_side && along_k < 1);
 }
 
 /* Fragments of matrix instructions lie along the reduced axis. Where no instruction turns elements as it loads them, those

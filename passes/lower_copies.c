@@ -14,9 +14,10 @@ int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o) {
     int lanes = (int)(16 * 8 / frit_dtype_bits(o->t));
     if (o->bulk) return lanes;
     const lower_axes *inner = o->k_inner ? &p->k : &o->axes;
-    if (inner->n != 1 && !(o->k_inner && !o->turned && is_unchecked(p, o))) return 1;
+    while (lanes > 1 && !sym_prove_multiple(l->syms, lower_axes_total(l, inner), lanes)) lanes /= 2;
+    if (o->turned) return lanes; /* gathered: neighbouring threads read neighbours in memory */
+    if (inner->n != 1 && !(o->k_inner && is_unchecked(p, o))) return 1;
     while (lanes > 1 && !sym_prove_multiple(l->syms, inner->extent[inner->n - 1], lanes)) lanes /= 2;
-    if (o->turned && !p->wgmma) return lanes; /* gathered: neighbouring threads read neighbours in memory */
     return lower_aligned_reads(l, p->op->blocks[0], o->wanted, p->first_id, inner->var[inner->n - 1], lanes);
 }
 
@@ -37,22 +38,31 @@ static int words_of(ir_type t, int lanes) { return (lanes * (int)frit_dtype_bits
 
 enum { ARITHMETIC = 12 }; /* registers of what is computed for one vector: a quotient takes about as many */
 
-/* What a vector that is computed takes while what it is made of is on its way. */
+/* What a vector that is computed takes while what it is made of is on its way; where it may be outside, whether it is. */
 static int computed_registers(lower_contract *p, const lower_operand *o, int lanes) {
-    int n = 0, reads = 0;
+    int n = 0, reads = 0, checked = 0;
     for (const ir_op *op = p->op->blocks[0]->first; op; op = op->next)
         if (op->code == IR_read && o->wanted[op->results[0].id - p->first_id]) {
             n += 2 + words_of(op->results[0].type, lanes);
             reads++;
+            checked |= ir_has(op, IR_ATTR_checked);
         }
-    return reads > 1 ? ARITHMETIC + n + words_of(o->v->type, lanes) : 2 + words_of(o->v->type, lanes);
+    return checked + (reads > 1 ? ARITHMETIC + n + words_of(o->v->type, lanes) : 2 + words_of(o->v->type, lanes));
+}
+
+/* Where a vector may go from one position of the outer reduced axes to the next, each of its elements is told where it is, one vector
+ * after another. */
+static int unflattening_registers(lower *l, lower_contract *p, int lanes) {
+    bool whole = p->k.n < 2 || lanes == 1 || sym_prove_multiple(l->syms, p->k.extent[p->k.n - 1], lanes);
+    return whole ? 0 : ARITHMETIC + 2 * lanes;
 }
 
 /* Each vector has an address of two registers; those that pass through registers are there while a chunk is summed up. */
 int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
     if (o->bulk) return 0;
     int lanes = lower_copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
-    return (n ? n : 1) * (lower_copy_plain(l, p, o, lanes) ? 2 : computed_registers(p, o, lanes));
+    bool plain = lower_copy_plain(l, p, o, lanes) != NULL;
+    return (n ? n : 1) * (plain ? 2 : computed_registers(p, o, lanes)) + (plain ? 0 : unflattening_registers(l, p, lanes));
 }
 
 /* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows, or `wide` of them each. */

@@ -114,7 +114,7 @@ void c_for(cprinter *p, const ir_op *op) {
     for (int k = 0; k < n; k++) p->value[body->args[1 + k]->id] = c_primary(vars[k]);
     assign_early(p, body, n, vars);
     int64_t unroll = ir_get_int(op, IR_ATTR_unroll, 1);
-    if (unroll > 1) c_line(p, "UNROLL(%lld)", (long long)unroll);
+    if (unroll > 1 || (p->d->blocks && ir_keeps_rolled(p->f))) c_line(p, "UNROLL(%lld)", (long long)(unroll > 1 ? unroll : 1));
     expr step = c_operand_of(p, op, 2);
     const char *next = is_one(ir_operand(op, 2)) ? arena_printf(p->a, "%s++", i) : arena_printf(p->a, "%s += %s", i, step.s);
     c_line(p, "for (i64 %s = %s; %s; %s) {", i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);

@@ -55,17 +55,20 @@ static LLVMValueRef id(printer *p, const char *name, int64_t from, int64_t below
 }
 
 /* Read where it stands: what is computed from an intrinsic's value is moved out of all loops, and takes registers there. */
-static LLVMValueRef thread_id(printer *p) {
-    static const char text[] = "mov.u32 $0, %tid.x;", constraint[] = "=r";
+static LLVMValueRef read_here(printer *p, const char *text) {
+    static const char constraint[] = "=r";
     LLVMTypeRef t = LLVMFunctionType(i32(p), NULL, 0, 0);
     LLVMValueRef f = LLVMGetInlineAsm(t, text, strlen(text), constraint, strlen(constraint), 1, 0, LLVMInlineAsmDialectATT, 0);
-    LLVMValueRef v = LLVMBuildCall2(p->b, t, f, NULL, 0, "");
+    return LLVMBuildCall2(p->b, t, f, NULL, 0, "");
+}
+
+static LLVMValueRef thread_id(printer *p) {
     int64_t below = 1;
     while (below < p->func->threads) below *= 2;
-    return LLVMBuildAnd(p->b, v, k32(p, below - 1), "");
+    return LLVMBuildAnd(p->b, read_here(p, "mov.u32 $0, %tid.x;"), k32(p, below - 1), "");
 }
 static LLVMValueRef block_id(printer *p) { return id(p, "llvm.nvvm.read.ptx.sreg.ctaid.x", 0, INT32_MAX); }
-static LLVMValueRef block_count(printer *p) { return id(p, "llvm.nvvm.read.ptx.sreg.nctaid.x", 1, INT32_MAX); }
+static LLVMValueRef block_count(printer *p) { return read_here(p, "mov.u32 $0, %nctaid.x;"); }
 
 static void barrier(printer *p) {
     if (machine_llvm_version() < 21) call(p, "llvm.nvvm.barrier0", 0, NULL);

@@ -33,9 +33,8 @@ static void yielded(printer *p, const ir_op *yield, int skip, int n, LLVMValueRe
     for (int i = 0; i < n; i++) v[i] = operand_of(p, yield, i + skip);
 }
 
-/* Kernels with matrix instructions are written out as far as they should be: more copies of a turn would spill. */
 static void keep_rolled(printer *p, LLVMValueRef branch) {
-    if (p->block && (ir_block_has(p->func->body, IR_atom) || ir_block_has(p->func->body, IR_wgmma))) shim_keep_rolled(p->context, branch);
+    if (p->block && ir_keeps_rolled(p->func)) shim_keep_rolled(p->context, branch);
 }
 
 /* ------------ tfor */
@@ -46,13 +45,20 @@ typedef struct loop {
     LLVMValueRef to, step;
 } loop;
 
+/* Steps of the number of blocks are looked up anew each time: whatever grows with the counter would else be counted along by LLVM, in
+ * registers of its own throughout the body. */
+static LLVMValueRef step_of(printer *p, const loop *l) {
+    const ir_value *step = ir_operand(l->op, 2);
+    return ir_is(step, IR_block_count) ? print_block_op(p, step->op) : l->step;
+}
+
 /* The body once, at counter and carried values l->v, which become the next ones. */
 static void print_iteration(printer *p, loop *l) {
     bind_args(p, l->op->blocks[0], l->v);
     LLVMValueRef i = l->v[0];
     const ir_op *yield = print_block(p, l->op->blocks[0]);
     if (yield) yielded(p, yield, 0, l->n, l->v + 1);
-    l->v[0] = LLVMBuildNSWAdd(p->b, i, l->step, "");
+    l->v[0] = LLVMBuildNSWAdd(p->b, i, step_of(p, l), "");
 }
 
 /* Iterations `times` at a time while so many are left. */

@@ -14,7 +14,6 @@ import gpu_models
 MODELS = {"cuda:sm_90a": ("minilm", "stories", "llama", "resnet50"), "cuda:sm_80": ("minilm", "stories")}
 ATOMS = {"cuda:sm_90a": (r"wgmma\.mma_async", r"cp\.async\.bulk\.tensor"), "cuda:sm_80": (r"mma\.sync", r"cp\.async\.cg")}
 COPIED = {"resnet50": 17}  # kernels at sm_90a that copy boxes: of the convolutions with windows of one position, the weights
-SERIAL = {"resnet50": 1}  # products that ptxas puts one after another for want of registers: two contractions with gathered operands
 OTHERS = {"cuda:sm_90a": r"[^g]mma\.sync", "cuda:sm_80": r"wgmma|bulk"}
 ROWS = r"shfl\.sync(?s:.*)\.tf32"  # in kernels whose warps have rows to themselves (attention), products of f32 are a warp's
 
@@ -50,8 +49,6 @@ def main():
                 kernels = text.split(".entry ")[1:]
                 others = sum(len(re.findall(OTHERS[target], k)) for k in kernels if not re.search(ROWS, k))
                 wrong = serialized(folder, text) if target == "cuda:sm_90a" else []
-                if len(wrong) <= SERIAL.get(model, 0):
-                    wrong = []
                 copied = sum(bool(re.search(ATOMS["cuda:sm_90a"][1], k)) for k in kernels)
                 if target == "cuda:sm_90a" and copied < COPIED.get(model, 1):
                     wrong.append(f"{copied} kernels copy boxes, {COPIED.get(model, 1)} are to")

@@ -85,6 +85,10 @@ def check_products(folder):
     expect("product: one barrier in its loop", count(loop, r"__syncthreads\(\)") == 1)
     expect("product: copies of 16 bytes", count(loop, r"copy_async_16\(") == count(loop, r"copy_async_\d+\(") == 2)
     expect("product: sums stay in their variables", not re.search(r"^\s+t\d+ = t\d+;$", loop, re.M))
+    for target in ("cuda:sm_80+source", "cuda:sm_90a+source", "hip:gfx942+source"):
+        text = kernels(folder, "model m(x: f16[M, K], w: f16[N, K]) -> (y: f16[M, N]) { return x @ w.T }", target=target)
+        expect(f"product on {target}: compilers make no more copies of loops",
+               count(text, r"\n +UNROLL\(\d+\)\n +for \(") == count(text, r"\n +for \(") > 1)
 
 
 def check_threads(folder):

@@ -84,7 +84,7 @@ ROWS = [
     ("16 bits, straight from registers", WARP, PLAIN.format(t="bf16"), {BARRIER: "2", "mma_m16n8k16_bf16": "=8"}),
     ("16 bits, copied by a part of the block", FOUR, PLAIN.format(t="bf16"), {BARRIER: "=1", r"\bwgmma\(": "=4", "tensor_load": "=2"}),
     ("f32 in parts: three ops an operand", WARP, PLAIN.format(t="f32"), {BARRIER: "2", "mma_m16n8k8_tf32": "=24", SPLIT: "36"}),
-    ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "15"}),
+    ("f32 in parts, four warps", FOUR, PLAIN.format(t="f32"), {BARRIER: "3", r"\bwgmma\(": "=12", SPLIT: "21"}),
     ("attention of 16 bits multiplies 16 bits", WARP, ATTENTION, {"tf32": "=0", "mma_m16n8k16_bf16": "=64"}),
     ("the same by products of four warps, exponentials from registers, keys and values in boxes", FOUR, ATTENTION,
      {BARRIER: "=5", r"\bwgmma\(.*f32x32": "=8", r"\bwgmma\(%\d+, %\d+, %\d+, %\d+\)": "=4", "tensor_load": "=4", "copy_async": "4", r"ptradd\(%scratch": "=0", "func thread @": "=1"}),
