@@ -125,14 +125,15 @@ static bool is_shared_out(fuser *f, region *r) {
     const stream *s = f->o->limits->threads && f->o->limits->multiprocessors ? stream_choose(r, &f->sizes) : NULL;
     int64_t e;
     if (!s || (sym_is_const(s->extent, &e) && e < SCHEDULE_LEAST_SHARED)) return false;
-    for (int i = r->nests.len - 1; i >= 0; i--)
-        if (r->nests.data[i].kind == NEST_CONTRACT) return schedule_has_few_rows(r->nests.data[i].v->op);
-    return false;
+    for (int i = 0; i < r->nests.len; i++)
+        if (r->nests.data[i].kind == NEST_CONTRACT && !schedule_has_few_rows(r->nests.data[i].v->op)) return false;
+    return true;
 }
 
 /* What loads and stores do not show of a kernel with contractions: what they read again. < 0 where it should not be one
  * kernel: too few tasks for the work, or more memory a task than there is near it. */
 static double contraction_cost(fuser *f, region *r) {
+    enum { LEAST_ROWS = 16 }; /* that a kernel by rows of warps has, whatever it is made of */
     bool chain = false; /* some nest has loops within a task: one contraction follows another */
     double cost = 0, flops = 0, tasks = 1;
     int contracts = 0;
@@ -152,7 +153,7 @@ static double contraction_cost(fuser *f, region *r) {
     }
     if (contracts == 0 || !chain) return cost;
     for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
-    if (stays_in_registers(f, r) || is_shared_out(f, r)) return cost;
+    if ((tasks >= LEAST_ROWS && stays_in_registers(f, r)) || is_shared_out(f, r)) return cost;
     if (tasks / (double)f->sizes.chain_rows < (double)f->sizes.least_tasks && flops > MUCH_WORK) return -1;
     return task_bytes(f, r) > most_kept(f->o->limits) ? -1 : cost;
 }
