@@ -95,7 +95,7 @@ typedef struct scatter_plan {
     sym_t at[IR_MAX_RANK];
     int axis;      /* of the result, that is shared out; -1: none */
     sym_t first;   /* of an owner's positions */
-    int64_t share; /* how many they are */
+    sym_t share;   /* how many they are */
 } scatter_plan;
 
 enum { SCATTER_LINE = 128, SCATTER_LONG = 32, SCATTER_BLOCKS = 128 };
@@ -126,7 +126,8 @@ static int64_t power_of_two(int64_t n) {
     return p;
 }
 
-/* Owners: as many as fill a block beside a line's threads, times blocks. */
+/* Owners: as many as fill a block beside a line's threads, times blocks; as many of a result of any length, so that what
+ * all of them read of the updates does not grow with it. */
 static void share_results(sched *s, const ir_op *op, int64_t line, int64_t blocks, scatter_plan *p, sym_t *task, sym_t *tasks,
                           int *n_tasks, stage_vars *sv) {
     sym_ctx *c = s->m->syms;
@@ -137,9 +138,10 @@ static void share_results(sched *s, const ir_op *op, int64_t line, int64_t block
     if (own < 1) own = 1;
     if (own > power_of_two(size)) own = power_of_two(size);
     int64_t owners = own * (blocks < SCATTER_BLOCKS ? SCATTER_BLOCKS / blocks : 1);
-    p->share = (size + owners - 1) / owners;
-    sym_t n = sym_ceildiv(c, dim, sym_const(c, own * p->share)), t = sym_index(c, "t", n), o = sym_index(c, "o", sym_const(c, own));
-    p->first = sym_add(c, sym_muli(c, t, own * p->share), sym_muli(c, o, p->share));
+    p->share = sym_ceildiv(c, dim, sym_const(c, owners));
+    sym_t n = sym_is_const(dim, NULL) ? sym_ceildiv(c, dim, sym_muli(c, p->share, own)) : sym_const(c, owners / own);
+    sym_t t = sym_index(c, "t", n), o = sym_index(c, "o", sym_const(c, own));
+    p->first = sym_mul(c, sym_add(c, sym_muli(c, t, own), o), p->share);
     task[*n_tasks] = t, tasks[(*n_tasks)++] = n;
     sched_add_var(sv, o, sym_const(c, own));
 }
@@ -200,7 +202,7 @@ static bool scatter(sched *s, const ir_op *op) {
         vec_push(s->scratch, &s->e.values, ir_cast(&s->e.b, i, FRIT_i64));
     }
     for (int d = 0; d < rank; d++) to[d] = sym_subst(c, map[d], n + n_idx, from, with);
-    if (p.axis >= 0) emit_only(&s->e, sym_sub(c, to[p.axis], p.first), sym_const(c, p.share));
+    if (p.axis >= 0) emit_only(&s->e, sym_sub(c, to[p.axis], p.first), p.share);
     ir_value *e = emit_element(&s->e, x, at);
     if (!e) return false;
     s->e.unsafe++;
