@@ -315,7 +315,7 @@ void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg) {
     m.kernel = b->kernel, m.threads = threads, m.warp = b->warp, m.body = body, m.arg = arg;
     if (threads > MOST_THREADS || (blocks > 1 && b->threads % b->warp)) fail("a cluster of %lld blocks", blocks, 0);
     m.block = b->threads, m.first = (int)b->block;
-    blockIdx.x = (unsigned)b->block, gridDim.x = (unsigned)blocks;
+    blockIdx.x = (unsigned)b->block, gridDim.x = b->alone ? 1u << 30 : (unsigned)blocks;
     m.epoch++;
     memset(m.exchanges, 0, sizeof m.exchanges);
     memset(m.parts, 0, sizeof m.parts);

@@ -47,6 +47,7 @@ struct emulate_block {
     int threads, warp;
     long long bytes, block;
     int cluster;
+    bool alone; /* one of so many blocks that each has one task at most */
 };
 void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg);
 template <class F> void emulate(const emulate_block &b, F f) {

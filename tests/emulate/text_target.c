@@ -100,7 +100,9 @@ static const char *entry_text(arena *a, const ir_func *f, int warp) {
     return arena_printf(a,
                         "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
                         "    (void)ints;\n%s"
-                        "    emulate({\"%s\", %d, %d, %lld, begin, 0}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
+                        "    bool alone = begin > 0; /* the tasks of later grids begin anew for each block */\n"
+                        "    for (i64 stop = alone ? end : begin + 1; begin < stop; begin++)\n"
+                        "        emulate({\"%s\", %d, %d, %lld, begin, 0, alone}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
                         name, maps, f->name, f->threads, warp, (long long)f->shared, name, args, map_args);
 }
 
