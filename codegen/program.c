@@ -2,10 +2,13 @@
  * updates its base in place and no later op reads the base. */
 #include "program.h"
 #include "package.h"
+#include "passes/ranges.h"
 #include "passes/schedule.h"
 #include "program_kernels.h"
 #include <string.h>
 #include <time.h>
+
+_Static_assert((int)RANGES_MOST_TASKS == FPK_MAX_GPU_TASKS, "kernels rely on what launches check");
 
 typedef struct placed_kernel {
     const ir_op *op;

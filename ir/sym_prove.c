@@ -177,6 +177,22 @@ bool sym_prove_ge(sym_ctx *c, sym_t a, sym_t b) {
 
 bool sym_prove_lt(sym_ctx *c, sym_t a, sym_t b) { return sym_prove_ge(c, sym_addi(c, b, -1), a); }
 
+static int64_t known_multiple(sym_t s);
+
+/* What divides all terms and the constant. */
+static int64_t divisor_of(sym_t s) {
+    if (s->kind != SYM_SUM) return known_multiple(s);
+    int64_t d = s->sum.c0;
+    for (int i = 0; i < s->n; i++) {
+        int64_t m;
+        if (__builtin_mul_overflow(s->sum.terms[i].coef, known_multiple(s->sum.terms[i].mono), &m)) return 1;
+        d = gcd(d, m);
+    }
+    return d;
+}
+
+static int64_t common_multiple(sym_t a, sym_t b) { return gcd(divisor_of(a), divisor_of(b)); }
+
 static int64_t known_multiple(sym_t s) {
     switch ((sym_kind)s->kind) {
     case SYM_CONST: return s->value;
@@ -187,6 +203,8 @@ static int64_t known_multiple(sym_t s) {
             if (__builtin_mul_overflow(m, known_multiple(s->atoms[i]), &m)) return 1;
         return m;
     }
+    case SYM_MIN:
+    case SYM_MAX: return common_multiple(s->arg[0], s->arg[1]);
     default: return 1;
     }
 }

@@ -4,6 +4,11 @@ static void check_domain(verifier *v, const ir_op *op) {
     const sym_t *extent;
     int n = ir_get_syms(op, IR_ATTR_extent, &extent);
     if (op->code == IR_for && n != 1) verify_fail(v, 40, op, "wants one var");
+    const sym_t *same;
+    int n_same = ir_get_syms(op, IR_ATTR_same, &same);
+    if (n_same % 2) verify_fail(v, 40, op, "same is not made of pairs");
+    for (int i = 0; i < n_same; i++)
+        if (!sym_is_var(same[i])) verify_fail(v, 40, op, "same wants variables");
     verify_extents(v, 40, op, n, extent);
     for (int i = 0; i < op->n_blocks && op->code != IR_stage; i++) verify_args(v, 40, op, i, 0, NULL);
 }

@@ -168,16 +168,31 @@ static void put_block(describer *d, const ir_block *b, const char *indent) {
     }
 }
 
+/* A guard is min(1, e) or 1 - min(1, e), e being at least 0 (variant.h): "if e > 0" or "if e == 0". */
+static const char *guard_text(describer *d, sym_t guard) {
+    sym_ctx *c = d->f->module->syms;
+    bool no = sym_is(guard, 0) || sym_kind_of(guard) != SYM_MIN;
+    sym_t least = no ? sym_sub(c, sym_const(c, 1), guard) : guard, one = sym_const(c, 1);
+    if (sym_kind_of(least) != SYM_MIN || (sym_arg(least, 0) != one && sym_arg(least, 1) != one)) return NULL;
+    sym_t e = sym_arg(least, sym_arg(least, 0) == one);
+    int64_t k;
+    if (sym_kind_of(e) == SYM_FLOORDIV && sym_is_const(sym_arg(e, 1), &k) && k > 0)
+        return arena_printf(d->a, "if %s %s %lld, ", sym_text(d, sym_arg(e, 0)), no ? "<" : ">=", (long long)k);
+    return arena_printf(d->a, "if %s %s 0, ", sym_text(d, e), no ? "==" : ">");
+}
+
 static void put_grid(describer *d, const ir_op *grid) {
     const sym_t *vars, *extent;
     int n = ir_get_syms(grid, IR_ATTR_vars, &vars);
     ir_get_syms(grid, IR_ATTR_extent, &extent);
     d->n_scope = 0;
     open_variables(d, n, vars);
-    text_put(&d->out, n ? "\ntasks " : "\none task:");
-    for (int i = 0; i < n; i++)
-        text_printf(&d->out, "%s%s < %s", i ? ", " : "", sym_text(d, vars[i]), sym_text(d, extent[i]));
-    text_put(&d->out, n ? ":\n" : "\n");
+    const char *guard = n && !strcmp(sym_var_name(vars[0]), "on") ? guard_text(d, extent[0]) : NULL;
+    bool some = n > (guard != NULL);
+    text_printf(&d->out, "\n%s%s", guard ? guard : "", some ? "tasks " : "one task:");
+    for (int i = guard != NULL; i < n; i++)
+        text_printf(&d->out, "%s%s < %s", i > (guard != NULL) ? ", " : "", sym_text(d, vars[i]), sym_text(d, extent[i]));
+    text_put(&d->out, some ? ":\n" : "\n");
     put_block(d, grid->blocks[0], "  ");
 }
 

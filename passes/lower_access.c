@@ -13,7 +13,7 @@ static sym_t flat_index(lower *l, const ir_op *op) {
     if (n != t.rank) lower_fail(op, "map and buffer differ in rank");
     sym_t flat = sym_const(l->syms, 0);
     for (int i = 0; i < n; i++)
-        flat = sym_add(l->syms, sym_mul(l->syms, flat, lower_opaque(l, t.dims[i])), map[i]);
+        flat = sym_add(l->syms, sym_mul(l->syms, flat, lower_opaque(l, lower_dim(l, buffer_of(op), i))), map[i]);
     return flat;
 }
 
@@ -76,7 +76,7 @@ static void and_checked(lower *l, const lower_stage *s, const ir_op *op, const i
         int d;
         if (s->interior && op->code == IR_read && lower_is_affine(l, s, op, map[checked[i]])) continue;
         sym_t e = lower_point(l, s, map[checked[i]], p, x->n, x->idx, x->with);
-        ir_value *v = lower_inside(l, e, buffer_of(op)->type.dims[checked[i]], &d);
+        ir_value *v = lower_inside(l, e, lower_dim(l, buffer_of(op), (int)checked[i]), &d);
         also(l, out, v, d);
     }
 }

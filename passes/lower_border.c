@@ -46,7 +46,7 @@ static void each_checked(lower *l, lower_stage *s, void (*f)(lower *, lower_stag
             if (n) ir_get_syms(op, IR_ATTR_map, &map);
             for (int k = 0; k < n; k++)
                 if (lower_is_affine(l, s, op, map[checked[k]]))
-                    f(l, s, map[checked[k]], ir_operand(op, 0)->type.dims[checked[k]], u);
+                    f(l, s, map[checked[k]], lower_dim(l, ir_operand(op, 0), (int)checked[k]), u);
         }
 }
 

@@ -67,6 +67,8 @@ typedef struct lower {
     const frit_target_limits *lim;
     lower_scope scope[LOWER_MAX_SCOPES];
     int depth, next_serial;
+    int n_same; /* of the grid being lowered: its attribute `same` */
+    const sym_t *same;
     int floor; /* index arithmetic is placed in no scope further out */
     lower_memo *memo;
     int memo_size, memo_count;
@@ -149,6 +151,8 @@ int lower_depth(lower *l, sym_t e);
 ir_value *lower_index(lower *l, sym_t e);
 /* e as one variable where it is more than that: products of dims that are long sums would grow out of hand. */
 sym_t lower_opaque(lower *l, sym_t e);
+/* Dim d of the buffer, by the names that the grid being lowered has for symbols (lower_tile.c). */
+sym_t lower_dim(lower *l, const ir_value *buffer, int d);
 /* Takes `bits` of the task's scratch memory, rounded up to 64 bytes: where they begin, in bytes. */
 sym_t lower_take_scratch(lower *l, sym_t bits);
 /* bool: 0 <= e < n, as far as the bounds of e's variables do not prove it; NULL when they do. *depth: its scope. */

@@ -278,22 +278,6 @@ static void nest(lower *l, lower_stage *s, int axis) {
 }
 
 /* ---- Setting up ---- */
-/* Lanes run along the vector axis: as many as fit a register for the widest dtype that varies along it. */
-static int widest_bits(const lower *l, const lower_stage *s, const ir_block *b) {
-    unsigned bits = 8;
-    for (int i = 0; lower_is_block(l) && i < b->n_args; i++) {
-        unsigned w = frit_dtype_bits((frit_dtype)b->args[i]->type.dtype);
-        if (w > bits) bits = w;
-    }
-    for (const ir_op *op = b->first; op; op = op->next)
-        for (int i = 0; i < op->n_results; i++) {
-            unsigned w = frit_dtype_bits((frit_dtype)op->results[i].type.dtype);
-            bool along = lower_has_lanes(s, l->vals[op->results[i].id].axes);
-            if (along && w > bits && !lower_only_compared(l, op)) bits = w;
-        }
-    return (int)bits;
-}
-
 static uint32_t op_axes(const lower *l, const lower_stage *s, const ir_op *op) {
     uint32_t axes = 0;
     for (int i = 0; i < op->n_operands; i++)
@@ -305,6 +289,28 @@ static uint32_t op_axes(const lower *l, const lower_stage *s, const ir_op *op) {
         for (int i = 0; i < n; i++) axes |= lower_sym_axes(s, v[i]);
     }
     return axes;
+}
+
+/* Lanes run along the vector axis: as many as fit a register for the widest dtype that varies along it. A thread's registers
+ * are scalars: there it is as many as memory moves at once, and as fit what is merged through shared memory. */
+static int widest_bits(const lower *l, const lower_stage *s, const ir_block *b) {
+    unsigned bits = 8;
+    bool block = lower_is_block(l);
+    for (int i = 0; block && s->vector < s->parallel && i < b->n_args; i++) {
+        unsigned w = frit_dtype_bits((frit_dtype)b->args[i]->type.dtype);
+        if (w > bits) bits = w;
+    }
+    for (const ir_op *op = b->first; op; op = op->next) {
+        bool along = op->code == IR_write && lower_has_lanes(s, op_axes(l, s, op));
+        unsigned stored = along ? frit_dtype_bits((frit_dtype)ir_operand(op, 0)->type.dtype) : 0;
+        if (block && stored > bits) bits = stored;
+        for (int i = 0; i < op->n_results && (!block || op->code == IR_read); i++) {
+            unsigned w = frit_dtype_bits((frit_dtype)op->results[i].type.dtype);
+            along = lower_has_lanes(s, l->vals[op->results[i].id].axes);
+            if (along && w > bits && !lower_only_compared(l, op)) bits = w;
+        }
+    }
+    return (int)bits;
 }
 
 void lower_find_axes(lower *l, const lower_stage *s, const ir_block *b) {

@@ -1,6 +1,7 @@
 /* The kernel function around the stages: arguments, task loops over the grids, buffers, sequential loops. */
 #include "lower_tile.h"
 #include "lower_parts.h"
+#include "ranges.h"
 #include <stdlib.h>
 
 /* ---- Symbols that the kernel takes as arguments ---- */
@@ -35,6 +36,8 @@ static void collect_block(symbol_set *s, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next) {
         add_bound(s, op, IR_ATTR_vars);
         add_bound(s, op, IR_ATTR_idx);
+        const sym_t *same;
+        for (int i = 0, n = ir_get_syms(op, IR_ATTR_same, &same); i < n; i += 2) vec_push(s->l->scratch, &s->bound, same[i + 1]);
         const ir_attr_key keys[] = {IR_ATTR_extent, IR_ATTR_map, IR_ATTR_size};
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
             const sym_t *v;
@@ -171,21 +174,29 @@ static void lower_list(lower *l, const ir_block *b) {
 }
 
 /* ---- Tasks ---- */
-/* A block's task is not negative: unsigned division spares the corrections of a signed one. */
-static frit_dtype coordinate_dtype(const lower *l, int n, const sym_t *extent) {
-    for (int i = 1; lower_is_block(l) && i < n; i++)
-        if (!sym_is_const(extent[i], NULL)) return FRIT_u64;
-    return FRIT_i64;
+/* A divisor of a block's task: no task has a number of more than 30 bits, so that a larger divisor divides alike. */
+static ir_value *divisor(lower *l, sym_t extent, frit_dtype d) {
+    int64_t k;
+    if (d == FRIT_i64) return lower_index(l, extent);
+    if (sym_is_const(extent, &k)) return lower_int(l, d, k < RANGES_MOST_TASKS ? k : RANGES_MOST_TASKS);
+    ir_value *x = lower_index(l, sym_min(l->syms, extent, sym_const(l->syms, RANGES_MOST_TASKS)));
+    return lower_build(l, lower_depth(l, extent), IR_cast, 1, &x, ir_vector(d, 1));
 }
 
-/* The coordinates of task `id` of the grid; carried through the task loop and stepped like an odometer. */
+/* The coordinates of task `id` of the grid; carried through the task loop of a core and stepped like an odometer. */
 static void first_coordinates(lower *l, ir_value *id, int n, const sym_t *extent, ir_value **v) {
-    frit_dtype d = coordinate_dtype(l, n, extent);
+    int64_t lo, most;
+    if (n) sym_range(l->syms, extent[0], &lo, &most);
+    if (n > 1 && most <= 1) { /* a guard */
+        v[0] = lower_int(l, FRIT_i64, 0);
+        first_coordinates(l, id, n - 1, extent + 1, v + 1);
+        return;
+    }
+    frit_dtype d = lower_is_block(l) && n > 1 ? FRIT_u32 : FRIT_i64;
     ir_type t = ir_vector(d, 1), i64 = ir_vector(FRIT_i64, 1);
     if (d != FRIT_i64) id = lower_build(l, l->depth, IR_cast, 1, &id, t);
     for (int i = n - 1; i > 0; i--) {
-        ir_value *x[2] = {id, lower_index(l, extent[i])};
-        if (d != FRIT_i64) x[1] = lower_build(l, l->depth, IR_cast, 1, &x[1], t);
+        ir_value *x[2] = {id, divisor(l, extent[i], d)};
         v[i] = lower_build(l, l->depth, IR_mod, 2, x, t);
         id = lower_build(l, l->depth, IR_floordiv, 2, x, t);
     }
@@ -231,6 +242,37 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
     lower_for_end(l, loop, n, v);
 }
 
+/* ---- Symbols that grids have names of their own for ---- */
+static void bind_same(lower *l, const ir_func *k) {
+    const sym_t *same;
+    for (const ir_op *op = k->body->first; op; op = op->next)
+        for (int i = 0, n = ir_get_syms(op, IR_ATTR_same, &same); i < n; i += 2)
+            lower_bind(l, same[i + 1], lower_index(l, same[i]), 0);
+}
+
+/* A grid's formula, for those who launch the kernel. */
+static sym_t outside(lower *l, const ir_op *grid, sym_t e) {
+    const sym_t *same;
+    int n = ir_get_syms(grid, IR_ATTR_same, &same);
+    for (int i = 0; i < n; i += 2) e = sym_subst(l->syms, e, 1, &same[i + 1], &same[i]);
+    return e;
+}
+
+sym_t lower_dim(lower *l, const ir_value *buffer, int d) {
+    sym_t e = buffer->type.dims[d];
+    for (int i = 0; i < l->n_same; i += 2) e = sym_subst(l->syms, e, 1, &l->same[i], &l->same[i + 1]);
+    return e;
+}
+
+/* The kernel has two grids, and their guards leave the tasks of one of them (variant.h). */
+static bool is_alternative(lower *l, const ir_op *grid) {
+    const ir_op *one = grid->parent->first, *two = one->next;
+    const sym_t *a, *b;
+    if (l->phase != LOWER_WHOLE || !two || two->code != IR_grid || (two->next && two->next->code == IR_grid)) return false;
+    bool some = ir_get_syms(one, IR_ATTR_extent, &a) && ir_get_syms(two, IR_ATTR_extent, &b);
+    return some && sym_prove_ge0(l->syms, a[0]) && sym_prove_ge0(l->syms, b[0]) && sym_is(sym_add(l->syms, a[0], b[0]), 1);
+}
+
 /* The grid's tasks, those of this block, counted from the grid's `first`: `count` of them, or runs of its parts. */
 static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
     lower_parts *parts = lower_parts_of(l, op);
@@ -240,7 +282,10 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     ir_type t = ir_vector(FRIT_i64, 1);
     int floor = l->floor;
     ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
-    if (!alone) {
+    if (is_alternative(l, op)) {
+        to = lower_index(l, count);
+        first = sym_const(l->syms, 0);
+    } else if (!alone) {
         ir_value *stop = lower_index(l, sym_add(l->syms, first, count));
         to = lower_build(l, l->floor, IR_min, 2, (ir_value *[]){to, stop}, t);
     }
@@ -347,7 +392,8 @@ static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info
         if (op->code != IR_grid) lower_fail(op, "not an op of a kernel's body");
         const sym_t *extent;
         int n = ir_get_syms(op, IR_ATTR_extent, &extent);
-        sym_t count = sym_prod(c, extent, n);
+        sym_t count = outside(l, op, sym_prod(c, extent, n));
+        l->n_same = ir_get_syms(op, IR_ATTR_same, &l->same);
         if (l->phase == LOWER_PARTS && !lower_parts_of(l, op)) continue;
         if (l->phase == LOWER_PARTS) count = lower_parts_of(l, op)->runs;
         l->scratch_used = sym_const(c, 0);
@@ -358,7 +404,7 @@ static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info
             lower_grid(l, op, r, info->tasks, count, n_grids == 1);
         }
         info->tasks = sym_add(c, info->tasks, count);
-        info->scratch_bytes = sym_max(c, info->scratch_bytes, l->scratch_used);
+        info->scratch_bytes = sym_max(c, info->scratch_bytes, outside(l, op, l->scratch_used));
     }
 }
 
@@ -417,6 +463,7 @@ ir_func *lower_tile_parts(ir_module *dest, const ir_func *k, const char *name, i
     symbol_set s = {.l = l};
     collect_symbols(&s, k);
     task_range r = make_args(l, f, k, &s, phase == LOWER_WHOLE ? -1 : n_inputs);
+    bind_same(l, k);
     bool done = lower_grids(l, k, r, info);
     f->threads = lim->threads + (l->roles ? PRODUCERS : 0);
     f->shared = l->shared_bytes;

@@ -44,6 +44,7 @@ ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
         ir_set_syms(s->m, op, IR_ATTR_vars, n, vars);
         ir_set_syms(s->m, op, IR_ATTR_extent, n, extents);
     }
+    if (s->n_same) ir_set_syms(s->m, op, IR_ATTR_same, s->n_same, s->same);
     return op->blocks[0];
 }
 
@@ -277,13 +278,33 @@ static bool schedule_decoding(sched *s, const ir_op *kernel, sym_t *guard) {
     return ok;
 }
 
+/* Rows that are whole vectors, and other rows. */
+static bool schedule_rows(sched *s, const ir_op *kernel, int n, const sym_t *dims, int64_t lanes) {
+    sym_ctx *c = s->m->syms;
+    sym_t whole[VARIANT_MAX_DIMS], guard = variant_whole_guard(c, n, dims, lanes);
+    variant_whole(c, n, dims, lanes, whole);
+    ir_op *copy = copy_of(s, kernel);
+    ir_substitute(s->m, copy, n, dims, whole);
+    for (int i = 0; i < n; i++) s->same[2 * i] = dims[i], s->same[2 * i + 1] = whole[i];
+    s->n_same = 2 * n;
+    s->guard = guard;
+    bool ok = schedule_form(s, copy);
+    drop_copy(copy);
+    s->n_same = 0;
+    s->guard = sym_sub(c, sym_const(c, 1), guard);
+    return ok && schedule_form(s, kernel);
+}
+
 /* Tiles as large as they may be, and as small. One row needs no form of its own: a block's matrix instructions take a tile
  * of rows at once, and one row is bound by memory in any form; but see above. */
 static bool schedule_block_forms(sched *s, const ir_op *kernel) {
     sym_ctx *c = s->m->syms;
     const ir_op *one = variant_contraction(kernel);
     const schedule_sizes *z = &s->sizes;
-    sym_t large = NULL, single = NULL;
+    sym_t large = NULL, single = NULL, dims[VARIANT_MAX_DIMS];
+    int64_t lanes;
+    int n = variant_rows(kernel, c, s->lim->vector_bytes, dims, &lanes);
+    if (n) return schedule_rows(s, kernel, n, dims, lanes);
     if (one) {
         int64_t wanted = schedule_wanted_tasks(z, one);
         large = variant_large(one, c, z->packing_rows, schedule_most_cols(z, one), wanted < z->tasks ? wanted : z->tasks / 2);

@@ -3,6 +3,7 @@
 #include "emit.h"
 #include "region.h"
 #include "schedule.h"
+#include "variant.h"
 
 enum { SCHED_MAX_VARS = 40 };
 
@@ -35,6 +36,8 @@ typedef struct sched {
     int n_ops;
     ir_op **ops;     /* of the block, in order */
     sym_t guard;     /* tasks of every grid run as often as it says (0 or 1); NULL: always */
+    int n_same;      /* symbols that every grid knows by two names: the attribute `same` */
+    sym_t same[2 * VARIANT_MAX_DIMS];
     emit e;
     const char *why;
     ir_span span;

@@ -106,6 +106,18 @@ static int64_t terms_at_once(sym_t extent) {
     return e <= 4 ? e : e % 4 == 0 ? 4 : 1;
 }
 
+/* What a thread moves at once along var; its registers are scalars. */
+static int lanes_in_memory(sched *s, const ir_op *stage, sym_t var) {
+    int widest = 1;
+    for (int k = 0; k < 2; k++)
+        for (const ir_op *op = stage->blocks[k]->first; op; op = op->next) {
+            if ((op->code != IR_read && op->code != IR_write) || !sym_uses(address(s, op), var)) continue;
+            int bytes = (int)frit_dtype_bits((frit_dtype)ir_operand(op, 0)->type.dtype) / 8;
+            if (bytes > widest) widest = bytes;
+        }
+    return s->lim->vector_bytes / widest;
+}
+
 /* The axis along lanes, -1 for none, and how many lanes a register has for what the stage computes. */
 static int choose_vector(sched *s, const ir_op *stage, sym_t m_var, int *lanes) {
     const sym_t *vars, *extent;
@@ -121,6 +133,7 @@ static int choose_vector(sched *s, const ir_op *stage, sym_t m_var, int *lanes) 
         double sc = score(&use[i], i >= n_par, sym_hint(extent[i]), *lanes);
         if (sc > best_score) best = i, best_score = sc;
     }
+    if (s->lim->threads && best >= 0) *lanes = lanes_in_memory(s, stage, vars[best]);
     return best;
 }
 

@@ -69,6 +69,94 @@ sym_t variant_large(const ir_op *one, sym_ctx *c, int64_t rows, int64_t cols, in
     return sym_min(c, sym_const(c, 1), sym_floordiv(c, count, sym_const(c, tasks > 1 ? tasks : 1)));
 }
 
+/* ---- Rows that are whole vectors ---- */
+static bool is_dim(sym_t v) { return sym_is_var(v) && sym_var_role(v) == SYM_DIM && !sym_definition(v); }
+
+typedef struct dim_set {
+    int n; /* VARIANT_MAX_DIMS + 1: too many, or of another kind */
+    sym_t *dims;
+} dim_set;
+
+static void add_dim(void *u, sym_t var) {
+    dim_set *s = u;
+    for (int i = 0; i < s->n && i < VARIANT_MAX_DIMS; i++)
+        if (s->dims[i] == var) return;
+    if (s->n >= VARIANT_MAX_DIMS || !is_dim(var)) s->n = VARIANT_MAX_DIMS + 1;
+    else s->dims[s->n++] = var;
+}
+
+static bool has_rows(ir_type t) { return t.kind == IR_TENSOR && t.rank > 1 && frit_dtype_bits((frit_dtype)t.dtype) >= 8; }
+
+/* Adds the dims that t's rows depend on; *lanes is made the most that a vector of `bytes` has. */
+static void add_rows(dim_set *s, sym_ctx *c, ir_type t, int bytes, int64_t *lanes) {
+    if (!has_rows(t)) return;
+    sym_t row = t.dims[t.rank - 1];
+    int64_t own = bytes * 8 / (int64_t)frit_dtype_bits((frit_dtype)t.dtype);
+    if (sym_is_const(row, NULL) || sym_prove_multiple(c, row, own)) return;
+    if (own > *lanes) *lanes = own;
+    sym_each_var(row, add_dim, s);
+}
+
+/* Threads that share columns run alike, position by position: they take no vectors of open rows. */
+static bool reduces_rows(const ir_op *op) {
+    const int64_t *axes;
+    int n = ir_get_ints(op, IR_ATTR_axes, &axes);
+    return is_axis(axes, n, ir_operand(op, 0)->type.rank - 1);
+}
+
+static bool is_loops(const ir_op *kernel) {
+    for (const ir_op *op = kernel->blocks[0]->first; op; op = op->next)
+        switch (op->code) {
+        case IR_contract:
+        case IR_scan:
+        case IR_sort:
+        case IR_scatter:
+        case IR_compact:
+        case IR_transpose:
+        case IR_gather:
+        case IR_concat:
+        case IR_pad: return false;
+        case IR_reduce:
+            if (!reduces_rows(op)) return false;
+            break;
+        default: break;
+        }
+    return true;
+}
+
+int variant_rows(const ir_op *kernel, sym_ctx *c, int bytes, sym_t *dims, int64_t *lanes) {
+    dim_set s = {.dims = dims};
+    const ir_block *b = kernel->blocks[0];
+    *lanes = 1;
+    if (!is_loops(kernel)) return 0;
+    for (int i = 0; i < b->n_args; i++) add_rows(&s, c, b->args[i]->type, bytes, lanes);
+    for (int i = 0; i < kernel->n_results; i++) add_rows(&s, c, ir_result(kernel, i)->type, bytes, lanes);
+    if (s.n > VARIANT_MAX_DIMS) return 0;
+    sym_t whole[VARIANT_MAX_DIMS];
+    variant_whole(c, s.n, dims, *lanes, whole);
+    bool gains = false;
+    for (int i = 0; i < b->n_args + kernel->n_results && s.n; i++) {
+        ir_type t = i < b->n_args ? b->args[i]->type : ir_result(kernel, i - b->n_args)->type;
+        gains |= has_rows(t) && sym_prove_multiple(c, sym_subst(c, t.dims[t.rank - 1], s.n, dims, whole), *lanes);
+    }
+    return gains ? s.n : 0;
+}
+
+void variant_whole(sym_ctx *c, int n, const sym_t *dims, int64_t lanes, sym_t *whole) {
+    for (int i = 0; i < n; i++) {
+        int64_t k = sym_var_multiple(dims[i]);
+        whole[i] = sym_var(c, sym_var_name(dims[i]), SYM_DIM, sym_var_lo(dims[i]), sym_var_hi(dims[i]));
+        sym_var_bound(c, whole[i], NULL, NULL, k % lanes == 0 ? k : lanes % k == 0 ? lanes : k * lanes);
+        sym_var_hint(whole[i], sym_hint(dims[i]));
+    }
+}
+
+sym_t variant_whole_guard(sym_ctx *c, int n, const sym_t *dims, int64_t lanes) {
+    sym_t left = sym_const(c, 0), one = sym_const(c, 1);
+    for (int i = 0; i < n; i++) left = sym_add(c, left, sym_mod(c, dims[i], sym_const(c, lanes)));
+    return sym_sub(c, one, sym_min(c, one, left));
+}
+
 sym_t variant_guard(sym_ctx *c, int n, const sym_t *dims) {
     sym_t all = sym_const(c, 1);
     for (int i = 0; i < n; i++) {

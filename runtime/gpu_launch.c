@@ -235,6 +235,9 @@ frit_status gpu_launch(frit_device *d, rt_queue *q, const rt_launch *l, frit_err
     uint32_t n = 0;
     void *scratch = l->scratch;
     int64_t tasks = l->tasks;
+    if (tasks > FPK_MAX_GPU_TASKS)
+        return rt_fail(err, FRIT_SHAPE, "the launch has %lld tasks; kernels of GPUs count up to %d: use smaller dims", (long long)tasks,
+                       FPK_MAX_GPU_TASKS);
     TRY(make_room(d, q, l->module, err));
     for (uint32_t i = 0; i < k->n_inputs + k->n_outputs; i++) q->params[n++] = (void *)&l->args[i];
     for (uint32_t i = 0; i < k->n_ints; i++) q->params[n++] = (void *)&l->ints[i];

@@ -1,5 +1,6 @@
 /* Structured control as basic blocks. Loops are printed rotated (the test guards the entry and stands at the bottom),
  * so that what is invariant is known to execute and can be hoisted. */
+#include "passes/ranges.h"
 #include "printer_internal.h"
 
 static LLVMBasicBlockRef new_block(printer *p, const char *name) {
@@ -40,6 +41,7 @@ static void keep_rolled(printer *p, LLVMValueRef branch) {
 /* ------------ tfor */
 typedef struct loop {
     const ir_op *op;
+    bool narrow;     /* the counter is of 32 bits */
     int n;           /* carried values */
     LLVMValueRef *v; /* v[0]: the counter; v[1 .. n]: the carried values */
     LLVMValueRef to, step;
@@ -49,22 +51,34 @@ typedef struct loop {
  * registers of its own throughout the body. */
 static LLVMValueRef step_of(printer *p, const loop *l) {
     const ir_value *step = ir_operand(l->op, 2);
-    return ir_is(step, IR_block_count) ? print_block_op(p, step->op) : l->step;
+    if (!ir_is(step, IR_block_count)) return l->step;
+    LLVMValueRef n = print_block_op(p, step->op);
+    return l->narrow ? LLVMBuildTrunc(p->b, n, int_type(p, 32, 1), "") : n;
+}
+
+/* What a loop carries in arg's place is arg's 32 bits where these are all. */
+static LLVMValueRef carried(printer *p, const ir_value *arg, const ir_value *v) {
+    return fits_narrow(p, arg) ? narrow_of(p, v) : value_of(p, v);
+}
+
+static void bind_carried(printer *p, const ir_value *v, bool narrow, LLVMValueRef x) {
+    if (narrow) bind_narrow(p, v, x);
+    else p->values[v->id] = x, p->narrow[v->id] = NULL;
 }
 
 /* The body once, at counter and carried values l->v, which become the next ones. */
 static void print_iteration(printer *p, loop *l) {
-    bind_args(p, l->op->blocks[0], l->v);
+    const ir_block *body = l->op->blocks[0];
+    for (int k = 0; k < body->n_args; k++) bind_carried(p, body->args[k], k ? fits_narrow(p, body->args[k]) : l->narrow, l->v[k]);
     LLVMValueRef i = l->v[0];
-    const ir_op *yield = print_block(p, l->op->blocks[0]);
-    if (yield) yielded(p, yield, 0, l->n, l->v + 1);
+    const ir_op *yield = print_block(p, body);
+    for (int k = 0; yield && k < l->n; k++) l->v[1 + k] = carried(p, body->args[1 + k], ir_operand(yield, k));
     l->v[0] = LLVMBuildNSWAdd(p->b, i, step_of(p, l), "");
 }
 
 /* Iterations `times` at a time while so many are left. */
 static void print_loop(printer *p, loop *l, int times) {
-    LLVMTypeRef i64 = int_type(p, 64, 1);
-    LLVMValueRef ahead = LLVMBuildMul(p->b, l->step, const_int(i64, times - 1), "");
+    LLVMValueRef ahead = LLVMBuildMul(p->b, l->step, const_int(LLVMTypeOf(l->step), times - 1), "");
     LLVMValueRef last = times == 1 ? l->to : LLVMBuildSub(p->b, l->to, ahead, "");
     LLVMBasicBlockRef from = LLVMGetInsertBlock(p->b);
     LLVMBasicBlockRef pre = new_block(p, "pre"), body = new_block(p, "loop"), done = new_block(p, "done");
@@ -100,19 +114,20 @@ static int64_t trip_count(const ir_op *op) {
 
 void print_for(printer *p, const ir_op *op) {
     loop l = {.op = op, .n = op->n_results, .v = arena_array(p->a, LLVMValueRef, op->n_results + 1)};
-    l.v[0] = operand_of(p, op, 0);
-    l.to = operand_of(p, op, 1);
-    l.step = operand_of(p, op, 2);
-    for (int i = 0; i < l.n; i++) l.v[1 + i] = operand_of(p, op, 3 + i);
     int64_t unroll = ir_get_int(op, IR_ATTR_unroll, 1), trips = trip_count(op);
     if (unroll < 1) unroll = 1;
+    l.narrow = unroll == 1 && p->ranges && ranges_narrow_counter(p->ranges, op);
+    l.v[0] = l.narrow ? narrow_of(p, ir_operand(op, 0)) : operand_of(p, op, 0);
+    l.to = l.narrow ? narrow_of(p, ir_operand(op, 1)) : operand_of(p, op, 1);
+    l.step = l.narrow ? narrow_of(p, ir_operand(op, 2)) : operand_of(p, op, 2);
+    for (int i = 0; i < l.n; i++) l.v[1 + i] = carried(p, op->blocks[0]->args[1 + i], ir_operand(op, 3 + i));
     if (trips >= 0 && trips <= unroll) {
         for (int64_t i = 0; i < trips; i++) print_iteration(p, &l);
     } else {
         if (unroll > 1) print_loop(p, &l, (int)unroll);
         if (unroll == 1 || trips < 0 || trips % unroll) print_loop(p, &l, 1);
     }
-    bind_results(p, op, l.v + 1);
+    for (int i = 0; i < l.n; i++) bind_carried(p, ir_result(op, i), fits_narrow(p, op->blocks[0]->args[1 + i]), l.v[1 + i]);
 }
 
 /* ------------ tif */

@@ -1,4 +1,5 @@
 /* Functions and blocks: walks the ops and hands each to the file of its kind. */
+#include "passes/ranges.h"
 #include "printer_internal.h"
 
 void printer_fail(printer *p, const ir_op *op, const char *what) {
@@ -54,6 +55,7 @@ static LLVMValueRef print_elementwise_op(printer *p, const ir_op *op) {
 
 static void print_op(printer *p, const ir_op *op) {
     LLVMValueRef v = NULL;
+    if (print_narrow_op(p, op)) return;
     switch (op->code) {
     case IR_tfor: print_for(p, op); return;
     case IR_tif: print_if(p, op); return;
@@ -132,6 +134,8 @@ void printer_body(printer *p, const ir_func *func, LLVMValueRef fn, LLVMValueRef
     p->n_args = func->body->n_args;
     p->values = arena_array(p->a, LLVMValueRef, func->module->n_values + 1);
     p->roots = arena_array(p->a, int, func->module->n_values + 1);
+    p->ranges = func->threads ? ranges_of(p->a, func) : NULL;
+    p->narrow = arena_array(p->a, LLVMValueRef, func->module->n_values + 1);
     p->scope = arena_array(p->a, LLVMValueRef, p->n_args + 1);
     p->noalias = arena_array(p->a, LLVMValueRef, p->n_args + 1);
     make_scopes(p);

@@ -47,6 +47,15 @@ LLVMValueRef print_block_op(printer *p, const ir_op *op);
 /* Those that bind their results themselves; false for any other op. */
 bool print_bound_op(printer *p, const ir_op *op);
 
+/* ---- narrow.c: i64s in 32 bits, where their ranges allow it */
+/* The op in 32 bits, if that is all it takes: its value, and with it the 64 bits of it that others read. */
+bool print_narrow_op(printer *p, const ir_op *op);
+/* v's low 32 bits; of a value that fits them. */
+LLVMValueRef narrow_of(printer *p, const ir_value *v);
+bool fits_narrow(const printer *p, const ir_value *v);
+/* v is what these 32 bits say. */
+void bind_narrow(printer *p, const ir_value *v, LLVMValueRef x);
+
 /* ---- control.c */
 /* Runs what is printed next only where cond holds, up to end_where; *w is the caller's. */
 typedef struct where {
