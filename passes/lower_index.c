@@ -149,6 +149,22 @@ static ir_value *emit_division(lower *l, ir_opcode code, sym_t e) {
     return lower_build(l, d, IR_cast, 1, &q, ir_vector(FRIT_i64, lanes));
 }
 
+/* What is left of an extent, at most a constant: as unsigned numbers, so that those who read the code see that it is small. */
+static ir_value *emit_rest(lower *l, sym_t e) {
+    int64_t k;
+    bool first = sym_is_const(sym_arg(e, 0), &k);
+    if ((!first && !sym_is_const(sym_arg(e, 1), &k)) || k < 0 || k > INT32_MAX || !lower_is_block(l)) return NULL;
+    sym_t rest = sym_arg(e, first);
+    int64_t lo, hi;
+    sym_range(l->syms, rest, &lo, &hi);
+    if ((lo >= 0 && hi != INT64_MAX) || in_lanes(l, e) || !sym_prove_ge0(l->syms, rest)) return NULL;
+    int d = lower_depth(l, e);
+    ir_type u64 = ir_vector(FRIT_u64, 1);
+    ir_value *x = emit(l, rest), *v[2] = {lower_build(l, d, IR_cast, 1, &x, u64), lower_int(l, FRIT_u64, k)};
+    x = lower_build(l, d, IR_min, 2, v, u64);
+    return lower_build(l, d, IR_cast, 1, &x, ir_vector(FRIT_i64, 1));
+}
+
 static ir_value *emit_new(lower *l, sym_t e) {
     int64_t v;
     switch (sym_kind_of(e)) {
@@ -162,7 +178,11 @@ static ir_value *emit_new(lower *l, sym_t e) {
     case SYM_PRODUCT: return emit_product(l, e);
     case SYM_FLOORDIV: return emit_division(l, IR_floordiv, e);
     case SYM_MOD: return emit_division(l, IR_mod, e);
-    case SYM_MIN: return binary(l, IR_min, e, sym_arg(e, 0), sym_arg(e, 1));
+    case SYM_MIN: {
+        ir_value *rest = emit_rest(l, e);
+        if (rest) return rest;
+        return binary(l, IR_min, e, sym_arg(e, 0), sym_arg(e, 1));
+    }
     case SYM_MAX: return binary(l, IR_max, e, sym_arg(e, 0), sym_arg(e, 1));
     case SYM_INVALID: break;
     }

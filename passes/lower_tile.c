@@ -179,8 +179,11 @@ static ir_value *divisor(lower *l, sym_t extent, frit_dtype d) {
     int64_t k;
     if (d == FRIT_i64) return lower_index(l, extent);
     if (sym_is_const(extent, &k)) return lower_int(l, d, k < RANGES_MOST_TASKS ? k : RANGES_MOST_TASKS);
-    ir_value *x = lower_index(l, sym_min(l->syms, extent, sym_const(l->syms, RANGES_MOST_TASKS)));
-    return lower_build(l, lower_depth(l, extent), IR_cast, 1, &x, ir_vector(d, 1));
+    int depth = lower_depth(l, extent);
+    ir_type u64 = ir_vector(FRIT_u64, 1);
+    ir_value *x = lower_index(l, extent), *v[2] = {lower_build(l, depth, IR_cast, 1, &x, u64), lower_int(l, FRIT_u64, RANGES_MOST_TASKS)};
+    x = lower_build(l, depth, IR_min, 2, v, u64);
+    return lower_build(l, depth, IR_cast, 1, &x, ir_vector(d, 1));
 }
 
 /* The coordinates of task `id` of the grid; carried through the task loop of a core and stepped like an odometer. */
@@ -265,12 +268,15 @@ sym_t lower_dim(lower *l, const ir_value *buffer, int d) {
 }
 
 /* The kernel has two grids, and their guards leave the tasks of one of them (variant.h). */
-static bool is_alternative(lower *l, const ir_op *grid) {
+static bool is_alternative(lower *l, const ir_op *grid, sym_t *guard, bool *holds) {
     const ir_op *one = grid->parent->first, *two = one->next;
     const sym_t *a, *b;
     if (l->phase != LOWER_WHOLE || !two || two->code != IR_grid || (two->next && two->next->code == IR_grid)) return false;
-    bool some = ir_get_syms(one, IR_ATTR_extent, &a) && ir_get_syms(two, IR_ATTR_extent, &b);
-    return some && sym_prove_ge0(l->syms, a[0]) && sym_prove_ge0(l->syms, b[0]) && sym_is(sym_add(l->syms, a[0], b[0]), 1);
+    if (!ir_get_syms(one, IR_ATTR_extent, &a) || !ir_get_syms(two, IR_ATTR_extent, &b)) return false;
+    bool second = sym_kind_of(b[0]) == SYM_MIN; /* has the simpler formula */
+    *guard = second ? b[0] : a[0];
+    *holds = second == (grid == two);
+    return sym_prove_ge0(l->syms, a[0]) && sym_prove_ge0(l->syms, b[0]) && sym_is(sym_add(l->syms, a[0], b[0]), 1);
 }
 
 /* The grid's tasks, those of this block, counted from the grid's `first`: `count` of them, or runs of its parts. */
@@ -282,8 +288,12 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     ir_type t = ir_vector(FRIT_i64, 1);
     int floor = l->floor;
     ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
-    if (is_alternative(l, op)) {
-        to = lower_index(l, count);
+    sym_t guard;
+    bool holds;
+    if (is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */
+        ir_value *zero = lower_int(l, FRIT_i64, 0), *some[2] = {lower_index(l, guard), zero};
+        some[0] = lower_build(l, l->floor, holds ? IR_ne : IR_eq, 2, some, ir_vector(FRIT_bool, 1));
+        to = lower_build(l, l->floor, IR_select, 3, (ir_value *[]){some[0], tasks, zero}, t);
         first = sym_const(l->syms, 0);
     } else if (!alone) {
         ir_value *stop = lower_index(l, sym_add(l->syms, first, count));

@@ -138,6 +138,11 @@ static value_range of_unsigned(const ranger *g, const ir_op *op) {
     value_range x = op->n_operands ? g->r[ir_operand(op, 0)->id] : unknown, none = {0, limit};
     if (op->code == IR_constant && constant_of(ir_result(op, 0), &k) && k >= 0) return (value_range){k, k};
     if (op->code == IR_cast) return x.lo >= 0 && x.hi <= limit ? x : ir_result(op, 0)->type.dtype == FRIT_u32 ? none : unknown;
+    if (op->code == IR_min) { /* of two, one of which is known */
+        value_range y = g->r[ir_operand(op, 1)->id];
+        int64_t hi = least(x.lo >= 0 ? x.hi : limit, y.lo >= 0 ? y.hi : limit);
+        return hi == INT64_MAX ? unknown : (value_range){0, hi};
+    }
     if (op->code == IR_floordiv && x.lo >= 0) return quotient(x, g->r[ir_operand(op, 1)->id]);
     if (op->code == IR_mod && x.lo >= 0) return remainder_of(x, g->r[ir_operand(op, 1)->id]);
     return limit == INT64_MAX ? unknown : none;

@@ -6,7 +6,7 @@
 #include "ir/ir.h"
 
 /* A launch on GPUs has at most so many tasks, and blocks (docs/gpu.md, "Launch"). */
-enum { RANGES_MOST_TASKS = 1 << 30 };
+enum { RANGES_MOST_TASKS = (1 << 30) - 1 };
 
 /* Inclusive; INT64_MIN and INT64_MAX where nothing is known. An op that may overflow has no bounds at all. */
 typedef struct value_range { int64_t lo, hi; } value_range;

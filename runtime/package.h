@@ -29,7 +29,7 @@
 #define FPK_MAX_THREADS 1024     /* of a block */
 #define FPK_MAX_SHARED (1u << 20) /* most bytes of a block's shared memory */
 #define FPK_MAX_CLUSTER 8        /* most blocks of a cluster */
-#define FPK_MAX_GPU_TASKS (1 << 30) /* most tasks of a launch on a GPU, whose kernels count them in 32 bits */
+#define FPK_MAX_GPU_TASKS ((1 << 30) - 1) /* most tasks of a launch on a GPU, whose kernels count them in 32 bits */
 
 typedef struct fpk_header {
     char magic[8];

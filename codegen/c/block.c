@@ -8,7 +8,7 @@ static void print_id(cprinter *p, const ir_op *op, const char *name, const char 
     const ir_value *v = ir_result(op, 0);
     if (!v->uses) return;
     name = c_fresh_name(p, name);
-    c_line(p, "const i64 %s = %s;", name, what);
+    c_line(p, "const %s %s = %s;", c_value_type(p, v), name, what);
     p->value[v->id] = c_primary(name);
 }
 

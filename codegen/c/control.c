@@ -22,7 +22,7 @@ static void assign(cprinter *p, const ir_op *yield, int skip, int n, const char 
         for (int j = 0; j < i && args; j++) late = late || (strcmp(from[j], vars[j]) && reads(p, v, args[j]));
         if (!late) continue;
         const char *name = c_fresh_name(p, NULL);
-        c_line(p, "const %s %s = %s;", c_type_of(p, v->type), name, from[i]);
+        c_line(p, "const %s %s = %s;", c_value_type(p, v), name, from[i]);
         from[i] = name;
     }
     for (int i = 0; i < n; i++)
@@ -38,8 +38,8 @@ static const char **variables(cprinter *p, const ir_op *op, int n, ir_value *con
         bool outer = init && p->in_place[r->id]; /* the loop around has the variable, with this value */
         vars[i] = outer ? p->in_place[r->id] : c_fresh_name(p, name);
         if (outer) ;
-        else if (init) c_line(p, "%s %s = %s;", c_type_of(p, r->type), vars[i], c_value_of(p, init[i]).s);
-        else c_line(p, "%s %s;", c_type_of(p, r->type), vars[i]);
+        else if (init) c_line(p, "%s %s = %s;", c_value_type(p, r), vars[i], c_value_of(p, init[i]).s);
+        else c_line(p, "%s %s;", c_value_type(p, r), vars[i]);
         p->value[r->id] = c_primary(vars[i]);
     }
     return vars;
@@ -117,7 +117,7 @@ void c_for(cprinter *p, const ir_op *op) {
     if (unroll > 1 || (p->d->blocks && ir_keeps_rolled(p->f))) c_line(p, "UNROLL(%lld)", (long long)(unroll > 1 ? unroll : 1));
     expr step = c_operand_of(p, op, 2);
     const char *next = is_one(ir_operand(op, 2)) ? arena_printf(p->a, "%s++", i) : arena_printf(p->a, "%s += %s", i, step.s);
-    c_line(p, "for (i64 %s = %s; %s; %s) {", i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);
+    c_line(p, "for (%s %s = %s; %s; %s) {", c_value_type(p, body->args[0]), i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);
     open_brace(p);
     p->loops++;
     const ir_op *yield = c_block(p, body);

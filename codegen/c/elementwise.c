@@ -285,14 +285,31 @@ static bool plain_shift(cprinter *p, const ir_op *op, frit_dtype t, const expr *
     return true;
 }
 
+/* Of i32s alone C would make an i32, where more is wanted. */
+static void widen_narrow(cprinter *p, const ir_op *op, expr *x) {
+    for (int i = 0; i < op->n_operands; i++)
+        if (!c_knows(p, ir_operand(op, i), V_NARROW)) return;
+    const char *was = arena_printf(p->a, "(%s)", c_scalar_type(p, FRIT_i32));
+    const char *s = strncmp(x[0].s, was, strlen(was)) ? c_tight(p, x[0], PREC_UNARY) : x[0].s + strlen(was);
+    x[0] = (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, FRIT_i64), s), PREC_UNARY};
+}
+
+static bool may_grow(ir_opcode code) {
+    return code == IR_add || code == IR_sub || code == IR_mul || code == IR_fma || code == IR_neg || code == IR_shl;
+}
+
 expr c_elementwise(cprinter *p, const ir_op *op) {
     expr x[3], e;
     for (int i = 0; i < op->n_operands; i++) x[i] = c_operand_of(p, op, i);
     frit_dtype t = (frit_dtype)ir_operand(op, op->code == IR_select)->type.dtype;
     ir_type to = ir_result(op, 0)->type;
     if (to.lanes > 1) return vector(p, op, t, to, x);
-    if (op->code != IR_select) widen_literals(p, op, t, x);
-    if (c_knows(p, ir_result(op, 0), V_INDEX) && index_op(p, op, x, &e)) return e;
+    bool narrow = c_knows(p, ir_result(op, 0), V_NARROW);
+    if (narrow && op->code == IR_cast) to.dtype = FRIT_i32;
+    else if (narrow) t = FRIT_i32;
+    else if (t == FRIT_i64 && may_grow(op->code)) widen_narrow(p, op, x);
+    else if (op->code != IR_select) widen_literals(p, op, t, x);
+    if ((narrow || c_knows(p, ir_result(op, 0), V_INDEX)) && index_op(p, op, x, &e)) return e;
     if (plain_shift(p, op, t, x, &e)) return e;
     bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
     if (product && may_be_joined(ir_result(op, 0))) return rounded_product(p, t, x);

@@ -1,5 +1,6 @@
 /* What the printer knows of values before it prints: which are printed where they are used, which i64s are plain index
  * arithmetic, and which argument a pointer comes from. */
+#include "passes/ranges.h"
 #include "printer_internal.h"
 
 enum {
@@ -259,6 +260,43 @@ static void walk(facts *f, const ir_block *b) {
         if (is_load(op)) check_load(f, op);
 }
 
+/* ------------ i64s in 32 bits */
+static bool divides_narrow(const value_range *r, const ir_op *op) {
+    int64_t k;
+    if (op->code != IR_floordiv && op->code != IR_truncdiv && op->code != IR_mod && op->code != IR_rem) return false;
+    value_range x = r[ir_operand(op, 0)->id];
+    return c_constant_int(ir_operand(op, 1), &k) && k > 0 && k <= INT32_MAX && x.lo >= 0 && x.hi <= INT32_MAX;
+}
+
+static bool is_narrow_op(const value_range *r, const ir_op *op) {
+    switch (op->code) {
+    case IR_constant:
+    case IR_thread_id:
+    case IR_block_id:
+    case IR_block_count: return true;
+    case IR_cast: return !frit_dtype_is_float((frit_dtype)ir_operand(op, 0)->type.dtype);
+    default: return ranges_narrow_op(r, op) || divides_narrow(r, op);
+    }
+}
+
+static void narrow(facts *f, const value_range *r, const ir_value *v, bool as_well) {
+    if (!is_i64(v)) return;
+    if (r[v->id].lo >= 0) know(f, v, V_NONNEGATIVE);
+    if (as_well && range_fits_i32(r[v->id])) know(f, v, V_NARROW);
+}
+
+static void narrow_block(facts *f, const value_range *r, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        for (int i = 0; i < op->n_blocks; i++) narrow_block(f, r, op->blocks[i]);
+        bool loop = op->code == IR_tfor;
+        if (loop) narrow(f, r, op->blocks[0]->args[0], ranges_narrow_counter(r, op));
+        for (int i = 0; i < op->n_results; i++) {
+            if (loop) narrow(f, r, op->blocks[0]->args[1 + i], true);
+            narrow(f, r, ir_result(op, i), loop || (op->n_results == 1 && !op->n_blocks && is_narrow_op(r, op)));
+        }
+    }
+}
+
 void c_find_facts(cprinter *p) {
     facts f = {p, arena_array(p->a, uint8_t, p->f->module->n_values + 1)};
     for (int i = 0; i < p->f->body->n_args; i++) {
@@ -275,4 +313,5 @@ void c_find_facts(cprinter *p) {
     }
     find_unused(&f, p->f->body);
     walk(&f, p->f->body);
+    if (p->d->blocks) narrow_block(&f, ranges_of(p->a, p->f), p->f->body);
 }

@@ -19,7 +19,7 @@ void c_line(cprinter *p, const char *fmt, ...) {
 void c_declare(cprinter *p, const ir_value *v, const char *init) {
     const char *name = p->in_place[v->id];
     if (name) c_line(p, "%s = %s;", name, init);
-    else c_line(p, "const %s %s = %s;", c_type_of(p, v->type), name = c_fresh_name(p, v->name), init);
+    else c_line(p, "const %s %s = %s;", c_value_type(p, v), name = c_fresh_name(p, v->name), init);
     p->value[v->id] = c_primary(name);
 }
 

@@ -18,6 +18,7 @@ typedef struct expr {
 enum {
     V_INLINE = 1,      /* printed where it is used */
     V_NONNEGATIVE = 2, /* an i64 that is never below 0 */
+    V_NARROW = 16,     /* an i64 that is held and computed in an i32, which its range fits */
     V_UNUSED = 8,      /* nothing that is printed needs it */
     V_INDEX = 4        /* an i64 made of loop counters, sizes and small numbers: its arithmetic does not overflow */
 };
@@ -81,6 +82,7 @@ bool c_constant_int(const ir_value *v, int64_t *out);
 const char *c_scalar_type(cprinter *p, frit_dtype t); /* as held in registers */
 const char *c_memory_type(cprinter *p, frit_dtype t); /* as held in memory; 4-bit types: their bytes */
 const char *c_type_of(cprinter *p, ir_type t);        /* of a register; declares vector types */
+const char *c_value_type(cprinter *p, const ir_value *v); /* of v as it is printed */
 const char *c_type_tag(cprinter *p, frit_dtype t, int lanes); /* "f32", "f32x4": the end of helpers' names */
 bool c_is_narrow_float(frit_dtype t);
 bool c_is_signed(frit_dtype t);

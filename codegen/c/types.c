@@ -43,3 +43,7 @@ const char *c_type_of(cprinter *p, ir_type t) {
     if (c_helper_new(p, name)) define_vector(p, name, d, t.lanes);
     return name;
 }
+
+const char *c_value_type(cprinter *p, const ir_value *v) {
+    return c_knows(p, v, V_NARROW) ? c_scalar_type(p, FRIT_i32) : c_type_of(p, v->type);
+}

@@ -309,7 +309,7 @@ static void put_gpu_launch(exporter *x, text *t) {
     put_gpu_map_locals(x, t);
     put(t, "    int64_t blocks = tasks, most = UINT32_MAX / kernels[kernel].threads;\n    int i, n = 0;\n"
            "    if (tasks <= 0) return 0;\n"
-           "    if (tasks > 1 << 30) return failed(q->device, 1); /* kernels count no further: an invalid value, as drivers say */\n"
+           "    if (tasks >= 1 << 30) return failed(q->device, 1); /* kernels count no further: an invalid value, as drivers say */\n"
            "    if (most > INT32_MAX) most = INT32_MAX;\n"
            "    if (scratch_bytes > 0 && q->device->workers < most) most = q->device->workers;\n"
            "    if (blocks > most) blocks = most;\n"

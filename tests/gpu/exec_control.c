@@ -80,6 +80,7 @@ void exec_code_run(exec_context *x, const exec_code *c) {
         seen[c->v[i].id] |= EXEC_REACHED;
         if (x->l->watch) exec_watch(x, &c->v[i]);
         c->v[i].fn(x, &c->v[i]);
+        if (c->v[i].range) exec_check_range(x, &c->v[i]);
     }
 }
 

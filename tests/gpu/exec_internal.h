@@ -3,6 +3,7 @@
 #define FRIT_TESTS_GPU_EXEC_INTERNAL_H
 #include "exec.h"
 #include "exec_loops.h"
+#include "passes/ranges.h"
 
 /* The values that the threads of a block hold for one ir_value. Elements lie thread by thread, the lanes of a thread side
  * by side, each in the register form of its dtype (exec_loops.h); a uniform value is there once. A pointer is a byte
@@ -46,6 +47,7 @@ struct exec_inst {
     const struct exec_atom *atom;
     const struct exec_product *product; /* of an atom that is one */
     struct exec_map *map; /* of the tensor_map that it makes or uses */
+    const value_range *range; /* of the i64 that it makes, where it is said to have one */
     bool parts;           /* its blocks wait for each other: they run side by side */
 };
 
@@ -133,6 +135,7 @@ struct exec_kernel {
     uint64_t epoch;
     int64_t steps;
     const char *error;
+    const value_range *ranges; /* by ir value id */
 };
 
 struct exec_context {
@@ -155,6 +158,9 @@ struct exec_context {
     struct exec_matrix *matrices; /* exec_products.c */
 };
 
+/* exec_ranges.c: what passes/ranges.h says of i64s holds for those that threads compute. */
+const value_range *exec_range_of(const exec_kernel *k, const ir_op *op);
+void exec_check_range(exec_context *x, const exec_inst *i);
 /* exec_report.c: the op at hand is wrong. thread -1: no one in particular. */
 void exec_fail(exec_context *x, const exec_inst *i, int thread, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 const char *exec_root_name(const exec_context *x, const exec_root *r);

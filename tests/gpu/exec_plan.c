@@ -421,6 +421,7 @@ static void plan_op(planner *p, const ir_op *op, exec_inst *i) {
     }
     i->out = op->n_results ? i->results[0] : NULL;
     plan_detail(p, op, i);
+    i->range = exec_range_of(p->k, op);
     for (int k = 0; k < 3; k++)
         if (i->temp[k]) { /* only during the op */
             room *r = arena_new_of(p->k->a, room);
@@ -565,6 +566,7 @@ exec_kernel *exec_kernel_new(ir_func *f, int warp, const diag *d, const char **e
         spread_block(&p, f->body);
     }
     root_block(&p, f->body);
+    k->ranges = ranges_of(a, f);
     k->body = plan_block(&p, f->body);
     k->n_inst = p.insts.len;
     k->insts = p.insts.data;
