@@ -85,8 +85,8 @@ static const char *fresh_name(kernel_set *s, const char *wanted) {
     return name;
 }
 
-static void keep_record(kernel_set *s, record *r, const lower_info *info) {
-    r->k.thread->doc = describe_kernel(s->arena, r->k.tile);
+static void keep_record(kernel_set *s, record *r, const char *doc, const lower_info *info) {
+    r->k.thread->doc = doc;
     expand_math(r->k.thread);
     list_func(&s->threads, r->k.thread);
     r->tasks = r->k.tasks = info->tasks;
@@ -113,6 +113,7 @@ static void lower_first(kernel_set *s, record *r, ir_func *first) {
 /* What one kernel op launches: r, and what may come before it. */
 static void lower_record(kernel_set *s, record *r) {
     const frit_target_limits *limits = &s->target->limits;
+    const char *doc = describe_kernel(s->arena, r->k.tile);
     lower_info info;
     int n = r->k.op->n_operands;
     r->k.thread = limits->multiprocessors ? lower_tile_parts(&r->thread, r->k.tile, r->k.name, n, LOWER_REST, limits, &info) : NULL;
@@ -123,11 +124,11 @@ static void lower_record(kernel_set *s, record *r) {
         parts->k.name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
         parts->k.thread = lower_tile_parts(&parts->thread, r->k.tile, parts->k.name, n, LOWER_PARTS, limits, &of_parts);
         r->parts = s->records.len;
-        keep_record(s, parts, &of_parts);
+        keep_record(s, parts, doc, &of_parts);
     } else {
         r->k.thread = lower_tile(&r->thread, r->k.tile, limits, &info);
     }
-    keep_record(s, r, &info);
+    keep_record(s, r, doc, &info);
 }
 
 /* The new record, the last one; NULL with *error. */

@@ -196,7 +196,14 @@ static void put_grid(describer *d, const ir_op *grid) {
     put_block(d, grid->blocks[0], "  ");
 }
 
-const char *describe_kernel(arena *a, const ir_func *f) {
+static void name_buffers(describer *d, ir_block *b) {
+    for (ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_alloc) ir_result(op, 0)->name = d->names[ir_result(op, 0)->id];
+        for (int i = 0; i < op->n_blocks; i++) name_buffers(d, op->blocks[i]);
+    }
+}
+
+const char *describe_kernel(arena *a, ir_func *f) {
     describer d = {.a = a, .f = f, .names = arena_array(a, const char *, f->module->n_values + 1), .out = {.a = a}};
     text_put(&d.out, "");
     for (int i = 0; i < f->body->n_args; i++) {
@@ -206,5 +213,6 @@ const char *describe_kernel(arena *a, const ir_func *f) {
     }
     for (const ir_op *op = f->body->first; op; op = op->next)
         if (op->code == IR_grid) put_grid(&d, op);
+    name_buffers(&d, f->body);
     return d.out.s;
 }

@@ -12,6 +12,7 @@
  *     (B + 15) // 16 tasks, t < (B + 15) // 16:
  *       s0[i0] = max over r of x[i0 + 16*t, r]
  *
- * A formula is one stage's; what is too long of it is left out (...). */
-const char *describe_kernel(arena *a, const ir_func *tile_kernel);
+ * A formula is one stage's; what is too long of it is left out (...). Buffers of tasks get the names s0, s1 ... that it has
+ * for them, so that the code says the same. */
+const char *describe_kernel(arena *a, ir_func *tile_kernel);
 #endif

@@ -243,12 +243,30 @@ static lower_contract *plan_of(const lower *l, const ir_op *op) {
     return NULL;
 }
 
+/* The first buffer that v is computed from. */
+static const char *source_name(const ir_value *v) {
+    const char *name = NULL;
+    if (!v->op || v->op->parent->op->code != IR_stage) return NULL;
+    if (v->op->code == IR_read) return ir_operand(v->op, 0)->name;
+    for (int i = 0; i < v->op->n_operands && !name; i++) name = source_name(ir_operand(v->op, i));
+    return name;
+}
+
+void lower_name_tile(lower *l, lower_operand *o) {
+    const char *name = source_name(o->v);
+    if (name && !o->ptr->name) o->ptr->name = arena_printf(l->m->arena, "%s_tile", name);
+}
+
 static void prepare(lower *l, lower_contract *p) {
     for (int i = 0; i < 2; i++) {
         int64_t at = p->side[i].at, end = i ? p->place.bytes : p->side[1].at;
         p->side[i].ptr = lower_shared(l, p->side[i].t, p->place.at + at, end - at);
+        lower_name_tile(l, &p->side[i]);
     }
-    if (!p->direct) p->result = lower_shared(l, p->sum, p->place.at + p->result_at, p->place.bytes - p->result_at);
+    if (!p->direct) {
+        p->result = lower_shared(l, p->sum, p->place.at + p->result_at, p->place.bytes - p->result_at);
+        if (!p->result->name) p->result->name = "sums";
+    }
     for (int i = 0; i < 2; i++)
         if (p->side[i].bulk) lower_tma_prepare(l, &p->side[i]);
     if (!p->product && !p->wgmma) lower_share_sums(l, p);

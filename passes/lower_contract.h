@@ -232,4 +232,6 @@ void lower_tma_wait(lower *l, sym_t buffer);
 void lower_tma_load_rows(lower *l, const lower_rows *r, sym_t var, sym_t turn, sym_t buffer);
 void lower_tma_wait_empty(lower *l, sym_t buffer);
 void lower_tma_release(lower *l, sym_t buffer);
+/* The staged operand is called after what it is read from, in the texts of kernels. */
+void lower_name_tile(lower *l, lower_operand *o);
 #endif

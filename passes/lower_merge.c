@@ -77,6 +77,7 @@ static int meet(lower *l, const lower_stage *s, int64_t mask, int n, const ir_co
     for (; done < n && used + state_bytes(l, combine[done], x[done]) <= l->merge_bytes; done++)
         for (int k = 0; k < state_size(combine[done]); k++) {
             pointer[done][k] = lower_shared(l, (frit_dtype)x[done][k]->type.dtype, used, part_bytes(l, x[done][k]));
+            if (!pointer[done][k]->name) pointer[done][k]->name = "partial";
             tell_alignment(l, lower_store(l, pointer[done][k], slot(l, own, x[done][k]), x[done][k], NULL), x[done][k]);
             used += part_bytes(l, x[done][k]);
         }

@@ -93,9 +93,20 @@ void lower_place_allocs(lower *l, const ir_block *grid) {
     }
 }
 
+static ir_value *same_shared(lower *l, frit_dtype t, int64_t at, sym_t elements) {
+    const sym_t *size;
+    for (const ir_op *op = l->scope[0].b.block->first; op; op = op->next) {
+        if (op->code != IR_shared || ir_get_int(op, IR_ATTR_offset, -1) != at || ir_result(op, 0)->type.dtype != (uint8_t)t) continue;
+        if (ir_get_syms(op, IR_ATTR_size, &size) == 1 && size[0] == elements) return ir_result(op, 0);
+    }
+    return NULL;
+}
+
 ir_value *lower_shared(lower *l, frit_dtype t, int64_t at, int64_t bytes) {
-    ir_value *v = lower_build(l, 0, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
     sym_t elements = sym_const(l->syms, bytes * 8 / (int64_t)frit_dtype_bits(t));
+    ir_value *v = same_shared(l, t, at, elements);
+    if (v) return v;
+    v = lower_build(l, 0, IR_shared, 0, NULL, ir_ptr(t, IR_CORE));
     ir_set_int(l->m, v->op, IR_ATTR_offset, at);
     ir_set_syms(l->m, v->op, IR_ATTR_size, 1, &elements);
     return v;
@@ -107,9 +118,13 @@ ir_value *lower_placed_pointer(lower *l, const ir_value *buffer) {
     if (p->shared) {
         int64_t lo, hi;
         sym_range(l->syms, bits_of(l, buffer), &lo, &hi);
-        return lower_shared(l, t, p->at, (hi + 7) / 8);
+        ir_value *shared = lower_shared(l, t, p->at, (hi + 7) / 8);
+        if (!shared->name) shared->name = buffer->name;
+        return shared;
     }
     ir_value *v[2] = {l->block_scratch, lower_index(l, p->offset)};
     ir_value *at = lower_build(l, l->floor, IR_ptradd, 2, v, l->block_scratch->type);
-    return lower_build(l, l->floor, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));
+    at = lower_build(l, l->floor, IR_ptrcast, 1, &at, ir_ptr(t, IR_GLOBAL));
+    at->name = buffer->name;
+    return at;
 }

@@ -169,6 +169,7 @@ static void make_copies(lower *l, turns *t) {
             if (o->held) continue;
             int64_t bytes = t->r->place.bytes - o->at;
             o->ptr = lower_shared(l, o->t, t->r->place.at + o->at, bytes);
+            lower_name_tile(l, o);
             lower_copy *c = &t->copy[i][k];
             *c = lower_copy_make(l, p, o, sym_const(l->syms, 0));
             if (o->bulk) lower_tma_prepare(l, o);

@@ -27,6 +27,7 @@ void lower_tma_begin(lower *l) {
     if (l->barriers) return;
     ir_value *first = is_first_thread(l), *zero = lower_int(l, FRIT_i64, 0);
     l->barriers = lower_shared(l, FRIT_u64, l->barriers_at, BARRIERS * (int64_t)sizeof(uint64_t));
+    l->barriers->name = "barriers";
     sym_t one = sym_const(l->syms, 1);
     l->phases = lower_build(l, 0, IR_local, 0, NULL, ir_ptr(FRIT_i64, IR_REGISTER));
     ir_set_syms(l->m, l->phases->op, IR_ATTR_size, 1, &one);

@@ -113,11 +113,42 @@ def check_open_sizes(folder):
     expect("what is broadcast keeps its axes", "x: f32[B, N]" in text)
 
 
+def check_open_rows(folder):
+    """Rows of open length: whole vectors of 16 bytes where the length allows it, in grids of their own."""
+    for dtype, lanes in (("f32", 4), ("f16", 8), ("bf16", 8), ("i8", 16)):
+        for what, model, loads in (("a row is added", "x: {t}[B, N], b: {t}[N]) -> (y: {t}[B, N]) {{ return x + b }}", 2),
+                                   ("a column is added", "x: {t}[B, N], b: {t}[B]) -> (y: {t}[B, N]) {{ return x + b[:, none] }}", 1),
+                                   ("rows are summed", "x: {t}[B, N]) -> (y: f32[B]) {{ return sum(f32(x), axis = -1) }}", 1)):
+            text = kernels(folder, "model m(" + model.format(t=dtype))
+            for line in (f" * if N % {lanes} == 0, tasks", f" * if N % {lanes} > 0, tasks"):
+                expect(f"{dtype}, {what}: '{line}'", line in text)
+            expect(f"{dtype}, {what}: 16 bytes a load", count(text, rf"\bload_aligned_{dtype}x{lanes}\(") == loads)
+            expect(f"{dtype}, {what}: no masks", "_if_" not in text)
+    for norm in ("softmax(x, axis = -1)", "layer_norm(x, w, w)", "rms_norm(x, w)"):
+        text = kernels(folder, f"model m(x: f32[B, N], w: f32[N]) -> (y: f32[B, N]) {{ return {norm} * w }}")
+        expect(f"{norm}: x in vectors", count(text, r"\bload_aligned_f32x4\(x") >= 2 and count(text, r"\bstore_aligned_f32x4\(y") == 1)
+    text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B]) { return sum(x, axis = -1) }", target="hip:gfx942+source")
+    expect("HIP: rows are summed in vectors", count(text, r"\bload_aligned_f32x4\(") == 1)
+
+
+def check_index_width(folder):
+    """What fits 32 bits is computed in 32 bits, what may not is in 64."""
+    text = kernels(folder, "model m(x: f32[B, 4096], w: f32[4096]) -> (y: f32[B, 4096]) { return softmax(x, axis = -1) * w }")
+    wide = re.findall(r"for \((i64 .*?)\) \{", text)
+    expect(f"closed rows: no loop counts in 64 bits ({wide})", not wide)
+    expect("tasks are counted in 32 bits", "for (i32 i = block; i < " in text and "const i32 thread = threadIdx.x;" in text)
+    expect("rows of a large tensor are found in 64 bits", "const i64" in text and "= (i64)i * 4096;" in text)
+    text = kernels(folder, "model m(x: f32[N]) -> (y: f32[N]) { return x + 1 }")
+    expect("a long vector's parts are found in 64 bits", re.search(r"\(i64\)i \* 4096", text))
+    text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B]) { return sum(x, axis = -1) }")
+    expect("rows of any length are counted in 64 bits", re.search(r"for \(i64 \w+ = \w+; \w+ < N;", text))
+
+
 def check_sorts(folder):
     """Networks in shared memory; long lines in parts that are merged; of the parts no more than is wanted."""
     text = kernels(folder, "model m(x: f32[B, N]) -> (v: f32[B, N], i: i64[B, N]) { return sort(x) }", "N=1024")
     expect("sort: 10 merges of up to 10 steps", "for k < 10:" in text and "for j < k + 1:" in text)
-    expect("sort: pairs over the block", re.search(r"for \(i64 \w+ = thread\w*; \w+ < 512; \w+ \+= 256\)", text))
+    expect("sort: pairs over the block", re.search(r"for \((?:i32|i64) \w+ = thread\w*; \w+ < 512; \w+ \+= 256\)", text))
     expect("sort: a barrier a step", count(text, r"__syncthreads\(\)") == 3)
     expect("sort: elements and places in shared memory", "8192 bytes of shared memory" in text)
     text = kernels(folder, "model m(x: f32[N]) -> (v: f32[N], i: i64[N]) { return sort(x) }", "N=32768")
@@ -164,7 +195,7 @@ def check_loops_of_amd(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_open_sizes, check_sorts, check_instructions, check_loops_of_amd):
+        for check in (check_header, check_transpose, check_reductions, check_products, check_threads, check_open_sizes, check_open_rows, check_index_width, check_sorts, check_instructions, check_loops_of_amd):
             check(folder)
     print(f"{len(failures)} failures")
     return 1 if failures else 0
