@@ -99,15 +99,16 @@ static void keep_record(kernel_set *s, record *r, const char *doc, const lower_i
 static void lower_first(kernel_set *s, record *r, ir_func *first) {
     record *parts = new_record(s, r->k.op, &r->key);
     const ir_value *memory = first->body->args[r->k.op->n_operands];
+    const char *of_first = describe_kernel(s->arena, first), *doc = describe_kernel(s->arena, r->k.tile);
     lower_info info;
     parts->k.tile = first;
     parts->k.name = first->name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
     parts->k.thread = lower_tile(&parts->thread, first, &s->target->limits, &info);
     r->parts = s->records.len;
-    keep_record(s, parts, &info);
+    keep_record(s, parts, of_first, &info);
     r->k.thread = lower_tile(&r->thread, r->k.tile, &s->target->limits, &info);
     info.parts_bytes = sym_muli(s->m->syms, memory->type.dims[0], (int64_t)frit_dtype_bits((frit_dtype)memory->type.dtype) / 8);
-    keep_record(s, r, &info);
+    keep_record(s, r, doc, &info);
 }
 
 /* What one kernel op launches: r, and what may come before it. */

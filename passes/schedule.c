@@ -279,7 +279,7 @@ static bool schedule_decoding(sched *s, const ir_op *kernel, sym_t *guard) {
 }
 
 /* Rows that are whole vectors, and other rows. */
-static bool schedule_rows(sched *s, const ir_op *kernel, int n, const sym_t *dims, int64_t lanes) {
+static bool schedule_whole_rows(sched *s, const ir_op *kernel, int n, const sym_t *dims, int64_t lanes) {
     sym_ctx *c = s->m->syms;
     sym_t whole[VARIANT_MAX_DIMS], guard = variant_whole_guard(c, n, dims, lanes);
     variant_whole(c, n, dims, lanes, whole);
@@ -304,7 +304,7 @@ static bool schedule_block_forms(sched *s, const ir_op *kernel) {
     sym_t large = NULL, single = NULL, dims[VARIANT_MAX_DIMS];
     int64_t lanes;
     int n = variant_rows(kernel, c, s->lim->vector_bytes, dims, &lanes);
-    if (n) return schedule_rows(s, kernel, n, dims, lanes);
+    if (n) return schedule_whole_rows(s, kernel, n, dims, lanes);
     if (one) {
         int64_t wanted = schedule_wanted_tasks(z, one);
         large = variant_large(one, c, z->packing_rows, schedule_most_cols(z, one), wanted < z->tasks ? wanted : z->tasks / 2);
