@@ -39,6 +39,7 @@ typedef struct exec_memory {
     int64_t bytes;    /* exact: the next byte is out of bounds */
     uint8_t *written; /* one bit a byte, lowest bit first: has a value. NULL: all have */
     int64_t first;    /* the bit of data's first byte */
+    uint8_t *read;    /* NULL, or likewise a bit a byte: set where the kernel reads */
     bool output;      /* may be written. Memory that two arguments share is given to both in full */
 } exec_memory;
 

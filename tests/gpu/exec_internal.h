@@ -80,6 +80,7 @@ typedef struct exec_root {
     exec_cell *cells; /* NULL: not tracked (nothing writes it) */
     uint8_t *written; /* bits; NULL: all is */
     int64_t first;
+    uint8_t *read; /* NULL, or bits to set */
     bool may_write;
 } exec_root;
 

@@ -42,9 +42,9 @@ static inline bool all_written(const exec_root *r, int t, int64_t at, int64_t n)
     return true;
 }
 
-static void set_written(const exec_root *r, int t, int64_t at, int n) {
+static void set_bits(uint8_t *bits, const exec_root *r, int t, int64_t at, int n) {
     int64_t bit = first_bit(r, t, at), end = bit + n;
-    for (; bit < end; bit = (bit | 7) + 1) r->written[bit >> 3] |= bits_from(bit, end - bit);
+    for (; bit < end; bit = (bit | 7) + 1) bits[bit >> 3] |= bits_from(bit, end - bit);
 }
 
 /* ---- Who else ---------------------------------------------------------------------------------------------------- */
@@ -152,6 +152,7 @@ static inline char *read_at(exec_context *x, const exec_inst *i, const exec_root
         exec_fail(x, i, t, "reads byte %lld of %s, which nothing has written", (long long)at, exec_root_name(x, r));
         return NULL;
     }
+    if (r->read) set_bits(r->read, r, t, at, n);
     return address(x, r, t, at);
 }
 
@@ -167,7 +168,7 @@ static char *write_as(exec_context *x, const exec_inst *i, const exec_root *r, i
     }
     if (x->cluster && r->kind == ROOT_SHARED && !exec_cluster_reach(x, i, r, t, at)) return NULL;
     if (r->cells && !write_cells(x, i, r, t, exec_place(x, r, t, at), n, flag)) return NULL;
-    if (r->written) set_written(r, t, at, n);
+    if (r->written) set_bits(r->written, r, t, at, n);
     return address(x, r, t, at);
 }
 
@@ -250,7 +251,7 @@ static inline void copy_lanes(char *d, const char *s, int n) {
 static bool load_together(exec_context *x, const access *a) {
     const exec_inst *i = a->i;
     int lo = x->mask.lo, n = x->mask.n, bytes = a->lanes * a->size;
-    if (i->n_in > 2 || a->r->kind != ROOT_GLOBAL || a->r->cells || !a->size || a->t == FRIT_bool || i->out->uniform ||
+    if (i->n_in > 2 || a->r->kind != ROOT_GLOBAL || a->r->cells || a->r->read || !a->size || a->t == FRIT_bool || i->out->uniform ||
         n != x->mask.hi - lo || !i->in[0]->uniform || i->in[1]->uniform)
         return false;
     const int64_t *index = (const int64_t *)(const void *)i->in[1]->p + lo;
@@ -340,7 +341,7 @@ static inline bool gather_thread(exec_context *x, const access *a, int t, int64_
 /* An element is a cell of tracked memory in which everything has a value that was read before, aligned to itself. */
 static bool gathers_plainly(const exec_context *x, const access *a) {
     const exec_root *r = a->r;
-    return r->cells && !x->k->clock && !r->written && a->size == r->granule && r->bytes >= a->size && a->t != FRIT_bool && a->i->align <= a->size &&
+    return r->cells && !x->k->clock && !r->written && !r->read && a->size == r->granule && r->bytes >= a->size && a->t != FRIT_bool && a->i->align <= a->size &&
            (uintptr_t)r->base % (uintptr_t)a->size == 0;
 }
 

@@ -16,7 +16,7 @@ static void lend(exec_kernel *k, const exec_launch *l) {
         if (!v->is_ptr) continue;
         const exec_memory *m = i == n_args - 2 ? &l->scratch : &l->buffers[n++];
         exec_root *r = &k->roots[v->root];
-        r->base = m->data, r->bytes = m->bytes, r->written = m->written, r->first = m->first;
+        r->base = m->data, r->bytes = m->bytes, r->written = m->written, r->read = m->read, r->first = m->first;
         r->may_write = m->output;
         r->cells = NULL;
     }

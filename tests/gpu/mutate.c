@@ -18,7 +18,8 @@
  *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds
  *     and of what has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory
  *     that may as well move nonsense, wherever that is other than what it moves; a branch that makes no difference to what is
- *     computed or stored, or only leaves in memory of the thread what may as well be infinite;
+ *     computed or stored, or only leaves in memory of the thread what may as well be infinite; a comparison or a branch that
+ *     changes no values but by the sign of a zero, or such that may as well be others again;
  *   - "alive": none of these.
  *
  * FILE gets a line for each kernel, "HASH NUMBER-OF-MUTANTS NAME". FOLDER/HASH is what is known of the kernels of that text
@@ -284,7 +285,7 @@ static bool fails_on(trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     return false;
 }
 
-typedef enum change { MUTANT, POISON, SAME } change;
+typedef enum change { MUTANT, POISON, SAME, SPOIL } change;
 
 /* Whether the kernel fails on one of the sets of data, with the mutant `number` or with what is to show something about it.
  * -1: nothing can be shown that way. */
@@ -298,7 +299,7 @@ static int try_on(trial *r, int number, change c, uint32_t sets) {
     bool changed = true;
     if (c == MUTANT) mutant_apply(m, op, k);
     else if (c == POISON) changed = mutant_poison(m, op, k, &nonsense);
-    else changed = mutant_compare(m, op, k);
+    else changed = c == SAME ? mutant_compare(m, op, k) : mutant_spoil(m, op, k);
     if (changed) {
         const char *error;
         exec_kernel *e = exec_kernel_new(m->funcs, r->t->warp, d, &error);
@@ -343,7 +344,7 @@ static void judge(const campaign *c, original *o, trial *r, subject *s, int numb
         u->v = CAUGHT;
         return;
     }
-    if (!shown) shown = orders || !try_on(r, number, branch ? POISON : SAME, u->seen);
+    if (!shown) shown = orders || !try_on(r, number, branch ? POISON : SAME, u->seen) || !try_on(r, number, SPOIL, u->seen);
     verdict v = shown ? REDUNDANT : ALIVE;
     if (u->v < v) u->v = v;
 }

@@ -87,6 +87,9 @@ static bool meets_output(const trial *r, const exec_memory *m) {
     return false;
 }
 
+/* Set d has a buffer of its own. */
+static bool is_own(const trial *r, int d, int buffer) { return r->buffers[d][buffer].data != r->t->launch->buffers[buffer].data; }
+
 static frit_dtype type_of_buffer(const trial *r, int number) {
     for (int i = 0;; i++)
         if (r->t->f->body->args[i]->type.kind == IR_PTR && number-- == 0) return (frit_dtype)r->t->f->body->args[i]->type.dtype;
@@ -105,7 +108,7 @@ static bool is_open(const trial *r, int number) {
 static void put_infinity(const trial *r, exec_memory *b, int d, int which) {
     for (int i = 0; i < r->n_buffers; i++) {
         frit_dtype t = type_of_buffer(r, i);
-        if (b[i].data == r->t->launch->buffers[i].data || is_open(r, i)) continue;
+        if (!is_own(r, d, i) || is_open(r, i)) continue;
         int64_t n = b[i].bytes / frit_dtype_bytes(t, 1);
         uint64_t seed = (uint64_t)d;
         if (n >= LARGE && which-- == 0) frit_store_float(t, b[i].data, (int64_t)(next(&seed) % (uint64_t)n), INFINITY);
@@ -129,7 +132,7 @@ static void make_data(trial *r, int d) {
         fill(t, p, b[i].bytes, (uint64_t)d * 1000 + (uint64_t)i, wildness_of(d, is_open(r, i), b[i].bytes / frit_dtype_bytes(t, 1)));
         b[i] = (exec_memory){.data = p, .bytes = b[i].bytes};
     }
-    if (d >= DATA_POINT && d < DATA_INTS) put_infinity(r, b, d, d - DATA_POINT);
+    if (d >= DATA_POINT && d < DATA_UNREAD) put_infinity(r, b, d, d - DATA_POINT);
 }
 
 /* ---- A trial ----------------------------------------------------------------------------------------------------- */
@@ -205,7 +208,7 @@ void trial_close(trial *r, bool filled) {
     for (int d = 0; d < r->n_data; d++) {
         if (!r->buffers[d]) continue;
         for (int i = 0; i < r->n_buffers; i++)
-            if (r->buffers[d][i].data != r->t->launch->buffers[i].data) free(r->buffers[d][i].data);
+            if (is_own(r, d, i)) free(r->buffers[d][i].data);
         free(r->buffers[d]);
         free(r->ints[d]);
     }
@@ -228,10 +231,30 @@ static void unite_nans(const trial *r) {
     }
 }
 
+/* What launch l of the kernel itself does not read of set d, whose random numbers it has, becomes NaN. */
+static void spoil_unread(trial *r, exec_kernel *k, int d, exec_launch l) {
+    char message[256];
+    exec_memory *b = r->buffers[d];
+    l.watch = false;
+    for (int i = 0; i < r->n_buffers; i++)
+        if (is_own(r, d, i) && !(b[i].read = calloc(1, (size_t)b[i].bytes / 8 + 1))) abort();
+    put_back(r);
+    exec_run(k, &l, message, sizeof message);
+    for (int i = 0; i < r->n_buffers; i++) {
+        frit_dtype t = type_of_buffer(r, i);
+        int64_t size = frit_dtype_bytes(t, 1);
+        for (int64_t at = 0; b[i].read && at < b[i].bytes; at += size)
+            if (!(b[i].read[at / 8] >> at % 8 & 1)) frit_store_float(t, b[i].data, at / size, NAN);
+        free(b[i].read);
+        b[i].read = NULL;
+    }
+}
+
 bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n) {
     exec_launch l = *r->t->launch;
     if (!r->open) prepare(r);
-    if (!r->buffers[data]) make_data(r, data);
+    bool first = !r->buffers[data];
+    if (first) make_data(r, data);
     l.buffers = r->buffers[data];
     l.ints = r->ints[data];
     l.blocks = blocks_for(r, ways[run]);
@@ -243,6 +266,7 @@ bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, c
     l.seed = (uint64_t)run * 77 + 5;
     l.max_steps = max_steps;
     l.watch = r->watch;
+    if (first && data == DATA_UNREAD) spoil_unread(r, k, data, l);
     put_back(r);
     bool ok = exec_run(k, &l, message, n);
     if (ok) unite_nans(r);

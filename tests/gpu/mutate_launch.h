@@ -11,10 +11,10 @@ enum { RUNS = 4 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all
  * rows of a batch become NaN; random with more of these among weights alone, where each row of weights makes a column; random
- * with one infinity, in one of the first three matrices of weights: a mean over columns is infinite, and not yet NaN; then one
- * for each integer that comes in, which is very large. */
+ * with one infinity, in one of the first three matrices of weights: a mean over columns is infinite, and not yet NaN; random where
+ * the kernel itself reads, and NaN elsewhere; then one for each integer that comes in, which is very large. */
 enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_WEIGHTS, DATA_POINT };
-enum { DATA_INTS = DATA_POINT + 3, MAX_DATA = DATA_INTS + 12 };
+enum { DATA_UNREAD = DATA_POINT + 3, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
     int pass;  /* 1 or 2 */
@@ -38,7 +38,7 @@ void trial_close(trial *r, bool filled);
 /* Whether `run` is made on these data: in the first pass the brief ones on the launch's own, in the second the others, and
  * one of the brief ones on other data, by turns. */
 bool trial_has(const trial *r, int data, int run);
-/* One run; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
+/* One run, the first on any data of the kernel itself; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
 bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
 /* Hash of what the outputs hold now. */
 uint64_t trial_outcome(const trial *r);

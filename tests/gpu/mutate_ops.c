@@ -129,9 +129,7 @@ static void shift(ir_module *m, ir_op *op) {
     ir_set_operand(op, at, ir_binary(&b, IR_add, index, ir_splat_int(&b, index->type, lanes_moved(op))));
 }
 
-/* What takes the place of a value in mutant k of op, and where: operand *at, or all uses of the result (-1). NULL: no value
- * is replaced. */
-static ir_value *replacement(ir_builder *b, const ir_op *op, mutant_kind k, int *at) {
+ir_value *mutant_replacement(ir_builder *b, const ir_op *op, mutant_kind k, int *at) {
     *at = -1;
     switch (k) {
     case MUTANT_UNMASKED: *at = mutant_mask(op); return ir_splat_int(b, ir_operand(op, *at)->type, 1);
@@ -151,7 +149,7 @@ static void flip(ir_builder *b, ir_op *op, int operand) {
 void mutant_apply(ir_module *m, ir_op *op, mutant_kind k) {
     int at;
     ir_builder b = ir_builder_before(m, op);
-    ir_value *v = replacement(&b, op, k, &at);
+    ir_value *v = mutant_replacement(&b, op, k, &at);
     if (v && at >= 0) ir_set_operand(op, at, v);
     else if (v) ir_replace_uses(ir_result(op, 0), v);
     else if (k == MUTANT_REMOVED) remove_op(op);
@@ -188,11 +186,11 @@ int mutant_shows(mutant_kind k) {
 }
 
 /* ---- What shows that a mutant makes no difference ------------------------------------------------------------------ */
-static ir_value *nonsense(ir_builder *b, ir_type t) {
+ir_value *mutant_nonsense(ir_builder *b, ir_type t) {
     return frit_dtype_is_float((frit_dtype)t.dtype) ? ir_splat(b, t, NAN) : ir_splat_int(b, t, 0x55);
 }
 
-static ir_value *select_value(ir_builder *b, ir_value *c, ir_value *x, ir_value *y) {
+ir_value *mutant_select(ir_builder *b, ir_value *c, ir_value *x, ir_value *y) {
     if (c->type.lanes < x->type.lanes) {
         ir_type t = ir_vector(FRIT_bool, x->type.lanes);
         c = ir_result(ir_build(b, IR_splat, 1, &c, 1, &t), 0);
@@ -200,18 +198,18 @@ static ir_value *select_value(ir_builder *b, ir_value *c, ir_value *x, ir_value 
     return ir_result(ir_build(b, IR_select, 3, (ir_value *[]){c, x, y}, 1, &x->type), 0);
 }
 
-static bool stores(const ir_op *op) { return op->code == IR_store || op->code == IR_store_lanes; }
+bool mutant_stores(const ir_op *op) { return op->code == IR_store || op->code == IR_store_lanes; }
 
 /* What op stores is nonsense where c is false, or everywhere (NULL). */
 static void spoil_store(ir_module *m, ir_op *op, ir_value *c) {
     ir_builder b = ir_builder_before(m, op);
-    ir_value *v = ir_operand(op, 2), *bad = nonsense(&b, v->type);
-    ir_set_operand(op, 2, c ? select_value(&b, c, v, bad) : bad);
+    ir_value *v = ir_operand(op, 2), *bad = mutant_nonsense(&b, v->type);
+    ir_set_operand(op, 2, c ? mutant_select(&b, c, v, bad) : bad);
 }
 
 static void spoil_stores(ir_module *m, const ir_block *block, ir_value *c) {
     for (ir_op *op = block->first; op; op = op->next) {
-        if (stores(op)) spoil_store(m, op, c);
+        if (mutant_stores(op)) spoil_store(m, op, c);
         for (int i = 0; i < op->n_blocks; i++) spoil_stores(m, op->blocks[i], c);
     }
 }
@@ -219,13 +217,13 @@ static void spoil_stores(ir_module *m, const ir_block *block, ir_value *c) {
 static bool poison_unmasked(ir_module *m, ir_op *op, const ir_op **brings) {
     ir_builder b = ir_builder_before(m, op);
     if (op->code == IR_copy_async) return *brings = op, true;
-    if (stores(op)) {
+    if (mutant_stores(op)) {
         spoil_store(m, op, ir_operand(op, 3));
         ir_set_operand(op, 3, ir_splat_int(&b, ir_operand(op, 3)->type, 1));
         return true;
     }
     if (op->n_operands < 4) return false;
-    ir_set_operand(op, 3, nonsense(&b, ir_result(op, 0)->type));
+    ir_set_operand(op, 3, mutant_nonsense(&b, ir_result(op, 0)->type));
     return true;
 }
 
@@ -242,7 +240,7 @@ static bool poison_branch(ir_module *m, ir_op *op) {
     ir_builder b = ir_builder_before(m, yield);
     for (int i = 0; i < yield->n_operands; i++) {
         if (ir_operand(yield, i)->type.kind != IR_VECTOR) return false;
-        ir_set_operand(yield, i, nonsense(&b, ir_operand(yield, i)->type));
+        ir_set_operand(yield, i, mutant_nonsense(&b, ir_operand(yield, i)->type));
     }
     return true;
 }
@@ -299,7 +297,7 @@ static bool poison_choice(ir_module *m, ir_op *op) {
         }
         ir_value *r = ir_result(users[i], 0);
         b = ir_builder_after(m, users[i]);
-        ir_value *with = select_value(&b, same, r, nonsense(&b, r->type));
+        ir_value *with = mutant_select(&b, same, r, mutant_nonsense(&b, r->type));
         ir_replace_uses(r, with);
         ir_set_operand(with->op, 1, r);
     }
@@ -307,14 +305,13 @@ static bool poison_choice(ir_module *m, ir_op *op) {
 }
 
 /* ---- What both arms do ------------------------------------------------------------------------------------------- */
-/* Nothing in the block can be told from outside but, where may_store, what it stores. */
-static bool plain(const ir_block *block, bool may_store) {
+bool mutant_is_plain(const ir_block *block, bool may_store) {
     for (const ir_op *op = block->first; op; op = op->next) {
         bool reads = op->code == IR_load || op->code == IR_load_lanes || op->code == IR_local;
-        bool own = stores(op) && points_to(ir_operand(op, 0), IR_local);
-        if (ir_op_flags(op) & IR_F_EFFECT && !reads && !own && !op->n_blocks && !(may_store && stores(op))) return false;
+        bool own = mutant_stores(op) && points_to(ir_operand(op, 0), IR_local);
+        if (ir_op_flags(op) & IR_F_EFFECT && !reads && !own && !op->n_blocks && !(may_store && mutant_stores(op))) return false;
         for (int i = 0; i < op->n_blocks; i++)
-            if (!plain(op->blocks[i], may_store)) return false;
+            if (!mutant_is_plain(op->blocks[i], may_store)) return false;
     }
     return true;
 }
@@ -330,7 +327,7 @@ static bool make_infinite(ir_module *m, const ir_block *block, const ir_op *kept
     for (ir_op *op = block->first; op; op = op->next) {
         for (int i = 0; i < op->n_blocks; i++)
             if (!make_infinite(m, op->blocks[i], kept)) return false;
-        if (!stores(op) || is_operand(kept, ir_operand(op, 2))) continue;
+        if (!mutant_stores(op) || is_operand(kept, ir_operand(op, 2))) continue;
         ir_value *v = ir_operand(op, 2);
         if (!frit_dtype_is_float((frit_dtype)v->type.dtype)) return false;
         ir_builder b = ir_builder_before(m, op);
@@ -342,7 +339,7 @@ static bool make_infinite(ir_module *m, const ir_block *block, const ir_op *kept
 /* Taken never: the branch puts something in place of what the other arm yields, or of what was there, in memory of the thread;
  * that may as well be infinite. */
 static bool poison_left_out(ir_module *m, ir_op *op) {
-    return plain(op->blocks[0], false) && make_infinite(m, op->blocks[0], op->blocks[1]->last);
+    return mutant_is_plain(op->blocks[0], false) && make_infinite(m, op->blocks[0], op->blocks[1]->last);
 }
 
 bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings) {
@@ -354,8 +351,8 @@ bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings)
     case MUTANT_NEVER: return poison_left_out(m, op);
     case MUTANT_ONE_OFF: return poison_choice(m, op);
     case MUTANT_SHIFTED:
-        if (stores(op)) return spoil_store(m, op, NULL), true;
-        if (op->n_results) return ir_replace_uses(ir_result(op, 0), nonsense(&b, ir_result(op, 0)->type)), true;
+        if (mutant_stores(op)) return spoil_store(m, op, NULL), true;
+        if (op->n_results) return ir_replace_uses(ir_result(op, 0), mutant_nonsense(&b, ir_result(op, 0)->type)), true;
         return *brings = op, op->code == IR_copy_async && op->n_operands > 4; /* a copy under a predicate */
     default: return false;
     }
@@ -389,7 +386,7 @@ static void trap_change(ir_module *m, ir_op *op) {
 static void trap_changes(ir_module *m, const ir_block *block) {
     for (ir_op *op = block->first; op; op = op->next) {
         for (int i = 0; i < op->n_blocks; i++) trap_changes(m, op->blocks[i]);
-        if (stores(op)) trap_change(m, op);
+        if (mutant_stores(op)) trap_change(m, op);
     }
 }
 
@@ -401,18 +398,18 @@ static bool spoil_others(ir_module *m, ir_op *op) {
     ir_op *same = ir_clone(&b, op, &none), *other = ir_clone(&b, op, &none_too);
     shift(m, other);
     ir_value *x = ir_result(same, 0), *others = are_others(&b, x, ir_result(other, 0));
-    ir_replace_uses(ir_result(op, 0), select_value(&b, others, nonsense(&b, x->type), x));
+    ir_replace_uses(ir_result(op, 0), mutant_select(&b, others, mutant_nonsense(&b, x->type), x));
     return true;
 }
 
 bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k) {
-    if (k == MUTANT_SHIFTED) return stores(op) ? (trap_change(m, op), true) : spoil_others(m, op);
+    if (k == MUTANT_SHIFTED) return mutant_stores(op) ? (trap_change(m, op), true) : spoil_others(m, op);
     if (k != MUTANT_ALWAYS && k != MUTANT_NEVER) return false;
     if (!op->n_results) {
-        if (k != MUTANT_NEVER || op->blocks[1]->first != op->blocks[1]->last || !plain(op->blocks[0], true)) return false;
+        if (k != MUTANT_NEVER || op->blocks[1]->first != op->blocks[1]->last || !mutant_is_plain(op->blocks[0], true)) return false;
         return trap_changes(m, op->blocks[0]), true;
     }
-    if (!plain(op->blocks[0], false) || !plain(op->blocks[1], false)) return false;
+    if (!mutant_is_plain(op->blocks[0], false) || !mutant_is_plain(op->blocks[1], false)) return false;
     ir_builder b = ir_builder_after(m, op);
     ir_map map = {0};
     ir_op *other = ir_clone(&b, op, &map);

@@ -44,4 +44,18 @@ bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings)
 /* A branch that the mutant takes always or never yields the same either way, bit for bit; what it stores is there already. What
  * is loaded from elsewhere is the same, or may as well be nonsense where it is not. */
 bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k);
+/* The mutant, but for floats and integers that are other numbers in it than in the kernel (zeros are the same, so are NaN): these
+ * are others again, 3.25 where floats are. mutate_spoil.c */
+bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k);
+
+/* Parts of the above. */
+/* What takes the place of a value in mutant k of op, and where: operand *at, or all uses of the result (-1). NULL: no value
+ * is replaced. */
+ir_value *mutant_replacement(ir_builder *b, const ir_op *op, mutant_kind k, int *at);
+ir_value *mutant_nonsense(ir_builder *b, ir_type t);
+/* As select; c may have fewer lanes. */
+ir_value *mutant_select(ir_builder *b, ir_value *c, ir_value *x, ir_value *y);
+bool mutant_stores(const ir_op *op);
+/* Nothing in the block can be told from outside but, where may_store, what it stores. */
+bool mutant_is_plain(const ir_block *block, bool may_store);
 #endif

@@ -305,7 +305,7 @@ static void assume_divisors(prover *p, const ir_block *b) {
         if (op->code != IR_mod && op->code != IR_floordiv) continue;
         const ir_value *by = ir_operand(op, 1);
         int64_t k;
-        while (by->op && by->op->code == IR_cast) by = ir_operand(by->op, 0);
+        while (by->op && (by->op->code == IR_cast || (by->op->code == IR_min && mutate_constant(ir_operand(by->op, 1), &k)))) by = ir_operand(by->op, 0);
         if (!by->op || by->op->code != IR_shr || !mutate_constant(ir_operand(by->op, 1), &k) || k < 0 || k >= 40) continue;
         linear x = sum_of(ir_operand(by->op, 0)), least = number(INT64_C(1) << k);
         x = plus(x, -1, &least);
