@@ -122,7 +122,7 @@ def minilm(folder):
         few = (1, 45), (2, 19), (1, 70), (1, 1), (3, 64), (1, 128), (1, 200), (many, 63), (2, 0)
         at = seeded([dict(B=b, S=s) for b, s in few])
         at[2] += ["-i", f"ids={[[0, v, -1] + [(7 * i) % v for i in range(67)]]}"]  # the first, and on both sides of the table
-        return at, seeded([dict(B=1, S=8 * group + odd) for group in range(16) for odd in (4, 5)])
+        return at, seeded([dict(B=1, S=8 * group + n) for group in range(16) for n in (4, 5, 6, 7)])
 
     return ["-w", weights, *dims(L=layers, H=3)], shapes
 
@@ -133,7 +133,7 @@ SIZES = 37, 70, 1, 128, 20, 60, 52, 44, 43, 12, 28, 4, 8200, 8228, 8252, 16404, 
 # tile may end at any of them, and the first pass finds that.
 FEW = (37, 60), (70, 52), (43, 35), (1, 44), (128, 128), (20, 12), (60, 28), (52, 20), (44, 4), (12, 36), (28, 70), (4, 1), (20, 43), (52, 53), (60, 63)
 MANY = (8244, 180), (8252, 129), (16458, 130)
-ENDS = [(8200 + 5 * i, 130 + i // 2 * 8 + i % 2) for i in range(32)]
+ENDS = [(8200 + 5 * i, 258 + i // 2 * 8 + i % 2) for i in range(32)]
 
 
 def digits(_):
@@ -149,7 +149,7 @@ ALL = {"digits": digits, "mlp": mlp, "stories": stories, "minilm": minilm}
 
 def large_of(package):
     """From how many rows on, or which size, large tiles are used: {"B*S": N}, as the kernels' descriptions say."""
-    found = re.findall(rb"on < min\(1, \(([^()]*) \+ \d+\) // (\d+)\)", package.read_bytes())
+    found = re.findall(rb"if ([^(),]*) \+ \d+ >= (\d+)[,:]", package.read_bytes())
     large = {}
     for size, n in found:
         large[size.decode()] = max(int(n), large.get(size.decode(), 0))

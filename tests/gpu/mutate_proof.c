@@ -115,10 +115,27 @@ static bool between(prover *p, const linear *g, int term, int64_t m, linear lo, 
     return with_bound(p, g, term, m, g->t[term].k < 0 ? &hi : &lo, depth);
 }
 
+/* The least m with k m + c >= 0 (k > 0), or the largest (k < 0). */
+static int64_t limit_of(int64_t k, int64_t c) {
+    int64_t by = k > 0 ? k : -k, from = k > 0 ? -c : c, q = from / by, r = from % by;
+    return k > 0 ? q + (r > 0) : q - (r < 0);
+}
+
+/* v = x // n, and the rest of the sum but its constant is at least 0: whole steps of v decide. */
+static bool whole_steps(prover *p, const linear *g, int term, const linear *x, int64_t n, int depth) {
+    int64_t k = g->t[term].k, m;
+    linear others = *g, to;
+    others.c = 0;
+    add_term(&others, g->t[term].v, -k);
+    if (__builtin_mul_overflow(limit_of(k, g->c), n, &m) || m > INT64_C(1) << 40 || m < -(INT64_C(1) << 40)) return false;
+    to = number(k > 0 ? m : m + n - 1);
+    return at_least_0(p, others, depth) && at_least_0(p, k > 0 ? plus(*x, -1, &to) : plus(to, -1, x), depth);
+}
+
 /* v = x >> k or x // 2^k: n v lies in x - (n - 1) .. x. */
 static bool quotient(prover *p, const linear *g, int term, const ir_value *x, int64_t n, int depth) {
     linear hi = sum_of(x), most = number(n - 1), lo = plus(hi, -1, &most);
-    return between(p, g, term, n, lo, hi, depth);
+    return between(p, g, term, n, lo, hi, depth) || whole_steps(p, g, term, &hi, n, depth);
 }
 
 static bool by_and(prover *p, const linear *g, int term, const ir_op *op, int depth) {
