@@ -186,16 +186,31 @@ static double idle(fuser *f, const region *r) {
     return tasks < l->multiprocessors ? l->multiprocessors / (tasks < 1 ? 1 : tasks) : 1;
 }
 
-static double weigh(fuser *f, const fuse_io *k, arena *trial) {
-    double cost = LAUNCH_BYTES;
-    roots wanted = roots_of(f, k, trial, &cost);
-    if (wanted.len == 0) return cost;
+static void count_points(fuser *f, const region *r, fuse_weight *w) {
+    w->clusters = schedule_cluster_holds(f->o->limits, (int64_t)longest_row(r));
+    for (int g = 0; g < r->n_grid; g++) w->grid *= (double)sym_hint(r->grid_extent[g]);
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        double points = (double)sym_hint(ir_type_elements(f->m, n->v->type));
+        for (int j = 0; j < n->n_red; j++)
+            for (int v = 0; v < n->red[j].n_vars; v++) points *= (double)sym_hint(n->red[j].extents[v]);
+        w->points += points;
+        w->clusters &= n->kind != NEST_CONTRACT;
+    }
+}
+
+static fuse_weight weigh(fuser *f, const fuse_io *k, arena *trial) {
+    fuse_weight w = {.cost = LAUNCH_BYTES, .grid = 1};
+    roots wanted = roots_of(f, k, trial, &w.cost);
+    if (wanted.len == 0) return w;
     const char *why;
     region *r = region_analyse(f->m, trial, f->o->limits->threads > 0, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
-    if (!r) return -1;
+    if (!r) return (fuse_weight){.cost = -1, .grid = 1};
     double again = contraction_cost(f, r), times = idle(f, r);
+    count_points(f, r, &w);
     region_release(r);
-    return again < 0 ? -1 : cost * times + again;
+    w.cost = again < 0 ? -1 : w.cost * times + again;
+    return w;
 }
 
 isomorph_key fuse_kept_key(fuser *f, const isomorph_key *k) {
@@ -204,22 +219,35 @@ isomorph_key fuse_kept_key(fuser *f, const isomorph_key *k) {
     return copy;
 }
 
-double fuse_cost(fuser *f, const fuse_io *k) {
+static fuse_weight weight_of(fuser *f, const fuse_io *k) {
     arena *trial = arena_new();
     isomorph_set s = {k->inputs.len, k->ops.len, k->outputs.len, k->inputs.data, k->ops.data, k->outputs.data};
     isomorph_key key = isomorph_key_of(&f->names, trial, &s);
     int known = isomorph_find(&f->costs, &key);
     if (known < 0) {
         sym_place here = sym_here(f->m->syms);
-        double cost = weigh(f, k, trial);
+        fuse_weight w = weigh(f, k, trial);
         sym_back(f->m->syms, here);
         known = f->weights.len;
-        vec_push(f->scratch, &f->weights, cost);
+        vec_push(f->scratch, &f->weights, w);
         isomorph_key kept = fuse_kept_key(f, &key);
         isomorph_enter(f->scratch, &f->costs, &kept, known);
     }
     arena_free(trial);
     return f->weights.data[known];
+}
+
+double fuse_cost(fuser *f, const fuse_io *k) { return weight_of(f, k).cost; }
+
+bool fuse_loses_tasks(fuser *f, const fuse_io *merged, int a, int b) {
+    /* A block does some 2^17 points in the time that several launches take. */
+    enum { MANY_POINTS = 1 << 17, FEWER = 4 };
+    if (!f->o->limits->threads) return false;
+    fuse_weight all = weight_of(f, merged);
+    if (all.clusters || all.grid >= (double)f->sizes.least_tasks || all.points < MANY_POINTS * all.grid) return false;
+    fuse_io k[2] = {fuse_collect(f, a, -1), fuse_collect(f, b, -1)};
+    fuse_weight w[2] = {weight_of(f, &k[0]), weight_of(f, &k[1])};
+    return w[w[0].points < w[1].points].grid >= FEWER * all.grid;
 }
 
 double fuse_group_cost(fuser *f, int g) {

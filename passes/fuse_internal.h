@@ -33,6 +33,13 @@ typedef struct fuse_io {
     VEC(ir_value *) outputs; /* stored */
 } fuse_io;
 
+/* A kernel's cost (< 0: it should be none); points of its grid, and those of its loop nests in all; the blocks of a cluster
+ * share its rows. */
+typedef struct fuse_weight {
+    double cost, grid, points;
+    bool clusters;
+} fuse_weight;
+
 typedef struct fuser {
     ir_module *m;
     ir_block *block;
@@ -42,7 +49,7 @@ typedef struct fuser {
     arena *trial; /* for one attempt at a time: what fuse_collect finds */
     isomorph_names names;
     isomorph_table costs, scheduled; /* sets of ops that were weighed; kernels that were scheduled */
-    VEC(double) weights;             /* what `costs` found */
+    VEC(fuse_weight) weights;        /* what `costs` found */
     fuse_node *nodes;
     int n_nodes;
     int classified; /* nodes up to this one belong to a group or are known to be inline; no op after it is in a group */
@@ -75,6 +82,8 @@ fuse_io fuse_collect(fuser *f, int a, int b);
 /* Traffic in bytes of one kernel with these ops, and its start; < 0 when they do not fit one. Layers of a network are
  * alike: each set of ops is weighed once, and nothing of the attempt stays. */
 double fuse_cost(fuser *f, const fuse_io *k);
+/* Whether a and b together (merged) would leave a few blocks of threads with what a or b shares among many. */
+bool fuse_loses_tasks(fuser *f, const fuse_io *merged, int a, int b);
 /* The same of a group as it is; 1e300 when it fits no kernel (and is split when kernels are made). */
 double fuse_group_cost(fuser *f, int g);
 /* A copy of a key in memory that stays. */

@@ -103,7 +103,7 @@ static bool merge_if_better(fuser *f, int a, int b) {
         return true;
     }
     double merged = fuse_cost(f, &k);
-    if (merged < 0 || merged > fuse_group_cost(f, a) + fuse_group_cost(f, b)) return false;
+    if (merged < 0 || merged > fuse_group_cost(f, a) + fuse_group_cost(f, b) || fuse_loses_tasks(f, &k, a, b)) return false;
     merge(f, a, b, merged, "one kernel moves fewer bytes");
     return true;
 }

@@ -72,7 +72,7 @@ typedef struct lower_copy {
     sym_t k0, side0;        /* of the chunk, of the tile */
     int lanes, n;           /* vectors this wide, so many of them */
     int wide;               /* loaded by words of so many neighbours along the side, turned on their way to shared memory; or 1 */
-    sym_t row[64], col[64]; /* of each */
+    sym_t *row, *col;       /* of each */
     bool some;              /* more threads than vectors */
     const ir_op *plain;     /* lower_copy_plain */
     sym_t var, as;          /* a variable of a loop around, and its value for the chunk; NULL: as it is */

@@ -92,6 +92,8 @@ static void share_vectors(lower *l, lower_contract *p, lower_copy *c) {
     int per_row = inner / c->lanes, threads = l->lim->threads, vectors = per_row * outer, bits = lower_log2(per_row);
     c->n = vectors > threads ? vectors / threads : 1;
     c->some = vectors < threads;
+    c->row = arena_array(l->scratch, sym_t, c->n);
+    c->col = arena_array(l->scratch, sym_t, c->n);
     if (c->o->turned) return share_turned(l, c, outer);
     for (int i = 0; i < c->n; i++) {
         if (per_row <= threads) {

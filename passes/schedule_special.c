@@ -98,7 +98,7 @@ typedef struct scatter_plan {
     sym_t share;   /* how many they are */
 } scatter_plan;
 
-enum { SCATTER_LINE = 128, SCATTER_LONG = 32, SCATTER_BLOCKS = 128 };
+enum { SCATTER_LINE = 128, SCATTER_LONG = 32 };
 
 static bool moves_apart(const ir_op *op, int d) {
     const sym_t *vars, *map;
@@ -126,7 +126,7 @@ static int64_t power_of_two(int64_t n) {
     return p;
 }
 
-/* Owners: as many as fill a block beside a line's threads, times blocks; as many of a result of any length, so that what
+/* Owners: as many as fill a block beside a line's threads, times blocks that fill the machine; as many of a result of any length, so that what
  * all of them read of the updates does not grow with it. */
 static void share_results(sched *s, const ir_op *op, int64_t line, int64_t blocks, scatter_plan *p, sym_t *task, sym_t *tasks,
                           int *n_tasks, stage_vars *sv) {
@@ -137,7 +137,7 @@ static void share_results(sched *s, const ir_op *op, int64_t line, int64_t block
     int64_t size = sym_hint(dim), own = s->lim->threads / power_of_two(line);
     if (own < 1) own = 1;
     if (own > power_of_two(size)) own = power_of_two(size);
-    int64_t owners = own * (blocks < SCATTER_BLOCKS ? SCATTER_BLOCKS / blocks : 1);
+    int64_t machine = s->lim->multiprocessors, owners = own * (blocks < machine ? machine / blocks : 1);
     p->share = sym_ceildiv(c, dim, sym_const(c, owners));
     sym_t n = sym_is_const(dim, NULL) ? sym_ceildiv(c, dim, sym_muli(c, p->share, own)) : sym_const(c, owners / own);
     sym_t t = sym_index(c, "t", n), o = sym_index(c, "o", sym_const(c, own));
