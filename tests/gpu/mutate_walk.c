@@ -1,11 +1,11 @@
 #include "mutate_walk.h"
 #include "ir/scalar.h"
 
-/* A cast between integers of 64 bits: indices are divided without a sign. */
+/* A cast between integers of 64 bits, or to these: indices are divided without a sign, and in 32 bits where they fit. */
 static bool renames(const ir_op *op) {
     if (op->code != IR_cast) return false;
     int from = ir_operand(op, 0)->type.dtype, to = ir_result(op, 0)->type.dtype;
-    return (from == FRIT_i64 || from == FRIT_u64) && (to == FRIT_i64 || to == FRIT_u64);
+    return (from == FRIT_i64 || from == FRIT_u64 || from == FRIT_u32) && (to == FRIT_i64 || to == FRIT_u64);
 }
 
 bool mutate_constant(const ir_value *v, int64_t *out) {
