@@ -84,6 +84,28 @@ static void test_exchange(void **state) {
     close_bench(&b);
 }
 
+/* Which bytes are read: side by side, under a mask, in lanes apart, by copies. */
+static void test_reads(void **state) {
+    static const char *const loads[] = {
+        "%a = load(%x, %t) : f32\n",
+        "%f = load(%x, %t, %inner, %f1) : f32\n%a = load(%x, %t, %inner, %f1) : f32\n",
+        "%i = splat(%t) : i64x2\n%two = load_lanes(%x, %i) : f32x2\n%a = extract(%two) {offset = 1} : f32\n",
+        "copy_async(%s, %t, %x, %t, %inner) {lanes = 1}\ncopy_commit()\ncopy_wait() {pending = 0}\n%a = load(%s, %t) : f32\n",
+    };
+    static const int last[] = {64, 63, 64, 63};
+    for (int i = 0; i < 4; i++) {
+        char body[1024];
+        uint8_t read[BYTES / 8 + 1] = {0};
+        bench b;
+        snprintf(body, sizeof body, "%sstore(%%out, %%t, %%a)\n", loads[i]);
+        open_bench(&b, body);
+        b.memory[0].read = read;
+        runs(&b);
+        for (int at = 0; at < BYTES; at++) assert_int_equal(read[at / 8] >> at % 8 & 1, at < 4 * last[i]);
+        close_bench(&b);
+    }
+}
+
 /* Each thread reads what it put into its own memory, though all do at the same place. */
 static void test_own_memory(void **state) {
     bench b;
@@ -296,7 +318,7 @@ int main(void) {
         cmocka_unit_test(test_exchange),       cmocka_unit_test(test_divergence),   cmocka_unit_test(test_while),
         cmocka_unit_test(test_crossed_values), cmocka_unit_test(test_shuffle_and_lanes), cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_reinterpret),    cmocka_unit_test(test_own_memory),
-        cmocka_unit_test(test_async),          cmocka_unit_test(test_shared_races), cmocka_unit_test(test_global_races),
+        cmocka_unit_test(test_reads), cmocka_unit_test(test_async),          cmocka_unit_test(test_shared_races), cmocka_unit_test(test_global_races),
         cmocka_unit_test(test_barriers_order), cmocka_unit_test(test_unwritten),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_alignment),      cmocka_unit_test(test_divergent_groups), cmocka_unit_test(test_async_rules),
         cmocka_unit_test(test_parts_of_shared), cmocka_unit_test(test_endless),
