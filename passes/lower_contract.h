@@ -196,7 +196,8 @@ bool lower_wgmma_plan(lower *l, lower_contract *p);
 void lower_wgmma_layout(lower_operand *o);
 int64_t lower_wgmma_elements(const lower_contract *p, const lower_operand *o);
 bool lower_wgmma_share(lower *l, lower_contract *p);
-/* Of a thread: its sums, and what it needs with them. */
+/* Of a thread: its sums; and what it needs with them. */
+int lower_wgmma_sums(lower *l, lower_contract *p);
 int lower_wgmma_registers(lower *l, lower_contract *p);
 /* Index of the element in that row and column of the operand's layout ([tile][chunk] or [chunk][tile]); puts x there. */
 sym_t lower_wgmma_staged_at(lower *l, const lower_contract *p, const lower_operand *o, sym_t buffer, sym_t row, sym_t col);

@@ -135,7 +135,7 @@ int lower_contract_registers(lower *l, lower_contract *p) {
 static int others_sums(lower *l, const lower_contract *p) {
     int n = 0;
     for (int i = 0; i < l->contracts.len && p->wgmma; i++)
-        if (l->contracts.data[i]->wgmma) n += lower_wgmma_registers(l, l->contracts.data[i]);
+        if (l->contracts.data[i]->wgmma) n += lower_wgmma_sums(l, l->contracts.data[i]);
     return n;
 }
 

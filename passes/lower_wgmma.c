@@ -69,10 +69,12 @@ bool lower_wgmma_share(lower *l, lower_contract *p) {
     return true;
 }
 
+int lower_wgmma_sums(lower *l, lower_contract *p) { return lower_wgmma_share(l, p) ? p->n_sums * columns(p) / 2 : 0; }
+
 int lower_wgmma_registers(lower *l, lower_contract *p) {
     enum { SPLITTING = 16 }; /* what is split where it lies */
-    if (!lower_wgmma_share(l, p)) return 0;
-    return p->n_sums * columns(p) / 2 + (is_split(p) && (p->side[0].bulk || p->side[1].bulk) ? SPLITTING : 0);
+    int sums = lower_wgmma_sums(l, p);
+    return sums && is_split(p) && (p->side[0].bulk || p->side[1].bulk) ? sums + SPLITTING : sums;
 }
 
 /* ---- Addresses ---- */

@@ -52,8 +52,10 @@ def main():
                 copied = sum(bool(re.search(ATOMS["cuda:sm_90a"][1], k)) for k in kernels)
                 if target == "cuda:sm_90a" and copied < COPIED.get(model, 1):
                     wrong.append(f"{copied} kernels copy boxes, {COPIED.get(model, 1)} are to")
+                if others:
+                    wrong.append(f"{others} products of other instructions")
                 print(f"{model} {target}: " + ", ".join(f"{n} of {a}" for n, a in zip(counts, atoms)), *wrong, sep="\n  ")
-                failed += min(counts) == 0 or others > 0 or len(wrong) > 0
+                failed += min(counts) == 0 or len(wrong) > 0
     return failed > 0
 
 
