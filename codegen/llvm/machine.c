@@ -85,6 +85,7 @@ static void initialize(void) {
     LLVMInitializeAMDGPUTarget();
     LLVMInitializeAMDGPUTargetMC();
     LLVMInitializeAMDGPUAsmPrinter();
+    LLVMInitializeAMDGPUAsmParser(); /* hip/amdgcn.c writes instructions of gfx950 that an older LLVM orders wrongly */
     LLVMInstallFatalErrorHandler(on_fatal);
 }
 
