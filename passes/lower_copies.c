@@ -167,14 +167,15 @@ static ir_value *is_element(lower *l, lower_contract *p, const lower_copy *c, sy
 
 /* Vectors lie along the last of several reduced axes, whose extent is a multiple of them: it is told apart from the others once
  * for a vector. */
-static bool in_rows(const lower_contract *p, const lower_copy *c) {
-    return p->k.n > 1 && c->o->k_inner && c->lanes > 1 && c->wide == 1;
+static bool in_rows(lower *l, const lower_contract *p, const lower_copy *c) {
+    if (p->k.n < 2 || !c->o->k_inner || c->lanes == 1 || c->wide > 1) return false;
+    return sym_prove_multiple(l->syms, p->k.extent[p->k.n - 1], c->lanes);
 }
 
 static ir_value *evaluate(lower *l, lower_contract *p, lower_copy *c, sym_t x, sym_t k) {
     lower_stage *s = c->s;
     int zero[IR_MAX_RANK] = {0}, lanes = c->wide > 1 ? c->wide : c->lanes;
-    s->base[0] = x, s->base[1] = in_rows(p, c) ? sym_const(l->syms, 0) : k;
+    s->base[0] = x, s->base[1] = in_rows(l, p, c) ? sym_const(l->syms, 0) : k;
     s->depth = s->at_depth[0] = s->at_depth[1] = l->depth;
     l->lanes = lanes;
     lower_body(l, s, s->op->blocks[0]);
@@ -271,7 +272,7 @@ static void copy_vector(lower *l, lower_contract *p, lower_copy *c, sym_t buffer
         ir_value *own = has_vector(l, p, c, i, &d);
         if (own) spare = lower_if(l, own);
     }
-    c->s->base[0] = x, c->s->base[1] = in_rows(p, c) ? sym_const(l->syms, 0) : k;
+    c->s->base[0] = x, c->s->base[1] = in_rows(l, p, c) ? sym_const(l->syms, 0) : k;
     l->lanes = c->lanes;
     ir_value *to[2] = {c->o->ptr, lower_index(l, staged_at(l, p, c, buffer, i))};
     lower_copy_async(l, c->s, c->plain, to, is_element(l, p, c, x, k, i), c->lanes);
@@ -286,7 +287,7 @@ static void aim(lower *l, lower_contract *p, lower_copy *c, sym_t k0, int i) {
     c->s->n_outer = 0;
     c->s->outer = outer;
     lower_unflatten(l, c->s, outer, &c->o->axes, sym_add(l->syms, c->side0, c->s->vars[0]));
-    if (in_rows(p, c)) {
+    if (in_rows(l, p, c)) {
         int last = p->k.n - 1;
         lower_axes rest = p->k;
         rest.n = last;
@@ -309,7 +310,7 @@ void lower_copy_load(lower *l, lower_contract *p, lower_copy *c, sym_t k0, sym_t
     int lanes = c->wide > 1 ? c->wide : c->lanes;
     if (lanes > 1) l->lane = sym_index(l->syms, "lane", sym_const(l->syms, lanes));
     for (int i = 0; i < c->n; i++) {
-        if (i && in_rows(p, c)) aim(l, p, c, k0, i);
+        if (i && in_rows(l, p, c)) aim(l, p, c, k0, i);
         if (c->wide > 1) {
             if (i % c->wide == 0) load_words(l, p, c, i, v + i / c->wide * c->lanes);
         } else if (c->plain) copy_vector(l, p, c, buffer, i);
