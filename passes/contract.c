@@ -13,9 +13,29 @@
  * same order. */
 #include "products.h"
 
+/* Squares of outer products, whose factors are equal values computed twice, may be regrouped among equals in turns: what is
+ * built from what was built so often is left as it is. An op's mark counts. */
+enum { MOST_REGROUPED = 16 };
+
 static ir_value *contract_rule(rewriter *r, ir_op *op) {
     products p;
-    return products_read(r, op, &p) ? products_build(r, &p) : NULL;
+    ir_op *before = op->prev;
+    if (op->mark >= MOST_REGROUPED || !products_read(r, op, &p)) return NULL;
+    ir_value *v = products_build(r, &p);
+    for (ir_op *o = op->prev; v && o != before; o = o->prev) o->mark = op->mark + 1;
+    return v;
 }
 
-bool pass_contract(pass_ctx *c, ir_func *f) { return rewrite_func(c, f, contract_rule); }
+static void clear_marks(ir_block *b) {
+    for (ir_op *op = b->first; op; op = op->next) {
+        op->mark = 0;
+        for (int i = 0; i < op->n_blocks; i++) clear_marks(op->blocks[i]);
+    }
+}
+
+bool pass_contract(pass_ctx *c, ir_func *f) {
+    clear_marks(f->body);
+    bool changed = rewrite_func(c, f, contract_rule);
+    clear_marks(f->body);
+    return changed;
+}
