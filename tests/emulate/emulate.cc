@@ -315,7 +315,8 @@ void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg) {
     m.kernel = b->kernel, m.threads = threads, m.warp = b->warp, m.body = body, m.arg = arg;
     if (threads > MOST_THREADS || (blocks > 1 && b->threads % b->warp)) fail("a cluster of %lld blocks", blocks, 0);
     m.block = b->threads, m.first = (int)b->block;
-    blockIdx.x = (unsigned)b->block, gridDim.x = b->alone ? 1u << 30 : (unsigned)blocks;
+    /* HIP counts a grid's threads in 32 bits. */
+    blockIdx.x = (unsigned)b->block, gridDim.x = b->alone ? ~0u / (unsigned)threads : (unsigned)blocks;
     m.epoch++;
     memset(m.exchanges, 0, sizeof m.exchanges);
     memset(m.parts, 0, sizeof m.parts);
@@ -384,10 +385,12 @@ emulate_halves emulate_ldmatrix(const void *row, bool transposed) {
     return r;
 }
 
-/* Who holds element (row, column) of operand o: lane * 16 + number of the element. */
+/* Who holds element (row, column) of operand o (lane * 16 + number of the element), and where a lane's sums lie: the table's
+ * words are read once. */
 struct holders {
     const ir_product *p;
     short of[3][32][32];
+    unsigned char row[64][16], column[64][16];
 };
 
 static const holders *holders_of(const char *name) {
@@ -403,6 +406,7 @@ static const holders *holders_of(const char *name) {
                 int row, column;
                 ir_product_place(h->p, o, lane, e, &row, &column);
                 h->of[o][row][column] = (short)(lane * 16 + e);
+                if (o == 2) h->row[lane][e] = (unsigned char)row, h->column[lane][e] = (unsigned char)column;
             }
     return h;
 }
@@ -430,8 +434,7 @@ void emulate_wave_product(const char *name, const void *a, const void *b, int n,
     int size = p->in == FRIT_f32 ? 4 : p->in == FRIT_i8 ? 1 : 2;
     memcpy(d, c, (size_t)bytes);
     for (int e = 0; e < bytes / 4; e++) {
-        int row, column;
-        ir_product_place(p, 2, emulate_lane(), e, &row, &column);
+        int row = h->row[emulate_lane()][e], column = h->column[emulate_lane()][e];
         float f, *to = (float *)d + e;
         int i;
         memcpy(&f, to, 4), memcpy(&i, to, 4);

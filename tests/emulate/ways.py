@@ -19,7 +19,7 @@ BUILD = pathlib.Path(os.environ["FRIT_BUILD"]).resolve()
 FRIT, SLOTS = BUILD / "tests/emulate/frit_text", BUILD / "tests/emulate/libtext_slots.so"
 STORIES = ROOT.parent / "shared/data/stories260K"
 FAMILIES = ["elementwise", "casts", "views", "reductions", "indexed", "control"]
-SMALL = [("tests/gpu_device/models/attention.frit", ["-DB=1", "-DH=2", "-DS=17", "-DT=65"]),
+SMALL = [("tests/gpu_device/models/attention.frit", ["-DB=2", "-DH=3", "-DS=33", "-DT=65"]),
          ("tests/gpu_device/models/linear.frit", ["-DB=33"]),
          ("docs/examples/digits.frit", ["-DB=33"])]
 # C's own headers are read in a fifth of the time that C++'s take.
