@@ -285,7 +285,7 @@ static bool fails_on(trial *r, exec_kernel *e, int d, const ir_op *nonsense) {
     return false;
 }
 
-typedef enum change { MUTANT, POISON, SAME, SPOIL } change;
+typedef enum change { MUTANT, POISON, SAME, SPOIL, SPOIL_ALL } change;
 
 /* Whether the kernel fails on one of the sets of data, with the mutant `number` or with what is to show something about it.
  * -1: nothing can be shown that way. */
@@ -299,7 +299,7 @@ static int try_on(trial *r, int number, change c, uint32_t sets) {
     bool changed = true;
     if (c == MUTANT) mutant_apply(m, op, k);
     else if (c == POISON) changed = mutant_poison(m, op, k, &nonsense);
-    else changed = c == SAME ? mutant_compare(m, op, k) : mutant_spoil(m, op, k);
+    else changed = c == SAME ? mutant_compare(m, op, k) : mutant_spoil(m, op, k, c == SPOIL_ALL);
     if (changed) {
         const char *error;
         exec_kernel *e = exec_kernel_new(m->funcs, r->t->warp, d, &error);
@@ -344,7 +344,8 @@ static void judge(const campaign *c, original *o, trial *r, subject *s, int numb
         u->v = CAUGHT;
         return;
     }
-    if (!shown) shown = orders || !try_on(r, number, branch ? POISON : SAME, u->seen) || !try_on(r, number, SPOIL, u->seen);
+    if (!shown) shown = orders || !try_on(r, number, branch ? POISON : SAME, u->seen);
+    for (change how = SPOIL; how <= SPOIL_ALL && !shown; how++) shown = !try_on(r, number, how, u->seen);
     verdict v = shown ? REDUNDANT : ALIVE;
     if (u->v < v) u->v = v;
 }

@@ -49,13 +49,17 @@ static bool spoil_value(ir_builder *b, ir_value *was, ir_value *is) {
 }
 
 /* What the block stores is what was there where `both` does not hold, as the kernel or the mutant would have it; where these are
- * other numbers, nonsense. `kept`: the mutant does not store there. */
+ * other numbers, nonsense. `kept`: the mutant does not store there. NULL: nonsense whatever was there, which may be nothing. */
 static void spoil_stores(ir_module *m, const ir_block *block, ir_value *both, ir_value *kept) {
     for (ir_op *op = block->first; op; op = op->next) {
         for (int i = 0; i < op->n_blocks; i++) spoil_stores(m, op->blocks[i], both, kept);
         if (!mutant_stores(op)) continue;
         ir_builder b = ir_builder_before(m, op);
         ir_value *v = ir_operand(op, 2), *mask = op->n_operands > 3 ? ir_operand(op, 3) : NULL;
+        if (!kept) {
+            ir_set_operand(op, 2, mutant_select(&b, both, v, another(&b, v->type)));
+            continue;
+        }
         ir_value *in[] = {ir_operand(op, 0), ir_operand(op, 1), mask, v};
         ir_op *load = ir_build(&b, op->code == IR_store ? IR_load : IR_load_lanes, mask ? 4 : 2, in, 1, &v->type);
         ir_value *old = ir_result(load, 0);
@@ -65,7 +69,7 @@ static void spoil_stores(ir_module *m, const ir_block *block, ir_value *both, ir
 }
 
 /* The branch is taken where c holds in the mutant. */
-static bool spoil_branch(ir_module *m, ir_op *op, ir_value *c) {
+static bool spoil_branch(ir_module *m, ir_op *op, ir_value *c, bool all) {
     ir_value *was = ir_operand(op, 0);
     if (op->n_results) {
         if (!mutant_is_plain(op->blocks[0], false) || !mutant_is_plain(op->blocks[1], false)) return false;
@@ -80,20 +84,20 @@ static bool spoil_branch(ir_module *m, ir_op *op, ir_value *c) {
     }
     if (op->blocks[1]->first != op->blocks[1]->last || !mutant_is_plain(op->blocks[0], true)) return false;
     ir_builder b = ir_builder_before(m, op);
-    spoil_stores(m, op->blocks[0], ir_binary(&b, IR_and, was, c), ir_unary(&b, IR_not, c));
+    spoil_stores(m, op->blocks[0], ir_binary(&b, IR_and, was, c), all ? NULL : ir_unary(&b, IR_not, c));
     ir_set_operand(op, 0, ir_binary(&b, IR_or, was, c));
     return true;
 }
 
 /* A truth value is `is` in the mutant and `was` in the kernel: so for all that reads it. */
-static bool spoil_truth(ir_module *m, ir_value *was, ir_value *is) {
+static bool spoil_truth(ir_module *m, ir_value *was, ir_value *is, bool all) {
     ir_op *users[MOST_USERS];
     int n;
     if (!users_of(was, &n, users)) return false;
     for (int i = 0; i < n; i++) {
         ir_op *op = users[i];
         if (op->code == IR_tif) {
-            if (!spoil_branch(m, op, is)) return false;
+            if (!spoil_branch(m, op, is, all)) return false;
             continue;
         }
         bool logic = op->code == IR_and || op->code == IR_or || op->code == IR_xor || op->code == IR_not || op->code == IR_splat;
@@ -104,16 +108,16 @@ static bool spoil_truth(ir_module *m, ir_value *was, ir_value *is) {
         ir_op *other = ir_clone(&b, op, &map);
         replace_in(other, was, is);
         b = ir_builder_after(m, other);
-        if (truth && !spoil_truth(m, ir_result(op, 0), ir_result(other, 0))) return false;
+        if (truth && !spoil_truth(m, ir_result(op, 0), ir_result(other, 0), all)) return false;
         if (!truth && !spoil_value(&b, ir_result(op, 0), ir_result(other, 0))) return false;
     }
     return true;
 }
 
-bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k) {
+bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k, bool all) {
     if (k != MUTANT_ONE_OFF && k != MUTANT_ALWAYS && k != MUTANT_NEVER) return false;
     int at;
     ir_builder b = k == MUTANT_ONE_OFF ? ir_builder_after(m, op) : ir_builder_before(m, op);
     ir_value *is = mutant_replacement(&b, op, k, &at);
-    return k == MUTANT_ONE_OFF ? spoil_truth(m, ir_result(op, 0), is) : spoil_branch(m, op, is);
+    return k == MUTANT_ONE_OFF ? spoil_truth(m, ir_result(op, 0), is, all) : spoil_branch(m, op, is, all);
 }
