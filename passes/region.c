@@ -1,8 +1,13 @@
 #include "region_internal.h"
 #include "expand_math.h"
 #include <limits.h>
+#include <math.h>
 
-enum { MAX_ROUNDS = 32, KEEP_COST = 16 };
+enum {
+    MAX_ROUNDS = 32,
+    KEEP_COST = 16,
+    FLOPS_PER_BYTE = 8 /* that a block does in the time in which a byte passes to or from memory */
+};
 
 nest *region_nest_of(region *r, const ir_value *v) {
     for (int i = 0; i < r->nests.len; i++)
@@ -131,14 +136,64 @@ static void find_ids(region *r) {
 }
 
 
-/* Adds to keep: operands of contractions that are more than a read, and dear values that several nests evaluate. */
-static void count_readers(region *r, ir_value *v, int reader, int *readers, int *last, int depth) {
-    if (!region_inside(r, v) || depth > REGION_MAX_DEPTH || last[region_id(r, v)] == reader) return;
-    last[region_id(r, v)] = reader;
-    readers[region_id(r, v)]++;
+/* What the nests evaluate: how many of them evaluate each value, and whether one reduces over an axis of open length in doing so. */
+typedef struct evaluation {
+    int *readers, *last;
+    bool *open;
+} evaluation;
+
+static bool has_open_axis(const nest *n) {
+    sym_t extents[IR_MAX_RANK];
+    int n_red = n->kind == NEST_REDUCE ? access_reduced_extents(n->v->op, extents) : 0;
+    for (int k = 0; k < n_red; k++)
+        if (!sym_is_const(extents[k], NULL)) return true;
+    return false;
+}
+
+static void count_readers(region *r, ir_value *v, int reader, bool open, evaluation *e, int depth) {
+    if (!region_inside(r, v) || depth > REGION_MAX_DEPTH || e->last[region_id(r, v)] == reader) return;
+    e->last[region_id(r, v)] = reader;
+    e->readers[region_id(r, v)]++;
+    e->open[region_id(r, v)] |= open;
     if (region_nest_of(r, v)) return;
-    for (int i = 0; i < v->op->n_operands; i++)
-        count_readers(r, ir_operand(v->op, i), reader, readers, last, depth + 1);
+    for (int i = 0; i < v->op->n_operands; i++) count_readers(r, ir_operand(v->op, i), reader, open, e, depth + 1);
+}
+
+static evaluation count_evaluations(region *r) {
+    arena *a = r->x.scratch;
+    evaluation e = {arena_array(a, int, r->n_ids + 1), arena_array(a, int, r->n_ids + 1), arena_array(a, bool, r->n_ids + 1)};
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        bool open = has_open_axis(n);
+        for (int k = 0; k < n->v->op->n_operands; k++) count_readers(r, ir_operand(n->v->op, k), i + 1, open, &e, 0);
+    }
+    return e;
+}
+
+static double elements_of(region *r, const ir_value *v) { return (double)sym_hint(ir_type_elements(r->x.m, v->type)); }
+
+/* Bytes that evaluating all of v reads of inputs and nests, at most `all` elements of each. */
+static double bytes_read(region *r, const ir_value *v, double all, int depth) {
+    enum { DEPTH = 24 };
+    if (!region_inside(r, v) || (depth && region_nest_of(r, v))) {
+        double n = elements_of(r, v);
+        return (n < all ? n : all) * (double)frit_dtype_bits((frit_dtype)v->type.dtype) / 8;
+    }
+    if (v->op->code == IR_constant) return 0;
+    double bytes = depth < DEPTH ? 0 : INFINITY;
+    for (int i = 0; i < v->op->n_operands && bytes <= 1e300; i++) bytes += bytes_read(r, ir_operand(v->op, i), all, depth + 1);
+    return bytes;
+}
+
+/* A block would keep v, which each of its readers evaluates along an axis of open length, in the device's memory: it is written once and
+ * read by each. Computing it again reads what it is made of, and takes arithmetic. */
+static bool is_made_again(region *r, ir_value *v, const evaluation *e) {
+    int id = region_id(r, v);
+    if (!r->blocks || !e->open[id]) return false;
+    double all = elements_of(r, v), readers = e->readers[id];
+    double kept = all * (1 + readers) * (double)frit_dtype_bits((frit_dtype)v->type.dtype) / 8;
+    double saved = kept - (readers - 1) * bytes_read(r, v, all, 0);
+    return (readers - 1) * all * region_element_cost(r, v) <= FLOPS_PER_BYTE * saved;
 }
 
 static bool add_keep(region *r, ir_value *v) {
@@ -183,6 +238,7 @@ static bool is_widened_on_its_way(region *r, const ir_op *contract, int k) {
     return bits >= 0 && bits <= own * 3 / 4;
 }
 
+/* Adds to keep: operands of contractions that are more than a read, and dear values that several nests evaluate. */
 static bool choose_keep(region *r) {
     bool changed = false;
     for (int i = 0; i < r->nests.len; i++) {
@@ -192,15 +248,13 @@ static bool choose_keep(region *r) {
             if (!region_is_plain_read(r, ir_operand(n->v->op, k)) && !is_widened_on_its_way(r, n->v->op, k))
                 changed |= add_keep(r, behind_views(r, ir_operand(n->v->op, k)));
     }
-    int *readers = arena_array(r->x.scratch, int, r->n_ids + 1), *last = arena_array(r->x.scratch, int, r->n_ids + 1);
-    for (int i = 0; i < r->nests.len; i++)
-        for (int k = 0; k < r->nests.data[i].v->op->n_operands; k++)
-            count_readers(r, ir_operand(r->nests.data[i].v->op, k), i + 1, readers, last, 0);
+    evaluation e = count_evaluations(r);
+    const int *readers = e.readers;
     for (int k = r->n_ops - 1; k >= 0; k--) {
         const ir_op *op = r->ops[k];
         if (op->mark != REGION_MARK || !(ir_op_flags(op) & IR_F_ELEMENTWISE)) continue;
         ir_value *v = ir_result(op, 0);
-        if (readers[region_id(r, v)] < 2 || region_element_cost(r, v) < KEEP_COST) continue;
+        if (readers[region_id(r, v)] < 2 || region_element_cost(r, v) < KEEP_COST || is_made_again(r, v, &e)) continue;
         bool last_shared = false; /* some user is a nest, or is evaluated by fewer nests than v */
         for (ir_use *u = v->uses; u; u = u->next)
             if (u->user->mark == REGION_MARK && u->user->n_results == 1) {

@@ -72,6 +72,10 @@ LONG_ROWS = """model m(x: f32[4, 262144]) -> f32[4, 262144] {
     return softmax(x)
 }
 """
+OPEN_ROWS = """model m(x: f32[B, N]) -> f32[B, N] {
+    return softmax(x)
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -111,6 +115,8 @@ ROWS = [
      {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=72"}),
     ("few long rows without clusters: reduced and followed up by as many blocks as there are", WARP + ",blocks=108", LONG_ROWS,
      {r"tasks i0 < 4, i1 < 64:": "=2", r"tasks i0 < 4, t < 64:": "=2", r"tasks i0 < 4:": "=0"}),
+    ("rows of open length: exponentials are made again, not kept", WARP, OPEN_ROWS,
+     {r"ptradd\(%scratch": "=0", r"= load\(.*: f32x4": "=3", r"store\(.*\) {align = 16}": "=1", BARRIER: "=6"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
