@@ -187,6 +187,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     if (p->roles) release_rest(l, p);
     else lower_look_thread_up(l); /* nor the epilogue's through the products */
     wait_groups(l, &both, 0);
+    if (p->parts) lower_mma_make_whole(l, p);
     lower_parts_gather(l, p);
     if (lower_parts_store(l, p)) return;
     sym_t first[2] = {m0, n0};

@@ -52,6 +52,7 @@ typedef struct lower_contract {
     int threads[2], n_each[2]; /* along m and n: threads, and positions of each */
     int n_sums;
     ir_value **sums;
+    bool whole;          /* split products: what the small ones sum up to has been added */
     const ir_product *product; /* by matrix instructions: threads counts warps; or NULL */
     bool wgmma;          /* by those of four warps: threads counts warpgroups */
     bool roles;          /* a part of the block of its own copies both operands */
@@ -187,8 +188,9 @@ bool lower_mma_narrow(lower_contract *p, frit_dtype t);
 /* Products of f32 in parts; the upper part of an element. */
 bool lower_mma_is_split(const lower_contract *p);
 ir_value *lower_mma_upper(lower *l, ir_value *x);
-/* Sum i of n, split ones with what their small products sum up to. */
+/* Sum i of n, split ones with what their small products sum up to; all of them, from here on. */
 ir_value *lower_mma_whole_sum(lower *l, const lower_contract *p, int i, int n);
+void lower_mma_make_whole(lower *l, lower_contract *p);
 
 /* lower_wgmma.c: the same by instructions of four warps that read shared memory. The layout follows the plan, before the
  * tile is chosen; elements are those of one buffer of the operand. */

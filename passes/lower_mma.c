@@ -278,7 +278,14 @@ void lower_mma_zero(lower *l, lower_contract *p) {
 
 /* ---- The result ---- */
 ir_value *lower_mma_whole_sum(lower *l, const lower_contract *p, int i, int n) {
-    return lower_mma_is_split(p) ? op2(l, IR_add, p->sums[i], p->sums[n + i], FRIT_f32) : p->sums[i];
+    return lower_mma_is_split(p) && !p->whole ? op2(l, IR_add, p->sums[i], p->sums[n + i], FRIT_f32) : p->sums[i];
+}
+
+void lower_mma_make_whole(lower *l, lower_contract *p) {
+    if (!lower_mma_is_split(p) || p->whole) return;
+    p->n_sums /= 2;
+    for (int i = 0; i < p->n_sums; i++) p->sums[i] = lower_mma_whole_sum(l, p, i, p->n_sums);
+    p->whole = true;
 }
 
 static void store_part(lower *l, lower_contract *p, int i, int j, ir_value *v) {

@@ -27,8 +27,7 @@ static int64_t chunk_bytes(const lower_contract *p) {
 }
 
 static int64_t piece_bytes(const lower_contract *p) {
-    int64_t each = lower_mma_is_split(p) ? 2 : 1;
-    return each * p->side[0].tile * p->side[1].tile * (int64_t)frit_dtype_bits(p->sum) / 8;
+    return (int64_t)p->side[0].tile * p->side[1].tile * (int64_t)frit_dtype_bits(p->sum) / 8;
 }
 
 /* Blocks that run at a time. */
