@@ -78,7 +78,7 @@ def stories(folder):
     geometry = re.sub(r"\bL=\d+", "L=2", geometry).split()
 
     def shapes(large):
-        rows, batch = large.get("B*S", 8192), large.get("B", 1024)
+        rows, batch = large["B*S"], large["B"]  # every form has large tiles
         many = (rows + 440) // 63
         few = [(1, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), (many, 63, 0), (batch - 24, 1, 7), (2, 0, 3)]
         ends = [(1, n, 0) for n in (44, 60, 76, 84, 92, *(8 * group + odd for group in range(8) for odd in (2, 3, 5)))]
