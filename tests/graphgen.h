@@ -32,8 +32,6 @@ enum {
     GRAPHGEN_TAME = 2  /* data without NaN, infinities and huge numbers */
 };
 interp_status graphgen_run(ir_module *m, const ir_func *f, uint64_t seed, int flags, interp_tensor *results);
-/* The data of argument i, alone; the caller frees it. False when its dims do not evaluate. */
-bool graphgen_input(ir_module *m, const ir_func *f, int i, uint64_t seed, int flags, interp_tensor *out);
 
 /* A copy of m through its text. */
 ir_module *graphgen_clone(const ir_module *m);

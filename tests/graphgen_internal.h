@@ -3,7 +3,7 @@
 #define FRIT_TESTS_GRAPHGEN_INTERNAL_H
 #include "graphgen.h"
 
-enum { GEN_SYMBOLS = 4, GEN_HOST_INTS = 2, GEN_RANK = 5, GEN_FEATURES = 3 };
+enum { GEN_SYMBOLS = 4, GEN_HOST_INTS = 2, GEN_RANK = 5, GEN_FEATURES = 3, GEN_MAX_EXTENT = 7 };
 
 typedef struct gen {
     uint64_t state;
@@ -24,10 +24,13 @@ typedef struct gen_maker {
     bool control, dependent;
 } gen_maker;
 
-/* What the broad programs draw from besides. */
+/* What all programs draw from (graphgen_ops.c), and what the broad ones do besides (graphgen_broad.c). */
+extern const gen_maker gen_plain_makers[];
+extern const int gen_n_plain_makers;
 extern const gen_maker gen_broad_makers[];
 extern const int gen_n_broad_makers;
 
+uint64_t gen_random(uint64_t *state);
 int gen_below(gen *g, int n); /* 0 .. n-1 */
 bool gen_chance(gen *g, int percent);
 frit_dtype gen_dtype(gen *g);
