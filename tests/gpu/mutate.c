@@ -182,6 +182,7 @@ static subject *new_subject(campaign *c, const exec_tapped *t, uint64_t hash) {
     diag_free(d);
     return c->subjects = s;
 }
+
 /* The kernel that t runs; the list of kernels gets its name when it is met first. */
 static subject *subject_of(campaign *c, const exec_tapped *t) {
     size_t n;
