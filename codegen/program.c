@@ -26,7 +26,6 @@ typedef struct planner {
     int n_ids;
     VEC(placed_kernel) uses; /* every kernel op, in the order of `collect` */
     uint64_t *code_at;    /* kernel of the set -> its blob's place in the variant's code */
-    bool *hoisted;        /* kernel use i runs in the load program */
     int next_use;
     int n_launches;
     bool seeded;          /* some kernel reads the session's seed */

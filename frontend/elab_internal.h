@@ -263,7 +263,6 @@ val el_eval_any(elab *e, const ast_expr *x);    /* one or several (V_TUPLE) */
 bool el_eval_int(elab *e, const ast_expr *x, sym_t *out, const char *what);
 const char *el_eval_string(elab *e, const ast_expr *x); /* interpolated; NULL after an error */
 val el_binary_op(elab *e, ast_op op, val x, val y, ir_span at);
-val el_eval_subst_name(elab *e, const ast_expr *x);
 
 /* elab_dims.c */
 /* a == b by proof, by unification, or by a check on the host. False when they differ for certain. */
@@ -373,7 +372,6 @@ bool el_for(elab *e, const ast_stmt *s);
 bool el_loop(elab *e, const ast_stmt *s);
 bool el_while(elab *e, const ast_stmt *s);
 void el_discard(ir_block *b); /* removes every op of a block (NULL: none) */
-void el_assert(elab *e, const ast_stmt *s);
 bool el_assume(elab *e, const ast_expr *cond, const char *text, ir_span at);
 bool el_assigned_value(elab *e, binding *b, val v, ir_span at);
 

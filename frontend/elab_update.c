@@ -10,7 +10,7 @@ typedef struct box {
 /* Everything an update needs: base over all axes that are not the statement's own, update dims and coordinates. */
 typedef struct update {
     val base;
-    int n_hidden, n_dims;
+    int n_dims;
     sym_t dims[2 * IR_MAX_RANK], vars[2 * IR_MAX_RANK];
     sym_t coord[2 * IR_MAX_RANK];
     ir_value *value;
@@ -139,7 +139,7 @@ val el_update(elab *e, const access *a, val value, bool add, ir_span at) {
     if (n_hidden + el_rank(a->base) > IR_MAX_RANK)
         return el_fail(e, diag_report(e->d, MSG_RANK_LIMIT, el_at(e, at), n_hidden + el_rank(a->base), IR_MAX_RANK));
     kept = arena_copy(e->a, hidden, sizeof *kept * (size_t)(n_hidden + 1));
-    update u = {.n_hidden = n_hidden};
+    update u = {0};
     u.base = el_spread(e, a->base, n_hidden, kept, el_rank(a->base), el_dims(a->base));
     value = el_broadcast_to(e, value, a->n_own, a->own_dims, at);
     if (value.kind == V_ERROR)

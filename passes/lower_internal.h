@@ -175,15 +175,6 @@ typedef struct lower_val {
     sym_t *as_sym;   /* variables that stand for the instances in index expressions, where they are used so */
 } lower_val;
 
-/* What one read or write accesses; made once per stage. */
-typedef struct lower_access {
-    sym_t flat; /* element index, in the stage's vars and idx */
-    uint32_t axes;
-    int n_idx;
-    const sym_t *idx;
-    bool written; /* the stage writes the same buffer */
-} lower_access;
-
 typedef struct lower_stage {
     const ir_op *op;
     int n, parallel, vector; /* vector: axis along lanes, or -1 */

@@ -10,7 +10,6 @@ typedef struct frit_target_limits {
     int vector_bytes;     /* native vector register, e.g. 32 for AVX2 */
     int vector_registers; /* how many */
     bool fma;             /* fused multiply-add in one instruction */
-    bool masked_memory;   /* masked vector loads and stores of 32 and 64-bit elements are cheap */
     int64_t l1_bytes, l2_bytes; /* data cache of one core; on a GPU, shared memory of a block */
     int cache_line;       /* bytes */
     bool is_source;       /* code is text for a compiler that writes out loops itself: it is kept short */

@@ -7,7 +7,6 @@ typedef struct machine {
     uint32_t pc;
     int64_t trips[FPK_MAX_NESTING]; /* of the open loops */
     int depth;
-    bool one_worker;
     frit_error *err;
 } machine;
 

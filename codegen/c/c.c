@@ -16,7 +16,6 @@ static const frit_target_limits limits = {
     .vector_bytes = 16,
     .vector_registers = 16,
     .fma = false,
-    .masked_memory = false,
     .l1_bytes = 32 << 10,
     .l2_bytes = 256 << 10,
     .cache_line = 64,

@@ -6,7 +6,6 @@ typedef struct level_info {
     const char *name;
     const char *features; /* exactly this level */
     int vector_bytes, registers;
-    bool masked_memory;
 } level_info;
 
 /* What processors have beyond the levels and the extras, and the loader of packages does not check for: never used. */
@@ -15,10 +14,9 @@ typedef struct level_info {
 #define ARM_NEVER "-sve,-fullfp16,-dotprod,-bf16,-i8mm,"
 #define X86_V3 "+avx2,+bmi,+bmi2,+cx16,+f16c,+fma,+lzcnt,+movbe,+popcnt"
 static const level_info levels[CPU_LEVEL_COUNT] = {
-    [CPU_AVX2] = {"avx2", X86_NEVER "-avx512f," X86_V3, 32, 16, true},
-    [CPU_AVX512] = {"avx512", X86_NEVER AVX512_NEVER X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl", 64, 32,
-                    true},
-    [CPU_NEON] = {"neon", ARM_NEVER "+neon", 16, 32, false},
+    [CPU_AVX2] = {"avx2", X86_NEVER "-avx512f," X86_V3, 32, 16},
+    [CPU_AVX512] = {"avx512", X86_NEVER AVX512_NEVER X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl", 64, 32},
+    [CPU_NEON] = {"neon", ARM_NEVER "+neon", 16, 32},
 };
 
 /* Extensions that LLVM makes use of by itself where it may, by runtime/cpu.h's names. */
@@ -143,7 +141,6 @@ static void fill(arena *a, const choice *c, cpu_target *t) {
     t->base.limits = (frit_target_limits){.vector_bytes = l->vector_bytes,
                                           .vector_registers = l->registers,
                                           .fma = true,
-                                          .masked_memory = l->masked_memory,
                                           .l1_bytes = (int64_t)names[c->name].l1_kb << 10,
                                           .l2_bytes = (int64_t)names[c->name].l2_kb << 10,
                                           .cache_line = 64};

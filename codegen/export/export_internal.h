@@ -175,7 +175,6 @@ struct layout {
     rt_life *lives;
     uint32_t n_lives;
     const char **at; /* per buffer: C text of its offset in memory, NULL: not placed */
-    bool any_memory;
     const char *ends; /* declares the locals of its function */
 };
 void layout_init(layout *l, exporter *x, uint32_t schedule, const char *suffix);

@@ -170,7 +170,6 @@ static void put_total(placer *p) {
         line(&l->s, "plan->total = max_(plan->total, %s);", t);
     }
     if (!t) line(&l->s, "plan->total = %s;", literal(l->x->a, most));
-    l->any_memory = p->n > 0;
 }
 
 static const char *declare_ends(placer *p) {

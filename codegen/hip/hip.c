@@ -42,7 +42,6 @@ static const target *hip_open(arena *a, const char *spec, const char **error) {
     t->base.limits = (frit_target_limits){.vector_bytes = 16,
                                           .vector_registers = 16,
                                           .fma = true,
-                                          .masked_memory = true,
                                           .l1_bytes = shared,
                                           .l2_bytes = 4 << 20,
                                           .cache_line = 128,

@@ -297,7 +297,7 @@ static frit_status device_launch(frit_device *d, rt_queue *q, const rt_launch *l
         follow(&e.scratch, r);
     }
     own(d)->n_copied = 0;
-    if (exec_device_tap.launch && exec_device_tap.launch(own(d)->tap, &(exec_tapped){c->name, c->d, c->m->funcs, l->module->warp, &e, most_blocks(l)}))
+    if (exec_device_tap.launch && exec_device_tap.launch(own(d)->tap, &(exec_tapped){c->name, c->d, c->m->funcs, l->module->warp, &e}))
         return FRIT_OK;
     char message[440];
     if (exec_run(c->k, &e, message, sizeof message)) return FRIT_OK;

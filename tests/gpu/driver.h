@@ -10,7 +10,6 @@ typedef struct exec_tapped {
     const ir_func *f;
     int warp;
     const exec_launch *launch; /* as it is about to run */
-    int64_t most_blocks;
 } exec_tapped;
 
 typedef struct exec_tap {

@@ -18,7 +18,6 @@ typedef struct planner {
     exec_kernel *k;
     room *free;
     bool changed;
-    int n_ptr; /* pointer arguments seen */
     VEC(const exec_inst *) insts;
     VEC(exec_root) roots;
     const char *error;
