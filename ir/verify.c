@@ -32,7 +32,7 @@
  *  33  gather, scatter, insert, compact: index operands, maps and variables agree with the shapes.
  *  34  if, loop, while, kernel: block arguments, yields and results agree in type.
  * Tile level (verify_tile.c)
- *  40  grid, for, stage: one extent per variable; parallel, tile, vector and combines fit them; same is made of pairs of variables; a func's body holds grids.
+ *  40  grid, for, stage: one extent per variable, of a stage at most IR_MAX_RANK; parallel, tile, vector and combines fit them; same is made of pairs of variables; a func's body holds grids.
  *  41  read and write: a buffer, one coordinate per dim, integer indices, the buffer's dtype.
  *  42  index, inrange and alloc have fitting types.
  * Thread level (verify_thread.c)

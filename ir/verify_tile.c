@@ -4,6 +4,7 @@ static void check_domain(verifier *v, const ir_op *op) {
     const sym_t *extent;
     int n = ir_get_syms(op, IR_ATTR_extent, &extent);
     if (op->code == IR_for && n != 1) verify_fail(v, 40, op, "wants one var");
+    if (op->code == IR_stage && n > IR_MAX_RANK) verify_fail(v, 40, op, "%d variables; at most %d fit", n, IR_MAX_RANK);
     const sym_t *same;
     int n_same = ir_get_syms(op, IR_ATTR_same, &same);
     if (n_same % 2) verify_fail(v, 40, op, "same is not made of pairs");

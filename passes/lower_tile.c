@@ -229,7 +229,7 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
     int n = ir_get_syms(op, IR_ATTR_vars, &vars);
     ir_get_syms(op, IR_ATTR_extent, &extent);
     ir_type t = ir_vector(FRIT_i64, 1);
-    ir_value *lo = r.begin, *hi = r.end, *v[IR_MAX_RANK];
+    ir_value *lo = r.begin, *hi = r.end, **v = arena_array(l->scratch, ir_value *, n + 1);
     if (!alone) {
         ir_value *start = lower_index(l, first), *stop = lower_index(l, sym_add(l->syms, first, count));
         lo = lower_build(l, 0, IR_max, 2, (ir_value *[]){lo, start}, t);
@@ -287,7 +287,7 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     ir_get_syms(op, IR_ATTR_extent, &extent);
     ir_type t = ir_vector(FRIT_i64, 1);
     int floor = l->floor;
-    ir_value *from = l->block, *to = tasks, *v[IR_MAX_RANK];
+    ir_value *from = l->block, *to = tasks, **v = arena_array(l->scratch, ir_value *, n + 1);
     sym_t guard;
     bool holds;
     if (is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */

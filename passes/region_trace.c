@@ -2,7 +2,8 @@
 #include "region_internal.h"
 #include <string.h>
 
-enum { MAX_SPLITS = 96 };
+/* Loops of a nest at most: a stage has IR_MAX_RANK, of which chunks and parts of a task take some. */
+enum { MAX_SPLITS = 96, MAX_LOOPS = IR_MAX_RANK - 3 };
 
 nest_axis region_make_axis(region *r, const ir_value *v, bool red, int axis, sym_t extent, const char *name) {
     work *w = r->splits;
@@ -32,6 +33,14 @@ static bool asked_before(const work *w, const owner *o) {
     return false;
 }
 
+/* The loops of v's nest, with those that this round has asked for. */
+static int loops_of(const work *w, const ir_value *v) {
+    int n = 0;
+    for (int i = 0; i < w->owners.len; i++) n += w->owners.data[i].v == v;
+    for (int i = w->first_split; i < w->splits.len; i++) n += w->splits.data[i].v == v;
+    return n;
+}
+
 /* Requests a split for every x // f or x % f of a loop variable x in e that divides evenly. */
 static void find_splits(region *r, sym_t e) {
     sym_ctx *c = r->x.m->syms;
@@ -46,7 +55,7 @@ static void find_splits(region *r, sym_t e) {
                 if (o->var != x) continue;
                 sym_t extent = sym_addi(c, sym_var_hi(x), 1);
                 if (sym_mul(c, sym_floordiv(c, extent, f), f) != extent || extent == f || w->splits.len > MAX_SPLITS) continue;
-                if (asked_before(w, o)) return;
+                if (asked_before(w, o) || loops_of(w, o->v) >= MAX_LOOPS) return;
                 split s = {o->v, o->red, o->axis, o->k, f};
                 vec_push(r->x.scratch, &w->splits, s);
                 w->again = true;

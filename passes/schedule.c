@@ -348,6 +348,24 @@ static bool is_indexable(sym_ctx *c, const ir_block *b) {
     return true;
 }
 
+/* Stages have as many loops as lowering knows of. */
+static bool has_few_loops(const ir_block *b) {
+    const sym_t *vars;
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_stage && ir_get_syms(op, IR_ATTR_vars, &vars) > IR_MAX_RANK) return false;
+        for (int k = 0; k < op->n_blocks; k++)
+            if (!has_few_loops(op->blocks[k])) return false;
+    }
+    return true;
+}
+
+static bool can_be_lowered(sched *s, const ir_func *f) {
+    if (!has_few_loops(f->body)) s->why = "it has too many loops";
+    else if (!is_indexable(s->m->syms, f->body)) s->why = "its sizes and index maps are too long to compute";
+    else return true;
+    return false;
+}
+
 ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, const frit_target_limits *lim,
                          ir_func **first, const char **why) {
     sched s = {.m = m, .scratch = arena_new(), .lim = lim, .span = kernel->span};
@@ -367,10 +385,7 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
     }
     bool ok = (flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel)) && sched_cluster(&s);
     sched_end_launches(&s);
-    if (ok && !(is_indexable(m->syms, s.f->body) && (!s.first || is_indexable(m->syms, s.first->body)))) {
-        s.why = "its sizes and index maps are too long to compute";
-        ok = false;
-    }
+    ok = ok && can_be_lowered(&s, s.f) && (!s.first || can_be_lowered(&s, s.first));
     if (ok) {
         ir_builder b = ir_builder_at_end(m, s.f->body);
         ir_build(&b, IR_return, 0, NULL, 0, NULL);

@@ -117,6 +117,20 @@ static void maps(matrix *m) {
     matrix_end(m);
 }
 
+/* Bits of indices in reverse: an element's place is a formula of more bits than a stage has loops. */
+static void reversals(matrix *m) {
+    static const char bits[] = "2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2";
+    matrix_begin(m, "reversed", 0, "B 1 2", "dim B\n", "%a: f32[B, 64, 64, 32], %b: f32[B, 64, 64, 32]");
+    for (int sums = 0; sums < 2; sums++)
+        matrix_out(m, "$a = reshape(%%a) : f32[B, 2, %s, 32]\n$c = transpose($a) {perm = [0, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 13]} : f32[B, 2, %s, 32]\n"
+                      "$p = reshape($c) : f32[B, 64, 64, 32]\n$b = reshape(%%b) : f32[B, 64, %s]\n"
+                      "$d = transpose($b) {perm = [0, 1, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]} : f32[B, 64, %s]\n$q = reshape($d) : f32[B, 64, 64, 32]\n%s",
+                   bits, bits, bits, bits,
+                   sums ? "$m = mul($p, $q) : f32[B, 64, 64, 32]\n$ = reduce($m) {axes = [1, 2, 3], combine = sum} : f32[B]"
+                        : "$ = add($p, $q) : f32[B, 64, 64, 32]");
+    matrix_end(m);
+}
+
 static void dtypes(matrix *m) {
     for (int t = 0; t < FRIT_DTYPE_COUNT; t++) {
         static char args[128], group[64];
@@ -179,6 +193,7 @@ void matrix_views(matrix *m) {
     pads(m);
     concats(m);
     maps(m);
+    reversals(m);
     dtypes(m);
     sources(m);
     randoms(m);

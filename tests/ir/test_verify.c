@@ -100,6 +100,8 @@ static const bad programs[] = {
     {34, TENSOR("%l = kernel(%x) : f32[B, 64] () {\nyield()\n}")},
     {40, STAGE("vars = [i < 4, j < 2], extent = [4], parallel = 2", "", "() {\n}")},
     {40, STAGE("vars = [i < 4], extent = [4], parallel = 2", "", "() {\n}")},
+    {40, STAGE("vars = [a < 2, b < 2, c < 2, d < 2, e < 2, f < 2, h < 2, i < 2, j < 2, k < 2, l < 2, m < 2, n < 2, p < 2, q < 2, r < 2, s < 2], "
+               "extent = [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2], parallel = 17", "", "() {\n}")},
     {40, STAGE("vars = [i < 4], extent = [4], parallel = 1, vector = 1", "", "() {\n}")},
     {40, STAGE("vars = [i < 4], extent = [4], parallel = 1, tile = [1, 1]", "", "() {\n}")},
     {40, STAGE("vars = [i < 4], extent = [4], parallel = 0", "%r = read(%o) {map = [i]} : f32[]\nyield(%r)",
