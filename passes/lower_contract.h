@@ -164,6 +164,8 @@ int lower_contract_registers(lower *l, lower_contract *p);
 
 /* lower_sums.c: which sums a thread has; adds the chunk in the buffer of that number to them; puts them into `result`. */
 void lower_share_sums(lower *l, lower_contract *p);
+/* Registers of a thread for sums and the elements of a step. */
+int lower_sums_registers(lower *l, lower_contract *p);
 void lower_sum_chunk(lower *l, lower_contract *p, sym_t buffer);
 void lower_store_sums(lower *l, lower_contract *p);
 /* Where the sum of a row and a column of the tile is in `result`. */

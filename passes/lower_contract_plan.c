@@ -7,6 +7,7 @@ enum {
     MOST_SUMS = 64,
     SWIZZLE_BYTES = 1024,
     OTHER_REGISTERS = 48, /* of a thread: indices, addresses in shared memory, what an instruction is made of */
+    OTHER_OF_SUMS = 24,   /* where there are no matrix instructions: one address in shared memory a side */
 };
 
 
@@ -126,8 +127,9 @@ static int axes_registers(const lower_contract *p) {
 }
 
 int lower_contract_registers(lower *l, lower_contract *p) {
-    int n = axes_registers(p) + (p->wgmma ? lower_wgmma_registers(l, p) : lower_mma_registers(l, p));
-    return n + lower_copy_registers(l, p, &p->side[0]) + lower_copy_registers(l, p, &p->side[1]) + OTHER_REGISTERS;
+    int n = axes_registers(p) + lower_copy_registers(l, p, &p->side[0]) + lower_copy_registers(l, p, &p->side[1]);
+    if (p->wgmma) return n + lower_wgmma_registers(l, p) + OTHER_REGISTERS;
+    return p->product ? n + lower_mma_registers(l, p) + OTHER_REGISTERS : n + lower_sums_registers(l, p) + OTHER_OF_SUMS;
 }
 
 /* Sums of instructions of four warps keep registers of their own throughout a kernel: ptxas lets no two of a task's contractions share
@@ -141,7 +143,7 @@ static int others_sums(lower *l, const lower_contract *p) {
 
 static bool fits(lower *l, lower_contract *p) {
     if (tile_bytes(p) > l->lim->shared_bytes - first_byte(l, p)) return false;
-    return (!p->product && !p->wgmma) || lower_contract_registers(l, p) + others_sums(l, p) <= l->lim->registers;
+    return lower_contract_registers(l, p) + others_sums(l, p) <= l->lim->registers;
 }
 
 /* Sums of a thread at most: with narrow operands of instructions of four warps there are registers for twice as many. */

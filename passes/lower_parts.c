@@ -33,7 +33,7 @@ static int64_t piece_bytes(const lower_contract *p) {
 /* Blocks that run at a time. */
 static int64_t workers(lower *l, lower_contract *p) {
     const frit_target_limits *lim = l->lim;
-    int64_t registers = p->product || p->wgmma ? lower_contract_registers(l, p) : lim->registers / 2;
+    int64_t registers = lower_contract_registers(l, p);
     int64_t blocks = lim->multiprocessor_registers / (registers * lim->threads), room = lim->multiprocessor_shared / (p->place.at + p->place.bytes);
     if (room < blocks) blocks = room;
     if (blocks > MOST_BLOCKS) blocks = MOST_BLOCKS;

@@ -16,13 +16,21 @@ void lower_share_sums(lower *l, lower_contract *p) {
     p->n_sums = p->n_each[0] * p->n_each[1];
 }
 
+static int vector_of(frit_dtype t) { return (int)(128 / frit_dtype_bits(t)); }
+
+/* Reduced positions of a step. */
+static int step_of(const lower_contract *p) { return vector_of(p->sum) < 4 ? vector_of(p->sum) : 4; }
+
+int lower_sums_registers(lower *l, lower_contract *p) {
+    lower_share_sums(l, p);
+    return (p->n_sums + (p->n_each[0] + p->n_each[1]) * step_of(p)) * (int)frit_dtype_bits(p->sum) / 32;
+}
+
 /* n neighbours in the order of threads: the bits of the thread's number along a side. */
 static sym_t thread_along(lower *l, const lower_contract *p, int side) {
     int bits[2] = {lower_log2(p->threads[0]), lower_log2(p->threads[1])};
     return side ? lower_coordinate(l, 0, bits[1]) : lower_coordinate(l, bits[1], bits[0]);
 }
-
-static int vector_of(frit_dtype t) { return (int)(128 / frit_dtype_bits(t)); }
 
 /* Rows that a thread takes together. */
 static int together(const lower_contract *p, int side) {
@@ -81,7 +89,7 @@ static ir_value *multiply_add(lower *l, ir_value *x, ir_value *y, ir_value *sum)
 
 void lower_sum_chunk(lower *l, lower_contract *p, sym_t buffer) {
     sym_ctx *c = l->syms;
-    int step = vector_of(p->sum) < 4 ? vector_of(p->sum) : 4;
+    int step = step_of(p);
     ir_op *loop = lower_for(l, lower_int(l, FRIT_i64, 0), lower_int(l, FRIT_i64, p->chunk), lower_int(l, FRIT_i64, step),
                             p->n_sums, p->sums);
     sym_t k = sym_var(c, "k", SYM_INDEX, sym_const(c, 0), sym_const(c, p->chunk - step));
