@@ -116,6 +116,7 @@ typedef struct lower_rows {
     lower_contract *contract[LOWER_MOST_IN_ROWS];
     bool wgmma;                /* its products are those of four warps */
     int buffers;               /* chunks that there is room for */
+    bool ahead;                /* a thread has registers for its part of the next chunk */
     lower_place place;
 } lower_rows;
 /* Where a thread's points of the contraction's tile are. */
@@ -136,6 +137,8 @@ ir_value *lower_rows_careful(lower *l, const lower_contract *p, ir_value *carefu
 int lower_copy_lanes(lower *l, lower_contract *p, const lower_operand *o);
 const ir_op *lower_copy_plain(lower *l, lower_contract *p, const lower_operand *o, int lanes);
 int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o);
+/* Of those, for what is on its way from load to store. */
+int lower_copy_held_registers(lower *l, lower_contract *p, const lower_operand *o);
 /* Values that a thread holds from load to store. */
 int lower_copy_held(const lower_copy *c);
 /* Of the tile that begins at side0. load: the elements of the chunk at k0 are on their way to the buffer, or in v; store: from

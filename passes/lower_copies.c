@@ -65,6 +65,12 @@ int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
     return (n ? n : 1) * (plain ? 2 : computed_registers(p, o, lanes)) + (plain ? 0 : unflattening_registers(l, p, lanes));
 }
 
+int lower_copy_held_registers(lower *l, lower_contract *p, const lower_operand *o) {
+    int lanes = lower_copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
+    if (o->bulk || lower_copy_plain(l, p, o, lanes)) return 0;
+    return (n ? n : 1) * words_of(o->v->type, lanes);
+}
+
 /* Memory is contiguous along the outer axis of the layout: neighbours have neighbouring rows, or `wide` of them each. */
 static void share_turned(lower *l, lower_copy *c, int rows) {
     sym_ctx *sc = l->syms;

@@ -362,6 +362,16 @@ static bool lives_on(const search *q, const ir_value *buffer) {
     return false;
 }
 
+/* What passes through registers a chunk ahead. */
+static int64_t held_registers(const search *q) {
+    int64_t n = 0;
+    for (int i = 0; i < 2 * q->r->n; i++) {
+        const lower_operand *o = &q->r->contract[i / 2]->side[i % 2];
+        if (!o->held && !o->once) n += lower_copy_held_registers(q->l, q->r->contract[i / 2], o);
+    }
+    return n;
+}
+
 /* Running values are there throughout; of what passes from stage to stage two at a time. */
 static bool has_registers(const search *q) {
     lower *l = q->l;
@@ -379,7 +389,9 @@ static bool has_registers(const search *q) {
         int64_t n = words(ir_product_elements(p->product, 0), p->product->in) + 2 * words(ir_product_elements(p->product, 1), p->product->in);
         if (n > products) products = n;
     }
-    return kept + 2 * most + products + OTHER_REGISTERS <= l->lim->registers;
+    int64_t left = l->lim->registers - (kept + 2 * most + products + OTHER_REGISTERS);
+    q->r->ahead = held_registers(q) <= left;
+    return left >= 0;
 }
 
 /* Bytes of all staged operands with room for so many chunks. */

@@ -251,6 +251,25 @@ static void load_next(lower *l, turns *t, ir_value *more, sym_t next, sym_t buff
     for (int i = 0; i < n; i++) t->held[i] = v[i];
 }
 
+/* The same where there are no registers for them meanwhile: one operand after another. */
+static void copy_next(lower *l, turns *t, ir_value *more, sym_t next, sym_t buffer) {
+    ir_op *some = lower_if(l, more);
+    lower_look_thread_up(l);
+    make_copies(l, t);
+    ir_value **v = arena_array(l->scratch, ir_value *, t->n_held + 1);
+    for (int i = 0; i < 2 * t->r->n; i++) {
+        lower_contract *p = t->r->contract[i / 2];
+        lower_copy *c = &t->copy[i / 2][i % 2];
+        if (!is_copied(&p->side[i % 2], false) || p->side[i % 2].bulk) continue;
+        c->var = t->var, c->as = next;
+        lower_copy_load(l, p, c, sym_const(l->syms, 0), buffer, v);
+        lower_copy_store(l, p, c, buffer, v);
+    }
+    if (t->any_bulk) lower_tma_load_rows(l, t->r, t->var, next, buffer);
+    lower_if_end(l, some);
+    lower_look_thread_up(l);
+}
+
 /* ---- The order of stages ---- */
 static bool writes_what(const ir_op *first, const ir_op *second) {
     for (int i = 0; i < first->n_blocks; i++)
@@ -295,7 +314,7 @@ static void do_turn(lower *l, turns *t) {
     sym_t next = sym_addi(c, t->turn, 1), zero = sym_const(c, 0), two = sym_const(c, 2);
     sym_t now = r->buffers == 2 ? sym_mod(c, t->turn, two) : zero, then = r->buffers == 2 ? sym_mod(c, next, two) : zero;
     ir_value *more = lower_compare(l, IR_lt, next, t->count);
-    bool ahead = r->buffers == 2 || !(t->any_plain || t->any_bulk);
+    bool ahead = r->ahead && (r->buffers == 2 || !(t->any_plain || t->any_bulk));
     const ir_op **stage = arena_array(l->scratch, const ir_op *, stages_of(r) + 1);
     int n = in_order(r, stage);
     lower_look_thread_up(l);
@@ -312,8 +331,9 @@ static void do_turn(lower *l, turns *t) {
         else lower_rows_stage(l, r->contract[0], stage[i]);
     }
     if (r->buffers == 1) lower_barrier(l);
-    if (!ahead) load_next(l, t, more, next, then);
+    if (!ahead) copy_next(l, t, more, next, then);
     if (!ahead) close_group(l, t);
+    if (!ahead) return;
     ir_op *some = lower_if(l, more);
     lower_look_thread_up(l);
     make_copies(l, t);
