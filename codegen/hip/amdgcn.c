@@ -123,11 +123,23 @@ static LLVMValueRef multiply(printer *p, const ir_op *op, const product_info *f)
     return shim_intrinsic(p->b, p->module, f->intrinsic, 2, types, 6, (LLVMValueRef[]){yes, a, yes, b, c, no});
 }
 
+/* Left to itself, LLVM loads the operands of all of a block's products as early as registers seem to last, and then they do not:
+ * vectors of eight find no place, and what is live is moved about. Nothing passes every so many products: that is time enough for
+ * loads of shared memory. */
+static void keep_order(printer *p, const ir_op *op) {
+    enum { PRODUCTS = 8 };
+    if (p->atoms_of != op->parent) p->atoms_of = op->parent, p->atoms = 0;
+    if (p->atoms && p->atoms % PRODUCTS == 0) call(p, "llvm.amdgcn.sched.barrier", 1, (LLVMValueRef[]){k32(p, 0)});
+    p->atoms++;
+}
+
 /* What a processor lacks of these, LLVM says when it selects instructions. */
 static bool atom(printer *p, const ir_op *op, const char *name) {
     const product_info *f = find_product(name);
-    if (f) p->values[ir_result(op, 0)->id] = multiply(p, op, f);
-    return f;
+    if (!f) return false;
+    keep_order(p, op);
+    p->values[ir_result(op, 0)->id] = multiply(p, op, f);
+    return true;
 }
 
 /* ------------ the same for an LLVM that makes code of gfx942 for gfx950. There the results of products of 16 and 8 bits (XDL, four
@@ -153,7 +165,10 @@ static LLVMValueRef multiply_and_wait(printer *p, const ir_op *op, const char *i
 
 static bool waiting_atom(printer *p, const ir_op *op, const char *name) {
     for (size_t k = 0; k < sizeof waiting / sizeof *waiting; k++)
-        if (!strcmp(waiting[k][0], name)) return p->values[ir_result(op, 0)->id] = multiply_and_wait(p, op, waiting[k][1]), true;
+        if (!strcmp(waiting[k][0], name)) {
+            keep_order(p, op);
+            return p->values[ir_result(op, 0)->id] = multiply_and_wait(p, op, waiting[k][1]), true;
+        }
     return atom(p, op, name);
 }
 

@@ -53,6 +53,8 @@ struct printer {
     const struct value_range *ranges; /* of i64s, by id (passes/ranges.h); NULL: they stay as they are */
     LLVMValueRef *narrow;    /* by id: the low 32 bits of an i64 that fits them, or NULL */
     int *roots;              /* by id of a pointer: the function argument it is derived from + 1; 0 is none */
+    const ir_block *atoms_of;        /* the block that the last atoms printed were of, and how many of it */
+    int atoms;
     int n_args;
     LLVMValueRef *scope, *noalias; /* by root: metadata for accesses through it */
 };
