@@ -95,40 +95,33 @@ static void keep_record(kernel_set *s, record *r, const char *doc, const lower_i
     vec_push(s->arena, &s->records, r);
 }
 
-/* A launch that comes before r's and has a tile program of its own. */
-static void lower_first(kernel_set *s, record *r, ir_func *first) {
+/* The launch before r's: `first`, or NULL and it does what r leaves in pieces, of the same tile program. */
+static void add_parts(kernel_set *s, record *r, ir_func *first, const char *doc) {
+    const frit_target_limits *limits = &s->target->limits;
     record *parts = new_record(s, r->k.op, &r->key);
-    const ir_value *memory = first->body->args[r->k.op->n_operands];
-    const char *of_first = describe_kernel(s->arena, first), *doc = describe_kernel(s->arena, r->k.tile);
     lower_info info;
-    parts->k.tile = first;
-    parts->k.name = first->name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
-    parts->k.thread = lower_tile(&parts->thread, first, &s->target->limits, &info);
+    parts->k.tile = first ? first : r->k.tile;
+    parts->k.name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
+    if (first) first->name = parts->k.name;
+    parts->k.thread = first ? lower_tile(&parts->thread, first, limits, &info)
+                            : lower_tile_parts(&parts->thread, r->k.tile, parts->k.name, r->k.op->n_operands, LOWER_PARTS, limits, &info);
     r->parts = s->records.len;
-    keep_record(s, parts, of_first, &info);
-    r->k.thread = lower_tile(&r->thread, r->k.tile, &s->target->limits, &info);
-    info.parts_bytes = sym_muli(s->m->syms, memory->type.dims[0], (int64_t)frit_dtype_bits((frit_dtype)memory->type.dtype) / 8);
-    keep_record(s, r, doc, &info);
+    keep_record(s, parts, doc, &info);
 }
 
-/* What one kernel op launches: r, and what may come before it. */
-static void lower_record(kernel_set *s, record *r) {
+static sym_t bytes_of(kernel_set *s, ir_type t) { return sym_muli(s->m->syms, t.dims[0], (int64_t)frit_dtype_bits((frit_dtype)t.dtype) / 8); }
+
+/* What one kernel op launches: r, and what may come before it (first: by a tile program of its own). */
+static void lower_record(kernel_set *s, record *r, ir_func *first) {
     const frit_target_limits *limits = &s->target->limits;
     const char *doc = describe_kernel(s->arena, r->k.tile);
     lower_info info;
     int n = r->k.op->n_operands;
-    r->k.thread = limits->multiprocessors ? lower_tile_parts(&r->thread, r->k.tile, r->k.name, n, LOWER_REST, limits, &info) : NULL;
-    if (r->k.thread) {
-        record *parts = new_record(s, r->k.op, &r->key);
-        lower_info of_parts;
-        parts->k.tile = r->k.tile;
-        parts->k.name = fresh_name(s, arena_printf(s->arena, "%s_parts", r->k.name));
-        parts->k.thread = lower_tile_parts(&parts->thread, r->k.tile, parts->k.name, n, LOWER_PARTS, limits, &of_parts);
-        r->parts = s->records.len;
-        keep_record(s, parts, doc, &of_parts);
-    } else {
-        r->k.thread = lower_tile(&r->thread, r->k.tile, limits, &info);
-    }
+    bool pieces = !first && limits->multiprocessors;
+    if (pieces) pieces = (r->k.thread = lower_tile_parts(&r->thread, r->k.tile, r->k.name, n, LOWER_REST, limits, &info)) != NULL;
+    if (pieces || first) add_parts(s, r, first, first ? describe_kernel(s->arena, first) : doc);
+    if (!pieces) r->k.thread = lower_tile(&r->thread, r->k.tile, limits, &info);
+    if (first) info.parts_bytes = bytes_of(s, first->body->args[n]->type);
     keep_record(s, r, doc, &info);
 }
 
@@ -145,8 +138,7 @@ static record *make_record(kernel_set *s, const ir_op *op, const isomorph_key *k
         return NULL;
     }
     double t1 = now_ms();
-    if (first) lower_first(s, r, first);
-    else lower_record(s, r);
+    lower_record(s, r, first);
     list_func(&s->tiles, r->k.tile);
     if (first) list_func(&s->tiles, first);
     s->schedule_ms += t1 - t0;

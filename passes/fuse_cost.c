@@ -135,7 +135,7 @@ static bool is_shared_out(fuser *f, region *r) {
 static double contraction_cost(fuser *f, region *r) {
     enum { LEAST_ROWS = 16 }; /* that a kernel by rows of warps has, whatever it is made of */
     bool chain = false; /* some nest has loops within a task: one contraction follows another */
-    double cost = 0, flops = 0, tasks = 1;
+    double cost = 0, flops = 0, tasks = region_tasks(r);
     int contracts = 0;
     for (int i = 0; i < r->nests.len; i++)
         for (int d = 0; d < r->nests.data[i].rank; d++) chain |= r->nests.data[i].dim[d].n_vars > 0;
@@ -144,15 +144,11 @@ static double contraction_cost(fuser *f, region *r) {
         if (c->kind != NEST_CONTRACT) continue;
         contracts++;
         cost += reread(f, r, c, 0, chain) + reread(f, r, c, 1, chain);
-        double depth = 1;
-        for (int j = 0; j < c->n_red; j++)
-            for (int v = 0; v < c->red[j].n_vars; v++) depth *= (double)sym_hint(c->red[j].extents[v]);
-        double own = 2 * depth * (double)sym_hint(ir_type_elements(f->m, c->v->type));
+        double own = 2 * region_points(c->n_red, c->red) * (double)sym_hint(ir_type_elements(f->m, c->v->type));
         cost += widening(f, r, c, own);
         flops += own;
     }
     if (contracts == 0 || !chain) return cost;
-    for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
     if ((tasks >= LEAST_ROWS && stays_in_registers(f, r)) || is_shared_out(f, r)) return cost;
     if (tasks / (double)f->sizes.chain_rows < (double)f->sizes.least_tasks && flops > MUCH_WORK) return -1;
     return task_bytes(f, r) > most_kept(f->o->limits) ? -1 : cost;
@@ -163,11 +159,7 @@ static double longest_row(const region *r) {
     double longest = 1;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
-        double row = 1;
-        for (int d = 0; d < n->rank; d++)
-            for (int k = 0; k < n->dim[d].n_vars; k++) row *= (double)sym_hint(n->dim[d].extents[k]);
-        for (int d = 0; d < n->n_red; d++)
-            for (int k = 0; k < n->red[d].n_vars; k++) row *= (double)sym_hint(n->red[d].extents[k]);
+        double row = region_points(n->rank, n->dim) * region_points(n->n_red, n->red);
         if (row > longest) longest = row;
     }
     return longest;
@@ -178,23 +170,19 @@ static double longest_row(const region *r) {
 static double idle(fuser *f, const region *r) {
     enum { LONG_ROW = 1 << 17 };
     const frit_target_limits *l = f->o->limits;
-    double tasks = 1, row = longest_row(r);
+    double tasks = region_tasks(r), row = longest_row(r);
     if (!l->threads || !l->multiprocessors || row < LONG_ROW || schedule_cluster_holds(l, (int64_t)row)) return 1;
     for (int i = 0; i < r->nests.len; i++)
         if (r->nests.data[i].kind == NEST_CONTRACT) return 1;
-    for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
     return tasks < l->multiprocessors ? l->multiprocessors / (tasks < 1 ? 1 : tasks) : 1;
 }
 
 static void count_points(fuser *f, const region *r, fuse_weight *w) {
     w->clusters = schedule_cluster_holds(f->o->limits, (int64_t)longest_row(r));
-    for (int g = 0; g < r->n_grid; g++) w->grid *= (double)sym_hint(r->grid_extent[g]);
+    w->grid = region_tasks(r);
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
-        double points = (double)sym_hint(ir_type_elements(f->m, n->v->type));
-        for (int j = 0; j < n->n_red; j++)
-            for (int v = 0; v < n->red[j].n_vars; v++) points *= (double)sym_hint(n->red[j].extents[v]);
-        w->points += points;
+        w->points += (double)sym_hint(ir_type_elements(f->m, n->v->type)) * region_points(n->n_red, n->red);
         w->clusters &= n->kind != NEST_CONTRACT;
     }
 }

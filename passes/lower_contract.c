@@ -55,7 +55,6 @@ typedef struct copies {
     bool all_bulk; /* and the elements stay as they are copied */
 } copies;
 
-
 /* Chunks this thread has started to copy are groups: one a chunk, be it empty. */
 static void close_group(lower *l, const copies *c) {
     if (c->any_plain) ir_build(lower_here(l), IR_copy_commit, 0, NULL, 0, NULL);
@@ -152,6 +151,26 @@ static void do_chunk(lower *l, lower_contract *p, copies *c, sym_t k0, ir_value 
     else lower_sum_chunk(l, p, buffer);
 }
 
+/* The products are done: the sums, whole, go where they belong. */
+static void finish_tile(lower *l, lower_contract *p, const copies *both, const sym_t first[2]) {
+    if (p->roles) release_rest(l, p);
+    else lower_look_thread_up(l); /* nor the epilogue's through the products */
+    wait_groups(l, both, 0);
+    if (p->parts) lower_mma_make_whole(l, p);
+    lower_parts_gather(l, p);
+    if (lower_parts_store(l, p)) return;
+    if (p->direct) {
+        lower_epilogue_direct(l, p, first);
+        return;
+    }
+    lower_barrier(l);
+    if (p->wgmma) lower_wgmma_store_sums(l, p);
+    else if (p->product) lower_mma_store(l, p);
+    else lower_store_sums(l, p);
+    lower_barrier(l);
+    lower_epilogue_shared(l, p, first);
+}
+
 /* One tile of the result. carried: the sums, then the elements on their way. */
 static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     sym_ctx *c = l->syms;
@@ -184,23 +203,7 @@ static void run_tile(lower *l, lower_contract *p, sym_t m0, sym_t n0) {
     lower_for_end(l, loop, n + turns, carried);
     p->turn = NULL;
     end_products(l, p, choice);
-    if (p->roles) release_rest(l, p);
-    else lower_look_thread_up(l); /* nor the epilogue's through the products */
-    wait_groups(l, &both, 0);
-    if (p->parts) lower_mma_make_whole(l, p);
-    lower_parts_gather(l, p);
-    if (lower_parts_store(l, p)) return;
-    sym_t first[2] = {m0, n0};
-    if (p->direct) {
-        lower_epilogue_direct(l, p, first);
-        return;
-    }
-    lower_barrier(l);
-    if (p->wgmma) lower_wgmma_store_sums(l, p);
-    else if (p->product) lower_mma_store(l, p);
-    else lower_store_sums(l, p);
-    lower_barrier(l);
-    lower_epilogue_shared(l, p, first);
+    finish_tile(l, p, &both, (sym_t[]){m0, n0});
 }
 
 /* ---- Loops around the tile ---- */

@@ -10,7 +10,6 @@ enum {
     OTHER_OF_SUMS = 24,   /* where there are no matrix instructions: one address in shared memory a side */
 };
 
-
 static void mark_cone(lower_contract *p, const ir_value *v, bool *wanted) {
     if (!v->op || v->op->parent != p->op->blocks[0] || wanted[v->id - p->first_id]) return;
     wanted[v->id - p->first_id] = true;

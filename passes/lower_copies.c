@@ -2,7 +2,6 @@
  * where the target copies asynchronously and the operand is plain memory, else by way of registers. */
 #include "lower_contract.h"
 
-
 /* All that the operand reads is inside of its tensors. */
 static bool is_unchecked(const lower_contract *p, const lower_operand *o) {
     for (const ir_op *op = p->op->blocks[0]->first; op; op = op->next)

@@ -149,7 +149,14 @@ static ir_value *emit_division(lower *l, ir_opcode code, sym_t e) {
     return lower_build(l, d, IR_cast, 1, &q, ir_vector(FRIT_i64, lanes));
 }
 
-/* What is left of an extent, at most a constant: as unsigned numbers, so that those who read the code see that it is small. */
+ir_value *lower_at_most(lower *l, int depth, ir_value *x, int64_t most, frit_dtype t) {
+    ir_type u64 = ir_vector(FRIT_u64, 1);
+    ir_value *v[2] = {lower_build(l, depth, IR_cast, 1, &x, u64), lower_int(l, FRIT_u64, most)};
+    x = lower_build(l, depth, IR_min, 2, v, u64);
+    return lower_build(l, depth, IR_cast, 1, &x, ir_vector(t, 1));
+}
+
+/* What is left of an extent, at most a constant. */
 static ir_value *emit_rest(lower *l, sym_t e) {
     int64_t k;
     bool first = sym_is_const(sym_arg(e, 0), &k);
@@ -159,10 +166,7 @@ static ir_value *emit_rest(lower *l, sym_t e) {
     sym_range(l->syms, rest, &lo, &hi);
     if ((lo >= 0 && hi != INT64_MAX) || in_lanes(l, e) || !sym_prove_ge0(l->syms, rest)) return NULL;
     int d = lower_depth(l, e);
-    ir_type u64 = ir_vector(FRIT_u64, 1);
-    ir_value *x = emit(l, rest), *v[2] = {lower_build(l, d, IR_cast, 1, &x, u64), lower_int(l, FRIT_u64, k)};
-    x = lower_build(l, d, IR_min, 2, v, u64);
-    return lower_build(l, d, IR_cast, 1, &x, ir_vector(FRIT_i64, 1));
+    return lower_at_most(l, d, emit(l, rest), k, FRIT_i64);
 }
 
 static ir_value *emit_new(lower *l, sym_t e) {

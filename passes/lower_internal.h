@@ -151,6 +151,9 @@ int lower_depth(lower *l, sym_t e);
 ir_value *lower_index(lower *l, sym_t e);
 /* e as one variable where it is more than that: products of dims that are long sums would grow out of hand. */
 sym_t lower_opaque(lower *l, sym_t e);
+/* The lesser of x, an i64 that is not negative, and a constant, as t: by unsigned numbers, so that those who read the code see
+ * that it is small. */
+ir_value *lower_at_most(lower *l, int depth, ir_value *x, int64_t most, frit_dtype t);
 /* Dim d of the buffer, by the names that the grid being lowered has for symbols (lower_tile.c). */
 sym_t lower_dim(lower *l, const ir_value *buffer, int d);
 /* Takes `bits` of the task's scratch memory, rounded up to 64 bytes: where they begin, in bytes. */

@@ -11,7 +11,6 @@
 
 enum { CHUNK_BYTES = 64, LEAST_PART = 16 };
 
-
 /* ---- Which instruction ---- */
 static const ir_product *product_for(const lower *l, frit_dtype in, frit_dtype sum) {
     for (int i = 0; ir_product_at(i); i++) {

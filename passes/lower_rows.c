@@ -18,7 +18,6 @@ static const ir_value *buffer_of(const ir_op *op) { return ir_operand(op, 0); }
 static bool is_access(const ir_op *op) { return op->code == IR_read || op->code == IR_write; }
 static int64_t size_of(frit_dtype t) { return (int64_t)frit_dtype_bits(t) / 8; }
 
-
 /* ---- Instructions ---- */
 static int unit(const ir_product *q, int side) { return side ? q->n : q->m; }
 

@@ -4,7 +4,6 @@
  * thread takes them in vectors. */
 #include "lower_contract.h"
 
-
 void lower_share_sums(lower *l, lower_contract *p) {
     int m = p->side[0].tile, n = p->side[1].tile, threads = l->lim->threads;
     p->threads[0] = p->threads[1] = 1;

@@ -180,10 +180,7 @@ static ir_value *divisor(lower *l, sym_t extent, frit_dtype d) {
     if (d == FRIT_i64) return lower_index(l, extent);
     if (sym_is_const(extent, &k)) return lower_int(l, d, k < RANGES_MOST_TASKS ? k : RANGES_MOST_TASKS);
     int depth = lower_depth(l, extent);
-    ir_type u64 = ir_vector(FRIT_u64, 1);
-    ir_value *x = lower_index(l, extent), *v[2] = {lower_build(l, depth, IR_cast, 1, &x, u64), lower_int(l, FRIT_u64, RANGES_MOST_TASKS)};
-    x = lower_build(l, depth, IR_min, 2, v, u64);
-    return lower_build(l, depth, IR_cast, 1, &x, ir_vector(d, 1));
+    return lower_at_most(l, depth, lower_index(l, extent), RANGES_MOST_TASKS, d);
 }
 
 /* The coordinates of task `id` of the grid; carried through the task loop of a core and stepped like an odometer. */
@@ -279,32 +276,39 @@ static bool is_alternative(lower *l, const ir_op *grid, sym_t *guard, bool *hold
     return sym_prove_ge0(l->syms, a[0]) && sym_prove_ge0(l->syms, b[0]) && sym_is(sym_add(l->syms, a[0], b[0]), 1);
 }
 
+/* This block's tasks of the grid, `count` of the kernel's from `first` on: *from, the first of them counted from there, to *to. */
+static void block_range(lower *l, const ir_op *op, sym_t first, sym_t count, bool alone, ir_value **from, ir_value **to) {
+    ir_type t = ir_vector(FRIT_i64, 1);
+    ir_value *tasks = *to;
+    sym_t guard;
+    bool holds;
+    *from = l->block;
+    if (is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */
+        ir_value *zero = lower_int(l, FRIT_i64, 0), *some[2] = {lower_index(l, guard), zero};
+        some[0] = lower_build(l, l->floor, holds ? IR_ne : IR_eq, 2, some, ir_vector(FRIT_bool, 1));
+        *to = lower_build(l, l->floor, IR_select, 3, (ir_value *[]){some[0], tasks, zero}, t);
+        return;
+    }
+    if (!alone) {
+        ir_value *stop = lower_index(l, sym_add(l->syms, first, count));
+        *to = lower_build(l, l->floor, IR_min, 2, (ir_value *[]){tasks, stop}, t);
+    }
+    if (sym_is(first, 0)) return;
+    ir_value *start = lower_index(l, first);
+    *from = lower_build(l, l->floor, IR_sub, 2, (ir_value *[]){l->block, start}, t);
+    *from = lower_build(l, l->floor, IR_mod, 2, (ir_value *[]){*from, l->block_count}, t);
+    *to = lower_build(l, l->floor, IR_sub, 2, (ir_value *[]){*to, start}, t);
+}
+
 /* The grid's tasks, those of this block, counted from the grid's `first`: `count` of them, or runs of its parts. */
 static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t first, sym_t count, bool alone) {
     lower_parts *parts = lower_parts_of(l, op);
     const sym_t *vars, *extent;
     int n = ir_get_syms(op, IR_ATTR_vars, &vars);
     ir_get_syms(op, IR_ATTR_extent, &extent);
-    ir_type t = ir_vector(FRIT_i64, 1);
     int floor = l->floor;
-    ir_value *from = l->block, *to = tasks, **v = arena_array(l->scratch, ir_value *, n + 1);
-    sym_t guard;
-    bool holds;
-    if (is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */
-        ir_value *zero = lower_int(l, FRIT_i64, 0), *some[2] = {lower_index(l, guard), zero};
-        some[0] = lower_build(l, l->floor, holds ? IR_ne : IR_eq, 2, some, ir_vector(FRIT_bool, 1));
-        to = lower_build(l, l->floor, IR_select, 3, (ir_value *[]){some[0], tasks, zero}, t);
-        first = sym_const(l->syms, 0);
-    } else if (!alone) {
-        ir_value *stop = lower_index(l, sym_add(l->syms, first, count));
-        to = lower_build(l, l->floor, IR_min, 2, (ir_value *[]){to, stop}, t);
-    }
-    if (!sym_is(first, 0)) {
-        ir_value *start = lower_index(l, first);
-        from = lower_build(l, l->floor, IR_sub, 2, (ir_value *[]){l->block, start}, t);
-        from = lower_build(l, l->floor, IR_mod, 2, (ir_value *[]){from, l->block_count}, t);
-        to = lower_build(l, l->floor, IR_sub, 2, (ir_value *[]){to, start}, t);
-    }
+    ir_value *from, *to = tasks, **v = arena_array(l->scratch, ir_value *, n + 1);
+    block_range(l, op, first, count, alone, &from, &to);
     ir_op *loop = lower_for(l, from, to, l->block_count, 0, NULL), *tiles = NULL;
     ir_value *task = loop->blocks[0]->args[0];
     lower_look_thread_up(l);

@@ -87,6 +87,19 @@ static void mark_needed(const region *r, ir_value *const *outputs, int n) {
         if (r->ops[i]->mark == KNOWN) r->ops[i]->mark = 0;
 }
 
+double region_points(int n, const nest_axis *axes) {
+    double points = 1;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < axes[i].n_vars; k++) points *= (double)sym_hint(axes[i].extents[k]);
+    return points;
+}
+
+double region_tasks(const region *r) {
+    double tasks = 1;
+    for (int g = 0; g < r->n_grid; g++) tasks *= (double)sym_hint(r->grid_extent[g]);
+    return tasks;
+}
+
 void region_release(region *r) {
     for (int i = 0; i < r->n_ops; i++) r->ops[i]->mark = 0;
 }
@@ -134,7 +147,6 @@ static void find_ids(region *r) {
     r->first_id = lo < hi ? lo : 0;
     r->n_ids = lo < hi ? hi - lo : 0;
 }
-
 
 /* What the nests evaluate: how many of them evaluate each value, and whether one reduces over an axis of open length in doing so. */
 typedef struct evaluation {

@@ -40,6 +40,8 @@ typedef struct nest {
     nest_axis *own;  /* its own axes, where it runs on the variables of `into` instead; else NULL */
 } nest;
 
+enum { REGION_MAX_GRID = 24 };
+
 typedef struct region {
     access x;
     bool blocks;           /* see region_analyse */
@@ -48,7 +50,7 @@ typedef struct region {
     int first_id, n_ids;   /* range of the ids of its values */
     VEC(nest) nests;       /* producers before consumers */
     int n_grid;
-    sym_t grid[24], grid_extent[24];
+    sym_t grid[REGION_MAX_GRID], grid_extent[REGION_MAX_GRID];
     const char *why_not;   /* set when the analysis fails */
     VEC(ir_value *) keep;  /* values that must be nests of their own although pointwise */
     struct region_splits *splits;
@@ -71,6 +73,9 @@ void region_each_read(region *r, int i, region_read_fn f, void *u);
 /* Makes nest i's epilogue a nest apart; where i runs on the variables of that reader, it goes back to its own. The same
  * call undoes it: q is the reader. */
 void region_set_apart(region *r, int i, int q);
+/* Points of loops over n axes, and of the grid, as far as sizes have hints. */
+double region_points(int n, const nest_axis *axes);
+double region_tasks(const region *r);
 /* v is computed by one of the region's ops (not an input). */
 bool region_inside(const region *r, const ir_value *v);
 /* Flops of evaluating one element of v down to inputs and nests; transcendental ops count 20. */

@@ -146,26 +146,29 @@ static void restrict_grid(region *r, const nest *primary) {
         }
 }
 
-static int pick_primary(region *r) {
-    int best = -1;
-    int64_t size = -1;
-    for (int i = r->nests.len - 1; i >= 0; i--) {
-        nest *n = &r->nests.data[i];
-        if (!n->output) continue;
-        int64_t s = sym_hint(ir_type_elements(r->x.m, n->v->type));
-        if (s > size) best = i, size = s;
-    }
-    return best;
-}
-
 static bool used_inside(const nest *n) {
     for (ir_use *u = n->v->uses; u; u = u->next)
         if (u->user->mark == REGION_MARK) return true;
     return false;
 }
 
-/* One round of placing and tracing. */
-bool region_place(region *r) {
+/* The largest output; where others read it, it is placed where they do, and the last output that nobody reads is taken. */
+static int pick_primary(const region *r) {
+    int best = -1;
+    int64_t size = -1;
+    for (int i = r->nests.len - 1; i >= 0; i--) {
+        const nest *n = &r->nests.data[i];
+        if (!n->output) continue;
+        int64_t s = sym_hint(ir_type_elements(r->x.m, n->v->type));
+        if (s > size) best = i, size = s;
+    }
+    if (best < 0 || !used_inside(&r->nests.data[best])) return best;
+    for (int i = r->nests.len - 1; i >= 0; i--)
+        if (r->nests.data[i].output && !used_inside(&r->nests.data[i])) return i;
+    return best;
+}
+
+static void begin_round(region *r) {
     work *w = r->splits;
     w->again = false;
     w->first_split = w->splits.len;
@@ -179,16 +182,15 @@ bool region_place(region *r) {
         n->last_reader = -1;
         memset(n->conflict, 0, sizeof n->conflict);
     }
+}
+
+/* One round of placing and tracing. */
+bool region_place(region *r) {
+    work *w = r->splits;
+    begin_round(r);
     int p = pick_primary(r);
     if (p < 0) return r->why_not = "no output", false;
-    nest *primary = &r->nests.data[p];
-    if (used_inside(primary)) { /* then it is placed where it is read; pick a sink instead */
-        for (int i = r->nests.len - 1; i >= 0; i--)
-            if (r->nests.data[i].output && !used_inside(&r->nests.data[i])) {
-                primary = &r->nests.data[p = i];
-                break;
-            }
-    }
+    const nest *primary = &r->nests.data[p];
     sym_t coords[IR_MAX_RANK];
     for (int pass = 0; pass < 2; pass++)
         for (int i = r->nests.len - 1; i >= 0; i--) {

@@ -4,7 +4,7 @@
 #define FRIT_PASSES_REGION_INTERNAL_H
 #include "region.h"
 
-enum { REGION_MAX_GRID = sizeof ((region *)0)->grid / sizeof(sym_t), REGION_MAX_DEPTH = 3000 };
+enum { REGION_MAX_DEPTH = 3000 };
 
 /* Axis `axis` of v (a reduced one when red): its variable number k is split so that the inner part has `factor` values. */
 typedef struct split {

@@ -70,13 +70,9 @@ static int64_t row_length(const region *r) {
     int64_t longest = 1;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
-        int64_t len = 1;
         if (n->kind == NEST_REDUCE && is_once_a_task(r, n)) continue;
-        for (int d = 0; d < n->rank; d++)
-            for (int k = 0; k < n->dim[d].n_vars; k++) len *= sym_hint(n->dim[d].extents[k]);
-        for (int d = 0; d < n->n_red; d++)
-            for (int k = 0; k < n->red[d].n_vars; k++) len *= sym_hint(n->red[d].extents[k]);
-        if (len > longest) longest = len;
+        double len = region_points(n->rank, n->dim) * region_points(n->n_red, n->red);
+        if (len > (double)longest) longest = len < 1e18 ? (int64_t)len : (int64_t)1e18;
     }
     return longest;
 }

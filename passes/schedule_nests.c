@@ -1,9 +1,10 @@
 /* Loop nests -> grid and stages. */
 #include "schedule_plan.h"
+#include "schedule_special.h"
 #include <string.h>
 
 sym_t plan_on_cuts(plan *p, sym_t e) {
-    sym_t with[24];
+    sym_t with[REGION_MAX_GRID];
     const stream *of = p->chunks.of;
     for (int g = 0; g < p->r->n_grid; g++) with[g] = p->cuts[g].expr;
     e = sym_subst(p->s->m->syms, e, p->r->n_grid, p->r->grid, with);
@@ -227,7 +228,7 @@ static bool reduce_stage(plan *p, const nest *n, const nest *q) {
 
 /* ---- A region ---------------------------------------------------------------------------------------------------- */
 static void open_grid(plan *p) {
-    sym_t vars[25], extents[25];
+    sym_t vars[REGION_MAX_GRID + 1], extents[REGION_MAX_GRID + 1]; /* and the part */
     int n = 0;
     for (int g = 0; g < p->r->n_grid; g++)
         if (p->cuts[g].task) {
@@ -266,14 +267,6 @@ static bool nest_stages(plan *p, int i) {
 }
 
 /* ---- Streams ----------------------------------------------------------------------------------------------------- */
-static ir_block *open_chunks(plan *p) {
-    ir_builder b = ir_builder_at_end(p->s->m, p->grid);
-    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
-    ir_set_syms(p->s->m, loop, IR_ATTR_vars, 1, &p->chunks.chunk);
-    ir_set_syms(p->s->m, loop, IR_ATTR_extent, 1, &p->chunks.chunks);
-    return loop->blocks[0];
-}
-
 static bool stages_of(plan *p, stream_role a, stream_role b) {
     for (int i = 0; i < p->r->nests.len; i++) {
         stream_role role = p->chunks.of ? p->chunks.of->nests[i].role : a;
@@ -288,7 +281,7 @@ static bool all_stages(plan *p) {
     if (p->parts.phase == PLAN_MEETING) {
         if (!plan_meet_states(p)) return false;
     } else {
-        p->block = open_chunks(p);
+        p->block = sched_loop_over(p->s, p->grid, p->chunks.chunk, p->chunks.chunks);
         if (!stages_of(p, STREAM_BODY, STREAM_STATE)) return false;
         p->block = p->grid;
     }

@@ -56,7 +56,7 @@ enum { PLAN_MAX_ACROSS = 4 };
 typedef struct plan {
     sched *s;
     region *r;
-    cut cuts[24];
+    cut cuts[REGION_MAX_GRID];
     stream *stream;   /* NULL: none is to be done in chunks */
     const schedule_rows *of_products; /* by rows of products whose sums are operands again, or NULL */
     bool few_rows;    /* streamed for so few rows that tasks may share the axis out */

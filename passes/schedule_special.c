@@ -263,64 +263,6 @@ ir_value *sched_index_value(sched *s, sym_t at) {
     return ir_result(op, 0);
 }
 
-/* Sequential along the axis, with the running value (for argmax and argmin: the best and its position) of every other
- * point in a task's memory. */
-static bool scan(sched *s, const ir_op *op) {
-    sym_ctx *c = s->m->syms;
-    ir_value *x = ir_operand(op, 0), *out = sched_output_of(s, ir_result(op, 0));
-    int axis = (int)ir_get_int(op, IR_ATTR_axis, 0);
-    ir_combine combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
-    bool exclusive = ir_get_int(op, IR_ATTR_exclusive, 0), reverse = ir_get_int(op, IR_ATTR_reverse, 0);
-    bool arg = is_arg(combine), compares = arg || combine == IR_MAX || combine == IR_MIN;
-    frit_dtype held = (frit_dtype)(compares ? x : out)->type.dtype, acc = emit_compute_dtype(held);
-    if (sched_scans_by_block(s, op)) return sched_block_scan(s, op, out, held);
-    sym_t rest[IR_MAX_RANK], at[IR_MAX_RANK];
-    ir_type others = x->type;
-    sym_t dims[IR_MAX_RANK];
-    int n = 0;
-    for (int d = 0; d < x->type.rank; d++)
-        if (d != axis) dims[n++] = x->type.dims[d];
-    others = ir_tensor(s->m, (frit_dtype)x->type.dtype, n, dims);
-    stage_vars sv = {0};
-    ir_block *grid = grid_over(s, others, rest, &sv, 64);
-    sv.n_par = sv.n;
-    sym_t extent = x->type.dims[axis], t = sym_index(c, "t", extent);
-    ir_value *state = sched_alloc(s, grid, acc, sv.n, sv.extent);
-    ir_value *place = arg ? sched_alloc(s, grid, FRIT_i64, sv.n, sv.extent) : NULL;
-    if (!state || (arg && !place)) return false;
-    ir_op *start = sched_stage(s, grid, &sv);
-    emit_write(&s->e, state, sched_identity(&s->e.b, combine, held), sv.n, sv.var);
-    sym_t first = reverse ? sym_addi(c, extent, -1) : sym_const(c, 0);
-    if (arg) emit_write(&s->e, place, sched_index_value(s, first), sv.n, sv.var);
-    sched_choose_tile(s, start, NULL);
-    ir_builder b = ir_builder_at_end(s->m, grid);
-    b.span = s->span;
-    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
-    ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &t);
-    ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
-    for (int d = 0, k = 0; d < x->type.rank; d++)
-        at[d] = d != axis ? rest[k++] : reverse ? sym_addi(c, sym_sub(c, extent, t), -1) : t;
-    ir_op *stage = sched_stage(s, loop->blocks[0], &sv);
-    ir_value *e = emit_element(&s->e, x, at);
-    if (!e) return false;
-    ir_value *before = emit_read(&s->e, state, sv.n, sv.var, 0), *result = NULL;
-    e = ir_cast(&s->e.b, e, acc);
-    if (arg) {
-        ir_value *was = emit_read(&s->e, place, sv.n, sv.var, 0), *better = beats(&s->e.b, combine, e, before);
-        ir_value *now = ir_select(&s->e.b, better, sched_index_value(s, at[axis]), was);
-        emit_write(&s->e, state, ir_select(&s->e.b, better, e, before), sv.n, sv.var);
-        emit_write(&s->e, place, now, sv.n, sv.var);
-        result = exclusive ? was : now;
-    } else {
-        ir_value *after = sched_combined(&s->e.b, combine, before, e);
-        if (!after) return s->why = "a scan with this combination", false;
-        emit_write(&s->e, state, after, sv.n, sv.var);
-        result = exclusive ? before : after;
-    }
-    emit_write(&s->e, out, result, x->type.rank, at);
-    return ends(s, stage);
-}
-
 ir_block *sched_loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
     ir_builder b = ir_builder_at_end(s->m, in);
     b.span = s->span;
@@ -328,6 +270,80 @@ ir_block *sched_loop_over(sched *s, ir_block *in, sym_t var, sym_t extent) {
     ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &var);
     ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
     return loop->blocks[0];
+}
+
+/* Sequential along the axis, with the running value (for argmax and argmin: the best and its position) of every other
+ * point in a task's memory. */
+typedef struct running {
+    ir_combine combine;
+    int axis;
+    bool exclusive, reverse, arg;
+    frit_dtype held, acc;
+    stage_vars sv;          /* the other points of the task */
+    ir_value *state, *place; /* place: of the best */
+} running;
+
+static running running_of(const ir_op *op, const ir_value *out) {
+    running r = {.combine = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM), .axis = (int)ir_get_int(op, IR_ATTR_axis, 0)};
+    r.exclusive = ir_get_int(op, IR_ATTR_exclusive, 0), r.reverse = ir_get_int(op, IR_ATTR_reverse, 0);
+    r.arg = is_arg(r.combine);
+    bool compares = r.arg || r.combine == IR_MAX || r.combine == IR_MIN;
+    r.held = (frit_dtype)(compares ? ir_operand(op, 0) : out)->type.dtype;
+    r.acc = emit_compute_dtype(r.held);
+    return r;
+}
+
+static bool begin_running(sched *s, running *r, ir_block *grid, sym_t extent) {
+    sym_ctx *c = s->m->syms;
+    r->state = sched_alloc(s, grid, r->acc, r->sv.n, r->sv.extent);
+    r->place = r->arg ? sched_alloc(s, grid, FRIT_i64, r->sv.n, r->sv.extent) : NULL;
+    if (!r->state || (r->arg && !r->place)) return false;
+    ir_op *start = sched_stage(s, grid, &r->sv);
+    emit_write(&s->e, r->state, sched_identity(&s->e.b, r->combine, r->held), r->sv.n, r->sv.var);
+    sym_t first = r->reverse ? sym_addi(c, extent, -1) : sym_const(c, 0);
+    if (r->arg) emit_write(&s->e, r->place, sched_index_value(s, first), r->sv.n, r->sv.var);
+    sched_choose_tile(s, start, NULL);
+    return true;
+}
+
+/* The scan's value where e is the next element, at that position of the axis. */
+static ir_value *step_running(sched *s, const running *r, ir_value *e, sym_t at) {
+    ir_value *before = emit_read(&s->e, r->state, r->sv.n, r->sv.var, 0);
+    e = ir_cast(&s->e.b, e, r->acc);
+    if (r->arg) {
+        ir_value *was = emit_read(&s->e, r->place, r->sv.n, r->sv.var, 0), *better = beats(&s->e.b, r->combine, e, before);
+        ir_value *now = ir_select(&s->e.b, better, sched_index_value(s, at), was);
+        emit_write(&s->e, r->state, ir_select(&s->e.b, better, e, before), r->sv.n, r->sv.var);
+        emit_write(&s->e, r->place, now, r->sv.n, r->sv.var);
+        return r->exclusive ? was : now;
+    }
+    ir_value *after = sched_combined(&s->e.b, r->combine, before, e);
+    if (!after) return s->why = "a scan with this combination", NULL;
+    emit_write(&s->e, r->state, after, r->sv.n, r->sv.var);
+    return r->exclusive ? before : after;
+}
+
+static bool scan(sched *s, const ir_op *op) {
+    sym_ctx *c = s->m->syms;
+    ir_value *x = ir_operand(op, 0), *out = sched_output_of(s, ir_result(op, 0));
+    running r = running_of(op, out);
+    if (sched_scans_by_block(s, op)) return sched_block_scan(s, op, out, r.held);
+    sym_t rest[IR_MAX_RANK], at[IR_MAX_RANK], dims[IR_MAX_RANK];
+    int n = 0;
+    for (int d = 0; d < x->type.rank; d++)
+        if (d != r.axis) dims[n++] = x->type.dims[d];
+    ir_block *grid = grid_over(s, ir_tensor(s->m, (frit_dtype)x->type.dtype, n, dims), rest, &r.sv, 64);
+    r.sv.n_par = r.sv.n;
+    sym_t extent = x->type.dims[r.axis], t = sym_index(c, "t", extent);
+    if (!begin_running(s, &r, grid, extent)) return false;
+    ir_block *loop = sched_loop_over(s, grid, t, extent);
+    for (int d = 0, k = 0; d < x->type.rank; d++)
+        at[d] = d != r.axis ? rest[k++] : r.reverse ? sym_addi(c, sym_sub(c, extent, t), -1) : t;
+    ir_op *stage = sched_stage(s, loop, &r.sv);
+    ir_value *e = emit_element(&s->e, x, at), *result = e ? step_running(s, &r, e, at[r.axis]) : NULL;
+    if (!result) return false;
+    emit_write(&s->e, out, result, x->type.rank, at);
+    return ends(s, stage);
 }
 
 /* One pass over the mask with a running count; a false element's position is -1, which writes nothing. */
@@ -340,12 +356,8 @@ static bool compact(sched *s, const ir_op *op) {
     ir_op *start = sched_stage(s, grid, &none);
     emit_write(&s->e, total, ir_splat_int(&s->e.b, ir_scalar(FRIT_i64), 0), 0, NULL);
     sched_choose_tile(s, start, NULL);
-    ir_builder b = ir_builder_at_end(s->m, grid);
-    ir_op *loop = ir_build(&b, IR_for, 0, NULL, 0, NULL);
     sym_t extent = mask->type.dims[0], t = sym_index(c, "t", extent);
-    ir_set_syms(s->m, loop, IR_ATTR_vars, 1, &t);
-    ir_set_syms(s->m, loop, IR_ATTR_extent, 1, &extent);
-    ir_op *stage = sched_stage(s, loop->blocks[0], &none);
+    ir_op *stage = sched_stage(s, sched_loop_over(s, grid, t, extent), &none);
     ir_value *m = emit_element(&s->e, mask, &t);
     if (!m) return false;
     ir_builder *e = &s->e.b;
@@ -354,9 +366,8 @@ static bool compact(sched *s, const ir_op *op) {
     sym_t var = sym_var(c, "to", SYM_VALUE, NULL, NULL);
     vec_push(s->scratch, &s->e.value_vars, var);
     vec_push(s->scratch, &s->e.values, ir_select(e, m, n, none_at));
-    ir_op *p = ir_build(e, IR_index, 0, NULL, 1, &i64);
-    ir_set_syms(s->m, p, IR_ATTR_size, 1, &t);
-    if (out) emit_write(&s->e, out, ir_result(p, 0), 1, &var);
+    ir_value *at = sched_index_value(s, t);
+    if (out) emit_write(&s->e, out, at, 1, &var);
     emit_write(&s->e, total, ir_binary(e, IR_add, n, ir_cast(e, m, FRIT_i64)), 0, NULL);
     sched_choose_tile(s, stage, NULL);
     if (!count) return true;
