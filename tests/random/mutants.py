@@ -32,6 +32,12 @@ def read_mutants():
     return mutants
 
 
+def lost(mutant):
+    """What is wrong with a mutant whose line is not in its file, or more than once."""
+    times = (SOURCE / mutant["file"]).read_text().count(mutant["old"])
+    return None if times == 1 else f"{mutant['file']}: {mutant['what']}: '{mutant['old']}' is found {times} times"
+
+
 def ninja_command(build, output):
     """The command that makes an output of the build."""
     text = subprocess.run(["ninja", "-t", "commands", "-s", output], cwd=build, check=True, capture_output=True, text=True).stdout
@@ -53,8 +59,6 @@ class Mutation:
     def make(self, mutant):
         """Builds the mutant's programs; None, or what went wrong."""
         source = (SOURCE / mutant["file"]).read_text()
-        if source.count(mutant["old"].strip("\n")) != 1:
-            return f"'{mutant['old']}' is found {source.count(mutant['old'])} times"
         name = os.path.basename(mutant["file"])
         # beside the others, for their includes: the compiler sees the mutated text under the file's own name
         changed = self.folder / name
@@ -124,6 +128,9 @@ def main():
     if not (o.build / "build.ninja").exists() or not all((o.build / p).exists() for p in PROGRAMS):
         print("skipped: no finished build of Ninja's")
         return 77
+    gone = [what for what in map(lost, read_mutants()) if what]
+    if gone:
+        sys.exit("\n".join(gone))
     mutants = [m for m in read_mutants() if o.k in m["file"] + " " + m["what"]]
     if o.n:
         mutants = random.Random(o.seed).sample(mutants, min(o.n, len(mutants)))
