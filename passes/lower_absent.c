@@ -63,28 +63,11 @@ void lower_choice_end(lower *l, ir_op *choice, int n, ir_value **x) {
 }
 
 /* ---- Stages ---- */
-static void mark_cone(const lower_stage *s, const ir_value *v, bool *wanted) {
-    if (!v->op || v->op->parent != s->op->blocks[0] || wanted[v->id - s->first_id]) return;
-    wanted[v->id - s->first_id] = true;
-    for (int i = 0; i < v->op->n_operands; i++) mark_cone(s, ir_operand(v->op, i), wanted);
-}
-
 void lower_plan_plain(lower *l, lower_stage *s) {
     const ir_op *yield = s->op->blocks[0]->last;
     bool sums = s->parallel < s->n && s->n_terms == 1 && s->combines[0] == IR_SUM && yield && yield->n_operands == 1;
     s->plain = sums && !ir_block_has(s->op->blocks[0], IR_write) ? lower_plain_product(ir_operand(yield, 0)) : NULL;
-    if (!s->plain) return;
-    int lo = INT32_MAX, hi = -1;
-    for (const ir_op *op = s->op->blocks[0]->first; op; op = op->next)
-        for (int i = 0; i < op->n_results; i++) {
-            int id = op->results[i].id;
-            if (id < lo) lo = id;
-            if (id > hi) hi = id;
-        }
-    s->first_id = lo;
-    bool *wanted = arena_array(l->scratch, bool, hi - lo + 1);
-    mark_cone(s, s->plain, wanted);
-    s->of_plain = wanted;
+    if (s->plain) s->of_plain = lower_cone(l, s->op->blocks[0], s->plain, &s->first_id);
 }
 
 void lower_sum_plain(lower *l, lower_stage *s, void (*loops)(lower *l, lower_stage *s)) {

@@ -127,6 +127,26 @@ static bool compare_lanes(lower *l, lower_stage *s, const ir_op *op, lower_val *
     return true;
 }
 
+static void mark_cone(const ir_block *b, const ir_value *v, int first_id, bool *wanted) {
+    if (!v->op || v->op->parent != b || wanted[v->id - first_id]) return;
+    wanted[v->id - first_id] = true;
+    for (int i = 0; i < v->op->n_operands; i++) mark_cone(b, ir_operand(v->op, i), first_id, wanted);
+}
+
+bool *lower_cone(lower *l, const ir_block *b, const ir_value *v, int *first_id) {
+    int lo = INT32_MAX, hi = -1;
+    for (const ir_op *op = b->first; op; op = op->next)
+        for (int i = 0; i < op->n_results; i++) {
+            int id = op->results[i].id;
+            if (id < lo) lo = id;
+            if (id > hi) hi = id;
+        }
+    bool *wanted = arena_array(l->scratch, bool, hi - lo + 1);
+    mark_cone(b, v, lo, wanted);
+    *first_id = lo;
+    return wanted;
+}
+
 /* Opens a branch for the rest of the block, which is lowered point by point. */
 static ir_op *only(lower *l, lower_stage *s, const ir_op *op) {
     int p[IR_MAX_RANK] = {0};

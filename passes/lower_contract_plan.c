@@ -10,25 +10,8 @@ enum {
     OTHER_OF_SUMS = 24,   /* where there are no matrix instructions: one address in shared memory a side */
 };
 
-static void mark_cone(lower_contract *p, const ir_value *v, bool *wanted) {
-    if (!v->op || v->op->parent != p->op->blocks[0] || wanted[v->id - p->first_id]) return;
-    wanted[v->id - p->first_id] = true;
-    for (int i = 0; i < v->op->n_operands; i++) mark_cone(p, ir_operand(v->op, i), wanted);
-}
-
 static void find_cones(lower *l, lower_contract *p) {
-    int lo = INT32_MAX, hi = -1;
-    for (const ir_op *op = p->op->blocks[0]->first; op; op = op->next)
-        for (int i = 0; i < op->n_results; i++) {
-            int id = op->results[i].id;
-            if (id < lo) lo = id;
-            if (id > hi) hi = id;
-        }
-    p->first_id = lo;
-    for (int i = 0; i < 2; i++) {
-        p->side[i].wanted = arena_array(l->scratch, bool, hi - lo + 1);
-        mark_cone(p, p->side[i].v, p->side[i].wanted);
-    }
+    for (int i = 0; i < 2; i++) p->side[i].wanted = lower_cone(l, p->op->blocks[0], p->side[i].v, &p->first_id);
 }
 
 /* x * y summed up, and nothing else. */

@@ -292,6 +292,8 @@ bool lower_contract_has_roles(const lower *l);
 void lower_contract_maps(lower *l);
 /* lower_body.c: all ops of the block for the tile at hand; the operands of its yield (if any) can be got after. */
 void lower_body(lower *l, lower_stage *s, const ir_block *b);
+/* What v, made in b, is computed from there, and v itself: by the index of a value since *first_id. */
+bool *lower_cone(lower *l, const ir_block *b, const ir_value *v, int *first_id);
 /* The value of a symbolic integer as a dtype, in every lane if wide; there an integer counts in its own width. */
 ir_value *lower_index_as(lower *l, sym_t e, frit_dtype t, int depth, bool wide);
 /* op's result is a position that is compared with positions, and nothing else: along lanes it takes none of its width. */

@@ -1,7 +1,10 @@
-/* Guarded variants. On a core, a kernel whose contractions have a row count that may be 1 (a decoder that takes one token
- * at a time) gets a second set of grids, made for exactly that. For blocks of threads, a contraction of open size gets one
- * set with large tiles, for when there are enough of them to fill the machine, and one with small tiles. A guard is part of a grid's extents, 1 where it holds and else 0, so
- * that a launch runs the tasks of one set and none of the other.
+/* Guarded variants. A guard is the first of a grid's extents, 1 where it holds and else 0, so that a launch runs the tasks of one
+ * set of grids and none of the other.
+ *
+ * On a core, a kernel whose contractions have a row count that may be 1 (a decoder that takes one token at a time) gets a
+ * second set of grids, made for exactly that. For blocks of threads, a contraction of open size gets one set with large tiles,
+ * for when there are enough of them to fill the machine, and one with small tiles; attention with an open number of queries
+ * gets a set for one query, whose keys are shared out among tasks (schedule_parts.c).
  *
  * Rows of open length begin anywhere in memory, and a block's threads could take no vectors of them. Kernels without
  * contractions get a set of grids for rows that are whole vectors, and one for all others. */
