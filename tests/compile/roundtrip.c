@@ -52,6 +52,14 @@ typedef struct run {
     int64_t shape[2 * MAX_IO][IR_MAX_RANK];
     area in_area[MAX_IO], out[MAX_IO];
     int n_areas;
+    diag *d;
+    arena *a; /* what is compiled */
+    interp_tensor *params;
+    area *param_areas;
+    frit_package *package;
+    frit_device *device;
+    frit_weights *weights;
+    frit_session *session;
 } run;
 
 static bool fail(run *x, const char *fmt, ...) {
@@ -117,24 +125,21 @@ static DLTensor as_dl(const interp_tensor *t, int64_t *shape) {
     return frit_dense(t->data, t->dtype, t->rank, shape);
 }
 
-static bool open_session(run *x, const program *p, frit_package **pkg, frit_device **dev, frit_weights **w, frit_session **s,
-                         const interp_tensor *params) {
+static bool open_session(run *x, const program *p) {
     frit_error e;
     frit_device_options options = {.struct_size = sizeof options, .threads = x->o->threads, .index = x->o->device};
-    if (frit_package_open_memory(p->bytes, p->n_bytes, NULL, NULL, NULL, pkg, &e) ||
-        frit_device_open(x->o->target ? x->o->target : "cpu", &options, dev, &e) ||
-        frit_weights_create(*pkg, *dev, NULL, w, &e))
+    if (frit_package_open_memory(p->bytes, p->n_bytes, NULL, NULL, NULL, &x->package, &e) ||
+        frit_device_open(x->o->target ? x->o->target : "cpu", &options, &x->device, &e) ||
+        frit_weights_create(x->package, x->device, NULL, &x->weights, &e))
         return fail(x, "%s", e.message);
-    int k = 0;
     for (int i = 0; i < x->m->globals.len; i++) {
         if (x->m->globals.data[i]->is_state) continue;
         int64_t shape[IR_MAX_RANK];
-        DLTensor t = as_dl(&params[i], shape);
-        if (frit_weights_bind(*w, x->m->globals.data[i]->path, &t, FRIT_BORROW, &e)) return fail(x, "%s", e.message);
-        k++;
+        DLTensor t = as_dl(&x->params[i], shape);
+        if (frit_weights_bind(x->weights, x->m->globals.data[i]->path, &t, FRIT_BORROW, &e)) return fail(x, "%s", e.message);
     }
     frit_session_options so = {.struct_size = sizeof so, .seed = 7};
-    if (frit_session_create(*w, &so, s, &e)) return fail(x, "%s", e.message);
+    if (frit_session_create(x->weights, &so, &x->session, &e)) return fail(x, "%s", e.message);
     return true;
 }
 
@@ -248,84 +253,80 @@ static void show(run *x, const program *p) {
     arena_free(a);
 }
 
+static bool parse(run *x, const char *text, size_t size) {
+    uint32_t file = diag_add_source(x->d, "test.fir", text, size);
+    x->m = ir_parse(x->d, file);
+    x->fused = ir_parse(x->d, file);
+    if (!x->m || !x->fused) {
+        diag_print_text(x->d, stderr, false);
+        return fail(x, "the text does not parse");
+    }
+    x->f = x->m->funcs;
+    x->n_in = x->f->body->n_args;
+    x->n_out = x->f->body->last->n_operands;
+    if (x->n_in > MAX_IO || x->n_out > MAX_IO) return fail(x, "too many inputs or outputs");
+    x->it = interp_new(x->m, &(interp_options){.wide = true, .stored = x->o->stored, .seed = 7, .max_ops = x->o->max_ops});
+    return true;
+}
+
+static bool fill_params(run *x) {
+    x->params = calloc((size_t)x->m->globals.len + 1, sizeof *x->params);
+    x->param_areas = calloc((size_t)x->m->globals.len + 1, sizeof *x->param_areas);
+    for (int i = 0; i < x->m->globals.len; i++) {
+        if (x->m->globals.data[i]->is_state) continue;
+        if (!fill(x, &x->params[i], x->m->globals.data[i]->type, &x->param_areas[i])) return false;
+        interp_set_param(x->it, x->m->globals.data[i]->path, &x->params[i]);
+    }
+    return true;
+}
+
+/* NULL: it fails. */
+static const program *compile(run *x) {
+    const roundtrip_options *o = x->o;
+    const char *error = NULL, *bad = NULL;
+    const target *t = target_open(x->a, o->target ? o->target : "cpu", &error);
+    if (!t) return fail(x, "%s", error), NULL;
+    compile_options co = {.target = t, .fusion = o->fusion, .stop = PROGRAM_PACKAGE, .workers = o->threads, .diag = x->d};
+    compile_fuse(x->fused, x->fused->funcs, &co);
+    if (ir_verify(x->a, x->fused, &bad)) return fail(x, "after fusion: %.900s", bad), NULL;
+    const program *p = compile_program(x->a, x->fused->funcs, &co, &error);
+    if (o->show) show(x, p);
+    if (!p) return fail(x, "compile: %s", error), NULL;
+    if (ir_verify(x->a, p->tiles, &bad) || ir_verify(x->a, p->threads, &bad)) return fail(x, "after lowering: %.900s", bad), NULL;
+    if (o->inspect) o->inspect(o->inspect_ctx, x->m, x->fused, p);
+    x->r->n_kernels = p->n_kernels;
+    x->r->n_launches = p->n_launches;
+    return p;
+}
+
+static bool run_all(run *x, const program *p) {
+    const roundtrip_options *o = x->o;
+    int n_runs = o->runs > o->n_rows ? o->runs : o->n_rows;
+    bool ok = open_session(x, p);
+    for (int i = 0; i < (n_runs ? n_runs : 1) && ok && !x->r->skipped; i++) ok = one_run(x, x->session);
+    return ok;
+}
+
+static void release(run *x) {
+    frit_session_release(x->session);
+    frit_weights_release(x->weights);
+    frit_device_release(x->device);
+    frit_package_release(x->package);
+    if (x->it) interp_free(x->it);
+    for (int i = 0; x->params && i < x->m->globals.len; i++) area_free(x->param_areas[i]);
+    free(x->param_areas);
+    free(x->params);
+    if (x->m) ir_module_free(x->m);
+    if (x->fused) ir_module_free(x->fused);
+    arena_free(x->a);
+    diag_free(x->d);
+}
+
 roundtrip_result roundtrip_text(const char *text, size_t size, const roundtrip_options *o) {
     roundtrip_result r = {.output = -1, .message = ""};
-    run x = {.o = o, .r = &r, .rng = o->seed * 2 + 0x9E3779B97F4A7C15u};
-    diag *d = diag_new();
-    uint32_t file = diag_add_source(d, "test.fir", text, size);
-    arena *a = arena_new();
-    frit_package *pkg = NULL;
-    frit_device *dev = NULL;
-    frit_weights *w = NULL;
-    frit_session *s = NULL;
-    interp_tensor *params = NULL;
-    area *param_areas = NULL;
-    x.m = ir_parse(d, file);
-    x.fused = ir_parse(d, file);
-    if (!x.m || !x.fused) {
-        fail(&x, "the text does not parse");
-        diag_print_text(d, stderr, false);
-        goto done;
-    }
-    x.f = x.m->funcs;
-    x.n_in = x.f->body->n_args;
-    x.n_out = x.f->body->last->n_operands;
-    x.it = interp_new(x.m, &(interp_options){.wide = true, .stored = o->stored, .seed = 7, .max_ops = o->max_ops});
-    if (x.n_in > MAX_IO || x.n_out > MAX_IO) {
-        fail(&x, "too many inputs or outputs");
-        goto done;
-    }
-    params = calloc((size_t)x.m->globals.len + 1, sizeof *params);
-    param_areas = calloc((size_t)x.m->globals.len + 1, sizeof *param_areas);
-    for (int i = 0; i < x.m->globals.len; i++)
-        if (!x.m->globals.data[i]->is_state) {
-            if (!fill(&x, &params[i], x.m->globals.data[i]->type, &param_areas[i])) goto done;
-            interp_set_param(x.it, x.m->globals.data[i]->path, &params[i]);
-        }
-    const char *error = NULL;
-    const target *t = target_open(a, o->target ? o->target : "cpu", &error);
-    if (!t) {
-        fail(&x, "%s", error);
-        goto done;
-    }
-    compile_options co = {.target = t, .fusion = o->fusion, .stop = PROGRAM_PACKAGE, .workers = o->threads, .diag = d};
-    compile_fuse(x.fused, x.fused->funcs, &co);
-    const char *bad = NULL;
-    if (ir_verify(a, x.fused, &bad)) {
-        fail(&x, "after fusion: %.900s", bad);
-        goto done;
-    }
-    const program *p = compile_program(a, x.fused->funcs, &co, &error);
-    if (o->show) show(&x, p);
-    if (!p) {
-        fail(&x, "compile: %s", error);
-        goto done;
-    }
-    if (ir_verify(a, p->tiles, &bad) || ir_verify(a, p->threads, &bad)) {
-        fail(&x, "after lowering: %.900s", bad);
-        goto done;
-    }
-    if (o->inspect) o->inspect(o->inspect_ctx, x.m, x.fused, p);
-    r.n_kernels = p->n_kernels;
-    r.n_launches = p->n_launches;
-    r.ok = o->compile_only;
-    if (r.ok) goto done;
-    if (!open_session(&x, p, &pkg, &dev, &w, &s, params)) goto done;
-    r.ok = true;
-    int n_runs = o->runs > o->n_rows ? o->runs : o->n_rows;
-    for (int i = 0; i < (n_runs ? n_runs : 1) && r.ok && !r.skipped; i++) r.ok = one_run(&x, s);
-done:
-    frit_session_release(s);
-    frit_weights_release(w);
-    frit_device_release(dev);
-    frit_package_release(pkg);
-    if (x.it) interp_free(x.it);
-    for (int i = 0; params && i < x.m->globals.len; i++) area_free(param_areas[i]);
-    free(param_areas);
-    free(params);
-    if (x.m) ir_module_free(x.m);
-    if (x.fused) ir_module_free(x.fused);
-    arena_free(a);
-    diag_free(d);
+    run x = {.o = o, .r = &r, .rng = o->seed * 2 + 0x9E3779B97F4A7C15u, .d = diag_new(), .a = arena_new()};
+    const program *p = parse(&x, text, size) && fill_params(&x) ? compile(&x) : NULL;
+    r.ok = p && (o->compile_only || run_all(&x, p));
+    release(&x);
     return r;
 }

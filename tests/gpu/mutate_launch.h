@@ -38,7 +38,8 @@ void trial_close(trial *r, bool filled);
 /* Whether `run` is made on these data: in the first pass the brief ones on the launch's own, in the second the others, and
  * one of the brief ones on other data, by turns. */
 bool trial_has(const trial *r, int data, int run);
-/* One run, the first on any data of the kernel itself; false: a check failed, message (of n bytes) says which. Seen by exec_seen where r->watch. */
+/* One run, the first on any data of the kernel itself; false: a check failed, message (of n bytes) says which. Seen by exec_seen
+ * where r->watch. */
 bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, const ir_op *nonsense, char *message, size_t n);
 /* Hash of what the outputs hold now. */
 uint64_t trial_outcome(const trial *r);
