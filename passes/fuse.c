@@ -112,6 +112,8 @@ static void number_nodes(fuser *f) {
     f->seen = arena_array(f->scratch, int, f->n_nodes + 1);
     f->seen_node = arena_array(f->scratch, int, f->n_nodes + 1);
     f->walked = arena_array(f->scratch, int, f->n_nodes + 1);
+    f->far = arena_array(f->scratch, int, f->n_nodes + 1);
+    for (i = 0; i <= f->n_nodes; i++) f->far[i] = i;
 }
 
 static void fuse_block(ir_module *m, ir_block *block, const fuse_options *o, arena *scratch, int *next_name) {

@@ -59,6 +59,7 @@ typedef struct fuser {
     int *seen, stamp;           /* per group: the last path search that met it */
     int *seen_node, node_stamp; /* per node: the last walk that passed through it as an inline op */
     int *walked, walk;          /* the same for walks toward producers */
+    int *far;                   /* per node: the last node of any group that has nodes on both sides of it, or itself; at least */
     int next_name;
 } fuser;
 
@@ -92,6 +93,8 @@ isomorph_key fuse_kept_key(fuser *f, const isomorph_key *k);
 /* ---- fuse_order.c ---- */
 int fuse_first_node(const fuser *f, int g);
 int fuse_last_node(const fuser *f, int g);
+/* Group g has got more ops. */
+void fuse_note_span(fuser *f, int g);
 /* Calls visit(f, u, group) for each group that reads a value of op, through inline ops, until it returns false. Inline ops
  * that this walk has passed are not entered again: whoever starts a walk advances node_stamp. */
 bool fuse_each_reader(fuser *f, const ir_op *op, bool (*visit)(fuser *, void *, int), void *u);

@@ -21,6 +21,7 @@ static void merge(fuser *f, int from, int into, double cost, const char *reason)
     memcpy(&b->ops, &ops, sizeof b->ops);
     b->cost = cost;
     b->reason = reason;
+    fuse_note_span(f, into);
 }
 
 /* ---- Sweep 1: epilogues -------------------------------------------------------------------------------------------- */

@@ -7,6 +7,19 @@ int fuse_last_node(const fuser *f, int g) {
     return p->ops.data[p->ops.len - 1];
 }
 
+void fuse_note_span(fuser *f, int g) {
+    int last = fuse_last_node(f, g);
+    for (int i = fuse_first_node(f, g); i < last; i++)
+        if (f->far[i] < last) f->far[i] = last;
+}
+
+/* What starts behind this node can't lead to g: readers stand behind what they read, and no group reaches back across it. */
+static int last_to_lead_to(const fuser *f, int g) {
+    int limit = fuse_last_node(f, g);
+    while (f->far[limit] > limit) limit = f->far[limit];
+    return limit;
+}
+
 /* A walk meets inline node n for the first time. */
 static bool first_visit(fuser *f, int n) {
     if (f->seen_node[n] == f->node_stamp) return false;
@@ -26,7 +39,7 @@ bool fuse_each_reader(fuser *f, const ir_op *op, bool (*visit)(fuser *, void *, 
 }
 
 typedef struct path_search {
-    int from, to, limit; /* the limit is to's last node: what starts behind it cannot lead there */
+    int from, to, limit; /* what starts behind the limit cannot lead there */
     bool found;
 } path_search;
 
@@ -61,7 +74,7 @@ static void search(fuser *f, path_search *s, int g) {
 }
 
 bool fuse_depends(fuser *f, int from, int to) {
-    path_search s = {from, to, fuse_last_node(f, to), false};
+    path_search s = {from, to, last_to_lead_to(f, to), false};
     f->stamp++;
     f->node_stamp++;
     f->seen[from] = f->stamp;
@@ -70,7 +83,7 @@ bool fuse_depends(fuser *f, int from, int to) {
 }
 
 bool fuse_indirect_path(fuser *f, int from, int to) {
-    path_search s = {from, to, fuse_last_node(f, to), false};
+    path_search s = {from, to, last_to_lead_to(f, to), false};
     f->stamp++;
     f->node_stamp++;
     f->seen[from] = f->stamp;

@@ -3,6 +3,7 @@
  * and the target alone, so the result does not depend on the number of threads. (Split-K for contractions.) */
 #include "rewrite.h"
 #include "schedule_sizes.h"
+#include "split_ordered.h"
 #include "split_sort.h"
 #include <math.h>
 #include <string.h>
@@ -144,7 +145,9 @@ static ir_value *split_contract(rewriter *r, ir_op *op) {
 }
 
 static ir_value *rule(rewriter *r, ir_op *op) {
-    if (r->exact) return NULL; /* parts are rounded on their own */
+    ir_value *y = split_scatter(r, op);
+    if (y || r->exact) return y; /* parts of other ops are rounded on their own */
+    if (op->code == IR_scan) return split_scan(r, op);
     if (op->code == IR_reduce) return split_reduce(r, op);
     return op->code == IR_contract ? split_contract(r, op) : NULL;
 }
