@@ -117,15 +117,16 @@ bool op_insert(interp *it, const ir_op *op, node **in, node **out) {
 /* ---- compact ----------------------------------------------------------------------------------------------------- */
 typedef struct {
     int64_t *places, n;
-    bool doubt;
+    bool counts, doubt; /* counts: elements are running counts */
 } compacting;
 
 static bool compact_block(void *u, interp *it, int64_t begin, int n, const column *at, const scalar *v,
                           const double *e) {
     compacting *c = u;
     for (int i = 0; i < n; i++) {
-        if (v[i].i && c->places) c->places[c->n] = begin + i;
-        c->n += v[i].i != 0;
+        bool one = c->counts ? v[i].i > c->n : v[i].i != 0;
+        if (one && c->places) c->places[c->n] = begin + i;
+        c->n += one;
         c->doubt |= e && e[i] != 0;
     }
     return true;
@@ -133,15 +134,15 @@ static bool compact_block(void *u, interp *it, int64_t begin, int n, const colum
 
 bool op_compact(interp *it, const ir_op *op, node **in, node **out) {
     const sym_t *counter;
-    compacting c = {0};
-    if (in[0]->rank != 1 || in[0]->dtype != FRIT_bool || ir_get_syms(op, IR_ATTR_counter, &counter) != 1)
-        return interp_fail(it, INTERP_BAD_IR, "compact needs a bool vector and a counter");
+    compacting c = {.counts = in[0]->dtype != FRIT_bool};
+    if (in[0]->rank != 1 || (c.counts && in[0]->dtype != FRIT_i32 && in[0]->dtype != FRIT_i64) || ir_get_syms(op, IR_ATTR_counter, &counter) != 1)
+        return interp_fail(it, INTERP_BAD_IR, "compact needs a vector of bools or counts and a counter");
     if (!node_settle(it, in[0]) || !node_visit(it, in[0], compact_block, &c)) return false;
     if (!(out[0] = node_dense(it, FRIT_i64, 1, &c.n)) || !(out[1] = node_dense(it, FRIT_i64, 0, NULL))) return false;
     interp_set_symbol(it, counter[0], c.n);
     *(int64_t *)out[1]->store->data = c.n;
     out[0]->undecided = out[1]->undecided = c.doubt;
     it->open_extents |= c.doubt;
-    c = (compacting){.places = out[0]->store->data};
+    c = (compacting){.places = out[0]->store->data, .counts = c.counts};
     return node_visit(it, in[0], compact_block, &c);
 }

@@ -302,7 +302,8 @@ static void check_compact(verifier *v, const ir_op *op) {
     const sym_t *counter;
     ir_type mask = verify_type(op, 0), where = verify_result(op, 0);
     bool one = ir_get_syms(op, IR_ATTR_counter, &counter) == 1;
-    if (mask.dtype != FRIT_bool || mask.rank != 1) verify_fail(v, 33, op, "the mask is no bool vector");
+    bool counts = mask.dtype == FRIT_i32 || mask.dtype == FRIT_i64;
+    if ((mask.dtype != FRIT_bool && !counts) || mask.rank != 1) verify_fail(v, 33, op, "the mask is no vector of bools or counts");
     if (!one || sym_var_role(counter[0]) != SYM_DIM || where.dtype != FRIT_i64 || where.rank != 1 ||
         where.dims[0] != counter[0])
         verify_fail(v, 33, op, "the positions are not i64 of the dim that it counts");

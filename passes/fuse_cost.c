@@ -177,14 +177,30 @@ static double idle(fuser *f, const region *r) {
     return tasks < l->multiprocessors ? l->multiprocessors / (tasks < 1 ? 1 : tasks) : 1;
 }
 
+/* A nest goes along a row, and is no reduction for each of many positions of a task: blocks of a cluster can share its row. */
+static bool is_one_row(const nest *n) {
+    return n->kind != NEST_CONTRACT && (region_points(n->rank, n->dim) <= 1 || region_points(n->n_red, n->red) <= 1);
+}
+
+static bool is_open(int n, const nest_axis *axes) {
+    for (int d = 0; d < n; d++)
+        for (int k = 0; k < axes[d].n_vars; k++)
+            if (!sym_is_const(axes[d].extents[k], NULL)) return true;
+    return false;
+}
+
 static void count_points(fuser *f, const region *r, fuse_weight *w) {
+    bool contracts = false;
     w->clusters = schedule_cluster_holds(f->o->limits, (int64_t)longest_row(r));
     w->grid = region_tasks(r);
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
         w->points += (double)sym_hint(ir_type_elements(f->m, n->v->type)) * region_points(n->n_red, n->red);
-        w->clusters &= n->kind != NEST_CONTRACT;
+        w->clusters &= is_one_row(n);
+        w->open |= n->kind == NEST_REDUCE && !is_one_row(n) && (is_open(n->rank, n->dim) || is_open(n->n_red, n->red));
+        contracts |= n->kind == NEST_CONTRACT;
     }
+    w->open &= !contracts;
 }
 
 static fuse_weight weigh(fuser *f, const fuse_io *k, arena *trial) {
@@ -232,7 +248,8 @@ bool fuse_loses_tasks(fuser *f, const fuse_io *merged, int a, int b) {
     enum { MANY_POINTS = 1 << 17, FEWER = 4 };
     if (!f->o->limits->threads) return false;
     fuse_weight all = weight_of(f, merged);
-    if (all.clusters || all.grid >= (double)f->sizes.least_tasks || all.points < MANY_POINTS * all.grid) return false;
+    bool many = all.grid >= (double)f->sizes.least_tasks || all.points < MANY_POINTS * all.grid;
+    if (all.clusters || (many && !all.open)) return false;
     fuse_io k[2] = {fuse_collect(f, a, -1), fuse_collect(f, b, -1)};
     fuse_weight w[2] = {weight_of(f, &k[0]), weight_of(f, &k[1])};
     return w[w[0].points < w[1].points].grid >= FEWER * all.grid;

@@ -34,10 +34,10 @@ typedef struct fuse_io {
 } fuse_io;
 
 /* A kernel's cost (< 0: it should be none); points of its grid, and those of its loop nests in all; the blocks of a cluster
- * share its rows. */
+ * share its rows; a task reduces for each of many positions, how many is not known. */
 typedef struct fuse_weight {
     double cost, grid, points;
-    bool clusters;
+    bool clusters, open;
 } fuse_weight;
 
 typedef struct fuser {

@@ -182,11 +182,23 @@ static void join_siblings(fuser *f, int b) {
     }
 }
 
+/* Groups that read nothing, such as the zeros that sums by scatter begin with, wait for nobody: *last is the one before b. */
+static void join_unfed(fuser *f, int b, int *last) {
+    fuse_io k = fuse_collect(f, b, -1);
+    if (k.inputs.len) return;
+    int a = *last;
+    if (a >= 0 && are_siblings(f, a, b) && fuse_collect(f, a, b).outputs.len <= MAX_OUTPUTS)
+        merge(f, a, b, -1, "they read nothing: one dispatch");
+    *last = b;
+}
+
 void fuse_merge_siblings(fuser *f) {
+    int unfed = -1;
     for (int b = 0; b < f->groups.len; b++) {
         if (f->groups.data[b].fixed || f->groups.data[b].dead) continue;
         arena_place here = arena_here(f->trial);
         join_siblings(f, b);
+        join_unfed(f, b, &unfed);
         arena_back(f->trial, here);
     }
 }

@@ -159,12 +159,14 @@ static void cut_inner(plan *p, int64_t elements, int n) {
     }
 }
 
-/* Reductions over an axis that is not the fastest want many neighbouring results a task, for unit-stride reads. */
+/* Reductions over an axis that is not the fastest want many neighbouring results a task, for unit-stride reads: neighbours along the
+ * innermost grid variable, where the fastest axis is no loop of the task's. */
 static bool reduces_slow_axis(const region *r) {
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
         const int64_t *axes;
-        if (n->kind != NEST_REDUCE) continue;
+        if (n->kind != NEST_REDUCE || !n->rank || !r->n_grid) continue;
+        if (!sym_uses(n->dim[n->rank - 1].expr, r->grid[r->n_grid - 1])) continue;
         int k = ir_get_ints(n->v->op, IR_ATTR_axes, &axes);
         if (k && axes[k - 1] != ir_operand(n->v->op, 0)->type.rank - 1) return true;
     }

@@ -346,10 +346,39 @@ static bool scan(sched *s, const ir_op *op) {
     return ends(s, stage);
 }
 
+/* Where the running count grows, its value before is the element's place: every position on its own. */
+static bool compact_by_counts(sched *s, const ir_op *op, ir_value *out, ir_value *count) {
+    sym_ctx *c = s->m->syms;
+    ir_value *counts = ir_operand(op, 0);
+    ir_builder *e = &s->e.b;
+    ir_type i64 = ir_scalar(FRIT_i64);
+    stage_vars sv = {0};
+    sym_t at, n = counts->type.dims[0];
+    ir_block *grid = grid_over(s, counts->type, &at, &sv, 4096);
+    sv.n_par = sv.n;
+    ir_op *stage = sched_stage(s, grid, &sv);
+    sym_t last = sym_addi(c, at, -1), var = sym_var(c, "to", SYM_VALUE, NULL, NULL);
+    ir_value *x = emit_element(&s->e, counts, &at), *before = x ? emit_element_or(&s->e, counts, &last, 0) : NULL;
+    if (!before) return false;
+    ir_value *grows = ir_binary(e, IR_lt, before, x);
+    vec_push(s->scratch, &s->e.value_vars, var);
+    vec_push(s->scratch, &s->e.values, ir_select(e, grows, ir_cast(e, before, FRIT_i64), ir_splat_int(e, i64, -1)));
+    if (out) emit_write(&s->e, out, sched_index_value(s, at), 1, &var);
+    if (!ends(s, stage)) return false;
+    if (!count) return true;
+    stage_vars none = {0};
+    stage = sched_stage(s, sched_grid(s, 0, NULL, NULL), &none);
+    last = sym_addi(c, n, -1);
+    if (!(x = emit_element_or(&s->e, counts, &last, 0))) return false;
+    emit_write(&s->e, count, ir_cast(e, x, FRIT_i64), 0, NULL);
+    return ends(s, stage);
+}
+
 /* One pass over the mask with a running count; a false element's position is -1, which writes nothing. */
 static bool compact(sched *s, const ir_op *op) {
     sym_ctx *c = s->m->syms;
     ir_value *mask = ir_operand(op, 0), *out = sched_output_of(s, ir_result(op, 0)), *count = sched_output_of(s, ir_result(op, 1));
+    if (mask->type.dtype != FRIT_bool) return compact_by_counts(s, op, out, count);
     ir_block *grid = sched_grid(s, 0, NULL, NULL);
     ir_value *total = sched_alloc(s, grid, FRIT_i64, 0, NULL);
     stage_vars none = {0};

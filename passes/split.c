@@ -146,13 +146,12 @@ static ir_value *split_contract(rewriter *r, ir_op *op) {
 
 static ir_value *rule(rewriter *r, ir_op *op) {
     ir_value *y = split_scatter(r, op);
-    if (y || r->exact) return y; /* parts of other ops are rounded on their own */
-    if (op->code == IR_scan) return split_scan(r, op);
+    if (y || r->exact) return y; /* parts of floats are rounded on their own */
     if (op->code == IR_reduce) return split_reduce(r, op);
     return op->code == IR_contract ? split_contract(r, op) : NULL;
 }
 
 bool pass_split(pass_ctx *c, ir_func *f) {
-    bool sorts = split_sorts(c, f);
-    return rewrite_func(c, f, rule) || sorts;
+    bool sorts = split_sorts(c, f), compacts = split_compacts(c, f);
+    return rewrite_func(c, f, rule) || sorts || compacts;
 }

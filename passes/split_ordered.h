@@ -1,12 +1,11 @@
-/* Ops that go through their elements in order, in parts that blocks of threads do side by side: rules of passes/split.c. */
+/* Ops that go through their elements in order, taken apart so that threads do what they can side by side: for passes/split.c. */
 #ifndef FRIT_PASSES_SPLIT_ORDERED_H
 #define FRIT_PASSES_SPLIT_ORDERED_H
 #include "rewrite.h"
 
-/* A scan along an axis of known length, too long for as few blocks as it has lines: each part's combination first, then a scan of
- * these, then one of each part from what stands before it (reduce-then-scan: Merrill and Grimshaw, "Parallel Scan for Stream
- * Architectures", 2009). NULL where op is no such scan. */
-ir_value *split_scan(rewriter *r, ir_op *op);
+/* Compactions of masks count them by a scan, for targets of blocks of threads: positions then find their places side by side.
+ * Returns whether there were any. */
+bool split_compacts(pass_ctx *c, ir_func *f);
 
 /* A scatter that adds very many integers to few places, as a histogram does: each part of the updates has a result of its own,
  * which are added up. Integers wrap, so that any order gives the same. NULL where op is no such scatter. */
