@@ -91,7 +91,7 @@ static const bad programs[] = {
     {33, TENSOR("%g = gather(%x, %n) {vars = [i < 64], idx = [e], map = [e, i]} : f32[64]")},
     {33, TENSOR("%g = scatter(%x, %n, %n) {vars = [i < B], idx = [e], map = [e, 0], combine = sum} : f32[B, 64]")},
     {33, TENSOR("%g = insert(%x, %x) {start = [0], step = [1, 1]} : f32[B, 64]")},
-    {33, TENSOR("%p, %q = compact(%n) {counter = [k]} : i64[k], i64[]")},
+    {33, TENSOR("%p, %q = compact(%x) {counter = [k]} : i64[k], i64[]")},
     {33, TENSOR("%p, %q = compact(%m) {counter = [k]} : i64[B], i64[]")},
     {34, TENSOR("%z = constant() {value = 0} : f32[]\n%l = if(%m) : f32[] () {\nyield(%z)\n} () {\nyield(%z)\n}")},
     {34, TENSOR("%z = constant() {value = 0} : f32[]\n%l = if(%c) : f64[] () {\nyield(%z)\n} () {\nyield(%z)\n}")},
