@@ -117,6 +117,7 @@ typedef struct lower_rows {
     bool wgmma;                /* its products are those of four warps */
     int buffers;               /* chunks that there is room for */
     bool ahead;                /* a thread has registers for its part of the next chunk */
+    int64_t left;              /* registers that all this leaves of a thread's */
     lower_place place;
 } lower_rows;
 /* Where a thread's points of the contraction's tile are. */

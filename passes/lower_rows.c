@@ -388,8 +388,9 @@ static bool has_registers(const search *q) {
         int64_t n = words(ir_product_elements(p->product, 0), p->product->in) + 2 * words(ir_product_elements(p->product, 1), p->product->in);
         if (n > products) products = n;
     }
-    int64_t left = l->lim->registers - (kept + 2 * most + products + OTHER_REGISTERS);
-    q->r->ahead = held_registers(q) <= left;
+    int64_t left = l->lim->registers - (kept + 2 * most + products + OTHER_REGISTERS), held = held_registers(q);
+    q->r->ahead = held <= left;
+    q->r->left = q->r->ahead ? left - held : left;
     return left >= 0;
 }
 

@@ -146,12 +146,38 @@ static ir_value *is_writer(lower *l, const points *d, int row, bool one) {
     return in ? lower_and(l, first, l->floor, in, depth, &both) : first;
 }
 
+/* Columns that are read one by one: each address is of two registers, and there may not be as many. */
+static bool has_addresses(const lower *l, const points *d, const ir_block *b) {
+    enum { EACH = 3 };
+    int reads = 0;
+    for (const ir_op *op = b->first; op; op = op->next) reads += op->code == IR_read && !is_own(l, op);
+    return d->column < 0 || !d->s->clamped[d->column] || d->s->count[d->column] * reads * EACH <= d->r->left;
+}
+
+/* Then some at a time. */
+static void do_columns(lower *l, points *d, const ir_block *b) {
+    enum { GROUP = 8 };
+    lower_stage *s = d->s;
+    const int64_t *place = s->place[d->column], *own = s->own;
+    int n = s->count[d->column];
+    sym_t last = sym_addi(l->syms, s->extent[d->column], -1);
+    for (int i = 0; i < n; i += GROUP) {
+        int64_t *from_first = arena_array(l->scratch, int64_t, GROUP);
+        for (int k = i; k < n && k < i + GROUP; k++) from_first[k - i] = place[k] - place[i];
+        s->base[d->column] = sym_min(l->syms, sym_addi(l->syms, d->f.first[!d->r->side], place[i]), last);
+        s->count[d->column] = n - i < GROUP ? n - i : GROUP;
+        s->place[d->column] = from_first, s->own = own + i;
+        lower_body(l, s, b);
+    }
+}
+
 static void do_row(lower *l, points *d, int row, const ir_block *b) {
     ir_value *in = is_writer(l, d, row, d->column < 0);
     ir_op *choice = in ? lower_if(l, in) : NULL;
     place_row(l, d, row, d->writes);
     if (d->f.sum) take_sums(l, d, row);
     if (d->writes && !d->f.sum && is_ragged(l, d) && lanes_of(l, d) == 1) write_singly(l, d, b);
+    else if (!d->f.sum && !has_addresses(l, d, b)) do_columns(l, d, b);
     else lower_body(l, d->s, b);
     if (choice) lower_if_end(l, choice);
 }
