@@ -26,7 +26,6 @@ enum {
     CPU_FEATURES_ARM(FEATURE) CPU_FEATURES_ARM_COUNT
 #undef FEATURE
 };
-#define CPU_HAS(features, name) ((features) >> CPU_BIT_##name & 1)
 
 /* fpk_arch of the machine this runs on. */
 uint32_t rt_cpu_arch(void);

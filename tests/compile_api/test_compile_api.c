@@ -451,12 +451,45 @@ static void test_background_queue(void **state) {
     frit_compiler_release(c);
 }
 
+/* What the load program makes of params is kept by the name that the caller has for their values: under a name that is known,
+ * the params themselves are not looked at. */
+static void test_packed_weights(void **state) {
+    static const char text[] = "model m(x: f32[2, 4]) -> (y: f32[2, 512]) {\n    param w: f32[4, 512]\n    return x @ w\n}\n";
+    static const struct { const char *key; float value, wanted; } rows[] = {{"one", 1, 10}, {"two", 2, 20}, {"one", 3, 10}};
+    static float w[4 * 512], y[2 * 512];
+    char folder[] = "/tmp/frit-api-XXXXXX", command[80];
+    float x[8] = {1, 2, 3, 4, 1, 2, 3, 4};
+    frit_error err;
+    assert_non_null(mkdtemp(folder));
+    frit_compiler *c = compiler(NULL, FRIT_CACHE_ON, folder);
+    assert_int_equal(frit_compiler_load_weights(c, NULL, "one", &err), FRIT_USAGE);
+    for (int i = 0; i < 3; i++) {
+        opened o;
+        DLTensor param = frit_dense(w, FRIT_f32, 2, (int64_t[]){4, 512});
+        DLTensor in = frit_dense(x, FRIT_f32, 2, (int64_t[]){2, 4}), out = frit_dense(y, FRIT_f32, 2, (int64_t[]){2, 512});
+        for (int k = 0; k < 4 * 512; k++) w[k] = rows[i].value;
+        assert_int_equal(frit_compile_source(c, "test.frit", text, NULL, &o.package, &err), FRIT_OK);
+        assert_int_equal(frit_device_open("cpu", NULL, &o.device, &err), FRIT_OK);
+        assert_int_equal(frit_weights_create(o.package, o.device, NULL, &o.weights, &err), FRIT_OK);
+        assert_int_equal(frit_weights_bind(o.weights, "w", &param, FRIT_BORROW, &err), FRIT_OK);
+        assert_int_equal(frit_compiler_load_weights(c, o.weights, rows[i].key, &err), FRIT_OK);
+        assert_int_equal(frit_session_create(o.weights, NULL, &o.session, &err), FRIT_OK);
+        assert_int_equal(frit_session_run(o.session, &in, 1, &out, 1, &err), FRIT_OK);
+        for (int k = 0; k < 2 * 512; k++) assert_float_equal(y[k], rows[i].wanted, 0);
+        close_session(o);
+    }
+    frit_compiler_release(c);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seed), cmocka_unit_test(test_version), cmocka_unit_test(test_background_queue), cmocka_unit_test(test_source), cmocka_unit_test(test_join),
         cmocka_unit_test(test_several_targets), cmocka_unit_test(test_weight_types),
         cmocka_unit_test(test_wrong_model),      cmocka_unit_test(test_options),         cmocka_unit_test(test_builder),
         cmocka_unit_test(test_builder_mistakes), cmocka_unit_test(test_cache_and_write), cmocka_unit_test(test_background),
+        cmocka_unit_test(test_packed_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
