@@ -290,6 +290,7 @@ class Cli(CommandTest):
         self.frit("bench", DIGITS, "-D", "B=1,8", "--runs", 5, "--baseline", "fast.json", status=4)
         self.frit("bench", DIGITS, "--fusion", "op", "--runs", 5)
         self.frit("bench", DIGITS, "--fusion", "none", "--runs", 5)
+        self.assertIn("median", self.frit("bench", DIGITS, "--cold", "--runs", 5)[0])
 
     def test_reduce(self):
         self.frit("compile", DIGITS, "--emit", "tensor", "-o", "d.fir")
