@@ -259,6 +259,8 @@ void lower_stage_op(lower *l, const ir_op *op);
 void lower_look_thread_up(lower *l);
 /* Chooses the lanes of s->vector, at most s->tile[vector], by what blocks access. Axes have been found. */
 void lower_settle_lanes(lower *l, lower_stage *s);
+/* Bytes of a vector of sums that a thread may keep in this stage: those of a vector in memory, or twice as many where the tile asks for them. */
+int64_t lower_sum_bytes(const lower *l, const ir_op *stage);
 /* Elements from base to position p of the axis. */
 int64_t lower_place_of(const lower *l, const lower_stage *s, int axis, int p);
 /* lower_own.c: finds buffers that threads can keep in registers, once contractions have been planned. pointer: to this

@@ -51,7 +51,8 @@ static ir_value *slot(lower *l, ir_value *thread, const ir_value *x) {
 }
 
 static void tell_alignment(lower *l, ir_op *access, const ir_value *x) {
-    if (x->type.lanes > 1) ir_set_int(l->m, access, IR_ATTR_align, x->type.lanes * (int)frit_dtype_bits((frit_dtype)x->type.dtype) / 8);
+    int64_t bytes = x->type.lanes * (int64_t)frit_dtype_bits((frit_dtype)x->type.dtype) / 8;
+    if (x->type.lanes > 1) ir_set_int(l->m, access, IR_ATTR_align, bytes < l->lim->vector_bytes ? bytes : l->lim->vector_bytes);
 }
 
 static void gather(lower *l, ir_combine c, ir_value **pointer, int n, ir_value *const *thread, ir_value **x) {

@@ -20,6 +20,14 @@ static int possible_bits(lower *l, const lower_stage *s, int axis) {
     return bits_of((clip(hi, 1, INT32_MAX) + s->tile[axis] - 1) / s->tile[axis]);
 }
 
+/* A part of an open axis (a chunk, a run of it) is mostly whole, whatever the typical size of the axis. */
+static int reduced_bits_wanted(lower *l, const lower_stage *s, int axis) {
+    enum { LONGEST = 1 << 16 };
+    int64_t lo, hi;
+    sym_range(l->syms, s->extent[axis], &lo, &hi);
+    return hi <= LONGEST ? possible_bits(l, s, axis) : wanted_bits(s, axis);
+}
+
 /* Bits that typical extents leave over go to the axis with contiguous memory, whose extent may turn out longer. */
 static int long_bits(lower *l, const lower_stage *s, int axis, uint32_t may) {
     int spare = bits_of(l->lim->threads), want = wanted_bits(s, axis), most = possible_bits(l, s, axis);
@@ -133,8 +141,10 @@ static void share(lower *l, lower_stage *s, uint32_t may) {
     }
     for (int i = s->parallel - 1; i >= 0; i--)
         if (may & lower_axis(i)) give(l, s, i, s->unit < 0 && i == s->parallel - 1 ? long_bits(l, s, i, may) : wanted_bits(s, i));
-    for (int i = s->n - 1; i >= s->parallel && !s->in_order; i--)
-        if (wanted_bits(s, i) > 1) give_reduced(l, s, i, wanted_bits(s, i));
+    for (int i = s->n - 1; i >= s->parallel && !s->in_order; i--) {
+        int want = reduced_bits_wanted(l, s, i);
+        if (want > 1) give_reduced(l, s, i, want);
+    }
 }
 
 void lower_spread(lower *l, lower_stage *s) {

@@ -319,10 +319,33 @@ void lower_find_axes(lower *l, const lower_stage *s, const ir_block *b) {
         for (int i = 0; i < op->n_results; i++) l->vals[op->results[i].id].axes = op_axes(l, s, op);
 }
 
+int64_t lower_sum_bytes(const lower *l, const ir_op *stage) {
+    const sym_t *vars;
+    const int64_t *tile;
+    int64_t bytes = l->lim->vector_bytes, vector = ir_get_int(stage, IR_ATTR_vector, -1), n = ir_get_syms(stage, IR_ATTR_vars, &vars);
+    int64_t parallel = ir_get_int(stage, IR_ATTR_parallel, n);
+    if (vector < 0 || vector >= parallel || parallel == n || vector >= ir_get_ints(stage, IR_ATTR_tile, &tile)) return bytes;
+    for (int i = 0; i < stage->blocks[1]->n_args; i++)
+        if (tile[vector] * (int64_t)frit_dtype_bits((frit_dtype)stage->blocks[1]->args[i]->type.dtype) > 8 * bytes) return 2 * bytes;
+    return bytes;
+}
+
 static bool is_ordered(const lower *l, const lower_stage *s, const ir_block *b) {
     for (const ir_op *op = b->first; op; op = op->next)
         if (op->code == IR_only || (op->code == IR_write && lower_write_is_ordered(l, s, op))) return true;
     return false;
+}
+
+/* What a block's stage sums up in registers along a reduced axis may have as many lanes as it reads at once: it is merged and
+ * stored in pieces of 16 bytes. */
+static int lanes_of_sums(const lower *l, const lower_stage *s, int lanes) {
+    int wide = l->lim->vector_bytes * 8 / widest_bits(l, s, s->op->blocks[0]), most = (int)lower_sum_bytes(l, s->op);
+    bool sums = lower_is_block(l) && s->first_block == 0 && s->vector < s->parallel && s->parallel < s->n;
+    for (int i = 0; sums && i < s->op->blocks[1]->n_args; i++) {
+        int bits = (int)frit_dtype_bits((frit_dtype)s->op->blocks[1]->args[i]->type.dtype);
+        while (wide > lanes && wide * bits > most * 8) wide /= 2;
+    }
+    return sums && wide > lanes ? wide : lanes;
 }
 
 void lower_settle_lanes(lower *l, lower_stage *s) {
@@ -333,7 +356,7 @@ void lower_settle_lanes(lower *l, lower_stage *s) {
         int w = widest_bits(l, s, s->op->blocks[i]);
         if (w > bits) bits = w;
     }
-    l->lanes = l->lim->vector_bytes * 8 / bits;
+    l->lanes = lanes_of_sums(l, s, l->lim->vector_bytes * 8 / bits);
     while (l->lanes > 1 && s->tile[s->vector] % l->lanes) l->lanes /= 2;
     if (lower_is_block(l)) {
         l->lanes = lower_aligned_lanes(l, s, l->lanes);

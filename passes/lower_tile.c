@@ -352,18 +352,21 @@ static sym_t largest_scratch(lower *l, const ir_func *k) {
     return most;
 }
 
-static bool has_reductions(const ir_block *b) {
+/* Bytes of a partial result that threads merge, at most; 0: nothing is reduced. */
+static int64_t partial_bytes(const lower *l, const ir_block *b) {
     const sym_t *vars;
+    int64_t most = 0, bytes;
     for (const ir_op *op = b->first; op; op = op->next) {
-        if (op->code == IR_stage && ir_get_int(op, IR_ATTR_parallel, 0) < ir_get_syms(op, IR_ATTR_vars, &vars)) return true;
+        bool reduces = op->code == IR_stage && ir_get_int(op, IR_ATTR_parallel, 0) < ir_get_syms(op, IR_ATTR_vars, &vars);
+        if (reduces && (bytes = lower_sum_bytes(l, op)) > most) most = bytes;
         for (int i = 0; i < op->n_blocks && op->code != IR_stage; i++)
-            if (has_reductions(op->blocks[i])) return true;
+            if ((bytes = partial_bytes(l, op->blocks[i])) > most) most = bytes;
     }
-    return false;
+    return most;
 }
 
 static void begin_block(lower *l, const ir_func *k) {
-    int64_t threads = l->lim->threads, merge = has_reductions(k->body) ? threads * 2 * (int64_t)sizeof(int64_t) : 0;
+    int64_t threads = l->lim->threads, merge = threads * partial_bytes(l, k->body);
     l->warp_bits = 0;
     while (INT64_C(2) << l->warp_bits <= l->lim->warp && INT64_C(2) << l->warp_bits <= threads) l->warp_bits++;
     if (threads > l->lim->warp && merge <= l->lim->shared_bytes / 2) l->merge_bytes = merge;

@@ -325,6 +325,18 @@ static bool is_strip(const plan *p, const nest *n) {
     return p->s->lim->threads && p->s->lim->multiprocessors && !p->chunks.of && schedule_has_few_rows(n->v->op) && !schedule_in_tiles(n->v->op);
 }
 
+/* Elements of 16 bytes of what the products read along var: their sums are in registers, and are stored once. */
+static int64_t lanes_of_reads(const sched *s, const ir_op *stage, sym_t var) {
+    int64_t bits = 8;
+    for (const ir_op *op = stage->blocks[0]->first; op; op = op->next) {
+        const sym_t *map;
+        int rank = op->code == IR_read ? ir_get_syms(op, IR_ATTR_map, &map) : 0;
+        int64_t own = rank ? (int64_t)frit_dtype_bits((frit_dtype)ir_operand(op, 0)->type.dtype) : 0;
+        if (rank && plan_any_uses(map, rank, var) && own > bits) bits = own;
+    }
+    return 8 * s->lim->vector_bytes / bits;
+}
+
 /* Few rows read the other operand once, and what they wait for is memory: a thread has several reads of it under way. */
 static void take_several(plan *p, ir_op *stage, const contraction *k) {
     enum { READS = 4 };
@@ -337,6 +349,7 @@ static void take_several(plan *p, ir_op *stage, const contraction *k) {
     else if (p->few_rows && k->sv.n > k->sv.n_par) at = k->sv.n - 1;
     if (at < 0 || at == vector || tile[at] > READS) return;
     tile[at] = READS;
+    if (p->few_rows && vector == k->nv) tile[vector] = lanes_of_reads(s, stage, k->sv.var[vector]);
     ir_set_ints(s->m, stage, IR_ATTR_tile, n, tile);
 }
 
