@@ -383,7 +383,9 @@ ir_func *schedule_kernel(ir_module *m, const ir_op *kernel, const char *name, co
         const ir_value *r = ir_result(kernel, i);
         ir_block_add_arg(m, s.f->body, as_buffer(m, flat ? flat_type(m, r->type) : r->type), r->name ? r->name : "out");
     }
-    bool ok = (flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel)) && sched_cluster(&s);
+    bool ok = flat ? schedule_flat(&s, kernel) : schedule_forms(&s, kernel);
+    s.kernel = kernel;
+    ok = ok && sched_cluster(&s);
     sched_end_launches(&s);
     ok = ok && can_be_lowered(&s, s.f) && (!s.first || can_be_lowered(&s, s.first));
     if (ok) {

@@ -5,6 +5,7 @@
  *
  * Of what several stages read of an input, the first keeps its part in shared memory for the others, so that it is read once. */
 #include "schedule_internal.h"
+#include "schedule_tiles.h"
 #include <string.h>
 
 enum {
@@ -408,10 +409,16 @@ static void add_rank(const clustering *c) {
     ir_set_syms(c->s->m, c->grid, IR_ATTR_extent, n + 1, with);
 }
 
+/* A tile of a contraction is done in parts by as many blocks as the machine has (lower_parts.h), a cluster's or not. */
+static bool is_tile(const sched *s, const ir_op *grid) {
+    const ir_op *one = s->lim->multiprocessors && grid->blocks[0]->first == grid->blocks[0]->last ? variant_contraction(s->kernel) : NULL;
+    return one && schedule_in_tiles(one);
+}
+
 bool sched_cluster(sched *s) {
     sym_ctx *sc = s->m->syms;
     clustering c = {.s = s, .grid = s->f->body->first};
-    if (!(s->lim->atoms & FRIT_ATOM_CLUSTER) || !s->lim->threads || !c.grid || c.grid != s->f->body->last || c.grid->code != IR_grid || !grid_fits(&c)) return true;
+    if (!(s->lim->atoms & FRIT_ATOM_CLUSTER) || !s->lim->threads || !c.grid || c.grid != s->f->body->last || c.grid->code != IR_grid || is_tile(s, c.grid) || !grid_fits(&c)) return true;
     c.cluster = blocks_for(&c);
     if (c.cluster == 1) return true;
     c.part = part_of(&c, c.cluster);

@@ -42,11 +42,12 @@ typedef struct sched {
     const char *why;
     ir_span span;
     bool one_task; /* grids without axes are one */
-    /* Streamed axes shared out among tasks (schedule_parts.c): whether there may be a launch before this one; its func, NULL while there
+    /* Axes shared out among tasks of two launches (schedule_parts.c): whether there may be a launch before this one; its func, NULL while there
      * is none; the memory between the two, as an argument of each. */
     bool may_split;
     ir_func *first;
     ir_value *memory[2];
+    frit_dtype parts_dtype;
     sym_t parts_elements;
 } sched;
 
@@ -75,7 +76,13 @@ bool sched_block_reductions(sched *s, ir_block *grid);
 /* schedule_cluster.c: rows of a finished kernel that are few and long are shared by the blocks of clusters, where the target has
  * them. False with s->why. */
 bool sched_cluster(sched *s);
-/* schedule_parts.c: ends the func of the first launch, where there is one. */
+/* schedule_parts.c. Whether grids may come before this launch and leave elements of this dtype in memory. */
+bool sched_may_launch(const sched *s, frit_dtype t);
+/* Makes grids of launch 0 (the one before) or 1: `make` has that memory as an argument of the launch's func; the caller adds what it
+ * takes of it to parts_elements. */
+typedef bool (*sched_launch)(void *u, ir_value *memory);
+bool sched_in_launch(sched *s, int launch, frit_dtype t, sched_launch make, void *u);
+/* Ends the func of the first launch, where there is one. */
 void sched_end_launches(sched *s);
 /* schedule_ahead.c: marks the reads of a finished grid that are to fetch what the next task reads. */
 void sched_fetch_ahead(sched *s, ir_block *grid);

@@ -49,10 +49,10 @@ static const ir_op *next_access(const ir_op *op) {
 /* An output that lives in an input's memory, or that input: the order of accesses to it is not to be touched. */
 static bool shares_memory(const sched *s, const ir_value *buffer) {
     if (!buffer->block) return false;
-    int n = s->kernel->n_operands;
     for (int k = 0; k < s->kernel->n_results; k++) {
         int base = schedule_in_place(s->kernel, k);
-        if (base >= 0 && (buffer->index == n + k || buffer->index == base)) return true;
+        bool output = s->f != s->first && buffer == sched_output(s, k);
+        if (base >= 0 && (output || buffer->index == base)) return true;
     }
     return false;
 }

@@ -85,7 +85,7 @@ bool plan_find_parts(plan *p) {
     sym_ctx *c = s->m->syms;
     plan_parts *k = &p->parts;
     *k = (plan_parts){0};
-    if (!s->may_split || s->one_task || !s->lim->threads || !s->lim->multiprocessors || !p->chunks.of) return false;
+    if (!sched_may_launch(s, FRIT_f32) || s->one_task || !s->lim->threads || !s->lim->multiprocessors || !p->chunks.of) return false;
     if (!p->few_rows || !lay_piece_out(p)) return false;
     sym_t one = sym_const(c, 1), chunks = sym_ceildiv(c, p->stream->extent, sym_const(c, p->chunks.size));
     k->task = task_number(p, &k->tasks);
@@ -121,12 +121,15 @@ sym_t plan_piece_element(plan *p, int64_t at, sym_t element) {
 }
 
 /* ---- Launches ------------------------------------------------------------------------------------------------------- */
-static ir_type memory_type(sched *s) { return ir_buffer(s->m, FRIT_f32, IR_GLOBAL, 1, &s->parts_elements); }
+static ir_type memory_type(sched *s) { return ir_buffer(s->m, s->parts_dtype, IR_GLOBAL, 1, &s->parts_elements); }
+
+bool sched_may_launch(const sched *s, frit_dtype t) { return s->may_split && (!s->first || s->parts_dtype == t); }
 
 /* The func of the first launch, and the second one's argument behind the inputs. */
-static void begin_launches(sched *s) {
+static void begin_launches(sched *s, frit_dtype t) {
     ir_module *m = s->m;
     if (s->first) return;
+    s->parts_dtype = t;
     s->first = ir_func_new(m, arena_printf(m->arena, "%s_parts", s->f->name), IR_LEVEL_TILE);
     s->first->span = s->f->span;
     for (int i = 0; i < s->kernel->n_operands; i++)
@@ -150,18 +153,28 @@ void sched_end_launches(sched *s) {
     ir_build(&b, IR_return, 0, NULL, 0, NULL);
 }
 
-/* Runs `schedule` for one of the two launches: kernel arguments are those of its func. */
-static bool in_launch(sched *s, int launch, plan_schedule schedule, plan *p) {
+bool sched_in_launch(sched *s, int launch, frit_dtype t, sched_launch make, void *u) {
+    begin_launches(s, t);
     ir_func *f = s->f;
     int n_places = s->e.places.len;
     if (launch == 0) s->f = s->first;
     for (int i = 0; i < s->kernel->n_operands && launch == 0; i++)
         emit_place_identity(&s->e, s->block->args[i], s->f->body->args[i]);
-    p->parts.memory = s->memory[launch];
-    bool ok = schedule(p);
+    bool ok = make(u, s->memory[launch]);
     s->e.places.len = n_places;
     s->f = f;
     return ok;
+}
+
+typedef struct scheduling {
+    plan *p;
+    plan_schedule schedule;
+} scheduling;
+
+static bool schedule_in(void *u, ir_value *memory) {
+    scheduling *x = u;
+    x->p->parts.memory = memory;
+    return x->schedule(x->p);
 }
 
 bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule) {
@@ -169,7 +182,6 @@ bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule) {
     sym_ctx *c = s->m->syms;
     sym_t guard = s->guard, is = p->parts.in_parts, one = sym_const(c, 1), memory = NULL;
     bool ok = true;
-    begin_launches(s);
     for (int i = 0; i < 3 && ok; i++) {
         plan_phase phase = i == 0 ? PLAN_WHOLE : i == 1 ? PLAN_PIECES : PLAN_MEETING;
         sym_t when = phase == PLAN_WHOLE ? sym_sub(c, one, is) : is;
@@ -180,7 +192,7 @@ bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule) {
         p->parts.phase = phase;
         if (phase != PLAN_WHOLE) plan_choose_part(p);
         memory = sym_mul(c, sym_mul(c, s->guard ? s->guard : one, p->parts.tasks), sym_muli(c, p->parts.parts, p->parts.piece));
-        ok = in_launch(s, phase == PLAN_PIECES ? 0 : 1, schedule, p);
+        ok = sched_in_launch(s, phase == PLAN_PIECES ? 0 : 1, FRIT_f32, schedule_in, &(scheduling){p, schedule});
     }
     s->guard = guard;
     s->parts_elements = sym_add(c, s->parts_elements, memory);

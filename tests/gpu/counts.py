@@ -76,6 +76,14 @@ OPEN_ROWS = """model m(x: f32[B, N]) -> f32[B, N] {
     return softmax(x)
 }
 """
+NARROW = """model m(x: i8[64, 262144], y: i8[64, 262144]) -> i32[64, 64] {
+    return i32(x) @ transpose(i32(y))
+}
+"""
+LINE = """model m(x: f32[N]) -> f32[N] {
+    return cumsum(x, axis = 0)
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -116,6 +124,10 @@ ROWS = [
      {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=72"}),
     ("few long rows without clusters: reduced and followed up by as many blocks as there are", WARP + ",blocks=108", LONG_ROWS,
      {r"tasks i0 < 4, i1 < 64:": "=2", r"tasks i0 < 4, t < 64:": "=2", r"tasks i0 < 4:": "=0"}),
+    ("two tiles of i8 along a long axis: parts for all blocks, not a cluster's", FOUR + ",blocks=132,cluster=4096", NARROW,
+     {r"func thread @": "=2", r"func thread @.*_parts": "=1", r"rank <": "=0", r"\bwgmma\(": "=8"}),
+    ("one line of open length: its runs are combined by vectors, then scanned side by side", WARP + ",blocks=108", LINE,
+     {r"func thread @": "=2", r"part < parts:": "=2", r"= load\(.*: f32x4": "=4"}),
     ("rows of open length: exponentials are made again, not kept", WARP, OPEN_ROWS,
      {r"ptradd\(%scratch": "=0", r"= load\(.*: f32x4": "=3", r"store\(.*\) {align = 16}": "=1", BARRIER: "=6"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,

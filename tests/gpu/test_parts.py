@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Contractions in parts (passes/lower_parts.h) and streamed rows in parts (passes/schedule_parts.c) on the executor: right within the interpreter's bound, and the same bits however
+"""Contractions in parts (passes/lower_parts.h), streamed rows (passes/schedule_parts.c) and scans (passes/schedule_scan.c) on the executor: right within the interpreter's bound, and the same bits however
 many blocks there are and in whatever order they come. FRIT_BIN holds the frit with the executor's device."""
 import os
 import pathlib
@@ -46,15 +46,25 @@ WIDE = {"t": "bf16", "s": "f32", "m": "M", "n": 512, "k": 2048}
 F32 = {"t": "f32", "s": "f32", "m": "M", "n": 80, "k": 700}
 I8 = {"t": "i8", "s": "i32", "m": "M", "n": 128, "k": 4096}
 
+# Running sums, and the like, of few long lines.
+SCAN = """model m(x: {t}[B, {n}]) -> (r: {s}[B, {n}]) {{
+    return {how}
+}}
+"""
+SHORT = "null:block,async,mma,threads=32"
 # target without its number of blocks, blocks, program, sizes of its dims
 CASES = [(WARP, 5, PLAIN, OPEN, ["M=37,N=70", "M=1,N=300", "M=150,N=200"]), (WARP, 7, ALONG, F32, ["M=16", "M=130"]),
          (WARP, 16, PLAIN, CONSTANT, [""]), (FOUR, 6, ALONG, ROLES, ["M=1", "M=130", "M=500"]),
          (FOUR, 9, PLAIN, ROLES, ["M=64", "M=300"]),
-         (FOUR, 16, PLAIN, WIDE, ["M=200"]), (FOUR, 18, ALONG, WIDE, ["M=300"]), (FOUR, 4, ALONG, F32, ["M=100"]), (FOUR, 5, ALONG, I8, ["M=140"]),
+         (FOUR, 16, PLAIN, WIDE, ["M=200"]), (FOUR, 18, ALONG, WIDE, ["M=300"]), (FOUR, 4, ALONG, F32, ["M=100"]), (FOUR, 5, ALONG, I8, ["M=140"]), (FOUR + ",cluster=64", 9, ALONG, I8 | {"m": 64}, [""]),
          (WARP, 11, BATCH, CONSTANT, ["B=3"]), ("null:block,warp=64,mfma,mfma_i8_32", 5, ALONG, I8, ["M=70"]),
          (WARP, 108, CACHE, {"t": "f16"}, ["B=1,S=1,pos=900", "B=2,S=1,pos=1", "B=1,S=3,pos=70"]),
          (WARP, 12, MASKED, {"t": "bf16"}, ["S=700", "S=5"]), (FOUR, 64, QUERIES, {"t": "f32", "m": 1}, ["S=777", "S=512"]),
          ("null:block,warp=64,mfma", 40, QUERIES, {"t": "f16", "m": 5}, ["S=1000"]), ("null:block", 9, CACHE, {"t": "f32"}, ["B=3,S=1,pos=600"]),
+         (SHORT, 9, SCAN, {"t": "f32", "s": "f32", "n": "N", "how": "cumsum(x, axis = 1)"}, ["B=1,N=9000", "B=3,N=2500", "B=1,N=1025", "B=2,N=70"]),
+         ("null:block,warp=64,threads=64", 30, SCAN, {"t": "i8", "s": "i64", "n": 5000, "how": "cumsum(i64(x) * 3, axis = 1, exclusive = true, reverse = true)"}, ["B=2"]),
+         (SHORT, 16, SCAN, {"t": "i8", "s": "i8", "n": 3001, "how": "cummax(x, axis = 1, reverse = true)"}, ["B=1"]),
+         (SHORT, 5, SCAN, {"t": "bf16", "s": "bf16", "n": "N", "how": "-cummax(-x, axis = 1)"}, ["B=2,N=4000"]),
          ("null:block,wmma", 6, PLAIN, OPEN, ["M=65,N=66"]), ("null:block", 5, PLAIN, OPEN, ["M=40,N=90"])]
 DEVICES = range(3)  # each runs another number of blocks, in another order
 
@@ -89,7 +99,7 @@ def main():
                 if len(bits) != 1 or not in_parts:
                     failed += 1
                     print(f"{target} {size}: {len(bits)} results, {'in parts' if in_parts else 'whole'}\n{program}")
-    print(f"{sum(len(case[-1]) for case in CASES)} products, {failed} failed")
+    print(f"{sum(len(case[-1]) for case in CASES)} launches, {failed} failed")
     return failed > 0
 
 
