@@ -156,9 +156,7 @@ static bool is_contiguous(const address *a, const ir_type t) { return !a->lanes 
 /* Vectors of a block's threads move in one piece only where the address is known to be a multiple of their size. */
 static void tell_alignment(lower *l, const address *a, ir_op *op, ir_type t) {
     if (op->code == IR_tif) op = op->blocks[0]->first;
-    int bytes = t.lanes * (int)frit_dtype_bits((frit_dtype)t.dtype) / 8;
-    if (lower_is_block(l) && is_contiguous(a, t) && bytes > 0 && sym_prove_multiple(l->syms, a->at, t.lanes))
-        ir_set_int(l->m, op, IR_ATTR_align, bytes < l->lim->vector_bytes ? bytes : l->lim->vector_bytes);
+    if (lower_is_block(l) && is_contiguous(a, t) && sym_prove_multiple(l->syms, a->at, t.lanes)) lower_tell_alignment(l, op, t);
 }
 
 int lower_aligned_lanes(lower *l, const lower_stage *s, int lanes) {

@@ -28,10 +28,6 @@ static int64_t bytes_of(const lower *l, const ir_value *x) {
     return (bytes + 15) & ~INT64_C(15);
 }
 
-static void tell_alignment(lower *l, ir_op *access, const ir_value *x) {
-    if (x->type.lanes > 1) ir_set_int(l->m, access, IR_ATTR_align, x->type.lanes * (int)frit_dtype_bits((frit_dtype)x->type.dtype) / 8);
-}
-
 /* What all blocks have there, combined. */
 static ir_value *gather(lower *l, const lower_stage *s, ir_combine c, ir_value *pointer, const ir_value *x) {
     ir_value *all[8];
@@ -39,7 +35,7 @@ static ir_value *gather(lower *l, const lower_stage *s, ir_combine c, ir_value *
         ir_value *v[2] = {pointer, lower_int(l, FRIT_i64, r)};
         ir_value *there = lower_build(l, l->depth, IR_cluster_ptr, 2, v, ir_ptr((frit_dtype)x->type.dtype, IR_CLUSTER));
         all[r] = lower_load(l, l->depth, there, place_of(l, s, x), x->type, NULL, NULL);
-        tell_alignment(l, all[r]->op, x);
+        lower_tell_alignment(l, all[r]->op, x->type);
     }
     for (int n = l->cluster; n > 1; n /= 2)
         for (int r = 0; r < n / 2; r++) lower_merge(l, c, &all[r], &all[r + n / 2]);
@@ -58,7 +54,7 @@ static int meet(lower *l, const lower_stage *s, int n, const ir_combine *combine
     }
     if (l->shared_bytes < l->reserved_bytes) l->shared_bytes = l->reserved_bytes;
     ir_op *some = leader ? lower_if(l, leader) : NULL;
-    for (int i = 0; i < done; i++) tell_alignment(l, lower_store(l, pointer[i], place_of(l, s, x[i][0]), x[i][0], NULL), x[i][0]);
+    for (int i = 0; i < done; i++) lower_tell_alignment(l, lower_store(l, pointer[i], place_of(l, s, x[i][0]), x[i][0], NULL), x[i][0]->type);
     if (some) lower_if_end(l, some);
     lower_cluster_barrier(l);
     for (int i = 0; i < done; i++) x[i][0] = gather(l, s, combine[i], pointer[i], x[i][0]);

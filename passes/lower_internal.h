@@ -330,7 +330,9 @@ bool lower_is_axis_distinct(const lower *l, const lower_stage *s, const ir_op *o
 /* Sectors of memory that the block's writes and (wanted) reads touch at each of the positions along axes, the last of which moves
  * fastest: 1 where each position is apart, less where neighbours share some. */
 double lower_sectors(lower *l, const ir_block *b, const bool *wanted, int first_id, int n, const sym_t *vars, const sym_t *extent);
-/* lower_memory.c: one element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
+/* lower_memory.c: the access begins at a multiple of its size, and may be done by vectors of memory. */
+void lower_tell_alignment(lower *l, ir_op *access, ir_type t);
+/* One element (or one per lane). mask and other may be NULL; a scalar mask holds for all lanes. */
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other);
 /* Returns the store itself. */
 ir_op *lower_store(lower *l, ir_value *ptr, ir_value *index, ir_value *x, ir_value *mask);

@@ -19,6 +19,11 @@ static ir_value *branch_load(lower *l, int depth, ir_opcode code, ir_value **x, 
     return ir_result(branch, 0);
 }
 
+void lower_tell_alignment(lower *l, ir_op *access, ir_type t) {
+    int bytes = t.lanes * (int)frit_dtype_bits((frit_dtype)t.dtype) / 8;
+    if (t.lanes > 1 && bytes > 0) ir_set_int(l->m, access, IR_ATTR_align, bytes < l->lim->vector_bytes ? bytes : l->lim->vector_bytes);
+}
+
 ir_value *lower_load(lower *l, int depth, ir_value *ptr, ir_value *index, ir_type t, ir_value *mask, ir_value *other) {
     ir_value *x[4] = {ptr, index, mask, other};
     ir_opcode code = with_lanes(index, IR_load, IR_load_lanes);

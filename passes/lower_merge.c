@@ -50,17 +50,12 @@ static ir_value *slot(lower *l, ir_value *thread, const ir_value *x) {
     return x->type.lanes > 1 ? at_thread(l, IR_mul, thread, x->type.lanes) : thread;
 }
 
-static void tell_alignment(lower *l, ir_op *access, const ir_value *x) {
-    int64_t bytes = x->type.lanes * (int64_t)frit_dtype_bits((frit_dtype)x->type.dtype) / 8;
-    if (x->type.lanes > 1) ir_set_int(l->m, access, IR_ATTR_align, bytes < l->lim->vector_bytes ? bytes : l->lim->vector_bytes);
-}
-
 static void gather(lower *l, ir_combine c, ir_value **pointer, int n, ir_value *const *thread, ir_value **x) {
     ir_value *(*y)[2] = arena_alloc(l->scratch, sizeof(ir_value *[2]) * (size_t)n);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < state_size(c); k++) {
             y[i][k] = lower_load(l, l->depth, pointer[k], slot(l, thread[i], x[k]), x[k]->type, NULL, NULL);
-            tell_alignment(l, y[i][k]->op, x[k]);
+            lower_tell_alignment(l, y[i][k]->op, x[k]->type);
         }
     for (int m = n; m > 1; m = (m + 1) / 2)
         for (int k = 0; k < m / 2; k++) lower_merge(l, c, y[k], y[k + (m + 1) / 2]);
@@ -79,7 +74,7 @@ static int meet(lower *l, const lower_stage *s, int64_t mask, int n, const ir_co
         for (int k = 0; k < state_size(combine[done]); k++) {
             pointer[done][k] = lower_shared(l, (frit_dtype)x[done][k]->type.dtype, used, part_bytes(l, x[done][k]));
             if (!pointer[done][k]->name) pointer[done][k]->name = "partial";
-            tell_alignment(l, lower_store(l, pointer[done][k], slot(l, own, x[done][k]), x[done][k], NULL), x[done][k]);
+            lower_tell_alignment(l, lower_store(l, pointer[done][k], slot(l, own, x[done][k]), x[done][k], NULL), x[done][k]->type);
             used += part_bytes(l, x[done][k]);
         }
     lower_barrier(l);

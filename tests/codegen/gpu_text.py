@@ -73,8 +73,9 @@ def check_reductions(folder):
     text = kernels(folder, "model m(x: f32[R, C]) -> (y: f32[R, C]) { return softmax(x, axis = -1) }", "R=4096", "C=1024")
     expect("softmax: six barriers a task", count(text, r"__syncthreads\(\)") <= 6)
     text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B, N]) { return cumsum(x, axis = -1) }")
-    expect("scan: at most 14 barriers for 1024 elements", count(text, r"__syncthreads\(\)") <= 14 and "(N + 1023) / 1024" in text)
-    expect("scan: a row a task", "tasks i < B:" in text)
+    expect("scan: at most 14 barriers for 1024 elements, of whole lines and of runs, and 3 to combine runs",
+           count(text, r"__syncthreads\(\)") <= 31 and "(N + 1023) / 1024" in text)
+    expect("scan: a row a task, or a run of it", "tasks i < B:" in text and count(text, "tasks i < B, part < parts:") == 2)
     expect("scan: neighbouring threads at neighbouring elements", "x_2[i2]" in text and "y_2[i2]" in text)
 
 
