@@ -115,26 +115,12 @@ static const ir_op *counts(const ir_value *v) {
     return loop && loop->code == IR_tfor && !v->index ? loop : NULL;
 }
 
+/* One i64, or a truth about some, from i64s (scalar_eval does it). */
 static bool calculates(const ir_op *op) {
-    switch (op->code) {
-    case IR_cast: return renames(op) && ir_result(op, 0)->type.lanes == 1;
-    case IR_add:
-    case IR_sub:
-    case IR_mul:
-    case IR_min:
-    case IR_max:
-    case IR_and:
-    case IR_or:
-    case IR_xor:
-    case IR_shl:
-    case IR_shr:
-    case IR_mod:
-    case IR_floordiv:
-    case IR_select: return ir_result(op, 0)->type.dtype == FRIT_i64 && ir_result(op, 0)->type.lanes == 1;
-    case IR_lt:
-    case IR_le: return ir_operand(op, 0)->type.dtype == FRIT_i64 && ir_result(op, 0)->type.lanes == 1;
-    default: return false;
-    }
+    if (op->code == IR_cast) return renames(op) && ir_result(op, 0)->type.lanes == 1;
+    if (!(ir_op_flags(op) & IR_F_ELEMENTWISE) || op->n_operands == 0 || ir_result(op, 0)->type.lanes != 1) return false;
+    bool from = ir_operand(op, op->code == IR_select)->type.dtype == FRIT_i64;
+    return from && (ir_result(op, 0)->type.dtype == FRIT_i64 || ir_op_flags(op) & IR_F_COMPARE);
 }
 
 static bool gather_operands(walk *w, const ir_op *op) {
