@@ -7,8 +7,10 @@
 static void print_id(cprinter *p, const ir_op *op, const char *name, const char *what) {
     const ir_value *v = ir_result(op, 0);
     if (!v->uses) return;
-    name = c_fresh_name(p, name);
-    c_line(p, "const %s %s = %s;", c_value_type(p, v), name, what);
+    const char *type = c_value_type(p, v);
+    bool is_new;
+    name = c_common_name(p, name, type, &is_new);
+    if (is_new) c_line(p, "const %s %s = %s;", type, name, what);
     p->value[v->id] = c_primary(name);
 }
 

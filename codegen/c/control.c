@@ -21,7 +21,7 @@ static void assign(cprinter *p, const ir_op *yield, int skip, int n, const char 
         bool late = false; /* reads a variable that has been given its next value by then */
         for (int j = 0; j < i && args; j++) late = late || (strcmp(from[j], vars[j]) && reads(p, v, args[j]));
         if (!late) continue;
-        const char *name = c_fresh_name(p, NULL);
+        const char *name = c_fresh_name(p, arena_printf(p->a, "next_%s", vars[i]));
         c_line(p, "const %s %s = %s;", c_value_type(p, v), name, from[i]);
         from[i] = name;
     }
@@ -34,7 +34,7 @@ static const char **variables(cprinter *p, const ir_op *op, int n, ir_value *con
     const char **vars = arena_array(p->a, const char *, n + 1);
     for (int i = 0; i < n; i++) {
         const ir_value *r = ir_result(op, i);
-        const char *name = r->name ? r->name : named && named[i]->name ? named[i]->name : NULL;
+        const char *name = named && named[i]->name && !r->name ? named[i]->name : c_role(p, r);
         bool outer = init && p->in_place[r->id]; /* the loop around has the variable, with this value */
         vars[i] = outer ? p->in_place[r->id] : c_fresh_name(p, name);
         if (outer) ;
@@ -51,10 +51,13 @@ static const ir_value *const *operands_from(cprinter *p, const ir_op *op, int fi
     return v;
 }
 
-static void open_brace(cprinter *p) { p->indent++; }
-static void close_brace(cprinter *p, const char *what) {
+static struct declared *open_brace(cprinter *p) {
+    p->indent++;
+    return c_open_scope(p);
+}
+static void close_brace(cprinter *p, struct declared *outside) {
+    c_close_scope(p, outside);
     p->indent--;
-    c_line(p, "%s", what);
 }
 
 /* ------------ carried values that are computed in their variable */
@@ -86,12 +89,42 @@ static bool may_assign_early(const cprinter *p, const ir_block *body, const ir_v
     return !block_reads(p, v->op->next, arg);
 }
 
+static bool accumulates(const ir_op *op) {
+    switch (op->code) {
+    case IR_atom:
+    case IR_wgmma:
+    case IR_wgmma_wait:
+    case IR_wgmma_fence:
+    case IR_fma:
+    case IR_add:
+    case IR_max:
+    case IR_min: return true;
+    default: return false;
+    }
+}
+
+/* Values that become one another, each read by the next alone, are computed in the one variable that they end in. */
+static void assign_chain(cprinter *p, const ir_block *body, const ir_value *v, const ir_value *arg, const char *var) {
+    if (!v->op || !accumulates(v->op)) return;
+    for (int i = 0; i < v->op->n_operands; i++) {
+        const ir_value *u = ir_operand(v->op, i);
+        bool same = u->type.kind == IR_VECTOR && u->type.dtype == v->type.dtype && u->type.lanes == v->type.lanes;
+        bool handed = v->op->n_results == 1 || (i < v->op->n_results && ir_result(v->op, i) == v);
+        if (!same || !handed || !u->op || !accumulates(u->op) || u->uses->next || !may_assign_early(p, body, u, arg)) continue;
+        p->in_place[u->id] = var;
+        assign_chain(p, body, u, arg, var);
+        return;
+    }
+}
+
 static void assign_early(cprinter *p, const ir_block *body, int n, const char *const *vars) {
     const ir_op *yield = body->last;
     if (!yield || !(ir_op_flags(yield) & IR_F_TERMINATOR)) return;
     for (int i = 0; i < n; i++) {
         const ir_value *v = ir_operand(yield, i);
-        if (may_assign_early(p, body, v, body->args[1 + i])) p->in_place[v->id] = vars[i];
+        if (!may_assign_early(p, body, v, body->args[1 + i])) continue;
+        p->in_place[v->id] = vars[i];
+        assign_chain(p, body, v, body->args[1 + i], vars[i]);
     }
 }
 
@@ -109,21 +142,25 @@ void c_for(cprinter *p, const ir_op *op) {
     int n = op->n_results;
     const ir_block *body = op->blocks[0];
     const char **vars = variables(p, op, n, body->args + 1, operands_from(p, op, 3, n));
-    const char *i = counter_name(p);
-    p->value[body->args[0]->id] = c_primary(i);
+    const ir_value *counter = body->args[0];
+    const char *i = p->d->blocks && c_counts_tasks(counter) ? "task" : counter_name(p);
+    struct declared *outside = c_open_scope(p);
+    if (*i == 't') i = c_fresh_name(p, i);
+    else p->loops++;
+    p->value[counter->id] = c_primary(i);
     for (int k = 0; k < n; k++) p->value[body->args[1 + k]->id] = c_primary(vars[k]);
     assign_early(p, body, n, vars);
     int64_t unroll = ir_get_int(op, IR_ATTR_unroll, 1);
     if (unroll > 1 || (p->d->blocks && ir_keeps_rolled(p->f))) c_line(p, "UNROLL(%lld)", (long long)(unroll > 1 ? unroll : 1));
     expr step = c_operand_of(p, op, 2);
     const char *next = is_one(ir_operand(op, 2)) ? arena_printf(p->a, "%s++", i) : arena_printf(p->a, "%s += %s", i, step.s);
-    c_line(p, "for (%s %s = %s; %s; %s) {", c_value_type(p, body->args[0]), i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);
+    c_line(p, "for (%s %s = %s; %s; %s) {", c_value_type(p, counter), i, c_operand_of(p, op, 0).s, c_binary(p, "<", c_primary(i), c_operand_of(p, op, 1)).s, next);
     open_brace(p);
-    p->loops++;
     const ir_op *yield = c_block(p, body);
     if (yield) assign(p, yield, 0, n, vars, body->args + 1);
-    p->loops--;
-    close_brace(p, "}");
+    if (*i != 't') p->loops--;
+    close_brace(p, outside);
+    c_line(p, "}");
 }
 
 /* ------------ tif */
@@ -151,10 +188,10 @@ static bool print_choice(cprinter *p, const ir_op *op) {
 }
 
 static void print_arm(cprinter *p, const ir_block *b, int n, const char *const *vars) {
-    open_brace(p);
+    struct declared *outside = open_brace(p);
     const ir_op *yield = c_block(p, b);
     if (yield) assign(p, yield, 0, n, vars, NULL);
-    p->indent--;
+    close_brace(p, outside);
 }
 
 void c_if(cprinter *p, const ir_op *op) {
@@ -177,20 +214,21 @@ void c_while(cprinter *p, const ir_op *op) {
     const char **carried = arena_array(p->a, const char *, n + 1);
     for (int i = 0; i < n; i++) {
         const ir_value *arg = op->blocks[0]->args[i];
-        carried[i] = c_fresh_name(p, arg->name);
+        carried[i] = c_fresh_name(p, arg->name ? arg->name : c_role(p, init[i]));
         c_line(p, "%s %s = %s;", c_type_of(p, arg->type), carried[i], c_value_of(p, init[i]).s);
         p->value[arg->id] = c_primary(carried[i]);
     }
     const char **vars = variables(p, op, op->n_results, NULL, NULL);
     c_line(p, "for (;;) {");
-    open_brace(p);
+    struct declared *outside = open_brace(p);
     const ir_op *test = c_block(p, op->blocks[0]);
-    const char *cond = c_fresh_name(p, NULL);
+    const char *cond = c_fresh_name(p, "goes_on");
     c_line(p, "const bool %s = %s;", cond, c_operand_of(p, test, 0).s);
     assign(p, test, 1, op->n_results, vars, NULL);
     c_line(p, "if (!%s) break;", cond);
     for (int i = 0; i < op->blocks[1]->n_args; i++) p->value[op->blocks[1]->args[i]->id] = c_primary(vars[i]);
     const ir_op *next = c_block(p, op->blocks[1]);
     if (next) assign(p, next, 0, n, carried, NULL);
-    close_brace(p, "}");
+    close_brace(p, outside);
+    c_line(p, "}");
 }

@@ -135,7 +135,7 @@ static const char *lane_by_lane(cprinter *p, ir_type t, const void *bytes) {
     size_t n = (size_t)frit_dtype_bytes(d, t.lanes);
     for (const lane_constant *c = p->constants; c; c = c->next)
         if (c->t.dtype == t.dtype && c->t.lanes == t.lanes && !memcmp(c->bytes, bytes, n)) return c->name;
-    const char *name = c_fresh_name(p, "constant"), *type = c_type_of(p, t);
+    const char *name = c_lasting_name(p, "constant"), *type = c_type_of(p, t);
     text_printf(&p->locals, "    %s %s%s;\n", type, name, zero_init(p));
     for (int l = 0; l < t.lanes; l++)
         text_printf(&p->locals, "    %s = %s;\n", c_lane_text(p, name, arena_printf(p->a, "%d", l), t.lanes),

@@ -155,12 +155,10 @@ void c_store(cprinter *p, const ir_op *op) {
 }
 
 /* ------------ pointers */
-/* A pointer is called after what it is derived from. */
+/* A pointer is called after what it leads into. */
 static const char *pointer_name(cprinter *p, const ir_value *v) {
-    int root = p->roots[v->id];
-    const char *of = v->name ? v->name : root ? p->f->body->args[root - 1]->name : NULL;
-    bool scratch = root == p->f->body->n_args - (p->d->blocks ? 1 : 2);
-    return c_fresh_name(p, of && !scratch ? of : v->type.space == IR_CORE && p->d->blocks ? "tile" : "part");
+    const char *of = v->name ? v->name : c_base_name(p, v);
+    return c_fresh_name(p, v->name ? v->name : of ? arena_printf(p->a, "%s_part", of) : "part");
 }
 
 static const char *const_of(const cprinter *p, const ir_value *v) {
@@ -175,7 +173,7 @@ void c_pointer(cprinter *p, const ir_op *op) {
     int64_t n = 0;
     if (op->code == IR_local) {
         if (ir_get_syms(op, IR_ATTR_size, &size) == 1) sym_is_const(size[0], &n);
-        const char *name = c_fresh_name(p, v->name ? v->name : "local");
+        const char *name = c_lasting_name(p, v->name ? v->name : "local");
         unsigned align = (unsigned)ir_get_int(op, IR_ATTR_align, 0);
         int64_t elements = c_is_nibble(t) ? (n + 1) / 2 : n;
         text_printf(&p->locals, "    %s%s %s[%lld];\n", align ? arena_printf(p->a, "__attribute__((aligned(%u))) ", align) : "",

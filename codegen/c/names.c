@@ -59,12 +59,50 @@ static const char *c_safe_name(arena *a, const char *want) {
     return is_reserved(s) || macro ? arena_printf(a, "%s_", s) : s;
 }
 
-const char *c_fresh_name(cprinter *p, const char *want) {
-    if (!want || !*want) return arena_printf(p->a, "t%d", p->next_temp++);
+/* A name that is in use. */
+typedef struct declared {
+    const char *name, *common, *type; /* common: what it stands for wherever it is seen, of this type; or NULL */
+    struct declared *next;
+} declared;
+
+static const char *free_name(cprinter *p, const char *want) {
     const char *base = c_safe_name(p->a, want), *name = base;
     for (int i = 2; name_get(&p->names, name, strlen(name)); i++) name = arena_printf(p->a, "%s_%d", base, i);
+    return name;
+}
+
+const char *c_lasting_name(cprinter *p, const char *want) {
+    const char *name = free_name(p, want);
     name_set(&p->names, name, strlen(name), p);
     return name;
+}
+
+static declared *declare(cprinter *p, const char *want) {
+    declared *d = arena_new_of(p->a, declared);
+    *d = (declared){.name = c_lasting_name(p, want), .next = p->declared};
+    p->declared = d;
+    return d;
+}
+
+const char *c_fresh_name(cprinter *p, const char *want) {
+    return want && *want ? declare(p, want)->name : arena_printf(p->a, "t%d", p->next_temp++);
+}
+
+const char *c_common_name(cprinter *p, const char *want, const char *type, bool *is_new) {
+    *is_new = false;
+    for (const declared *d = p->declared; d; d = d->next)
+        if (d->common && !strcmp(d->common, want) && !strcmp(d->type, type)) return d->name;
+    declared *d = declare(p, want);
+    d->common = want, d->type = type;
+    *is_new = true;
+    return d->name;
+}
+
+declared *c_open_scope(cprinter *p) { return p->declared; }
+
+void c_close_scope(cprinter *p, declared *outside) {
+    for (; p->declared != outside; p->declared = p->declared->next)
+        name_set(&p->names, p->declared->name, strlen(p->declared->name), NULL);
 }
 
 const char *cprint_kernel_name(arena *a, const ir_func *f) { return arena_printf(a, "%s_kernel", c_safe_name(a, f->name)); }

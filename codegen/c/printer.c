@@ -19,7 +19,7 @@ void c_line(cprinter *p, const char *fmt, ...) {
 void c_declare(cprinter *p, const ir_value *v, const char *init) {
     const char *name = p->in_place[v->id];
     if (name) c_line(p, "%s = %s;", name, init);
-    else c_line(p, "const %s %s = %s;", c_value_type(p, v), name = c_fresh_name(p, v->name), init);
+    else c_line(p, "const %s %s = %s;", c_value_type(p, v), name = c_fresh_name(p, c_role(p, v)), init);
     p->value[v->id] = c_primary(name);
 }
 
@@ -133,6 +133,7 @@ static void start(cprinter *p, const ir_func *f) {
     p->in_place = arena_array(p->a, const char *, n);
     p->written = arena_array(p->a, bool, f->body->n_args + 1);
     p->names = (name_table){.a = p->a};
+    p->declared = NULL;
     p->constants = NULL;
     p->next_temp = p->loops = 0;
     p->uses_shared = false;

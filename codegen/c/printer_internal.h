@@ -41,6 +41,7 @@ typedef struct cprinter {
     int *roots;        /* by id of a pointer: the argument it is derived from + 1; 0: none */
     bool *written;     /* by argument: stored through */
     name_table names;  /* identifiers in use */
+    struct declared *declared; /* those of the blocks that are open, the latest first */
     struct lane_constant *constants; /* those whose lanes differ (lanes.c) */
     bool uses_shared;  /* the block's memory */
     const char **in_place; /* by ir_value id: the variable of a loop that is given the value where it is computed, or NULL */
@@ -89,8 +90,23 @@ bool c_is_signed(frit_dtype t);
 bool c_is_nibble(frit_dtype t);
 
 /* ---- names.c */
-/* A fresh identifier like `want` (may be NULL: a temporary). */
+/* A fresh identifier like `want` (may be NULL: a temporary), in use until the block of C that is open ends. */
 const char *c_fresh_name(cprinter *p, const char *want);
+/* The same for what is declared in front of the kernel's body. */
+const char *c_lasting_name(cprinter *p, const char *want);
+/* The identifier for what is the same wherever it is asked for (`thread`), of this C type: one for all of a block of C. */
+const char *c_common_name(cprinter *p, const char *want, const char *type, bool *is_new);
+/* Names from here on are free again after c_close_scope. */
+struct declared *c_open_scope(cprinter *p);
+void c_close_scope(cprinter *p, struct declared *outside);
+
+/* ---- roles.c */
+/* What v is called: its name, what it is read from or for, what computes it. NULL: a temporary like others. */
+const char *c_role(const cprinter *p, const ir_value *v);
+/* The tensor or buffer that ptr leads into; NULL for scratch memory and what has no name. */
+const char *c_base_name(const cprinter *p, const ir_value *ptr);
+/* v counts the tasks of a grid. */
+bool c_counts_tasks(const ir_value *v);
 
 /* ---- helper.c: functions that the text defines for itself */
 /* True the first time that `name` is asked for: the caller then defines it. */

@@ -1,0 +1,287 @@
+/* What a value is called that the model has no name for: after the tensor that it is read from or finds elements of, or after what
+ * computes it. Names tell a reader where to look; nothing depends on them. */
+#include "printer_internal.h"
+#include <string.h>
+
+enum { DEPTH = 5, MOST_USES = 40 };
+
+static const char *role(const cprinter *p, const ir_value *v, int depth);
+
+static const char *with(const cprinter *p, const char *base, const char *end) {
+    size_t n = strlen(base), m = strlen(end);
+    return n >= m && !strcmp(base + n - m, end) ? base : arena_printf(p->a, "%s%s", base, end);
+}
+
+static const char *without(const cprinter *p, const char *base, const char *end) {
+    size_t n = strlen(base), m = strlen(end);
+    return n > m && !strcmp(base + n - m, end) ? arena_printf(p->a, "%.*s", (int)(n - m), base) : base;
+}
+
+/* ------------ pointers */
+const char *c_base_name(const cprinter *p, const ir_value *ptr) {
+    while (ptr && !ptr->name && ptr->op && (ptr->op->code == IR_ptradd || ptr->op->code == IR_ptrcast || ptr->op->code == IR_cluster_ptr))
+        ptr = ir_operand(ptr->op, 0);
+    if (!ptr || ptr->type.kind != IR_PTR) return NULL;
+    bool scratch = ptr->block == p->f->body && ptr->index == p->f->body->n_args - (p->d->blocks ? 2 : 3);
+    if (scratch) return NULL;
+    if (ptr->name) return ptr->name;
+    return ptr->op && ptr->op->code == IR_shared ? "tile" : NULL;
+}
+
+static const char *of_memory(const cprinter *p, const ir_value *ptr, const char *plain, const char *staged) {
+    const char *base = c_base_name(p, ptr);
+    if (!base) return plain + 1;
+    const char *tensor = without(p, base, "_tile");
+    return with(p, tensor, tensor == base ? plain : staged);
+}
+
+/* ------------ what an index is for */
+typedef struct users {
+    const char *base;
+    bool several;
+    int left;
+} users;
+
+static void count_base(const cprinter *p, users *u, const ir_value *ptr) {
+    const char *base = c_base_name(p, ptr);
+    if (!base) base = "";
+    u->several |= u->base && strcmp(u->base, base);
+    u->base = base;
+}
+
+/* The tensors whose elements v helps to find. */
+static void find_users(const cprinter *p, const ir_value *v, users *u, int depth) {
+    for (const ir_use *x = v->uses; x && u->left-- > 0; x = x->next) {
+        const ir_op *op = x->user;
+        switch (op->code) {
+        case IR_load:
+        case IR_store:
+        case IR_load_lanes:
+        case IR_store_lanes:
+        case IR_ptradd:
+        case IR_prefetch:
+        case IR_copy_async:
+        case IR_atom:
+            for (int i = 1; i < op->n_operands; i += 2)
+                if (ir_operand(op, i) == v && ir_operand(op, i - 1)->type.kind == IR_PTR) count_base(p, u, ir_operand(op, i - 1));
+            break;
+        case IR_add:
+        case IR_sub:
+        case IR_select:
+            if (depth > 0) find_users(p, ir_result(op, 0), u, depth - 1);
+            break;
+        default: break;
+        }
+    }
+}
+
+static const char *offset_name(const cprinter *p, const ir_value *v) {
+    users u = {NULL, false, MOST_USES};
+    find_users(p, v, &u, DEPTH);
+    if (!u.base) return NULL;
+    return u.several || !*u.base ? "offset" : with(p, u.base, "_offset");
+}
+
+/* ------------ integers */
+static bool is_task(const ir_value *v) {
+    while (v->op && v->op->code == IR_cast) v = ir_operand(v->op, 0);
+    const ir_op *loop = v->block && v->index == 0 ? v->block->op : NULL;
+    return loop && loop->code == IR_tfor && ir_is(ir_operand(loop, 0), IR_block_id);
+}
+
+static bool is_thread(const ir_value *v) {
+    while (v->op && v->op->code == IR_cast) v = ir_operand(v->op, 0);
+    return ir_is(v, IR_thread_id);
+}
+
+bool c_counts_tasks(const ir_value *v) { return v->block && is_task(v); }
+
+/* The size that the first term of a sum is. */
+static const char *size_in(const ir_value *v, int depth) {
+    if (v->block) return v->type.kind == IR_VECTOR ? v->name : NULL;
+    if (depth == 0 || !v->op) return NULL;
+    bool sum = v->op->code == IR_add || v->op->code == IR_sub || v->op->code == IR_cast;
+    return sum ? size_in(ir_operand(v->op, 0), depth - 1) : NULL;
+}
+
+static bool is_difference(const ir_value *v) {
+    while (v->op && v->op->code == IR_cast) v = ir_operand(v->op, 0);
+    return v->op && v->op->code == IR_sub;
+}
+
+static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) {
+    for (int i = 0; i < 2; i++) {
+        const ir_value *x = ir_operand(op, i);
+        if (!is_difference(x)) continue;
+        const char *size = size_in(x, DEPTH);
+        return size ? with(p, size, "_left") : "left";
+    }
+    const char *name = role(p, ir_operand(op, 0), depth - 1);
+    return name ? name : role(p, ir_operand(op, 1), depth - 1);
+}
+
+static const char *name_of_part(const cprinter *p, const ir_op *op, bool quotient, int depth) {
+    const ir_value *x = ir_operand(op, 0);
+    int64_t k = 0;
+    bool constant = c_constant_int(ir_operand(op, 1), &k);
+    if (is_task(x)) return quotient ? "task_row" : "task_column";
+    if (is_thread(x)) return !quotient ? "column" : constant && k == 32 && p->d->nvidia ? "warp" : "row";
+    const char *size = quotient && constant ? size_in(x, DEPTH) : NULL;
+    if (size) return with(p, size, "_parts");
+    return role(p, x, depth - 1);
+}
+
+static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
+    int64_t m;
+    if (!c_constant_int(ir_operand(op, 1), &m)) return NULL;
+    if (!is_thread(ir_operand(op, 0))) return role(p, ir_operand(op, 0), depth - 1);
+    if (m == 31 && p->d->nvidia) return "lane";
+    return m & (m + 1) ? "group" : "column";
+}
+
+static const char *name_of_product(const cprinter *p, const ir_op *op, int depth) {
+    const char *of = role(p, ir_operand(op, 0), depth - 1);
+    if (!of) of = role(p, ir_operand(op, 1), depth - 1);
+    return of ? with(p, of, "_offset") : "offset";
+}
+
+static const char *integer_role(const cprinter *p, const ir_value *v, int depth) {
+    const ir_op *op = v->op;
+    const char *name = NULL;
+    int64_t k;
+    switch (op->code) {
+    case IR_thread_id: return "thread";
+    case IR_and: return name_of_bits(p, op, depth);
+    case IR_floordiv:
+    case IR_truncdiv: return name_of_part(p, op, true, depth);
+    case IR_shr:
+        if (is_thread(ir_operand(op, 0)) && c_constant_int(ir_operand(op, 1), &k)) return k == 5 && p->d->nvidia ? "warp" : "row";
+        return name_of_part(p, op, true, depth);
+    case IR_mod:
+    case IR_rem: return name_of_part(p, op, false, depth);
+    case IR_min: return name_of_least(p, op, depth);
+    case IR_mul:
+    case IR_shl: return name_of_product(p, op, depth);
+    case IR_add:
+    case IR_sub:
+    case IR_fma: name = offset_name(p, v); break;
+    case IR_select: return role(p, ir_operand(op, 2), depth - 1);
+    default: break;
+    }
+    for (int i = 0; !name && i < op->n_operands; i++) name = role(p, ir_operand(op, i), depth - 1);
+    return name;
+}
+
+/* ------------ floats and truth values */
+static const char *combined_name(ir_combine c) {
+    switch (c) {
+    case IR_SUM: return "sum";
+    case IR_PROD: return "product";
+    case IR_MAX: return "largest";
+    case IR_MIN: return "smallest";
+    case IR_ANY: return "any";
+    default: return "all";
+    }
+}
+
+static const char *bool_role(const cprinter *p, const ir_value *v, int depth) {
+    switch (v->op->code) {
+    case IR_lt:
+    case IR_le: return frit_dtype_is_float((frit_dtype)ir_operand(v->op, 0)->type.dtype) ? "less" : "inside";
+    case IR_eq: return "equal";
+    case IR_ne: return "different";
+    case IR_and:
+    case IR_or:
+    case IR_select: {
+        const char *name = role(p, ir_operand(v->op, v->op->code == IR_select), depth - 1);
+        return name ? name : role(p, ir_operand(v->op, 1), depth - 1);
+    }
+    default: return "holds";
+    }
+}
+
+static const char *float_role(const cprinter *p, const ir_value *v, int depth) {
+    switch (v->op->code) {
+    case IR_add: return "sum";
+    case IR_sub: return "difference";
+    case IR_mul: return "product";
+    case IR_div: return "quotient";
+    case IR_max: return "largest";
+    case IR_min: return "smallest";
+    case IR_sqrt:
+    case IR_rsqrt: return "root";
+    case IR_abs: return "magnitude";
+    case IR_neg: return role(p, ir_operand(v->op, 0), depth - 1);
+    default: return "value";
+    }
+}
+
+/* ------------ loops and branches */
+static bool has_operand(const ir_op *op, const ir_value *v) {
+    for (int i = 0; i < op->n_operands; i++)
+        if (ir_operand(op, i) == v) return true;
+    return false;
+}
+
+static const char *carried_role(const cprinter *p, const ir_op *loop, int i, int depth) {
+    const ir_block *body = loop->blocks[0];
+    const ir_value *arg = body->args[1 + i], *next = body->last ? ir_operand(body->last, i) : arg;
+    if (arg->name) return arg->name;
+    bool integer = arg->type.kind == IR_VECTOR && !frit_dtype_is_float((frit_dtype)arg->type.dtype);
+    if (integer && arg->type.lanes == 1 && next->op && next->op->code == IR_select) return "stage"; /* counts around */
+    if (integer && next->op && next->op->code == IR_add && has_operand(next->op, arg)) return arg->type.lanes == 1 ? "count" : "sum";
+    if (next->op && next->op->code == IR_fma && has_operand(next->op, arg)) return "sum";
+    const char *name = next->op && depth > 0 ? role(p, next, depth - 1) : NULL;
+    return name ? name : role(p, ir_operand(loop, 3 + i), depth - 1);
+}
+
+static const char *branch_role(const cprinter *p, const ir_value *v, int depth) {
+    const ir_op *op = v->op;
+    for (int i = 0; i < op->n_blocks; i++) {
+        const ir_op *yield = op->blocks[i]->last;
+        const char *name = yield && v->index < yield->n_operands ? role(p, ir_operand(yield, v->index), depth - 1) : NULL;
+        if (name) return name;
+    }
+    return NULL;
+}
+
+static const char *of_operation(const cprinter *p, const ir_value *v, int depth) {
+    const ir_op *op = v->op;
+    switch (op->code) {
+    case IR_constant: return NULL;
+    case IR_load:
+    case IR_load_lanes: return of_memory(p, ir_operand(op, 0), "_value", "_fragment");
+    case IR_atom:
+        if (ir_operand(op, 0)->type.kind == IR_PTR) return of_memory(p, ir_operand(op, 0), "_fragment", "_fragment");
+        return "sum";
+    case IR_wgmma: return "sum";
+    case IR_wgmma_fence:
+    case IR_wgmma_wait: return role(p, ir_operand(op, v->index), depth - 1);
+    case IR_reduce_lanes: return combined_name((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
+    case IR_tfor: return carried_role(p, op, v->index, depth - 1);
+    case IR_tif: return branch_role(p, v, depth);
+    case IR_cast:
+    case IR_bitcast:
+    case IR_reinterpret:
+    case IR_extract:
+    case IR_splat:
+    case IR_ramp:
+    case IR_shuffle: return role(p, ir_operand(op, 0), depth - 1);
+    default: break;
+    }
+    if (v->type.kind != IR_VECTOR) return NULL;
+    frit_dtype t = (frit_dtype)v->type.dtype;
+    if (frit_dtype_is_float(t)) return float_role(p, v, depth);
+    return t == FRIT_bool ? bool_role(p, v, depth) : integer_role(p, v, depth);
+}
+
+static const char *role(const cprinter *p, const ir_value *v, int depth) {
+    if (v->name) return v->name;
+    if (depth <= 0) return NULL;
+    if (v->op) return of_operation(p, v, depth);
+    const ir_op *loop = v->block ? v->block->op : NULL;
+    if (is_task(v)) return "task";
+    return loop && loop->code == IR_tfor && v->index > 0 ? carried_role(p, loop, v->index - 1, depth - 1) : NULL;
+}
+
+const char *c_role(const cprinter *p, const ir_value *v) { return role(p, v, DEPTH); }
