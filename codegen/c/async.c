@@ -79,7 +79,7 @@ static void print_mbarrier(cprinter *p, const ir_op *op) {
 /* ------------ copies */
 void c_define_tensor_map(cprinter *p) {
     if (c_helper_new(p, "tensor_map"))
-        c_helper_define(p, "/* How copies of boxes see a tensor: what cuTensorMapEncodeTiled makes. */\nstruct __align__(64) tensor_map { u64 bytes[16]; };\n");
+        c_type_define(p, "/* How copies of boxes see a tensor: what cuTensorMapEncodeTiled makes. */\nstruct __align__(64) tensor_map { u64 bytes[16]; };\n");
 }
 
 /* "name(a, b, c0, c1...);", "i64 c0, i64 c1...", "{%2, %3...}" and "\"r\"((int)c0), ..." for coordinates from operand c on. */

@@ -2,13 +2,6 @@
 #include "printer_internal.h"
 #include <string.h>
 
-void c_define_instruction(cprinter *p, const char *fmt, ...) {
-    va_list ap;
-    va_start(ap, fmt);
-    c_helper_define(p, "#ifndef FRIT_EMULATE\n%s#endif\n", arena_vprintf(p->a, fmt, ap));
-    va_end(ap);
-}
-
 /* ------------ NVIDIA: fragments are passed as registers of 32 bits */
 typedef struct ptx_product {
     const char *name, *shape; /* the instruction after "mma.sync.aligned." */

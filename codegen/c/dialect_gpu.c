@@ -23,7 +23,8 @@ static const char *const types[FRIT_DTYPE_COUNT] = {
 
 static const char cuda_preamble[] =
     TYPES
-    "#define HELPER static __device__ __forceinline__\n"
+    "#define DEVICE __device__ __forceinline__\n"
+    "#define HELPER static DEVICE\n"
     "\n"
     "#ifndef FRIT_EMULATE\n"
     "#ifndef INFINITY\n"
@@ -53,7 +54,8 @@ const dialect dialect_cuda = {.preamble = cuda_preamble,
 static const char hip_preamble[] =
     "#pragma clang fp contract(off)\n"
     "\n" TYPES
-    "#define HELPER static inline __attribute__((device, always_inline, unused))\n"
+    "#define DEVICE inline __attribute__((device, always_inline, unused))\n"
+    "#define HELPER static DEVICE\n"
     "#define INFINITY __builtin_inff()\n"
     "#define fma __builtin_fma\n"
     "#define fmaf __builtin_fmaf\n"

@@ -77,9 +77,11 @@ static expr fused(cprinter *p, frit_dtype t, const expr *x) {
 }
 
 static expr select_of(cprinter *p, const expr *x) {
-    return (expr){arena_printf(p->a, "%s ? %s : %s", c_tight(p, x[0], PREC_LOR), c_tight(p, x[1], PREC_LOR),
-                               c_tight(p, x[2], PREC_COND)),
-                  PREC_COND};
+    const char *test = arena_printf(p->a, "%s ? ", c_tight(p, x[0], PREC_LOR)), *other = arena_printf(p->a, " : %s", c_tight(p, x[2], PREC_COND));
+    size_t n = strlen(x[1].s), m = strlen(other);
+    bool again = x[1].prec == PREC_COND && n > m && !strncmp(x[1].s, test, strlen(test)) && !strcmp(x[1].s + n - m, other);
+    if (again && !memchr(x[1].s + strlen(test), '?', n - m - strlen(test))) return x[1]; /* the same choice */
+    return (expr){arena_printf(p->a, "%s%s%s", test, c_tight(p, x[1], PREC_LOR), other), PREC_COND};
 }
 
 /* A compiler may join a product with the sum it goes into. */
@@ -133,6 +135,32 @@ static expr scalar(cprinter *p, ir_opcode code, frit_dtype t, frit_dtype to, int
     return apply(p, word, t, n, x);
 }
 
+/* With a constant on the left it reads the wrong way around. */
+static bool turned(cprinter *p, const ir_op *op, const expr *x, expr *e) {
+    bool less = op->code == IR_lt || op->code == IR_le, constant = less && ir_is(ir_operand(op, 0), IR_constant);
+    frit_dtype t = (frit_dtype)ir_operand(op, 0)->type.dtype;
+    if (!constant || ir_is(ir_operand(op, 1), IR_constant) || t == FRIT_bool || c_is_narrow_float(t)) return false;
+    *e = c_binary(p, op->code == IR_lt ? ">" : ">=", x[1], x[0]);
+    return true;
+}
+
+/* The smaller of x and a constant as numbers without sign, which fits 32 bits whatever x is. */
+static bool at_most(cprinter *p, const ir_op *op, expr *e) {
+    const ir_value *v = ir_operand(op, 0);
+    frit_dtype to = (frit_dtype)ir_result(op, 0)->type.dtype;
+    int64_t most;
+    bool fits = to == FRIT_u32 || to == FRIT_i32 || c_knows(p, ir_result(op, 0), V_NARROW);
+    if (!p->d->blocks || op->code != IR_cast || !fits || !ir_is(v, IR_min) || v->type.dtype != FRIT_u64 || !c_knows(p, v, V_INLINE)) return false;
+    const ir_value *x = ir_operand(v->op, 0);
+    bool wide = ir_is(x, IR_cast) && c_knows(p, x, V_INLINE) && ir_operand(x->op, 0)->type.dtype == FRIT_i64;
+    if (!wide || !c_constant_int(ir_operand(v->op, 1), &most) || most < 0 || most > INT32_MAX) return false;
+    if (c_helper_new(p, "at_most"))
+        c_helper_define(p, "%s i32 at_most(i64 x, i32 most) {\n    return (i32)((u64)x < (u64)most ? (u64)x : (u64)most);\n}\n", p->d->inline_);
+    *e = c_call(p, "at_most", 2, (expr[]){c_operand_of(p, x->op, 0), c_int_literal(p, FRIT_i32, most)});
+    if (to == FRIT_u32) *e = (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, to), e->s), PREC_UNARY};
+    return true;
+}
+
 /* ------------ index arithmetic: cannot overflow, so it is written plainly */
 static expr index_shift(cprinter *p, const ir_op *op, const expr *x, int64_t by) {
     return c_binary(p, op->code == IR_shl ? "*" : "/", x[0], c_int_literal(p, FRIT_i64, INT64_C(1) << by));
@@ -162,7 +190,7 @@ static bool index_op(cprinter *p, const ir_op *op, const expr *x, expr *e) {
     case IR_mod:
     case IR_rem:
         if (!constant || k <= 0 || !c_knows(p, v, V_NONNEGATIVE)) return false;
-        *e = c_binary(p, op->code == IR_mod || op->code == IR_rem ? "%" : "/", x[0], x[1]);
+        *e = c_binary(p, op->code == IR_mod || op->code == IR_rem ? "%" : "/", x[0], k <= INT32_MAX ? c_int_literal(p, FRIT_i32, k) : x[1]);
         return true;
     case IR_shl:
     case IR_shr:
@@ -247,21 +275,46 @@ static const char *vector_name(cprinter *p, const ir_op *op, frit_dtype t, ir_ty
     return arena_printf(p->a, "%s_%s", name, c_type_tag(p, t, to.lanes));
 }
 
-static expr vector(cprinter *p, const ir_op *op, frit_dtype t, ir_type to, const expr *x) {
-    const char *name = vector_name(p, op, t, to);
-    if (c_helper_new(p, name)) {
-        ir_type types[3];
-        expr lanes[3];
-        for (int i = 0; i < op->n_operands; i++) {
-            types[i] = ir_operand(op, i)->type;
-            lanes[i] = c_lane_of(p, (const char *[]){"x", "y", "z"}[i], types[i]);
-        }
-        bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
-        expr e = product ? rounded_product(p, t, lanes) : scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, lanes);
-        c_vector_helper(p, name, to, op->n_operands, types, c_as_lane(p, e, (frit_dtype)to.dtype),
-                      p->d->gnu_vectors ? gnu_form(p, op, t, to) : NULL);
+/* How C++ writes the op; NULL: as a call. Masks have no arithmetic. */
+static const char *lane_operator(const cprinter *p, const ir_op *op, frit_dtype t) {
+    static const char *const operators[IR_OPCODE_COUNT] = {
+        [IR_add] = "+", [IR_sub] = "-", [IR_mul] = "*",   [IR_div] = "/",   [IR_neg] = "-",  [IR_and] = "&", [IR_or] = "|",
+        [IR_xor] = "^", [IR_not] = "~", [IR_shl] = "<<", [IR_shr] = ">>", [IR_eq] = "==", [IR_ne] = "!=", [IR_lt] = "<", [IR_le] = "<="};
+    bool mask = t == FRIT_bool && (op->code == IR_add || op->code == IR_sub || op->code == IR_mul || op->code == IR_neg);
+    return p->d->blocks && !mask ? operators[op->code] : NULL;
+}
+
+static void define_vector(cprinter *p, const ir_op *op, const char *name, frit_dtype t, ir_type to) {
+    ir_type types[3];
+    expr lanes[3];
+    for (int i = 0; i < op->n_operands; i++) {
+        types[i] = ir_operand(op, i)->type;
+        lanes[i] = c_lane_of(p, (const char *[]){"x", "y", "z"}[i], types[i]);
     }
-    return c_call(p, name, op->n_operands, x);
+    bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
+    expr e = product ? rounded_product(p, t, lanes) : scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, lanes);
+    c_vector_helper(p, name, to, op->n_operands, types, c_as_lane(p, e, (frit_dtype)to.dtype),
+                    p->d->gnu_vectors ? gnu_form(p, op, t, to) : NULL);
+}
+
+/* C++ makes a vector of a scalar by itself where one is expected. */
+static expr scalar_of(cprinter *p, expr splat) {
+    const char *s = strchr(splat.s, '(') + 1, *e = arena_printf(p->a, "%.*s", (int)strlen(s) - 1, s);
+    bool simple = true;
+    for (const char *c = e; *c; c++) simple = simple && (isalnum((unsigned char)*c) || *c == '_' || *c == '.' || (*c == '-' && (c == e || c[-1] == 'e')));
+    return (expr){e, !simple ? PREC_COND : *e == '-' ? PREC_UNARY : PREC_PRIMARY};
+}
+
+static expr vector(cprinter *p, const ir_op *op, frit_dtype t, ir_type to, expr *x) {
+    const char *name = vector_name(p, op, t, to), *sign = lane_operator(p, op, t);
+    if (c_helper_new(p, name)) define_vector(p, op, sign ? arena_printf(p->a, "operator%s", sign) : name, t, to);
+    for (int i = sign ? op->n_operands - 1 : 0; i >= 0 && i < op->n_operands; i += sign ? -1 : 1) {
+        bool other = false; /* an operand of an operator that is a vector by itself */
+        for (int j = 0; j < op->n_operands; j++) other |= j != i && x[j].prec != PREC_SPLAT;
+        if (x[i].prec == PREC_SPLAT && (!sign || other)) x[i] = scalar_of(p, x[i]);
+    }
+    if (!sign) return c_call(p, name, op->n_operands, x);
+    return op->n_operands == 1 ? unary(p, sign, x[0]) : c_binary(p, sign, x[0], x[1]);
 }
 
 /* Numbers alone are ints to C. */
@@ -305,6 +358,8 @@ expr c_elementwise(cprinter *p, const ir_op *op) {
     ir_type to = ir_result(op, 0)->type;
     if (to.lanes > 1) return vector(p, op, t, to, x);
     bool narrow = c_knows(p, ir_result(op, 0), V_NARROW);
+    if (at_most(p, op, &e) || turned(p, op, x, &e)) return e;
+    if (op->code == IR_cast && to.dtype == FRIT_i32 && c_knows(p, ir_operand(op, 0), V_NARROW)) return x[0];
     if (narrow && op->code == IR_cast) to.dtype = FRIT_i32;
     else if (narrow) t = FRIT_i32;
     else if (t == FRIT_i64 && may_grow(op->code)) widen_narrow(p, op, x);

@@ -43,7 +43,7 @@ expr c_int_literal(cprinter *p, frit_dtype t, int64_t v) {
     const char *suffix = t == FRIT_u64 ? "ull" : t == FRIT_u32 ? "u" : t == FRIT_i64 && (v > INT32_MAX || v < -INT32_MAX) ? "ll" : "";
     if (t == FRIT_u64) return PRIMARY(p, "%lluull", (unsigned long long)v);
     if (v == INT64_MIN) return c_primary("(-9223372036854775807ll - 1)");
-    if (v == INT32_MIN && t == FRIT_i32) return c_primary("(-2147483647 - 1)");
+    if (v == INT32_MIN && t == FRIT_i32) return (expr){arena_printf(p->a, "(%s)0x80000000", c_scalar_type(p, t)), PREC_UNARY};
     expr e = PRIMARY(p, "%lld%s", (long long)v, suffix);
     if (v < 0) e.prec = PREC_UNARY;
     return e;

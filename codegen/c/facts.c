@@ -142,6 +142,15 @@ static bool may_inline(const ir_op *op) {
     return v->uses->user->parent == op->parent;
 }
 
+/* An integer as one of another width costs nothing: of a variable that keeps its value it is written at every use. */
+static bool is_plain_cast(const facts *f, const ir_op *op) {
+    const ir_value *v = op->code == IR_cast ? ir_operand(op, 0) : NULL, *r = v ? ir_result(op, 0) : NULL;
+    bool integers = v && v->type.lanes <= 1 && (is_i64(v) || is_scalar_of(v, FRIT_u64) || is_scalar_of(v, FRIT_i32) || is_scalar_of(v, FRIT_u32)) &&
+                    (is_i64(r) || is_scalar_of(r, FRIT_u64) || is_scalar_of(r, FRIT_i32) || is_scalar_of(r, FRIT_u32));
+    if (!f->p->d->blocks || !integers || c_knows(f->p, v, V_INLINE)) return false;
+    return v->op ? !v->op->n_blocks : v->block == f->p->f->body || (v->index == 0 && v->block->op->code == IR_tfor);
+}
+
 /* A gather of scalars or the like reads better with its index beside it than with a name. */
 static void inline_facts(facts *f, const ir_op *op) {
     if (op->n_results != 1) return;
@@ -151,6 +160,7 @@ static void inline_facts(facts *f, const ir_op *op) {
         if (one) know(f, v, V_INLINE);
         return;
     }
+    if (is_plain_cast(f, op)) know(f, v, V_INLINE);
     if (!may_inline(op)) return;
     int n = 1;
     for (int i = 0; i < op->n_operands; i++)

@@ -15,6 +15,57 @@ void c_helper_define(cprinter *p, const char *fmt, ...) {
     va_end(ap);
 }
 
+void c_type_define(cprinter *p, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    text_put(&p->types, arena_vprintf(p->a, fmt, ap));
+    va_end(ap);
+}
+
+void c_define_instruction(cprinter *p, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    text_put(&p->instructions, arena_vprintf(p->a, fmt, ap));
+    va_end(ap);
+}
+
+/* ------------ how they are laid out */
+enum { COLUMNS = 120, STATEMENTS = 3 };
+
+/* The function that begins at s as one line, if it fits; *end: behind it. */
+static const char *one_line(cprinter *p, const char *s, const char **end) {
+    size_t n = strcspn(s, "\n");
+    const char *line = arena_printf(p->a, "%.*s", (int)n, s);
+    s += n;
+    for (int i = 0; i <= STATEMENTS && *s == '\n'; i++, s += 1 + n) {
+        n = strcspn(s + 1, "\n");
+        if (s[1] == '}' && n == 1) {
+            *end = s + 3;
+            line = arena_printf(p->a, "%s }\n", line);
+            return strlen(line) <= COLUMNS ? line : NULL;
+        }
+        size_t indent = strspn(s + 1, " ");
+        if (indent != 4 || indent == n || s[n] == '{') return NULL;
+        line = arena_printf(p->a, "%s %.*s", line, (int)(n - indent), s + 1 + indent);
+    }
+    return NULL;
+}
+
+const char *c_compact(cprinter *p, const char *s) {
+    text t = {.a = p->a};
+    text_put(&t, "");
+    while (*s) {
+        size_t n = strcspn(s, "\n");
+        const char *end = s + n + (s[n] == '\n');
+        bool opens = n && *s != ' ' && *s != '#' && s[n - 1] == '{';
+        const char *line = opens ? one_line(p, s, &end) : NULL;
+        if (line) text_put(&t, line);
+        else text_putn(&t, s, (size_t)(end - s));
+        s = end;
+    }
+    return t.s;
+}
+
 /* ------------ scalars */
 /* Bodies in which $T is the type, $U the unsigned type that arithmetic wraps in, $W the width in bits, $R(...) rounds
  * to the type, $s the dtype's name and $b that of the integer as wide as a float. `kinds`: s, u of integers, f. */

@@ -9,6 +9,9 @@ expr c_splat_of(cprinter *p, ir_type t, expr x) {
     if (t.lanes <= 1) return x;
     frit_dtype d = (frit_dtype)t.dtype;
     const char *type = c_type_of(p, t), *name = arena_printf(p->a, "splat_%s", c_type_tag(p, d, t.lanes));
+    if (p->d->blocks) {
+        return (expr){arena_printf(p->a, "%s(%s)", type, x.s), PREC_SPLAT};
+    }
     const char *lane = c_as_lane(p, c_primary("x"), d), *all = "e";
     for (int i = 1; i < t.lanes; i++) all = arena_printf(p->a, "%s, e", all);
     bool vector = p->d->gnu_vectors && !(t.lanes & (t.lanes - 1));

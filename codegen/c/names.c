@@ -27,8 +27,18 @@ static bool is_type_tag(const char *s) {
     return false;
 }
 
+/* Functions for instructions. */
+static bool is_instruction_like(const char *s) {
+    static const char *const begin[] = {"copy_", "block_barrier", "part_barrier", "cluster_", "of_rank", "fence_async", "mbarrier_", "bulk_", "tensor_", "wgmma",
+                                        "mma_", "mfma_", "wmma", "ldmatrix_", "take_registers", "give_registers", "shared_matrix", "at_most", "emulate"};
+    for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
+        if (!strncmp(s, begin[i], strlen(begin[i]))) return true;
+    return false;
+}
+
 /* Helpers' names end in a tag. */
 static bool is_helper_like(const char *s) {
+    if (is_instruction_like(s)) return true;
     const char *last = strrchr(s, '_');
     return last && is_type_tag(last + 1);
 }

@@ -196,11 +196,16 @@ static void print_kernel(cprinter *p, const ir_func *f, text *module) {
 
 const char *cprint_module(arena *a, cprint_dialect d, int n, ir_func *const *kernels, const char **error) {
     static const dialect *const dialects[CPRINT_DIALECT_COUNT] = {&dialect_c, &dialect_cuda, &dialect_hip};
-    cprinter p = {.a = a, .d = dialects[d], .helpers = {.a = a}, .seen = {.a = a}};
+    cprinter p = {.a = a, .d = dialects[d], .types = {.a = a}, .instructions = {.a = a}, .helpers = {.a = a}, .seen = {.a = a}};
     text module = {.a = a};
+    text_put(&p.types, "");
+    text_put(&p.instructions, "");
     text_put(&p.helpers, "");
     text_put(&module, "");
     for (int i = 0; i < n && !p.error; i++) print_kernel(&p, kernels[i], &module);
     *error = p.error;
-    return p.error ? NULL : arena_printf(a, "%s%s%s", p.d->preamble, p.helpers.s, module.s);
+    if (p.error) return NULL;
+    if (!p.d->blocks) return arena_printf(a, "%s%s%s%s", p.d->preamble, p.types.s, p.helpers.s, module.s);
+    const char *instructions = *p.instructions.s ? arena_printf(a, "\n#ifndef FRIT_EMULATE\n%s#endif\n", c_compact(&p, p.instructions.s)) : "";
+    return arena_printf(a, "%s%s%s%s%s%s", p.d->preamble, p.types.s, instructions, *p.helpers.s ? "\n" : "", c_compact(&p, p.helpers.s), module.s);
 }

@@ -7,7 +7,7 @@
 /* How tightly an expression's outermost operator binds, as in C. */
 typedef enum prec {
     PREC_COND, PREC_LOR, PREC_LAND, PREC_OR, PREC_XOR, PREC_AND, PREC_EQ, PREC_REL, PREC_SHIFT, PREC_ADD, PREC_MUL,
-    PREC_UNARY, PREC_PRIMARY
+    PREC_UNARY, PREC_PRIMARY, PREC_SPLAT /* TYPE(SCALAR): the scalar in every lane */
 } prec;
 typedef struct expr {
     const char *s;
@@ -29,7 +29,8 @@ typedef struct cprinter {
     arena *a;
     const dialect *d;
     const char *error;
-    text helpers;      /* types and functions that kernels use, each before its first use */
+    text types, instructions, helpers; /* types and functions that kernels use, each before its first use; instructions are
+                                        * functions that the emulation has its own form of */
     name_table seen;   /* their names */
     /* The kernel being printed. */
     const ir_func *f;
@@ -112,6 +113,9 @@ bool c_counts_tasks(const ir_value *v);
 /* True the first time that `name` is asked for: the caller then defines it. */
 bool c_helper_new(cprinter *p, const char *name);
 void c_helper_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void c_type_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The functions of s, those on one line whose few statements fit there. */
+const char *c_compact(cprinter *p, const char *s);
 /* The name of the helper `op` of dtype t, defined from its table. */
 const char *c_scalar_helper(cprinter *p, const char *op, frit_dtype t);
 /* name(x, y, z) */
@@ -157,7 +161,6 @@ bool c_block_op(cprinter *p, const ir_op *op);
 
 /* ---- atoms.c */
 void c_atom(cprinter *p, const ir_op *op);
-/* A helper that the emulation has its own form of. */
 void c_define_instruction(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- async.c: the ops of thread.def from warp_barrier on */

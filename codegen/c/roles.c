@@ -272,7 +272,8 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
     if (v->type.kind != IR_VECTOR) return NULL;
     frit_dtype t = (frit_dtype)v->type.dtype;
     if (frit_dtype_is_float(t)) return float_role(p, v, depth);
-    return t == FRIT_bool ? bool_role(p, v, depth) : integer_role(p, v, depth);
+    if (t == FRIT_bool) return bool_role(p, v, depth);
+    return v->type.lanes > 1 ? "value" : integer_role(p, v, depth);
 }
 
 static const char *role(const cprinter *p, const ir_value *v, int depth) {

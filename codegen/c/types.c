@@ -24,14 +24,15 @@ static void define_vector(cprinter *p, const char *name, frit_dtype t, int lanes
     if (align > 16) align = 16;
     bool power = !(bytes & (bytes - 1));
     if (p->d->gnu_vectors && power) {
-        c_helper_define(p,
+        c_type_define(p,
                       "#ifdef FRIT_VECTORS\ntypedef %s %s __attribute__((vector_size(%u)));\n#else\n"
                       "typedef struct { %s v[%d]; } %s;\n#endif\n",
                       lane_type(p, t), name, bytes, lane_type(p, t), lanes, name);
     } else if (p->d->gnu_vectors) {
-        c_helper_define(p, "typedef struct { %s v[%d]; } %s;\n", lane_type(p, t), lanes, name);
+        c_type_define(p, "typedef struct { %s v[%d]; } %s;\n", lane_type(p, t), lanes, name);
     } else {
-        c_helper_define(p, "struct __attribute__((aligned(%u))) %s { %s v[%d]; };\n", align, name, lane_type(p, t), lanes);
+        c_type_define(p, "struct __attribute__((aligned(%u))) %s {\n    %s v[%d];\n    %s() = default;\n    DEVICE %s(%s x) { LANES(%d) v[l] = %sx; }\n};\n", align,
+                      name, lane_type(p, t), lanes, name, name, c_scalar_type(p, t), lanes, t == FRIT_bool ? "-" : "");
     }
 }
 
