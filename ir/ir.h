@@ -185,6 +185,15 @@ typedef struct ir_check {
     ir_span span;
 } ir_check;
 
+/* Ops first .. last of one block, made of one op: `code` of x (and y) is result. They use nothing else from outside, and nothing
+ * outside uses what they make but result. */
+typedef struct ir_expansion {
+    ir_opcode code;
+    const ir_value *x, *y, *result; /* y: NULL if there is none */
+    const ir_op *first, *last;
+    struct ir_expansion *next;
+} ir_expansion;
+
 struct ir_func {
     const char *name;
     const char *doc;
@@ -198,6 +207,7 @@ struct ir_func {
     int threads;    /* thread level: of a block; 0 where a task is one core's */
     int64_t shared; /* thread level: bytes of a block's shared memory */
     int cluster;    /* tile and thread level: blocks that run side by side and reach each other's shared memory; 0: none */
+    ir_expansion *expansions; /* thread level: of functions of mathematics, for printers of text; may be NULL */
     ir_span span;
     ir_func *next;
 };

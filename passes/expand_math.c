@@ -120,14 +120,48 @@ static mv expansion(ir_op *op) {
     return r ? ir_cast(&m.b, r, t) : NULL;
 }
 
+static bool is_within(const ir_op *first, const ir_op *last, const ir_value *v) {
+    const ir_op *op = v->op ? v->op : v->block->op;
+    while (op && op->parent != first->parent) op = op->parent->op;
+    for (const ir_op *at = first; op && at; at = at == last ? NULL : at->next)
+        if (at == op) return true;
+    return false;
+}
+
+static bool is_closed(const ir_expansion *e, const ir_op *from, const ir_op *to) {
+    for (const ir_op *op = from; op; op = op == to ? NULL : op->next) {
+        for (int i = 0; i < op->n_operands; i++) {
+            const ir_value *v = ir_operand(op, i);
+            if (v != e->x && v != e->y && !is_within(e->first, e->last, v)) return false;
+        }
+        for (int i = 0; i < op->n_blocks; i++)
+            if (!is_closed(e, op->blocks[i]->first, op->blocks[i]->last)) return false;
+    }
+    return true;
+}
+
+/* What now stands before op, behind `before`. */
+static void keep_expansion(const ir_op *op, const ir_op *before, const ir_value *result) {
+    ir_func *f = ir_block_func(op->parent);
+    const ir_value *x = ir_operand(op, 0), *y = op->n_operands > 1 ? ir_operand(op, 1) : NULL;
+    const ir_op *first = before ? before->next : op->parent->first;
+    if (first == op || x == y || !frit_dtype_is_float((frit_dtype)x->type.dtype)) return;
+    ir_expansion e = {op->code, x, y, result, first, op->prev, f->expansions};
+    if (!is_within(e.first, e.last, result) || !is_closed(&e, e.first, e.last)) return;
+    f->expansions = arena_new_of(f->module->arena, ir_expansion);
+    *f->expansions = e;
+}
+
 static bool expand_block(ir_block *blk) {
     bool progress = false;
     for (ir_op *op = blk->first, *next; op; op = next) {
         next = op->next;
         for (int i = 0; i < op->n_blocks; i++) progress |= expand_block(op->blocks[i]);
         if (!is_expanded(op)) continue;
+        const ir_op *before = op->prev;
         mv r = expansion(op);
         if (!r) continue;
+        keep_expansion(op, before, r);
         ir_replace_uses(ir_result(op, 0), r);
         ir_op_remove(op);
         progress = true;

@@ -62,7 +62,7 @@ static void print_shuffle(cprinter *p, const ir_op *op) {
     expr x[2] = {c_operand_of(p, op, 0), c_operand_of(p, op, 1)};
     const ir_value *v = ir_result(op, 0);
     const char *name = v->type.lanes > 1 ? shuffle_lanes(p, v->type) : shuffle_name(p, (frit_dtype)v->type.dtype);
-    c_declare(p, v, c_call(p, name, 2, x).s);
+    c_bind(p, v, c_call(p, name, 2, x));
 }
 
 /* ------------ asynchronous copies */

@@ -6,6 +6,8 @@
 /* The expression of v, as printed, reads `arg`. */
 static bool reads(const cprinter *p, const ir_value *v, const ir_value *arg) {
     if (v == arg) return true;
+    const ir_expansion *call = c_math_result(p, v);
+    if (call && call != p->math && c_knows(p, v, V_INLINE)) return reads(p, call->x, arg) || (call->y && reads(p, call->y, arg));
     if (!v->op || !c_knows(p, v, V_INLINE) || v->op->n_blocks) return false;
     for (int i = 0; i < v->op->n_operands; i++)
         if (reads(p, ir_operand(v->op, i), arg)) return true;
@@ -29,6 +31,8 @@ static void assign(cprinter *p, const ir_op *yield, int skip, int n, const char 
         if (strcmp(from[i], vars[i])) c_line(p, "%s = %s;", vars[i], from[i]);
 }
 
+static const char *plain(cprinter *p, expr e) { return (e.prec == PREC_SPLAT ? c_scalar_of(p, e) : e).s; }
+
 /* Variables with the values' types: initial values from init (NULL: none). */
 static const char **variables(cprinter *p, const ir_op *op, int n, ir_value *const *named, const ir_value *const *init) {
     const char **vars = arena_array(p->a, const char *, n + 1);
@@ -38,7 +42,7 @@ static const char **variables(cprinter *p, const ir_op *op, int n, ir_value *con
         bool outer = init && p->in_place[r->id]; /* the loop around has the variable, with this value */
         vars[i] = outer ? p->in_place[r->id] : c_fresh_name(p, name);
         if (outer) ;
-        else if (init) c_line(p, "%s %s = %s;", c_value_type(p, r), vars[i], c_value_of(p, init[i]).s);
+        else if (init) c_line(p, "%s %s = %s;", c_value_type(p, r), vars[i], plain(p, c_value_of(p, init[i])));
         else c_line(p, "%s %s;", c_value_type(p, r), vars[i]);
         p->value[r->id] = c_primary(vars[i]);
     }

@@ -65,16 +65,15 @@ static const char f16_narrowed[][180] = {
 static expr f16_by_instruction(cprinter *p, bool to_f16, expr x) {
     const char *name = to_f16 ? "f16_from_f32" : "f32_from_f16";
     if (c_helper_new(p, name))
-        c_helper_define(p, "%s %s %s(%s x) {\n#ifdef FRIT_EMULATE\n%s#else\n%s#endif\n}\n", p->d->inline_, to_f16 ? "f16" : "float",
-                        name, to_f16 ? "float" : "f16", to_f16 ? f32_to_f16 : f16_to_f32,
-                        (to_f16 ? f16_narrowed : f16_widened)[p->d->nvidia]);
+        c_define_instruction(p, "%s %s %s(%s x) {\n%s}\n", p->d->inline_, to_f16 ? "f16" : "float", name, to_f16 ? "float" : "f16",
+                             (to_f16 ? f16_narrowed : f16_widened)[p->d->nvidia]);
     return c_call(p, name, 1, &x);
 }
 
 expr c_widen(cprinter *p, frit_dtype t, expr x) {
     if (!c_is_narrow_float(t)) return x;
-    need_bits(p);
     if (t == FRIT_f16 && p->d->blocks) return f16_by_instruction(p, false, x);
+    need_bits(p);
     const char *body = t == FRIT_f16 ? f16_to_f32 : t == FRIT_bf16 ? bf16_to_f32 : t == FRIT_f8e5m2 ? e5m2_to_f32 : e4m3_to_f32;
     return helper_call(p, arena_printf(p->a, "f32_from_%s", frit_dtype_name(t)), t, FRIT_f32, body, x);
 }
@@ -101,8 +100,8 @@ static const char *f32_to_f8(cprinter *p, frit_dtype t) {
 
 expr c_narrow(cprinter *p, frit_dtype t, expr x) {
     if (!c_is_narrow_float(t)) return x;
-    need_bits(p);
     if (t == FRIT_f16 && p->d->blocks) return f16_by_instruction(p, true, x);
+    need_bits(p);
     const char *body = t == FRIT_f16 ? f32_to_f16 : t == FRIT_bf16 ? f32_to_bf16 : f32_to_f8(p, t);
     return helper_call(p, arena_printf(p->a, "%s_from_f32", frit_dtype_name(t)), FRIT_f32, t, body, x);
 }

@@ -144,19 +144,30 @@ static bool turned(cprinter *p, const ir_op *op, const expr *x, expr *e) {
     return true;
 }
 
-/* The smaller of x and a constant as numbers without sign, which fits 32 bits whatever x is. */
-static bool at_most(cprinter *p, const ir_op *op, expr *e) {
-    const ir_value *v = ir_operand(op, 0);
-    frit_dtype to = (frit_dtype)ir_result(op, 0)->type.dtype;
+static bool is_at_most(const cprinter *p, const ir_op *op) {
+    const ir_value *v = op->code == IR_cast ? ir_operand(op, 0) : NULL, *r = v ? ir_result(op, 0) : NULL;
     int64_t most;
-    bool fits = to == FRIT_u32 || to == FRIT_i32 || c_knows(p, ir_result(op, 0), V_NARROW);
-    if (!p->d->blocks || op->code != IR_cast || !fits || !ir_is(v, IR_min) || v->type.dtype != FRIT_u64 || !c_knows(p, v, V_INLINE)) return false;
+    bool fits = v && (r->type.dtype == FRIT_u32 || r->type.dtype == FRIT_i32 || c_knows(p, r, V_NARROW));
+    if (!p->d->blocks || !fits || !ir_is(v, IR_min) || v->type.dtype != FRIT_u64 || v->type.lanes > 1 || !c_knows(p, v, V_INLINE)) return false;
     const ir_value *x = ir_operand(v->op, 0);
     bool wide = ir_is(x, IR_cast) && c_knows(p, x, V_INLINE) && ir_operand(x->op, 0)->type.dtype == FRIT_i64;
-    if (!wide || !c_constant_int(ir_operand(v->op, 1), &most) || most < 0 || most > INT32_MAX) return false;
+    return wide && c_constant_int(ir_operand(v->op, 1), &most) && most >= 0 && most <= INT32_MAX;
+}
+
+/* The smaller of x and a constant as numbers without sign, which fits 32 bits whatever x is. */
+static bool at_most(cprinter *p, const ir_op *op, expr *e) {
+    if (op->code == IR_min && op->n_results && !ir_result(op, 0)->uses->next && is_at_most(p, ir_result(op, 0)->uses->user)) {
+        *e = c_primary("0"); /* the cast has it */
+        return true;
+    }
+    if (!is_at_most(p, op)) return false;
+    const ir_op *min = ir_operand(op, 0)->op, *wide = ir_operand(min, 0)->op;
+    frit_dtype to = (frit_dtype)ir_result(op, 0)->type.dtype;
+    int64_t most = 0;
+    c_constant_int(ir_operand(min, 1), &most);
     if (c_helper_new(p, "at_most"))
         c_helper_define(p, "%s i32 at_most(i64 x, i32 most) {\n    return (i32)((u64)x < (u64)most ? (u64)x : (u64)most);\n}\n", p->d->inline_);
-    *e = c_call(p, "at_most", 2, (expr[]){c_operand_of(p, x->op, 0), c_int_literal(p, FRIT_i32, most)});
+    *e = c_call(p, "at_most", 2, (expr[]){c_operand_of(p, wide, 0), c_int_literal(p, FRIT_i32, most)});
     if (to == FRIT_u32) *e = (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, to), e->s), PREC_UNARY};
     return true;
 }
@@ -284,12 +295,12 @@ static const char *lane_operator(const cprinter *p, const ir_op *op, frit_dtype 
     return p->d->blocks && !mask ? operators[op->code] : NULL;
 }
 
-static void define_vector(cprinter *p, const ir_op *op, const char *name, frit_dtype t, ir_type to) {
+static void define_vector(cprinter *p, const ir_op *op, const char *name, frit_dtype t, ir_type to, bool turn) {
     ir_type types[3];
     expr lanes[3];
     for (int i = 0; i < op->n_operands; i++) {
         types[i] = ir_operand(op, i)->type;
-        lanes[i] = c_lane_of(p, (const char *[]){"x", "y", "z"}[i], types[i]);
+        lanes[i] = c_lane_of(p, (const char *[]){"x", "y", "z"}[turn ? 1 - i : i], types[i]);
     }
     bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
     expr e = product ? rounded_product(p, t, lanes) : scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, lanes);
@@ -297,21 +308,20 @@ static void define_vector(cprinter *p, const ir_op *op, const char *name, frit_d
                     p->d->gnu_vectors ? gnu_form(p, op, t, to) : NULL);
 }
 
-/* C++ makes a vector of a scalar by itself where one is expected. */
-static expr scalar_of(cprinter *p, expr splat) {
-    const char *s = strchr(splat.s, '(') + 1, *e = arena_printf(p->a, "%.*s", (int)strlen(s) - 1, s);
-    bool simple = true;
-    for (const char *c = e; *c; c++) simple = simple && (isalnum((unsigned char)*c) || *c == '_' || *c == '.' || (*c == '-' && (c == e || c[-1] == 'e')));
-    return (expr){e, !simple ? PREC_COND : *e == '-' ? PREC_UNARY : PREC_PRIMARY};
-}
-
 static expr vector(cprinter *p, const ir_op *op, frit_dtype t, ir_type to, expr *x) {
     const char *name = vector_name(p, op, t, to), *sign = lane_operator(p, op, t);
-    if (c_helper_new(p, name)) define_vector(p, op, sign ? arena_printf(p->a, "operator%s", sign) : name, t, to);
+    bool less = op->code == IR_lt || op->code == IR_le, turn = sign && less && x[0].prec == PREC_SPLAT && x[1].prec != PREC_SPLAT;
+    if (turn) {
+        expr y = x[0];
+        x[0] = x[1], x[1] = y;
+        sign = op->code == IR_lt ? ">" : ">=";
+        name = arena_printf(p->a, "turned_%s", name);
+    }
+    if (c_helper_new(p, name)) define_vector(p, op, sign ? arena_printf(p->a, "operator%s", sign) : name, t, to, turn);
     for (int i = sign ? op->n_operands - 1 : 0; i >= 0 && i < op->n_operands; i += sign ? -1 : 1) {
         bool other = false; /* an operand of an operator that is a vector by itself */
         for (int j = 0; j < op->n_operands; j++) other |= j != i && x[j].prec != PREC_SPLAT;
-        if (x[i].prec == PREC_SPLAT && (!sign || other)) x[i] = scalar_of(p, x[i]);
+        if (x[i].prec == PREC_SPLAT && (!sign || other)) x[i] = c_scalar_of(p, x[i]);
     }
     if (!sign) return c_call(p, name, op->n_operands, x);
     return op->n_operands == 1 ? unary(p, sign, x[0]) : c_binary(p, sign, x[0], x[1]);
@@ -367,7 +377,7 @@ expr c_elementwise(cprinter *p, const ir_op *op) {
     if ((narrow || c_knows(p, ir_result(op, 0), V_INDEX)) && index_op(p, op, x, &e)) return e;
     if (plain_shift(p, op, t, x, &e)) return e;
     bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
-    if (product && may_be_joined(ir_result(op, 0))) return rounded_product(p, t, x);
+    if (product && (c_math_result(p, ir_result(op, 0)) || may_be_joined(ir_result(op, 0)))) return rounded_product(p, t, x);
     return scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, x);
 }
 

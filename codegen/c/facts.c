@@ -165,6 +165,7 @@ static void inline_facts(facts *f, const ir_op *op) {
     int n = 1;
     for (int i = 0; i < op->n_operands; i++)
         if (c_knows(f->p, ir_operand(op, i), V_INLINE)) n += f->nested[ir_operand(op, i)->id];
+    if (c_math_result(f->p, v)) n = 2; /* a call */
     if (n > MAX_NESTED) return;
     f->nested[v->id] = (uint8_t)n;
     know(f, v, V_INLINE);
@@ -180,6 +181,15 @@ static void check_load(facts *f, const ir_op *load) {
     const ir_op *op = load->next;
     while (op && op != at && !is_effect(op) && distance++ < MAX_DISTANCE) op = op->next;
     if (op != at) f->p->facts[v->id] &= (uint8_t)~V_INLINE;
+}
+
+/* What all threads of a warp come to is written within the next op if that stands where it is, for all of them. */
+static void inline_shuffle(facts *f, const ir_op *op) {
+    const ir_value *v = ir_result(op, 0);
+    const ir_op *user = op->next;
+    if (!v->uses || v->uses->next || v->uses->user != user || user->n_results != 1 || c_knows(f->p, ir_result(user, 0), V_INLINE)) return;
+    bool sum = user->code == IR_add || user->code == IR_mul || user->code == IR_max || user->code == IR_min;
+    if (sum && v->type.dtype != FRIT_bool) know(f, v, V_INLINE);
 }
 
 /* ------------ values that nothing needs */
@@ -268,6 +278,7 @@ static void walk(facts *f, const ir_block *b) {
     }
     for (const ir_op *op = b->first; op; op = op->next)
         if (is_load(op)) check_load(f, op);
+        else if (op->code == IR_shuffle) inline_shuffle(f, op);
 }
 
 /* ------------ i64s in 32 bits */

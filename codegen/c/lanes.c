@@ -1,9 +1,17 @@
 /* Lanes made, taken and combined. */
 #include "printer_internal.h"
+#include <ctype.h>
 #include <string.h>
 
 /* {x, y, ...} as a value of vector type t: a function of as many arguments, by name. */
 static const char *zero_init(const cprinter *p) { return p->d->gnu_vectors ? " = {0}" : ""; }
+
+expr c_scalar_of(cprinter *p, expr splat) {
+    const char *s = strchr(splat.s, '(') + 1, *e = arena_printf(p->a, "%.*s", (int)strlen(s) - 1, s);
+    bool simple = true;
+    for (const char *c = e; *c; c++) simple = simple && (isalnum((unsigned char)*c) || *c == '_' || *c == '.' || (*c == '-' && (c == e || c[-1] == 'e')));
+    return (expr){e, !simple ? PREC_COND : *e == '-' ? PREC_UNARY : PREC_PRIMARY};
+}
 
 expr c_splat_of(cprinter *p, ir_type t, expr x) {
     if (t.lanes <= 1) return x;

@@ -25,7 +25,7 @@ void c_declare(cprinter *p, const ir_value *v, const char *init) {
 
 void c_bind(cprinter *p, const ir_value *v, expr e) {
     if (c_knows(p, v, V_INLINE)) p->value[v->id] = e;
-    else c_declare(p, v, e.s);
+    else c_declare(p, v, (e.prec == PREC_SPLAT ? c_scalar_of(p, e) : e).s);
 }
 
 static bool prints_value(const ir_op *op) { return op->n_results == 1 && ir_result(op, 0)->type.kind == IR_VECTOR; }
@@ -58,13 +58,21 @@ static void print_op(cprinter *p, const ir_op *op) {
     else c_fail(p, op, "has no meaning in thread code");
 }
 
-const ir_op *c_block(cprinter *p, const ir_block *b) {
-    for (const ir_op *op = b->first; op; op = op->next) {
+const ir_op *c_ops(cprinter *p, const ir_op *first, const ir_op *last) {
+    for (const ir_op *op = first; op; op = op == last ? NULL : op->next) {
         if (ir_op_flags(op) & IR_F_TERMINATOR) return op;
-        print_op(p, op);
+        const ir_expansion *e = op->n_results ? p->math_first[ir_result(op, 0)->id] : NULL;
+        if (!e || e == p->math) {
+            print_op(p, op);
+            continue;
+        }
+        c_math(p, e);
+        op = e->last;
     }
     return NULL;
 }
+
+const ir_op *c_block(cprinter *p, const ir_block *b) { return c_ops(p, b->first, b->last); }
 
 /* ------------ the CPU kernel ABI */
 enum { TAIL = 3 }; /* scratch, begin, end */
@@ -95,7 +103,7 @@ static void put_numbers(cprinter *p, text *t) {
     int tail = p->d->blocks ? 2 : TAIL, n = 0;
     for (int i = 0; i < b->n_args - tail; i++)
         if (b->args[i]->type.kind != IR_PTR) text_printf(t, "%s%s", n++ ? ", " : " * ", c_value_of(p, b->args[i]).s);
-    if (n) text_put(t, ": sizes\n");
+    if (n) text_put(t, n > 1 ? ": sizes\n" : ": size\n");
     if (!p->d->blocks) return;
     text_printf(t, " * scratch: %s; tasks: how many there are\n", b->args[b->n_args - 2]->uses ? "memory of each block" : "not used");
 }
@@ -131,6 +139,10 @@ static void start(cprinter *p, const ir_func *f) {
     p->scale = arena_array(p->a, int8_t, n);
     p->roots = arena_array(p->a, int, n);
     p->in_place = arena_array(p->a, const char *, n);
+    p->math_first = arena_array(p->a, const ir_expansion *, n);
+    p->math_result = arena_array(p->a, const ir_expansion *, n);
+    p->math = NULL;
+    c_find_math(p);
     p->written = arena_array(p->a, bool, f->body->n_args + 1);
     p->names = (name_table){.a = p->a};
     p->declared = NULL;

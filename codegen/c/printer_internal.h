@@ -46,6 +46,8 @@ typedef struct cprinter {
     struct lane_constant *constants; /* those whose lanes differ (lanes.c) */
     bool uses_shared;  /* the block's memory */
     const char **in_place; /* by ir_value id: the variable of a loop that is given the value where it is computed, or NULL */
+    const ir_expansion **math_first, **math_result; /* by id of the first op's value and of the result: what is printed as a call */
+    const ir_expansion *math; /* whose function is being printed, or NULL */
     int next_temp, loops; /* number of the next temporary; loops around */
 } cprinter;
 
@@ -140,7 +142,14 @@ expr c_bits_of(cprinter *p, frit_dtype from, frit_dtype to, expr x);
 expr c_elementwise(cprinter *p, const ir_op *op);
 expr c_combine(cprinter *p, ir_combine c, frit_dtype t, expr x, expr y);
 
+/* ---- math.c: functions of mathematics as functions of the text */
+void c_find_math(cprinter *p);
+void c_math(cprinter *p, const ir_expansion *e);
+static inline const ir_expansion *c_math_result(const cprinter *p, const ir_value *v) { return p->math_result[v->id]; }
+
 /* ---- lanes.c */
+/* The scalar of a PREC_SPLAT: C++ makes a vector of it by itself where one is expected. */
+expr c_scalar_of(cprinter *p, expr splat);
 expr c_splat_of(cprinter *p, ir_type t, expr x);
 expr c_lanes_op(cprinter *p, const ir_op *op); /* splat, ramp, extract, reinterpret, reduce_lanes */
 void c_constant(cprinter *p, const ir_op *op);
@@ -177,6 +186,8 @@ void c_line(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 
 void c_bind(cprinter *p, const ir_value *v, expr e);
 /* Declares a variable of v's type without a value (init NULL) or with one, and binds v to it. */
 void c_declare(cprinter *p, const ir_value *v, const char *init);
+/* Prints the ops from first to last, but a terminator, which is returned. */
+const ir_op *c_ops(cprinter *p, const ir_op *first, const ir_op *last);
 /* Prints the ops of b but its terminator, which is returned (NULL: none). */
 const ir_op *c_block(cprinter *p, const ir_block *b);
 #endif

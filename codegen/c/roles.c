@@ -277,7 +277,10 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
 }
 
 static const char *role(const cprinter *p, const ir_value *v, int depth) {
+    if (p->math && (v == p->math->x || v == p->math->y)) return NULL;
     if (v->name) return v->name;
+    const ir_expansion *call = c_math_result(p, v);
+    if (call && call != p->math) return with(p, ir_op_table[call->code].name, "_value");
     if (depth <= 0) return NULL;
     if (v->op) return of_operation(p, v, depth);
     const ir_op *loop = v->block ? v->block->op : NULL;

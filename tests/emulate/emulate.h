@@ -81,6 +81,30 @@ void copy_commit();
 void emulate_wait(int pending);
 template <int pending> void copy_wait() { emulate_wait(pending); }
 
+/* f16 by its bits, as codegen/c/convert.c has it for C. */
+static inline unsigned emulate_bits(float x) {
+    unsigned u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+static inline float emulate_float(unsigned u) {
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+static inline float f32_from_f16(unsigned short x) {
+    unsigned sign = (unsigned)(x & 0x8000) << 16, a = x & 0x7fff;
+    unsigned v = a >= 0x7c00 ? 0x7f800000 | (a & 0x3ff) << 13 : emulate_bits(emulate_float(a << 13) * 0x1p112f);
+    return emulate_float(v | sign);
+}
+static inline unsigned short f16_from_f32(float x) {
+    unsigned u = emulate_bits(x), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
+    if (a > 0x7f800000) return (unsigned short)(sign | 0x7e00 | (a >> 13 & 0x3ff));
+    if (a >= 0x47800000) return (unsigned short)(sign | 0x7c00);
+    if (a < 0x38800000) return (unsigned short)(sign | (emulate_bits(emulate_float(a) + 0.5f) - 0x3f000000));
+    return (unsigned short)(sign | (((a + 0xfff + (a >> 13 & 1)) >> 13) - 0x1c000));
+}
+
 #ifndef EMULATE_HIP
 #define __syncthreads() emulate_barrier(__LINE__)
 static inline unsigned shuffle_u32(unsigned x, long long lane) { return emulate_shuffle(x, lane); }
