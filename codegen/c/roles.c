@@ -112,7 +112,10 @@ static bool is_difference(const ir_value *v) {
 static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) {
     for (int i = 0; i < 2; i++) {
         const ir_value *x = ir_operand(op, i);
+        int64_t one;
         if (!is_difference(x)) continue;
+        const char *index = x->op->code == IR_sub && c_constant_int(ir_operand(x->op, 1), &one) && one == 1 ? role(p, ir_operand(op, 1 - i), depth - 1) : NULL;
+        if (index) return with(p, index, "_inside"); /* the last one instead of any beyond */
         const char *size = size_in(x, DEPTH);
         return size ? with(p, size, "_left") : "left";
     }
