@@ -348,6 +348,15 @@ static bool plain_shift(cprinter *p, const ir_op *op, frit_dtype t, const expr *
     return true;
 }
 
+/* By a constant other than 0, without sign: that is what C divides. */
+static bool plain_division(cprinter *p, const ir_op *op, frit_dtype t, const expr *x, expr *e) {
+    int64_t by;
+    bool quotient = op->code == IR_floordiv || op->code == IR_truncdiv, remainder = op->code == IR_mod || op->code == IR_rem;
+    if (!p->d->blocks || t != FRIT_u32 || (!quotient && !remainder) || !c_constant_int(ir_operand(op, 1), &by) || by <= 0 || by > INT32_MAX) return false;
+    *e = c_binary(p, quotient ? "/" : "%", x[0], c_int_literal(p, FRIT_i32, by));
+    return true;
+}
+
 /* Of i32s alone C would make an i32, where more is wanted. */
 static void widen_narrow(cprinter *p, const ir_op *op, expr *x) {
     for (int i = 0; i < op->n_operands; i++)
@@ -375,7 +384,7 @@ expr c_elementwise(cprinter *p, const ir_op *op) {
     else if (t == FRIT_i64 && may_grow(op->code)) widen_narrow(p, op, x);
     else if (op->code != IR_select) widen_literals(p, op, t, x);
     if ((narrow || c_knows(p, ir_result(op, 0), V_INDEX)) && index_op(p, op, x, &e)) return e;
-    if (plain_shift(p, op, t, x, &e)) return e;
+    if (plain_shift(p, op, t, x, &e) || plain_division(p, op, t, x, &e)) return e;
     bool product = op->code == IR_mul && (t == FRIT_f32 || t == FRIT_f64) && p->d->rounds_products;
     if (product && (c_math_result(p, ir_result(op, 0)) || may_be_joined(ir_result(op, 0)))) return rounded_product(p, t, x);
     return scalar(p, op->code, t, (frit_dtype)to.dtype, op->n_operands, x);

@@ -27,6 +27,7 @@ static bool is_i64(const ir_value *v) { return is_scalar_of(v, FRIT_i64); }
 static void division_facts(facts *f, const ir_op *op) {
     const ir_value *v = ir_result(op, 0), *x = ir_operand(op, 0);
     bool holds = c_knows(f->p, x, V_INDEX | V_NONNEGATIVE), to = is_scalar_of(v, FRIT_u64) || is_scalar_of(v, FRIT_u32);
+    holds |= op->code == IR_cast && is_scalar_of(v, FRIT_u32) && c_knows(f->p, x, V_INDEX); /* below 2^32 whatever x is */
     bool passes = op->code == IR_cast && holds && (to || is_i64(v)), divides = to && holds && op->code != IR_cast;
     if (!passes && !divides) return;
     know(f, v, V_INDEX | V_NONNEGATIVE);
@@ -60,6 +61,11 @@ static void index_facts(facts *f, const ir_op *op) {
     int64_t k;
     int sum = 0, most = 0;
     bool all = true, nonnegative = true;
+    if (op->code == IR_min && is_scalar_of(v, FRIT_u64) && constant_mask(ir_operand(op, 1))) { /* whatever the other is */
+        know(f, v, V_INDEX | V_NONNEGATIVE);
+        f->p->scale[v->id] = 0;
+        return;
+    }
     if (op->code == IR_cast || (!is_i64(v) && (op->code == IR_floordiv || op->code == IR_mod))) division_facts(f, op);
     if (!is_i64(v) || op->code == IR_cast) return;
     if (op->code == IR_constant) {
@@ -102,13 +108,16 @@ static void index_facts(facts *f, const ir_op *op) {
         if (all) set_index(f, v, most);
         nonnegative = is_i64(ir_operand(op, 1)) && c_knows(f->p, ir_operand(op, 1), V_NONNEGATIVE); /* by nothing: 0 */
         break;
+    case IR_max:
+        if (all) set_index(f, v, most);
+        for (int i = 0; i < 2; i++) nonnegative |= is_i64(ir_operand(op, i)) && c_knows(f->p, ir_operand(op, i), V_NONNEGATIVE);
+        break;
     case IR_shr:
     case IR_floordiv:
     case IR_truncdiv:
     case IR_rem:
     case IR_add:
     case IR_min:
-    case IR_max:
     case IR_select:
     case IR_abs:
         if (all) set_index(f, v, most);
@@ -147,6 +156,7 @@ static bool is_plain_cast(const facts *f, const ir_op *op) {
     const ir_value *v = op->code == IR_cast ? ir_operand(op, 0) : NULL, *r = v ? ir_result(op, 0) : NULL;
     bool integers = v && v->type.lanes <= 1 && (is_i64(v) || is_scalar_of(v, FRIT_u64) || is_scalar_of(v, FRIT_i32) || is_scalar_of(v, FRIT_u32)) &&
                     (is_i64(r) || is_scalar_of(r, FRIT_u64) || is_scalar_of(r, FRIT_i32) || is_scalar_of(r, FRIT_u32));
+    if (integers && ir_is(v, IR_constant)) return f->p->d->blocks;
     if (!f->p->d->blocks || !integers || c_knows(f->p, v, V_INLINE)) return false;
     return v->op ? !v->op->n_blocks : v->block == f->p->f->body || (v->index == 0 && v->block->op->code == IR_tfor);
 }

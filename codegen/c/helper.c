@@ -32,6 +32,22 @@ void c_define_instruction(cprinter *p, const char *fmt, ...) {
 /* ------------ how they are laid out */
 enum { COLUMNS = 120, STATEMENTS = 3 };
 
+size_t c_first_part(const char *s, size_t room) {
+    size_t best = 0;
+    int depth = 0, least = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < room; i++) {
+        if (s[i] == '"') quoted = !quoted;
+        if (quoted) continue;
+        depth += (s[i] == '(') - (s[i] == ')');
+        if (i < room / 2 || s[i] != ' ') continue;
+        bool operator = strchr("+-*/?:&|", s[i + 1]) && s[i + 1];
+        if ((s[i - 1] != ',' && !operator) || (best && depth > least)) continue;
+        best = i, least = depth;
+    }
+    return best ? best : strlen(s);
+}
+
 /* The function that begins at s as one line, if it fits; *end: behind it. */
 static const char *one_line(cprinter *p, const char *s, const char **end) {
     size_t n = strcspn(s, "\n");

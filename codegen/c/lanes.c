@@ -8,9 +8,10 @@ static const char *zero_init(const cprinter *p) { return p->d->gnu_vectors ? " =
 
 expr c_scalar_of(cprinter *p, expr splat) {
     const char *s = strchr(splat.s, '(') + 1, *e = arena_printf(p->a, "%.*s", (int)strlen(s) - 1, s);
+    size_t type = *e == '(' ? strcspn(e, ")") + 1 : 0; /* a cast */
     bool simple = true;
-    for (const char *c = e; *c; c++) simple = simple && (isalnum((unsigned char)*c) || *c == '_' || *c == '.' || (*c == '-' && (c == e || c[-1] == 'e')));
-    return (expr){e, !simple ? PREC_COND : *e == '-' ? PREC_UNARY : PREC_PRIMARY};
+    for (const char *c = e + (type == 5 ? type : 0); *c; c++) simple = simple && (isalnum((unsigned char)*c) || *c == '_' || *c == '.' || (*c == '-' && (c == e || c[-1] == 'e')));
+    return (expr){e, !simple ? PREC_COND : *e == '-' || *e == '(' ? PREC_UNARY : PREC_PRIMARY};
 }
 
 expr c_splat_of(cprinter *p, ir_type t, expr x) {

@@ -114,7 +114,8 @@ expr c_load_of(cprinter *p, const ir_op *op) {
     if (has_index(&a)) x[n++] = index;
     if (masked) {
         x[n++] = c_operand_of(p, op, 2);
-        x[n++] = op->n_operands > 3 ? c_operand_of(p, op, 3) : c_splat_of(p, t, c_int_literal(p, a.t, 0));
+        expr other = op->n_operands > 3 ? c_operand_of(p, op, 3) : c_splat_of(p, t, c_int_literal(p, a.t, 0));
+        x[n++] = other.prec == PREC_SPLAT ? c_scalar_of(p, other) : other;
     }
     return c_call(p, a.name, n, x);
 }
@@ -149,7 +150,7 @@ void c_store(cprinter *p, const ir_op *op) {
     int n = 0;
     v[n++] = has_index(&a) ? ptr : c_element_address(p, ptr, index);
     if (has_index(&a)) v[n++] = index;
-    v[n++] = x;
+    v[n++] = x.prec == PREC_SPLAT ? c_scalar_of(p, x) : x;
     if (masked) v[n++] = c_operand_of(p, op, 3);
     c_line(p, "%s;", c_call(p, a.name, n, v).s);
 }

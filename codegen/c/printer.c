@@ -9,16 +9,6 @@ void c_fail(cprinter *p, const ir_op *op, const char *what) {
 
 enum { COLUMNS = 120, INDENT = 4 };
 
-/* How much of s, longer than `room`, goes on one line: up to behind the last comma, else up to the last operator. */
-static size_t first_part(const char *s, size_t room) {
-    size_t comma = 0, space = 0;
-    for (size_t i = room / 2; i < room; i++) {
-        if (s[i] == ' ' && s[i - 1] == ',') comma = i;
-        if (s[i] == ' ' && strchr("+-*/?:&|", s[i + 1]) && s[i - 1] != ',') space = i;
-    }
-    return comma ? comma : space ? space : strlen(s);
-}
-
 void c_line(cprinter *p, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
@@ -26,7 +16,7 @@ void c_line(cprinter *p, const char *fmt, ...) {
     va_end(ap);
     for (int indent = INDENT * p->indent;; indent = INDENT * (p->indent + 2)) {
         size_t room = indent < COLUMNS / 2 ? (size_t)(COLUMNS - indent) : COLUMNS / 2, n = strlen(s);
-        if (p->d->blocks && n > room) n = first_part(s, room);
+        if (p->d->blocks && n > room) n = c_first_part(s, room);
         text_printf(&p->out, "%*s%.*s\n", indent, "", (int)n, s);
         s += n;
         if (!*s) return;

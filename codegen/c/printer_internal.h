@@ -116,6 +116,9 @@ bool c_counts_tasks(const ir_value *v);
 bool c_helper_new(cprinter *p, const char *name);
 void c_helper_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void c_type_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* How many of the characters of s, which is longer than `room`, go on one line: up to the last comma or operator within the fewest
+ * parentheses, of those in the second half. */
+size_t c_first_part(const char *s, size_t room);
 /* The functions of s, those on one line whose few statements fit there. */
 const char *c_compact(cprinter *p, const char *s);
 /* The name of the helper `op` of dtype t, defined from its table. */

@@ -131,7 +131,8 @@ static const char *name_of_part(const cprinter *p, const ir_op *op, bool quotien
     if (is_thread(x)) return !quotient ? "column" : constant && k == 32 && p->d->nvidia ? "warp" : "row";
     const char *size = quotient && constant ? size_in(x, DEPTH) : NULL;
     if (size) return with(p, size, "_parts");
-    return role(p, x, depth - 1);
+    const char *name = role(p, x, depth - 1);
+    return name && strcmp(name, "quotient") ? name : quotient ? "quotient" : "remainder";
 }
 
 static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
@@ -145,7 +146,7 @@ static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
 static const char *name_of_product(const cprinter *p, const ir_op *op, int depth) {
     const char *of = role(p, ir_operand(op, 0), depth - 1);
     if (!of) of = role(p, ir_operand(op, 1), depth - 1);
-    return of ? with(p, of, "_offset") : "offset";
+    return of && strcmp(of, "offset") ? with(p, of, "_offset") : "offset";
 }
 
 static const char *integer_role(const cprinter *p, const ir_value *v, int depth) {
@@ -191,7 +192,7 @@ static const char *bool_role(const cprinter *p, const ir_value *v, int depth) {
     switch (v->op->code) {
     case IR_lt:
     case IR_le: return frit_dtype_is_float((frit_dtype)ir_operand(v->op, 0)->type.dtype) ? "less" : "inside";
-    case IR_eq: return "equal";
+    case IR_eq: return is_thread(ir_operand(v->op, 0)) ? "first" : "equal";
     case IR_ne: return "different";
     case IR_and:
     case IR_or:
@@ -259,7 +260,10 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
         return "sum";
     case IR_wgmma: return "sum";
     case IR_wgmma_fence:
-    case IR_wgmma_wait: return role(p, ir_operand(op, v->index), depth - 1);
+    case IR_wgmma_wait: {
+        const char *name = role(p, ir_operand(op, v->index), depth - 1);
+        return name ? name : "sum";
+    }
     case IR_reduce_lanes: return combined_name((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
     case IR_tfor: return carried_role(p, op, v->index, depth - 1);
     case IR_tif: return branch_role(p, v, depth);
@@ -268,8 +272,8 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
     case IR_reinterpret:
     case IR_extract:
     case IR_splat:
-    case IR_ramp:
     case IR_shuffle: return role(p, ir_operand(op, 0), depth - 1);
+    case IR_ramp: return "lanes";
     default: break;
     }
     if (v->type.kind != IR_VECTOR) return NULL;
