@@ -105,22 +105,26 @@ static const char *size_in(const ir_value *v, int depth) {
 }
 
 static bool is_difference(const ir_value *v) {
-    while (v->op && v->op->code == IR_cast) v = ir_operand(v->op, 0);
-    return v->op && v->op->code == IR_sub;
+    int64_t k;
+    return v->op && (v->op->code == IR_sub || (v->op->code == IR_add && c_constant_int(ir_operand(v->op, 1), &k) && k < 0));
 }
 
 static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) {
     for (int i = 0; i < 2; i++) {
         const ir_value *x = ir_operand(op, i);
+        while (x->op && x->op->code == IR_cast) x = ir_operand(x->op, 0);
         int64_t one;
         if (!is_difference(x)) continue;
-        const char *index = x->op->code == IR_sub && c_constant_int(ir_operand(x->op, 1), &one) && one == 1 ? role(p, ir_operand(op, 1 - i), depth - 1) : NULL;
+        bool last = c_constant_int(ir_operand(x->op, 1), &one) && one == (x->op->code == IR_sub ? 1 : -1);
+        const char *index = last ? role(p, ir_operand(op, 1 - i), depth - 1) : NULL;
         if (index) return with(p, index, "_inside"); /* the last one instead of any beyond */
         const char *size = size_in(x, DEPTH);
         return size ? with(p, size, "_left") : "left";
     }
     const char *name = role(p, ir_operand(op, 0), depth - 1);
-    return name ? name : role(p, ir_operand(op, 1), depth - 1);
+    name = name ? name : role(p, ir_operand(op, 1), depth - 1);
+    name = name ? name : size_in(ir_operand(op, 0), DEPTH);
+    return name ? name : "left";
 }
 
 static const char *name_of_part(const cprinter *p, const ir_op *op, bool quotient, int depth) {
@@ -138,7 +142,7 @@ static const char *name_of_part(const cprinter *p, const ir_op *op, bool quotien
 static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
     int64_t m;
     if (!c_constant_int(ir_operand(op, 1), &m)) return NULL;
-    if (!is_thread(ir_operand(op, 0))) return role(p, ir_operand(op, 0), depth - 1);
+    if (!is_thread(ir_operand(op, 0))) return m == 1 ? "parity" : role(p, ir_operand(op, 0), depth - 1);
     if (m == 31 && p->d->nvidia) return "lane";
     return m & (m + 1) ? "group" : "column";
 }
@@ -146,6 +150,7 @@ static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
 static const char *name_of_product(const cprinter *p, const ir_op *op, int depth) {
     const char *of = role(p, ir_operand(op, 0), depth - 1);
     if (!of) of = role(p, ir_operand(op, 1), depth - 1);
+    for (int i = 0; !of && i < 2; i++) of = size_in(ir_operand(op, i), 1);
     return of && strcmp(of, "offset") ? with(p, of, "_offset") : "offset";
 }
 
@@ -169,11 +174,14 @@ static const char *integer_role(const cprinter *p, const ir_value *v, int depth)
     case IR_add:
     case IR_sub:
     case IR_fma: name = offset_name(p, v); break;
-    case IR_select: return role(p, ir_operand(op, 2), depth - 1);
+    case IR_select:
+        name = role(p, ir_operand(op, 2), depth - 1);
+        return name ? name : role(p, ir_operand(op, 1), depth - 1);
     default: break;
     }
     for (int i = 0; !name && i < op->n_operands; i++) name = role(p, ir_operand(op, i), depth - 1);
-    return name;
+    if (name) return name;
+    return op->code == IR_max ? "largest" : op->code == IR_add && c_constant_int(ir_operand(op, 1), &k) && k == 1 ? "next" : NULL;
 }
 
 /* ------------ floats and truth values */
@@ -285,7 +293,8 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
 
 static const char *role(const cprinter *p, const ir_value *v, int depth) {
     if (p->math && (v == p->math->x || v == p->math->y)) return NULL;
-    if (v->name) return v->name;
+    bool size = v->block == p->f->body && v->type.kind == IR_VECTOR; /* says little of what is computed of it */
+    if (v->name) return size ? NULL : v->name;
     const ir_expansion *call = c_math_result(p, v);
     if (call && call != p->math) return with(p, ir_op_table[call->code].name, "_value");
     if (depth <= 0) return NULL;
