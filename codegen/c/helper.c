@@ -56,15 +56,34 @@ static const char *one_line(cprinter *p, const char *s, const char **end) {
     for (int i = 0; i <= STATEMENTS && *s == '\n'; i++, s += 1 + n) {
         n = strcspn(s + 1, "\n");
         if (s[1] == '}' && n == 1) {
-            *end = s + 3;
             line = arena_printf(p->a, "%s }\n", line);
-            return strlen(line) <= COLUMNS ? line : NULL;
+            if (strlen(line) > COLUMNS) return NULL;
+            *end = s + 3;
+            return line;
         }
         size_t indent = strspn(s + 1, " ");
         if (indent != 4 || indent == n || s[n] == '{') return NULL;
         line = arena_printf(p->a, "%s %.*s", line, (int)(n - indent), s + 1 + indent);
     }
     return NULL;
+}
+
+/* One line, n characters from s on; broken behind commas where it is too long, within strings as two of them. */
+static void put_line(cprinter *p, text *t, const char *s, size_t n) {
+    enum { MORE = 12 };
+    while (n > COLUMNS && *s == ' ') {
+        size_t best = 0;
+        bool quoted = false, in_string = false;
+        for (size_t i = 1; i < COLUMNS - 2; i++) {
+            if (s[i] == '"') quoted = !quoted;
+            if (i > MORE && s[i] == ' ' && s[i - 1] == ',') best = i, in_string = quoted;
+        }
+        if (!best) break;
+        text_printf(t, in_string ? "%.*s \"\n" : "%.*s\n", (int)best, s);
+        s = arena_printf(p->a, "%*s%s%.*s", MORE, "", in_string ? "\"" : "", (int)(n - best - 1), s + best + 1);
+        n = strlen(s);
+    }
+    text_putn(t, s, n);
 }
 
 const char *c_compact(cprinter *p, const char *s) {
@@ -76,7 +95,7 @@ const char *c_compact(cprinter *p, const char *s) {
         bool opens = n && *s != ' ' && *s != '#' && s[n - 1] == '{';
         const char *line = opens ? one_line(p, s, &end) : NULL;
         if (line) text_put(&t, line);
-        else text_putn(&t, s, (size_t)(end - s));
+        else put_line(p, &t, s, (size_t)(end - s));
         s = end;
     }
     return t.s;
