@@ -5,6 +5,7 @@
 #include "schedule_sizes.h"
 #include "split_ordered.h"
 #include "split_sort.h"
+#include "target.h"
 #include <math.h>
 #include <string.h>
 
@@ -105,6 +106,32 @@ static ir_value *split_reduce(rewriter *r, ir_op *op) {
     return ir_cast(&r->at, ir_reduce(&r->at, c, x, 1, &part, (frit_dtype)x->type.dtype), (frit_dtype)t.dtype);
 }
 
+/* The position of the greatest (or least) of a long axis: each part's, and of these the one whose part has the greatest. What
+ * the last part lacks is no better than what stands before it. */
+static ir_value *split_arg(rewriter *r, ir_op *op) {
+    const int64_t *axes;
+    int64_t perm[IR_MAX_RANK], n, results;
+    ir_combine c = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM), of = c == IR_ARGMAX ? IR_MAX : IR_MIN;
+    ir_value *x = ir_operand(op, 0);
+    ir_type t = ir_result(op, 0)->type;
+    frit_dtype from = (frit_dtype)x->type.dtype;
+    if ((c != IR_ARGMAX && c != IR_ARGMIN) || ir_get_ints(op, IR_ATTR_axes, &axes) != 1 || frit_dtype_bits(from) < 8) return NULL;
+    if (!r->limits || !r->limits->threads || !sym_is_const(ir_type_elements(r->m, t), &results)) return NULL;
+    if (results < 1 || results > FEW_RESULTS || !join_axes(r, x->type, 1, axes, perm, &n)) return NULL;
+    int64_t parts = parts_of(n), size = (n + parts - 1) / parts, last = t.rank + 1, part = t.rank;
+    if (n % parts && !frit_dtype_is_float(from)) return NULL; /* no such number */
+    x = in_parts(r, joined(r, x, 1, perm, n), n, parts, identity_of(of));
+    ir_value *best = kept(r, ir_reduce(&r->at, of, x, 1, &last, from));
+    ir_value *place = kept(r, ir_reduce(&r->at, c, x, 1, &last, FRIT_i64));
+    best = ir_reduce(&r->at, c, best, 1, &part, FRIT_i64);
+    sym_t var = sym_var(r->s, "best", SYM_VALUE, NULL, NULL), vars[IR_MAX_RANK], map[IR_MAX_RANK];
+    for (int d = 0; d < t.rank; d++) map[d] = vars[d] = sym_index(r->s, "i", t.dims[d]);
+    map[t.rank] = var;
+    place = ir_gather(&r->at, place, 1, &best, &var, t.rank, t.dims, vars, map, 0);
+    best = ir_binary(&r->at, IR_mul, best, ir_splat_int(&r->at, best->type, size));
+    return ir_cast(&r->at, ir_binary(&r->at, IR_add, best, place), (frit_dtype)t.dtype);
+}
+
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Sums over parts of the first summed axis; the others stay as they are. */
@@ -147,7 +174,10 @@ static ir_value *split_contract(rewriter *r, ir_op *op) {
 static ir_value *rule(rewriter *r, ir_op *op) {
     ir_value *y = split_scatter(r, op);
     if (y || r->exact) return y; /* parts of floats are rounded on their own */
-    if (op->code == IR_reduce) return split_reduce(r, op);
+    if (op->code == IR_reduce) {
+        y = split_reduce(r, op);
+        return y ? y : split_arg(r, op);
+    }
     return op->code == IR_contract ? split_contract(r, op) : NULL;
 }
 
