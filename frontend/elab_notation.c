@@ -327,6 +327,15 @@ static void nested_names(wanteds *w, const ast_expr *x) {
             if (x->index.subs.data[i].kind == AST_SUB_EXPR)
                 nested_names(w, x->index.subs.data[i].value);
         return;
+    case AST_SELECT:
+        nested_names(w, x->select.cond);
+        nested_names(w, x->select.then);
+        nested_names(w, x->select.otherwise);
+        return;
+    case AST_CALL:
+        for (int i = 0; x->call.callee->kind == AST_NAME && i < x->call.args.len; i++) /* a reduction has axes of its own */
+            nested_names(w, x->call.args.data[i].value);
+        return;
     default: return;
     }
 }
