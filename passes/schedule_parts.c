@@ -100,7 +100,8 @@ bool plan_find_parts(plan *p) {
 }
 
 /* ---- Pieces --------------------------------------------------------------------------------------------------------- */
-void plan_choose_part(plan *p) {
+/* The run whose running values the task makes, or the pieces it takes. */
+static void choose_part(plan *p) {
     sym_ctx *c = p->s->m->syms;
     plan_parts *k = &p->parts;
     chunking *h = &p->chunks;
@@ -190,7 +191,7 @@ bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule) {
         if (i) ok = begin(p) && plan_find_parts(p); /* of variables of its own */
         if (!ok) break;
         p->parts.phase = phase;
-        if (phase != PLAN_WHOLE) plan_choose_part(p);
+        if (phase != PLAN_WHOLE) choose_part(p);
         memory = sym_mul(c, sym_mul(c, s->guard ? s->guard : one, p->parts.tasks), sym_muli(c, p->parts.parts, p->parts.piece));
         ok = sched_in_launch(s, phase == PLAN_PIECES ? 0 : 1, FRIT_f32, schedule_in, &(scheduling){p, schedule});
     }

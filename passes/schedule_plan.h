@@ -115,9 +115,7 @@ typedef bool (*plan_schedule)(plan *p);
 /* The grids of a plan that is, some of them in the func of the first launch: `begin` makes the plan anew, `schedule` the stages of a
  * grid (and ends the plan). */
 bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule);
-/* Whose running value the task makes, or the pieces it takes; and of a piece's memory the element that is `element` of what begins
- * at `at`. */
-void plan_choose_part(plan *p);
+/* Of a piece's memory the element that is `element` of what begins at `at`. */
 sym_t plan_piece_element(plan *p, int64_t at, sym_t element);
 
 /* schedule_stream.c: n is a state of the stream. */

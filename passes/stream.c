@@ -412,7 +412,8 @@ static bool try_class(finder *f, int root) {
     return false;
 }
 
-stream *stream_find(region *r, int64_t most) {
+/* An axis that is not known to be at most `most` long. */
+static stream *find(region *r, int64_t most) {
     arena *a = r->x.scratch;
     finder *f = arena_new_of(a, finder);
     f->r = r;
@@ -471,5 +472,5 @@ bool stream_is_narrow(const region *r, const stream *s, int64_t most) {
 }
 
 stream *stream_choose(region *r, const schedule_sizes *z) {
-    return stream_find(r, stream_of_products(r, z) ? z->stream_least : z->chunk);
+    return find(r, stream_of_products(r, z) ? z->stream_least : z->chunk);
 }

@@ -48,16 +48,14 @@ typedef struct stream {
     sym_t first, last; /* positions before and behind have no effect, in the nests' variables; NULL: not known */
 } stream;
 
-/* The axis along which the region should be streamed, or NULL: a value between nests would be kept along it, it is not
- * known to be at most `most` long, and every reduction over it has a rule. Memory comes from the region's scratch. */
-stream *stream_find(region *r, int64_t most);
+/* The axis along which the region should be streamed, or NULL: a value between nests would be kept along it, it is not known
+ * to be short, as the schedule takes it, and every reduction over it has a rule. Memory comes from the region's scratch. */
+stream *stream_choose(region *r, const schedule_sizes *z);
 /* All contractions of the region are of one dtype of 16 or 32 bits, such as sums of products can be rounded to and multiplied
  * again: what a task takes on then; NULL: they are not. */
 const schedule_rows *stream_of_products(const region *r, const schedule_sizes *z);
 /* What a task keeps of a row has at most so many elements, along every axis but the streamed one. */
 bool stream_is_narrow(const region *r, const stream *s, int64_t most);
-/* The same as stream_find, what is short being what the schedule takes for it. */
-stream *stream_choose(region *r, const schedule_sizes *z);
 /* Sets first and last. */
 void stream_bound(region *r, stream *s);
 /* Which of the stream's variables var is, or -1. */
