@@ -54,6 +54,10 @@ DECODE = """model m(x: bf16[M, 4096], y: bf16[4096, 4096]) -> bf16[M, 4096] {
     return x @ y
 }
 """
+DOUBLES = """model m(x: f64[N, N]) -> f64[N, N] {
+    return x @ x.T
+}
+"""
 FEW_TILES = """model m(x: bf16[256, 16384], y: bf16[16384, 256]) -> f32[256, 256] {
     return f32(x) @ f32(y)
 }
@@ -101,6 +105,9 @@ ROWS = [
     ("the same by products of four warps, exponentials from registers, keys and values in boxes", FOUR, ATTENTION,
      {BARRIER: "=5", r"\bwgmma\(.*f32x32": "=8", r"\bwgmma\(%\d+, %\d+, %v_tile, %\d+\)": "=4", "tensor_load": "=4", "copy_async": "4", r"ptradd\(%scratch": "=0", "func thread @": "=1"}),
     ("few tiles of a long product are done in parts", FOUR + ",blocks=64", FEW_TILES, {r"func thread @": "=2"}),
+    ("f32: of sums in parts the small ones have been added", WARP + ",blocks=64", FEW_TILES.replace("bf16", "f32"),
+     {r"func thread @": "=2", r"= load\(.*: f32x4": "16"}),
+    ("f64: as many sums as there are registers for", "null:block,threads=256,shared=160000", DOUBLES, {r"= fma\(": "=72"}),
     ("16 bits, large: both launches 128 x 256, each multiplying warpgroup 64 x 256", FOUR + ",blocks=132", LARGE,
      {r"\bwgmma\(": "=8", r"tensor_map\(.*box = \[64, (?:128|64)\]": "=4", r"wgmma\(.*f32x128": "=8"}),
     ("attention: a barrier in the loop over chunks, three around it; nothing in global scratch", WARP, ATTENTION,
