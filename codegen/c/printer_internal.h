@@ -115,6 +115,8 @@ bool c_counts_tasks(const ir_value *v);
 /* True the first time that `name` is asked for: the caller then defines it. */
 bool c_helper_new(cprinter *p, const char *name);
 void c_helper_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A function that the emulation has its own form of. */
+void c_define_instruction(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void c_type_define(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* How many of the characters of s, which is longer than `room`, go on one line: up to the last comma or operator within the fewest
  * parentheses, of those in the second half. */
@@ -173,7 +175,6 @@ bool c_block_op(cprinter *p, const ir_op *op);
 
 /* ---- atoms.c */
 void c_atom(cprinter *p, const ir_op *op);
-void c_define_instruction(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- async.c: the ops of thread.def from warp_barrier on */
 bool c_async_op(cprinter *p, const ir_op *op);
