@@ -208,27 +208,24 @@ static ir_value *combine_terms(block_scan *b, ir_op *stage, ir_value *x) {
 }
 
 /* What the line's runs before this one came to. */
-static bool begin_carry(block_scan *b, ir_block *grid, ir_value *memory) {
+static void begin_carry(block_scan *b, ir_block *grid, ir_value *memory) {
     sched *s = b->s;
     sym_ctx *c = s->m->syms;
-    sym_t zero = sym_const(c, 0), q;
-    stage_vars sv = {0};
-    ir_value *nothing;
-    if (b->parts) {
-        sched_add_var(&sv, q = sym_index(c, "q", b->part), b->part);
-        ir_op *stage = sched_stage(s, grid, &sv);
-        sym_t at = piece_of(b, q);
-        ir_value *all = combine_terms(b, stage, emit_read(&s->e, memory, 1, &at, 0));
-        nothing = sched_identity(&s->e.b, b->combine, b->held);
-        emit_write(&s->e, b->carry, sched_combined(&s->e.b, b->combine, nothing, all), 1, &zero);
-        sched_choose_tile(s, stage, NULL);
-        return true;
+    sym_t zero = sym_const(c, 0), one = sym_const(c, 1);
+    if (!b->parts) {
+        ir_op *start = stage_over(b, grid, sym_index(c, "i", one), one);
+        emit_write(&s->e, b->carry, sched_identity(&s->e.b, b->combine, b->held), 1, &zero);
+        each_alone(b, start);
+        return;
     }
-    sym_t i = sym_index(c, "i", sym_const(c, 1));
-    ir_op *start = stage_over(b, grid, i, sym_const(c, 1));
-    emit_write(&s->e, b->carry, sched_identity(&s->e.b, b->combine, b->held), 1, &zero);
-    each_alone(b, start);
-    return true;
+    stage_vars sv = {0};
+    sym_t q = sym_index(c, "q", b->part), at = piece_of(b, q);
+    sched_add_var(&sv, q, b->part);
+    ir_op *stage = sched_stage(s, grid, &sv);
+    ir_value *all = combine_terms(b, stage, emit_read(&s->e, memory, 1, &at, 0));
+    ir_value *nothing = sched_identity(&s->e.b, b->combine, b->held); /* of a narrow dtype, where there are no runs before */
+    emit_write(&s->e, b->carry, sched_combined(&s->e.b, b->combine, nothing, all), 1, &zero);
+    sched_choose_tile(s, stage, NULL);
 }
 
 /* Memory of the task, and the loop over its chunks. */
@@ -240,7 +237,8 @@ static bool open_line(block_scan *b, ir_value *memory) {
     b->elements = sched_alloc(s, grid, b->acc, 2, own);
     b->carry = sched_alloc(s, grid, b->acc, 1, &one);
     for (int i = 0; i < 2; i++) b->sums[i] = sched_alloc(s, grid, b->acc, 1, &threads);
-    if (s->why || !begin_carry(b, grid, memory)) return false;
+    if (s->why) return false;
+    begin_carry(b, grid, memory);
     sym_t chunk = sym_index(c, "c", b->chunks);
     b->base = sym_muli(c, sym_add(c, b->first, chunk), chunk_size(b));
     b->body = sched_loop_over(s, grid, chunk, b->chunks);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Contractions in parts (passes/lower_parts.h), streamed rows (passes/schedule_parts.c) and scans (passes/schedule_scan.c) on the executor: right within the interpreter's bound, and the same bits however
-many blocks there are and in whatever order they come. FRIT_BIN holds the frit with the executor's device."""
+"""Contractions in parts (passes/lower_parts.h), streamed rows (passes/schedule_parts.c) and scans (passes/schedule_scan.c) on the
+executor: right within the interpreter's bound, and the same bits however many blocks there are and in whatever order they come.
+FRIT_BIN holds the frit with the executor's device."""
 import os
 import pathlib
 import subprocess
