@@ -18,7 +18,7 @@
  *     collide (the executor would tell, in whatever order threads come), a predicate without which all accesses are in bounds
  *     and of what has a value, while nonsense in place of what it keeps back changes no result; an access to shared memory
  *     that may as well move nonsense, wherever that is other than what it moves; a branch that makes no difference to what is
- *     computed or stored, or only leaves in memory of the thread what may as well be infinite; a comparison or a branch that
+ *     computed or stored, or only leaves in memory what may as well be infinite; a comparison or a branch that
  *     changes no values but by the sign of a zero, or such that may as well be others again;
  *   - "alive": none of these.
  *

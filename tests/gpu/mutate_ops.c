@@ -336,10 +336,10 @@ static bool make_infinite(ir_module *m, const ir_block *block, const ir_op *kept
     return true;
 }
 
-/* Taken never: the branch puts something in place of what the other arm yields, or of what was there, in memory of the thread;
- * that may as well be infinite. */
+/* Taken never: the branch puts something in place of what the other arm yields, or of what was there, in memory; that may as
+ * well be infinite. */
 static bool poison_left_out(ir_module *m, ir_op *op) {
-    return mutant_is_plain(op->blocks[0], false) && make_infinite(m, op->blocks[0], op->blocks[1]->last);
+    return mutant_is_plain(op->blocks[0], true) && make_infinite(m, op->blocks[0], op->blocks[1]->last);
 }
 
 bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings) {
