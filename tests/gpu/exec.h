@@ -50,7 +50,8 @@ typedef struct exec_launch {
     int64_t tasks, blocks;
     int64_t sample;    /* > 0: no more blocks than this run, spread evenly from the first to the last */
     uint64_t seed;     /* of the order of the blocks */
-    const ir_op *nonsense; /* NULL, or a copy_async: brings nonsense where its predicate is false */
+    const ir_op *nonsense; /* NULL, or a copy_async: brings nonsense where its predicate is false, */
+    bool tame;             /* finite numbers at that */
     bool late;         /* asynchronous copies complete as late as they may */
     bool watch;        /* exec_seen is to say all it can */
     int64_t max_steps; /* ops (each for all threads) after which the kernel is said not to end; 0: no limit */

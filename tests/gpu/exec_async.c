@@ -14,10 +14,12 @@ static void keep(exec_context *x, const exec_copy *c) {
     x->copies[x->n_copies++] = *c;
 }
 
+enum { WILD = 0xff, TAME = 0x40 }; /* bytes of floats that are NaN, and 2 or 3 and a little */
+
 /* What arrives. */
 static void deliver(const exec_context *x, char *to, const exec_copy *c) {
     if (c->inside) memcpy(to, c->was, (size_t)c->bytes);
-    else memset(to, x->l->nonsense == c->inst->op ? 0xff : 0, (size_t)c->bytes);
+    else memset(to, x->l->nonsense != c->inst->op ? 0 : x->l->tame ? TAME : WILD, (size_t)c->bytes);
 }
 
 static int64_t byte_at(const exec_value *pointer, const exec_value *index, int t) {

@@ -300,7 +300,8 @@ static int try_on(trial *r, int number, change c, uint32_t sets) {
     bool changed = true;
     if (c == MUTANT) mutant_apply(m, op, k);
     else if (c == POISON) changed = mutant_poison(m, op, k, &nonsense);
-    else changed = c == SAME ? mutant_compare(m, op, k) : mutant_spoil(m, op, k, c == SPOIL_ALL);
+    else changed = c == SAME ? mutant_compare(m, op, k) : mutant_spoil(m, op, k, c == SPOIL_ALL, &nonsense);
+    r->tame = c == SPOIL;
     if (changed) {
         const char *error;
         exec_kernel *e = exec_kernel_new(m->funcs, r->t->warp, d, &error);

@@ -81,7 +81,7 @@ def stories(folder):
         rows, batch = large["B*S"], large["B"]  # every form has large tiles
         many = (rows + 440) // 63
         few = [(1, 70, 3), (3, 33, 0), (1, 1, 300), (1, 128, 64), (1, 200, 0), (many, 63, 0), (batch - 24, 1, 7), (2, 0, 3)]
-        ends = [(1, n, 0) for n in (44, 60, 76, 84, 92, *(8 * group + odd for group in range(8) for odd in (2, 3, 5)))]
+        ends = [(1, n, 0) for n in (44, 60, 76, 84, 92, 101, 117, *(8 * group + odd for group in range(8) for odd in (2, 3, 5)))]
         ends += [(-(-(rows + 8) // n), n, 0) for n in (6, 12, 20, 28, 33, 44, 52, 64)]
         near = (-20, -14, -4, 1, 10, 20, 30) if batch < 2048 else (-20, 1, 10, 30)  # the state of many is large
         ends += [(batch + 76, 0, 0), (20, 1, 0), (60, 1, 0), *((batch + n, 1, 0) for n in near)]

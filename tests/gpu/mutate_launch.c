@@ -265,7 +265,7 @@ bool trial_run(trial *r, exec_kernel *k, int data, int run, int64_t max_steps, c
     l.nonsense = nonsense;
     l.seed = (uint64_t)run * 77 + 5;
     l.max_steps = max_steps;
-    l.watch = r->watch;
+    l.watch = r->watch, l.tame = r->tame;
     if (first && data == DATA_UNREAD) spoil_unread(r, k, data, l);
     put_back(r);
     bool ok = exec_run(k, &l, message, n);

@@ -11,10 +11,10 @@ enum { RUNS = 4 };
 /* Data: that of the launch; random numbers where floats come in; the same with the largest and smallest among them, infinities
  * and NaN; random again with many -0.0, and few infinities and NaN, in buffers of open sizes alone: of one among weights all
  * rows of a batch become NaN; random with more of these among weights alone, where each row of weights makes a column; random
- * with one infinity, in one of the first three matrices of weights: a mean over columns is infinite, and not yet NaN; random where
+ * with one infinity, in one of the first five matrices of weights: a mean over columns is infinite, and not yet NaN; random where
  * the kernel itself reads, and NaN elsewhere; then one for each integer that comes in, which is very large. */
 enum { DATA_OWN, DATA_RANDOM, DATA_WILD, DATA_FEW, DATA_WEIGHTS, DATA_POINT };
-enum { DATA_UNREAD = DATA_POINT + 3, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
+enum { DATA_UNREAD = DATA_POINT + 5, DATA_INTS, MAX_DATA = DATA_INTS + 12 };
 
 typedef struct trial {
     int pass;  /* 1 or 2 */
@@ -28,7 +28,7 @@ typedef struct trial {
     char *before; /* what the outputs held, and which of their bytes had a value */
     uint64_t after[MAX_DATA][RUNS];
     int64_t steps[MAX_DATA]; /* of all runs on these data */
-    bool watch;
+    bool watch, tame; /* as in exec_launch */
 } trial;
 
 /* Costs next to nothing until something runs. */

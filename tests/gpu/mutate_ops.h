@@ -45,9 +45,9 @@ bool mutant_poison(ir_module *m, ir_op *op, mutant_kind k, const ir_op **brings)
  * is loaded from elsewhere is the same, or may as well be nonsense where it is not. */
 bool mutant_compare(ir_module *m, ir_op *op, mutant_kind k);
 /* The mutant, but for floats and integers that are other numbers in it than in the kernel (zeros are the same, so are NaN): these
- * are others again, 3.25 where floats are. all: so is all that one of the two alone stores, where nothing may have been before.
- * mutate_spoil.c */
-bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k, bool all);
+ * are others again, 3.25 where floats are; *brings as above, of finite numbers. all: so is all that one of the two alone stores,
+ * where nothing may have been before. mutate_spoil.c */
+bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k, bool all, const ir_op **brings);
 
 /* Parts of the above. */
 /* What takes the place of a value in mutant k of op, and where: operand *at, or all uses of the result (-1). NULL: no value

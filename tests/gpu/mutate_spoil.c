@@ -114,7 +114,9 @@ static bool spoil_truth(ir_module *m, ir_value *was, ir_value *is, bool all) {
     return true;
 }
 
-bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k, bool all) {
+bool mutant_spoil(ir_module *m, ir_op *op, mutant_kind k, bool all, const ir_op **brings) {
+    *brings = NULL;
+    if (k == MUTANT_UNMASKED && op->code == IR_copy_async) return *brings = op, !all;
     if (k != MUTANT_ONE_OFF && k != MUTANT_ALWAYS && k != MUTANT_NEVER) return false;
     int at;
     ir_builder b = k == MUTANT_ONE_OFF ? ir_builder_after(m, op) : ir_builder_before(m, op);
