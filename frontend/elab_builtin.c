@@ -131,7 +131,10 @@ static bool place(elab *e, const builtin *b, const params *p, arg *args, int n, 
             return false;
         }
         if (out[k].span.file || out[k].v.kind != V_ERROR) {
-            el_fail(e, diag_report(e->d, MSG_DUPLICATE_ARGUMENT, el_at(e, args[i].span), p->name[k]));
+            diag_record *r = diag_report(e->d, MSG_DUPLICATE_ARGUMENT, el_at(e, args[i].span), p->name[k]);
+            diag_note(e->d, r, out[k].span, "argument %d is '%s'", k + 1, p->name[k]);
+            note_usage(e, b, r);
+            el_fail(e, r);
             return false;
         }
         out[k] = args[i];

@@ -125,7 +125,9 @@ static bool assign_arg(binder *b, const arg *a, int *position) {
     if (!slot)
         return unknown_argument(b, a);
     if (*slot) {
-        el_fail(e, diag_report(e->d, MSG_DUPLICATE_ARGUMENT, el_at(e, a->span), a->name ? a->name : "this"));
+        diag_record *r = diag_report(e->d, MSG_DUPLICATE_ARGUMENT, el_at(e, a->span), a->name ? a->name : "this");
+        diag_note(e->d, r, (*slot)->span, "it is this argument already");
+        el_fail(e, r);
         return false;
     }
     *slot = a;
