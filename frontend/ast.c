@@ -1,4 +1,4 @@
-/* Building the tree: measured nodes, operator chains, doc comments. */
+/* The tree: operands; building it: measured nodes, operator chains, doc comments. */
 #include "parse.h"
 #include <string.h>
 
@@ -10,6 +10,31 @@ const char *ast_op_text(ast_op op) {
         [AST_MUL] = "*",      [AST_DIV] = "/",       [AST_FLOORDIV] = "//", [AST_MOD] = "%",      [AST_MATMUL] = "@",
         [AST_POW] = "**",     [AST_COALESCE] = "?\?", [AST_NOT] = "not",    [AST_NEG] = "-",      [AST_INVERT] = "~"};
     return texts[op];
+}
+
+void ast_each_operand(const ast_expr *x, void (*visit)(void *, const ast_expr *), void *u) {
+    switch (x->kind) {
+    case AST_LIST:
+        for (int i = 0; i < x->items.len; i++)
+            visit(u, x->items.data[i]);
+        return;
+    case AST_UNARY: visit(u, x->unary.operand); return;
+    case AST_CHAIN:
+        visit(u, x->chain.first);
+        for (int i = 0; i < x->chain.links.len; i++)
+            visit(u, x->chain.links.data[i].rhs);
+        return;
+    case AST_SELECT:
+        visit(u, x->select.cond);
+        visit(u, x->select.then);
+        visit(u, x->select.otherwise);
+        return;
+    case AST_CALL:
+        for (int i = 0; i < x->call.args.len; i++)
+            visit(u, x->call.args.data[i].value);
+        return;
+    default: return;
+    }
 }
 
 ast_expr *ast_new_expr(parser *p, ast_expr_kind kind, ir_span span) {

@@ -294,6 +294,10 @@ typedef struct {
  * order, in any case non-NULL; elaborate only if no error was reported for this source. */
 ast_file *ast_parse(arena *a, diag *d, uint32_t source);
 
+/* Calls visit(u, operand) for what an operator, choice, list or call is given; nothing for other expressions. A call's callee
+ * and the subscripts of an index are no operands. */
+void ast_each_operand(const ast_expr *x, void (*visit)(void *u, const ast_expr *operand), void *u);
+
 /* How an operator is written: "+", "not". */
 const char *ast_op_text(ast_op op);
 

@@ -151,7 +151,7 @@ static bool base_shape(wanteds *w, const ast_expr *base, int *rank, const sym_t 
     return true;
 }
 
-static void uses_in(wanteds *w, const ast_expr *x);
+static void uses_in(void *u, const ast_expr *x);
 
 static void uses_in_index(wanteds *w, const ast_expr *x) {
     int rank;
@@ -168,35 +168,18 @@ static void uses_in_index(wanteds *w, const ast_expr *x) {
         el_bare_uses(w, &x->index.subs, rank, dims);
 }
 
-static void uses_in(wanteds *w, const ast_expr *x) {
+static void uses_in(void *u, const ast_expr *x) {
+    wanteds *w = u;
     if (w->failed || el_deep(w->e, x->span)) {
         w->failed = true;
         return;
     }
-    switch (x->kind) {
-    case AST_LIST:
-        for (int i = 0; i < x->items.len; i++)
-            uses_in(w, x->items.data[i]);
-        return;
-    case AST_UNARY: uses_in(w, x->unary.operand); return;
-    case AST_CHAIN:
-        uses_in(w, x->chain.first);
-        for (int i = 0; i < x->chain.links.len; i++)
-            uses_in(w, x->chain.links.data[i].rhs);
-        return;
-    case AST_SELECT:
-        uses_in(w, x->select.cond);
-        uses_in(w, x->select.then);
-        uses_in(w, x->select.otherwise);
-        return;
-    case AST_CALL:
-        for (int i = 0; i < x->call.args.len; i++)
-            uses_in(w, x->call.args.data[i].value);
-        return;
-    case AST_INDEX: uses_in_index(w, x); return;
-    case AST_ATTR: uses_in(w, x->attr.base); return;
-    default: return;
-    }
+    if (x->kind == AST_INDEX)
+        uses_in_index(w, x);
+    else if (x->kind == AST_ATTR)
+        uses_in(w, x->attr.base);
+    else
+        ast_each_operand(x, uses_in, w);
 }
 
 bool el_any_left(const wanteds *w) {

@@ -308,7 +308,8 @@ static bool fresh_name(elab *e, const ast_sub *s) {
 }
 
 /* Names without a value inside a subscript of a bound target, y[k[i]] += x[i], are indices too. */
-static void nested_names(wanteds *w, const ast_expr *x) {
+static void nested_names(void *u, const ast_expr *x) {
+    wanteds *w = u;
     elab *e = w->e;
     switch (x->kind) {
     case AST_NAME:
@@ -316,28 +317,19 @@ static void nested_names(wanteds *w, const ast_expr *x) {
             frit_dtype_from_name(x->name.text, strlen(x->name.text)) == FRIT_DTYPE_COUNT)
             vec_push(e->a, &w->list, ((wanted){.name = x->name.text, .span = x->span, .lo = sym_const(e->s, 0)}));
         return;
-    case AST_UNARY: nested_names(w, x->unary.operand); return;
-    case AST_CHAIN:
-        nested_names(w, x->chain.first);
-        for (int i = 0; i < x->chain.links.len && i < 64; i++)
-            nested_names(w, x->chain.links.data[i].rhs);
-        return;
     case AST_INDEX:
         for (int i = 0; i < x->index.subs.len; i++)
             if (x->index.subs.data[i].kind == AST_SUB_EXPR)
                 nested_names(w, x->index.subs.data[i].value);
         return;
-    case AST_SELECT:
-        nested_names(w, x->select.cond);
-        nested_names(w, x->select.then);
-        nested_names(w, x->select.otherwise);
-        return;
     case AST_CALL:
-        for (int i = 0; x->call.callee->kind == AST_NAME && i < x->call.args.len; i++) /* a reduction has axes of its own */
-            nested_names(w, x->call.args.data[i].value);
-        return;
-    default: return;
+        if (x->call.callee->kind != AST_NAME) /* a reduction has axes of its own */
+            return;
+        break;
+    case AST_LIST: return;
+    default: break;
     }
+    ast_each_operand(x, nested_names, w);
 }
 
 static bool target_axes(wanteds *w, const ast_target *t, const ast_expr *value, const binding *b) {

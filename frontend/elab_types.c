@@ -151,31 +151,31 @@ bool el_match_dims(elab *e, const ast_subs *subs, int rank, const sym_t *dims, p
     return true;
 }
 
-/* The names in x that nothing defines yet; at most two are of interest. */
-static int unknown_names(elab *e, const ast_expr *x, const char *found[2], int n) {
+/* Names that nothing defines yet; two are enough. */
+typedef struct unknowns {
+    elab *e;
+    int n;
+    const char *name[2];
+} unknowns;
+
+static void add_unknowns(void *u, const ast_expr *x) {
+    unknowns *f = u;
     bool unknown;
-    switch (x->kind) {
-    case AST_NAME:
-        unknown_dim(e, x->name.text, &unknown);
-        if (unknown && !(n > 0 && !strcmp(found[0], x->name.text)) && n < 2)
-            found[n++] = x->name.text;
-        return n;
-    case AST_CHAIN:
-        n = unknown_names(e, x->chain.first, found, n);
-        for (int i = 0; i < x->chain.links.len && n < 2; i++)
-            n = unknown_names(e, x->chain.links.data[i].rhs, found, n);
-        return n;
-    case AST_UNARY: return unknown_names(e, x->unary.operand, found, n);
-    case AST_SELECT:
-        n = unknown_names(e, x->select.cond, found, n);
-        n = unknown_names(e, x->select.then, found, n);
-        return unknown_names(e, x->select.otherwise, found, n);
-    case AST_CALL:
-        for (int i = 0; i < x->call.args.len && n < 2; i++)
-            n = unknown_names(e, x->call.args.data[i].value, found, n);
-        return n;
-    default: return n;
+    if (f->n == 2 || x->kind == AST_LIST)
+        return;
+    if (x->kind != AST_NAME) {
+        ast_each_operand(x, add_unknowns, f);
+        return;
     }
+    unknown_dim(f->e, x->name.text, &unknown);
+    if (unknown && !(f->n && !strcmp(f->name[0], x->name.text)))
+        f->name[f->n++] = x->name.text;
+}
+
+static unknowns unknowns_of(elab *e, const ast_expr *x) {
+    unknowns f = {.e = e};
+    add_unknowns(&f, x);
+    return f;
 }
 
 static bool dim_mismatch(elab *e, const equation *q, sym_t want_dim) {
@@ -300,22 +300,19 @@ static bool solve_one(elab *e, const equation *q, const char *name) {
 bool el_solve(elab *e, equations *eqs) {
     while (eqs->len) {
         int kept = 0, before = eqs->len;
-        const char *names[2] = {0};
         for (int i = 0; i < before; i++) {
             equation q = eqs->data[i];
-            int n = unknown_names(e, q.pattern, names, 0);
-            if (n == 0 && !check_equation(e, &q))
+            unknowns f = unknowns_of(e, q.pattern);
+            if (f.n == 0 && !check_equation(e, &q))
                 return false;
-            if (n == 1 && !solve_one(e, &q, names[0]))
+            if (f.n == 1 && !solve_one(e, &q, f.name[0]))
                 return false;
-            if (n > 1)
+            if (f.n > 1)
                 eqs->data[kept++] = q;
         }
         eqs->len = kept;
-        if (kept == before) {
-            unknown_names(e, eqs->data[0].pattern, names, 0);
-            return unsolved(e, names[0], eqs->data[0].pattern->span);
-        }
+        if (kept == before)
+            return unsolved(e, unknowns_of(e, eqs->data[0].pattern).name[0], eqs->data[0].pattern->span);
     }
     return true;
 }
@@ -348,11 +345,10 @@ bool el_type_dims(elab *e, const ast_subs *subs, int *rank, sym_t dims[IR_MAX_RA
     *rank = 0;
     for (int i = 0; make_new && i < subs->len; i++) { /* bare names first: 2*D may come before D */
         const ast_sub *s = &subs->data[i];
-        const char *names[2] = {0};
         if (s->kind != AST_SUB_EXPR)
             continue;
-        for (int n = unknown_names(e, s->value, names, 0); n > 0; n = unknown_names(e, s->value, names, 0))
-            bind_dim(e, el_find_local(e, names[0]), names[0], new_dim(e, names[0], path), s->span);
+        for (unknowns f = unknowns_of(e, s->value); f.n; f = unknowns_of(e, s->value))
+            bind_dim(e, el_find_local(e, f.name[0]), f.name[0], new_dim(e, f.name[0], path), s->span);
     }
     for (int i = 0; i < subs->len; i++) {
         const ast_sub *s = &subs->data[i];

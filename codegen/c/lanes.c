@@ -72,17 +72,6 @@ static expr extract_of(cprinter *p, const ir_op *op, expr x) {
     return PRIMARY(p, "%s(%s, %d)", name, x.s, (int)ir_get_int(op, IR_ATTR_offset, 0));
 }
 
-static const char *combine_name(ir_combine c) {
-    switch (c) {
-    case IR_SUM: return "sum";
-    case IR_PROD: return "product";
-    case IR_MAX: return "largest";
-    case IR_MIN: return "smallest";
-    case IR_ANY: return "any";
-    default: return "all";
-    }
-}
-
 static expr lane_at(cprinter *p, const char *vector, ir_type t, int l) {
     const char *e = c_lane_text(p, vector, arena_printf(p->a, "%d", l), t.lanes);
     return t.dtype == FRIT_bool ? PRIMARY(p, "(%s != 0)", e) : c_primary(e);
@@ -112,7 +101,7 @@ static expr reduce_of(cprinter *p, const ir_op *op, expr x) {
     if (t.lanes <= 1) return x;
     frit_dtype d = (frit_dtype)t.dtype;
     ir_combine c = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM);
-    const char *name = arena_printf(p->a, "%s_%s", combine_name(c), c_type_tag(p, d, t.lanes)), *type = c_type_of(p, t);
+    const char *name = arena_printf(p->a, "%s_%s", c_combined_name(c), c_type_tag(p, d, t.lanes)), *type = c_type_of(p, t);
     if (c_helper_new(p, name)) {
         text body = {.a = p->a};
         text_put(&body, "");

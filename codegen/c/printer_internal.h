@@ -108,6 +108,8 @@ void c_close_scope(cprinter *p, struct declared *outside);
 const char *c_role(const cprinter *p, const ir_value *v);
 /* The tensor or buffer that ptr leads into; NULL for scratch memory and what has no name. */
 const char *c_base_name(const cprinter *p, const ir_value *ptr);
+/* What combining values gives, in a word: "sum", "largest". */
+const char *c_combined_name(ir_combine c);
 /* v counts the tasks of a grid. */
 bool c_counts_tasks(const ir_value *v);
 

@@ -185,7 +185,7 @@ static const char *integer_role(const cprinter *p, const ir_value *v, int depth)
 }
 
 /* ------------ floats and truth values */
-static const char *combined_name(ir_combine c) {
+const char *c_combined_name(ir_combine c) {
     switch (c) {
     case IR_SUM: return "sum";
     case IR_PROD: return "product";
@@ -272,7 +272,7 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
         const char *name = role(p, ir_operand(op, v->index), depth - 1);
         return name ? name : "sum";
     }
-    case IR_reduce_lanes: return combined_name((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
+    case IR_reduce_lanes: return c_combined_name((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
     case IR_tfor: return carried_role(p, op, v->index, depth - 1);
     case IR_tif: return branch_role(p, v, depth);
     case IR_cast:

@@ -29,5 +29,20 @@ static inline void end(fake_gpu *g) {
     assert_int_equal(g->live, 0);
 }
 
+/* The status of putting the package's weights on the first device; *w is NULL where that fails. */
+static inline frit_status load(model *m, frit_weights **w, frit_error *err) {
+    uint64_t n;
+    frit_package *p = NULL;
+    frit_device *d = NULL;
+    const void *bytes = model_bytes(m, &n);
+    *w = NULL;
+    frit_status st = frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err);
+    if (st == FRIT_OK) st = frit_device_open(model_device(), NULL, &d, err);
+    if (st == FRIT_OK) st = frit_weights_create(p, d, NULL, w, err);
+    frit_device_release(d);
+    frit_package_release(p);
+    return st;
+}
+
 int test_gpu_code(void); /* runs those of test_gpu_code.c: how many failed */
 #endif

@@ -33,15 +33,9 @@ static void choose(const choice *c) {
             model_target_for(&m, t, code, sizeof code);
         model_add_launch(&m);
     }
-    uint64_t n;
-    frit_package *p;
-    frit_device *d;
-    frit_weights *w = NULL;
+    frit_weights *w;
     frit_error e = {0};
-    const void *bytes = model_bytes(&m, &n);
-    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err));
-    assert_ok(frit_device_open(model_device(), NULL, &d, err));
-    frit_status st = frit_weights_create(p, d, NULL, &w, &e);
+    frit_status st = load(&m, &w, &e);
     if (c->best) {
         if (st != FRIT_OK) fail_msg("%s: %s", c->best, e.message);
         assert_string_equal(frit_weights_target(w), c->best);
@@ -50,8 +44,6 @@ static void choose(const choice *c) {
         assert_true(e.message[0] != 0);
     }
     frit_weights_release(w);
-    frit_device_release(d);
-    frit_package_release(p);
     model_free(&m);
     end(g);
 }
@@ -84,19 +76,12 @@ static void test_log(void **state) {
     model_add_tensors(&m);
     model_target_for(&m, "cuda:sm_80", bad_ptx, sizeof bad_ptx - 1); /* no NUL at its end */
     model_add_launch(&m);
-    uint64_t n;
-    frit_package *p;
-    frit_device *d;
     frit_weights *w;
-    const void *bytes = model_bytes(&m, &n);
-    assert_ok(frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err));
-    assert_ok(frit_device_open(model_device(), NULL, &d, err));
-    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "line 2: a mistake in the text");
-    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "cuda:sm_80 (PTX 8.5)");
-    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "driver for CUDA 12.4");
-    assert_fails(frit_weights_create(p, d, NULL, &w, err), FRIT_UNSUPPORTED, "kernel kernel");
-    frit_device_release(d);
-    frit_package_release(p);
+    frit_error e = {0};
+    assert_int_equal(load(&m, &w, &e), FRIT_UNSUPPORTED);
+    const char *parts[] = {"line 2: a mistake in the text", "cuda:sm_80 (PTX 8.5)", "driver for CUDA 12.4", "kernel kernel"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(e.message, parts[i])) fail_msg("%s is not in: %s", parts[i], e.message);
     model_free(&m);
     end(g);
 }
@@ -120,7 +105,7 @@ static void test_modules_shared(void **state) {
     end(g);
 }
 
-/* A package's bytes with `shared` bytes of shared memory and blocks of `threads` in its first kernel. */
+/* A package with `shared` bytes of shared memory and blocks of `threads` in its first kernel. */
 static frit_status load_with(uint32_t threads, uint32_t shared, frit_error *err) {
     model m = model_new();
     model_add_tensors(&m);
@@ -134,17 +119,9 @@ static frit_status load_with(uint32_t threads, uint32_t shared, frit_error *err)
                         .code_size = m.code_bytes};
     package_add_kernel(m.p, &k);
     package_main(m.p);
-    uint64_t n;
-    frit_package *p = NULL;
-    frit_device *d = NULL;
-    frit_weights *w = NULL;
-    const void *bytes = model_bytes(&m, &n);
-    frit_status st = frit_package_open_memory(bytes, n, NULL, NULL, NULL, &p, err);
-    if (st == FRIT_OK) st = frit_device_open(model_device(), NULL, &d, err);
-    if (st == FRIT_OK) st = frit_weights_create(p, d, NULL, &w, err);
+    frit_weights *w;
+    frit_status st = load(&m, &w, err);
     frit_weights_release(w);
-    frit_device_release(d);
-    frit_package_release(p);
     model_free(&m);
     return st;
 }
