@@ -28,11 +28,12 @@ typedef struct nest {
     bool output;
     int rank, n_red;
     nest_axis dim[IR_MAX_RANK]; /* per dim of v */
-    bool bound[IR_MAX_RANK];    /* the dim's expr is over grid variables only */
+    bool bound[IR_MAX_RANK];    /* the dim's expr is over grid variables only; else it has variables of its own, too */
     nest_axis red[IR_MAX_RANK];
     /* Coordinates at which other nests read v: NULL until read; `conflict` marks dims read at different coordinates. */
     const sym_t *read_at;
     bool conflict[IR_MAX_RANK];
+    int64_t stride[IR_MAX_RANK]; /* where those differ by constants only: all are of the same run of so many values; else 0 */
     int n_readers;   /* nests that read it */
     int last_reader; /* index of the last nest that counted itself in n_readers */
     int into;        /* the map nest that is computed in this nest's epilogue, or -1 */

@@ -93,6 +93,19 @@ static void place_sink(region *r, int i, nest *n, const nest *primary, sym_t *co
     }
 }
 
+/* Dim d of n is read at several places of a run of few values that the grid chooses, such as 2*h and 2*h + 1: the run is the task's,
+ * the choice of it the grid's. False: it is not so. */
+static bool place_run(region *r, const nest *n, int d, bool *used, nest_axis *a) {
+    sym_ctx *c = r->x.m->syms;
+    int64_t f = n->stride[d];
+    if (!f || !sym_prove_multiple(c, n->v->type.dims[d], f) || region_is_split(r, n->v, d)) return false;
+    sym_t which = sym_floordiv(c, n->read_at[d], sym_const(c, f)), runs = sym_floordiv(c, n->v->type.dims[d], sym_const(c, f));
+    if (!region_over_grid_only(r, which) || (n->output && !runs_over(r, which, runs, used))) return false;
+    *a = region_make_axis(r, n->v, false, d, sym_const(c, f), "j");
+    a->expr = sym_add(c, sym_muli(c, which, f), a->expr);
+    return true;
+}
+
 /* A nest runs where it is read, were it outside of its domain (under a pad, the scheduler sees to it); but all of an output
  * is stored. */
 static void place_read(region *r, nest *n, sym_t *coords) {
@@ -101,7 +114,7 @@ static void place_read(region *r, nest *n, sym_t *coords) {
         n->bound[d] = !n->conflict[d] && region_over_grid_only(r, n->read_at[d]) &&
                       (!n->output || runs_over(r, n->read_at[d], n->v->type.dims[d], used));
         if (n->bound[d]) n->dim[d] = (nest_axis){.expr = n->read_at[d]};
-        else n->dim[d] = region_make_axis(r, n->v, false, d, n->v->type.dims[d], "j");
+        else if (!place_run(r, n, d, used, &n->dim[d])) n->dim[d] = region_make_axis(r, n->v, false, d, n->v->type.dims[d], "j");
         coords[d] = n->dim[d].expr;
     }
 }
@@ -181,6 +194,7 @@ static void begin_round(region *r) {
         n->n_readers = 0;
         n->last_reader = -1;
         memset(n->conflict, 0, sizeof n->conflict);
+        memset(n->stride, 0, sizeof n->stride);
     }
 }
 

@@ -55,6 +55,8 @@ static inline int region_id(const region *r, const ir_value *v) { return v->id -
 
 /* The axis `axis` of v (a reduced one when red) with a variable for each part that the splits asked for. */
 nest_axis region_make_axis(region *r, const ir_value *v, bool red, int axis, sym_t extent, const char *name);
+/* Some split is of dim `axis` of v. */
+bool region_is_split(const region *r, const ir_value *v, int axis);
 /* Everything that nest i evaluates at its coordinates: notes reads of nests, splits asked for, leaves where recorded. */
 void region_trace_nest(region *r, int i, const sym_t *coords);
 

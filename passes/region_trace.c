@@ -26,6 +26,13 @@ nest_axis region_make_axis(region *r, const ir_value *v, bool red, int axis, sym
     return a;
 }
 
+bool region_is_split(const region *r, const ir_value *v, int axis) {
+    const work *w = r->splits;
+    for (int i = 0; i < w->splits.len; i++)
+        if (w->splits.data[i].v == v && !w->splits.data[i].red && w->splits.data[i].axis == axis) return true;
+    return false;
+}
+
 /* This round has changed the same axis already: what else it needs shows in the next one. */
 static bool asked_before(const work *w, const owner *o) {
     for (int i = w->first_split; i < w->splits.len; i++)
@@ -124,10 +131,42 @@ static void match_read(work *w, const ir_value *v, const sym_t *coords) {
     }
 }
 
+/* The largest number that divides e's coefficients, all of variables that run over numbers. */
+static int64_t common_factor(sym_ctx *c, sym_t e) {
+    int64_t f = 0;
+    for (int i = 0; i < sym_n_terms(e); i++) {
+        sym_t atoms;
+        int64_t a = sym_term(c, e, i, &atoms), b = f;
+        for (a = a < 0 ? -a : a; b;) {
+            int64_t rest = a % b;
+            a = b, b = rest;
+        }
+        f = a;
+    }
+    return f;
+}
+
+/* Dim d is read at several coordinates: of what runs of values are they all in the same one? */
+static int64_t stride_of_reads(region *r, const nest *n, int d, sym_t coord) {
+    sym_ctx *c = r->x.m->syms;
+    sym_t first = n->read_at[d], apart = sym_sub(c, coord, first);
+    int64_t f = common_factor(c, first), at = sym_constant_part(first), delta;
+    if (f < 2 || !sym_is_const(apart, &delta)) return 0;
+    int64_t in = (at % f + f) % f;
+    return in + delta >= 0 && in + delta < f ? f : 0;
+}
+
+static void note_coord(region *r, nest *n, int d, sym_t coord) {
+    if (n->read_at[d] == coord) return;
+    int64_t stride = stride_of_reads(r, n, d, coord);
+    n->stride[d] = n->conflict[d] && !n->stride[d] ? 0 : stride;
+    n->conflict[d] = true;
+}
+
 static void note_read(region *r, int reader, nest *n, const sym_t *coords) {
     for (int d = 0; d < n->rank; d++) find_splits(r, coords[d]);
     if (!n->read_at) n->read_at = arena_copy(r->x.scratch, coords, (size_t)n->rank * sizeof *coords);
-    for (int d = 0; d < n->rank; d++) n->conflict[d] |= n->read_at[d] != coords[d];
+    for (int d = 0; d < n->rank; d++) note_coord(r, n, d, coords[d]);
     if (n->last_reader != reader) n->n_readers++;
     n->last_reader = reader;
 }

@@ -88,6 +88,11 @@ LINE = """model m(x: f32[N]) -> f32[N] {
     return cumsum(x, axis = 0)
 }
 """
+DIFFERENTIAL = """model m(p: f16[B, 16, S, S], v: f16[B, 8, S, 64], lam: f32[8]) -> f16[B, 8, S, 64] {
+    a = softmax(reshape(f32(p), [B, 8, 2, S, S]))
+    return f16(a[:, :, 0] - lam[:, none, none] * a[:, :, 1]) @ v
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -137,6 +142,8 @@ ROWS = [
      {r"func thread @": "=2", r"part < parts:": "=2", r"= load\(.*: f32x4": "=4"}),
     ("rows of open length: exponentials are made again, not kept", WARP, OPEN_ROWS,
      {r"ptradd\(%scratch": "=0", r"= load\(.*: f32x4": "=3", r"store\(.*\) {align = 16}": "=1", BARRIER: "=6"}),
+    ("reads of pairs of maps, at 2h and 2h + 1: a task has one head, and adds up the rows of its pair", FOUR, DIFFERENTIAL,
+     {r"tasks i0 < B, i1 < 8, t < ": "=1", r"\b2\*i1 \+ j\b": "=2", r"\bwgmma\(.*f32x32": "=4", r"ptradd\(%scratch": "=0"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
