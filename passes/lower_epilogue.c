@@ -4,6 +4,7 @@
  * registers: no memory of the block, no barriers. That code is written out once a sum, so it must be short; and it is
  * worth it only where the threads' positions make whole sectors of memory, which all those layouts do either way. Else the
  * sums pass through shared memory, and the epilogue is shared out like any other stage. */
+#include "expand_math.h"
 #include "lower_contract.h"
 
 /* ---- Through shared memory ---- */
@@ -138,6 +139,14 @@ int lower_epilogue_cost(const ir_block *b) {
     int cost = 0;
     for (const ir_op *op = b->first; op; op = op->next) cost += cost_of(op);
     return cost;
+}
+
+bool lower_may_write_out(const ir_block *b, int64_t points) {
+    enum { LONG = 100, MOST_LONG = 1024 };
+    int64_t length = 0;
+    for (const ir_op *op = b->first; op; op = op->next)
+        if (ir_op_flags(op) & IR_F_TRANSCENDENTAL && expand_math_length(op->code) > LONG) length += expand_math_length(op->code);
+    return points * length <= MOST_LONG;
 }
 
 /* Neighbouring sums of a thread are neighbours along the inner axis too. Where they are not, each has an address of its own: more

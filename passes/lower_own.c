@@ -34,7 +34,8 @@ static bool runs_as(lower *l, const lower_contract *p, const ir_op *op) {
         if (extent[i] != p->side[i].axes.extent[0]) return false;
     for (const ir_op *w = op->blocks[0]->first; w; w = w->next)
         if (w->code == IR_write && (ir_has(w, IR_ATTR_combine) || frit_dtype_bits((frit_dtype)buffer_of(w)->type.dtype) < 8)) return false;
-    return elements_of(l, p) * lower_epilogue_cost(op->blocks[0]) <= MOST_OPS;
+    int64_t points = elements_of(l, p);
+    return points * lower_epilogue_cost(op->blocks[0]) <= MOST_OPS && lower_may_write_out(op->blocks[0], points);
 }
 
 /* ---- Who touches a buffer ---- */

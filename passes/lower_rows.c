@@ -120,7 +120,7 @@ static bool is_row_stage(const search *q, const ir_op *op) {
     if (parallel < n && (vars[0] != q->r->row || !is_plain_reduction(op) || ir_block_has(op->blocks[0], IR_write))) return false;
     if ((!column || parallel < n) && !is_for_all(q, op)) return false;
     int64_t points = q->r->each * (column ? lower_rows_columns(q->r, (int)lower_next_power(columns < LEAST ? LEAST : columns)) : 1);
-    return points * cost <= MOST_OPS;
+    return points * cost <= MOST_OPS && lower_may_write_out(op->blocks[0], points) && lower_may_write_out(op->blocks[1], points);
 }
 
 /* Every access of the buffer is at the point itself. */

@@ -288,6 +288,7 @@ LLVMValueRef print_load(printer *p, const ir_op *op) {
 
 void print_store(printer *p, const ir_op *op) {
     frit_dtype t = pointee(op);
+    if (is_table(operand_of(p, op, 0))) return;
     int lanes = lanes_of(ir_operand(op, 2));
     LLVMValueRef index = operand_of(p, op, 1), x = operand_of(p, op, 2);
     LLVMValueRef mask = op->n_operands > 3 ? operand_of(p, op, 3) : NULL;
@@ -364,6 +365,8 @@ LLVMValueRef print_local(printer *p, const ir_op *op) {
         printer_fail(p, op, "size must be a constant");
         return NULL;
     }
+    LLVMValueRef table = print_table(p, op, n);
+    if (table) return table;
     LLVMBuilderRef b = LLVMCreateBuilderInContext(p->context);
     LLVMValueRef first = LLVMGetFirstInstruction(p->entry);
     if (first) LLVMPositionBuilderBefore(b, first);
