@@ -1,4 +1,4 @@
-/* What a kernel costs: the bytes that it moves, what it reads again, and its start. */
+/* What a kernel costs: the bytes that it moves, what it reads or computes again, and its start. */
 #include "emit.h"
 #include "fuse_internal.h"
 #include "region.h"
@@ -25,26 +25,47 @@ static double ceil_div(double a, double b) {
     return q <= 1 ? 1 : q;
 }
 
-/* Bytes that contraction n's operand i is read again for grid variables that it does not vary along, discounted by where
- * it then comes from: the part that neighbouring tasks share stays in a core's cache, or in the one behind it. */
-static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
+/* How often tasks take contraction n's operand i in all, and how many of its elements a task has, grid variable by grid variable. */
+typedef struct takes {
+    double times, share; /* share: 1 / the extents of the grid variables that the operand varies along */
+} takes;
+
+static takes count_takes(fuser *f, region *r, const nest *n, int i, bool chain) {
     sym_t at[IR_MAX_RANK], red[IR_MAX_RANK], coords[IR_MAX_RANK];
     for (int d = 0; d < n->rank; d++) coords[d] = n->dim[d].expr;
     for (int k = 0; k < n->n_red; k++) red[k] = n->red[k].expr;
     access_reduced(&r->x, n->v->op, i, coords, red, at);
-    ir_type t = ir_operand(n->v->op, i)->type;
-    double again = 1, shared = (double)bytes_of(f, t), rows = (double)(chain ? f->sizes.chain_rows : i ? f->sizes.rows : f->sizes.cols);
+    double rows = (double)(chain ? f->sizes.chain_rows : i ? f->sizes.rows : f->sizes.cols);
+    takes t = {1, 1};
     for (int g = r->n_grid - 1; g >= 0; g--) { /* a task covers `rows` of the innermost, like the schedule's cuts */
         bool used = false;
-        for (int d = 0; d < t.rank; d++) used |= sym_uses(at[d], r->grid[g]);
+        for (int d = 0; d < ir_operand(n->v->op, i)->type.rank; d++) used |= sym_uses(at[d], r->grid[g]);
+        double extent = (double)sym_hint(r->grid_extent[g]);
         if (!used) {
-            double extent = (double)sym_hint(r->grid_extent[g]);
-            again *= ceil_div(extent, rows);
+            t.times *= ceil_div(extent, rows);
             rows = extent < rows ? rows / extent : 1;
-        } else shared /= (double)sym_hint(r->grid_extent[g]);
+        } else t.share /= extent;
     }
-    double price = shared <= (double)f->o->limits->l2_bytes / 2 ? 0.05 : 0.5;
-    return price * (again - 1) * (double)bytes_of(f, t);
+    return t;
+}
+
+/* Bytes that contraction n's operand i is read again for grid variables that it does not vary along, discounted by where
+ * it then comes from: the part that neighbouring tasks share stays in a core's cache, or in the one behind it. */
+static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
+    double bytes = (double)bytes_of(f, ir_operand(n->v->op, i)->type);
+    takes t = count_takes(f, r, n, i, chain);
+    double price = bytes * t.share <= (double)f->o->limits->l2_bytes / 2 ? 0.05 : 0.5;
+    return price * (t.times - 1) * bytes;
+}
+
+/* Bytes that could move while tasks compute the elements of such an operand again that one kernel before would compute once. */
+static double remade(fuser *f, region *r, const nest *n, int i, bool chain) {
+    enum { DEAR = 16, FLOPS_PER_BYTE = 8 };
+    ir_value *v = ir_operand(n->v->op, i);
+    while (region_inside(r, v) && !region_nest_of(r, v) && ir_op_flags(v->op) & IR_F_VIEW && v->op->n_operands == 1) v = ir_operand(v->op, 0);
+    if (!f->o->limits->threads || region_element_cost(r, v) < DEAR) return 0;
+    double elements = (double)sym_hint(ir_type_elements(f->m, v->type));
+    return (count_takes(f, r, n, i, chain).times - 1) * elements * region_element_cost(r, v) / FLOPS_PER_BYTE;
 }
 
 /* Memory for the values that pass between the nests of a task, which takes on a few of the grid's points. */
@@ -143,7 +164,7 @@ static double contraction_cost(fuser *f, region *r) {
         const nest *c = &r->nests.data[i];
         if (c->kind != NEST_CONTRACT) continue;
         contracts++;
-        cost += reread(f, r, c, 0, chain) + reread(f, r, c, 1, chain);
+        for (int k = 0; k < 2; k++) cost += reread(f, r, c, k, chain) + remade(f, r, c, k, chain);
         double own = 2 * region_points(c->n_red, c->red) * (double)sym_hint(ir_type_elements(f->m, c->v->type));
         cost += widening(f, r, c, own);
         flops += own;
