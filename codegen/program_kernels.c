@@ -85,8 +85,10 @@ static const char *fresh_name(kernel_set *s, const char *wanted) {
     return name;
 }
 
-static void keep_record(kernel_set *s, record *r, const char *doc, const lower_info *info) {
-    r->k.thread->doc = doc;
+static void keep_record(kernel_set *s, record *r, describe_launch launch, const lower_info *info) {
+    launch.thread = r->k.thread;
+    launch.info = info;
+    r->k.thread->doc = describe_kernel(s->arena, r->k.tile, &launch);
     expand_math(r->k.thread);
     list_func(&s->threads, r->k.thread);
     r->tasks = r->k.tasks = info->tasks;
@@ -95,8 +97,8 @@ static void keep_record(kernel_set *s, record *r, const char *doc, const lower_i
     vec_push(s->arena, &s->records, r);
 }
 
-/* The launch before r's: `first`, or NULL and it does what r leaves in pieces, of the same tile program. */
-static void add_parts(kernel_set *s, record *r, ir_func *first, const char *doc) {
+/* The launch before r's, and its name: `first`, or NULL and it does what r leaves in pieces, of the same tile program. */
+static const char *add_parts(kernel_set *s, record *r, ir_func *first) {
     const frit_target_limits *limits = &s->target->limits;
     record *parts = new_record(s, r->k.op, &r->key);
     lower_info info;
@@ -106,7 +108,8 @@ static void add_parts(kernel_set *s, record *r, ir_func *first, const char *doc)
     parts->k.thread = first ? lower_tile(&parts->thread, first, limits, &info)
                             : lower_tile_parts(&parts->thread, r->k.tile, parts->k.name, r->k.op->n_operands, LOWER_PARTS, limits, &info);
     r->parts = s->records.len;
-    keep_record(s, parts, doc, &info);
+    keep_record(s, parts, (describe_launch){.phase = first ? LOWER_WHOLE : LOWER_PARTS, .after = r->k.name}, &info);
+    return parts->k.name;
 }
 
 static sym_t bytes_of(kernel_set *s, ir_type t) { return sym_muli(s->m->syms, t.dims[0], (int64_t)frit_dtype_bits((frit_dtype)t.dtype) / 8); }
@@ -114,15 +117,18 @@ static sym_t bytes_of(kernel_set *s, ir_type t) { return sym_muli(s->m->syms, t.
 /* What one kernel op launches: r, and what may come before it (first: by a tile program of its own). */
 static void lower_record(kernel_set *s, record *r, ir_func *first) {
     const frit_target_limits *limits = &s->target->limits;
-    const char *doc = describe_kernel(s->arena, r->k.tile);
+    describe_launch launch = {.phase = LOWER_WHOLE};
     lower_info info;
+    describe_name_buffers(s->arena, r->k.tile);
+    if (first) describe_name_buffers(s->arena, first);
     int n = r->k.op->n_operands;
     bool pieces = !first && limits->multiprocessors;
     if (pieces) pieces = (r->k.thread = lower_tile_parts(&r->thread, r->k.tile, r->k.name, n, LOWER_REST, limits, &info)) != NULL;
-    if (pieces || first) add_parts(s, r, first, first ? describe_kernel(s->arena, first) : doc);
+    if (pieces) launch.phase = LOWER_REST;
+    if (pieces || first) launch.before = add_parts(s, r, first);
     if (!pieces) r->k.thread = lower_tile(&r->thread, r->k.tile, limits, &info);
     if (first) info.parts_bytes = bytes_of(s, first->body->args[n]->type);
-    keep_record(s, r, doc, &info);
+    keep_record(s, r, launch, &info);
 }
 
 /* The new record, the last one; NULL with *error. */

@@ -140,6 +140,7 @@ struct ir_value {
     int index;       /* which result or argument */
     int id;          /* unique in its func's module; passes index side tables with it (module->n_values) */
     const char *name; /* from the source, for people; may be NULL, need not be unique */
+    const char *hint; /* what texts for people may call it where it has no name; no part of the IR's own text */
     ir_use *uses;
 };
 

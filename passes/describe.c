@@ -1,218 +1,294 @@
-#include "describe.h"
-#include "ir/text.h"
+#include "describe_internal.h"
 #include <string.h>
 
-enum { LONGEST = 30, MOST_VARIABLES = 96 }; /* values that one formula shows; variables in scope */
-
-typedef struct describer {
-    arena *a;
-    const ir_func *f;
-    const char **names; /* by value id */
-    int n_allocs;
-    int left; /* values that the formula at hand may still show */
-    int n_scope; /* variables of the grid, loops and stage at hand, and what they are called: names that are taken get a number */
-    sym_t scope[MOST_VARIABLES], as[MOST_VARIABLES];
-    text out;
-} describer;
-
-static const char *formula(describer *d, const ir_value *v);
-
-static const char *sym_text(describer *d, sym_t s) {
-    return sym_print(d->a, sym_subst(d->f->module->syms, s, d->n_scope, d->scope, d->as));
+/* ---- Parameters ---- */
+static const char *type_text(describer *d, ir_type t) {
+    text s = {.a = d->a};
+    text_printf(&s, "%s[", frit_dtype_name((frit_dtype)t.dtype));
+    for (int i = 0; i < t.rank; i++) text_printf(&s, "%s%s", i ? ", " : "", describe_sym(d, t.dims[i]));
+    text_put(&s, "]");
+    return s.s;
 }
 
-static const char *position(describer *d, const ir_op *op) {
-    const sym_t *map;
-    int n = ir_get_syms(op, IR_ATTR_map, &map);
-    text t = {.a = d->a};
-    text_put(&t, "[");
-    for (int i = 0; i < n; i++) text_printf(&t, "%s%s", i ? ", " : "", sym_text(d, map[i]));
-    text_put(&t, "]");
-    return t.s;
+static void put_buffer(describer *d, const ir_value *v, const ir_value *parameter) {
+    const char *used = parameter->uses ? ir_is_written(v) ? "out" : "in" : "not used here";
+    text_printf(&d->out, "%s: %s, %s\n", describe_buffer(d, v), type_text(d, v->type), used);
 }
 
-/* Arguments have the model's names, made different as the printer of texts does; buffers of a task are s0, s1... */
-static const char *argument_name(describer *d, const ir_value *v) {
-    const char *base = v->name ? v->name : "buffer", *name = base;
-    for (int i = 0, n = 2; i < v->index; i++)
-        if (!strcmp(d->names[d->f->body->args[i]->id], name)) name = arena_printf(d->a, "%s_%d", base, n++), i = -1;
-    return name;
+/* Memory that the launches of a contraction in parts share. */
+static void put_pieces(describer *d) {
+    const describe_launch *l = d->launch;
+    const lower_piece *k = l->info->pieces;
+    long long bytes = k->sums * (int64_t)frit_dtype_bits(k->dtype) / 8;
+    text_printf(&d->out, "parts: pieces of %lld sums in %s, %lld bytes", (long long)k->sums, frit_dtype_name(k->dtype), bytes);
+    for (int i = 1; i < l->info->n_pieces; i++)
+        text_printf(&d->out, "; then of %lld, %lld bytes", (long long)k[i].sums, (long long)(k[i].sums * (int64_t)frit_dtype_bits(k[i].dtype) / 8));
+    text_put(&d->out, l->phase == LOWER_PARTS ? "; out\n" : "; in\n");
 }
 
-static const char *name_of(describer *d, const ir_value *v) {
-    if (!d->names[v->id]) d->names[v->id] = v->block ? argument_name(d, v) : arena_printf(d->a, "s%d", d->n_allocs++);
-    return d->names[v->id];
+static void put_size(describer *d, sym_t s) {
+    const char *name = describe_sym(d, s);
+    sym_t formula = sym_definition(s);
+    const char *what = sym_var_role(s) == SYM_DIM ? "a size" : "an integer of the model's";
+    text_printf(&d->out, "%s: i64, %s\n", name, formula ? arena_printf(d->a, "= %s", describe_sym(d, formula)) : what);
 }
 
-static const char *constant_text(describer *d, const ir_op *op) {
-    frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
-    const void *data = ir_attr_get(op, IR_ATTR_value)->data.p;
-    if (frit_dtype_is_float(t)) return arena_printf(d->a, "%.9g", frit_load_float(t, data, 0));
-    return arena_printf(d->a, "%lld", (long long)frit_load_int(t, data, 0));
-}
-
-static const char *infix(ir_opcode c) {
-    switch (c) {
-    case IR_add: return "+";
-    case IR_sub: return "-";
-    case IR_mul: return "*";
-    case IR_div: return "/";
-    case IR_lt: return "<";
-    case IR_le: return "<=";
-    case IR_eq: return "==";
-    case IR_ne: return "!=";
-    case IR_and: return "and";
-    case IR_or: return "or";
-    default: return NULL;
+/* The names of all parameters come first: what they are is told in them. */
+static void put_parameters(describer *d) {
+    const ir_func *t = d->launch->thread;
+    const ir_block *b = t->body, *own = d->f->body;
+    int n = b->n_args, tail = t->threads ? 2 : 3, at = 0;
+    bool pieces = d->launch->phase != LOWER_WHOLE;
+    const ir_value **of = arena_array(d->a, const ir_value *, n + 1);
+    for (int i = 0; i < n - tail; i++) {
+        const ir_value *v = b->args[i];
+        const char *base = v->name ? v->name : v->type.kind == IR_PTR ? "buffer" : "size", *name = base;
+        for (int k = 0, count = 2; k < i; k++)
+            if (!strcmp(d->parameters[k], name)) name = arena_printf(d->a, "%s_%d", base, count++), k = -1;
+        d->parameters[i] = name;
+        bool of_pieces = pieces && v->type.kind == IR_PTR && v->type.dtype == FRIT_u8 && v->name && !strcmp(v->name, "parts") && i == d->launch->info->n_inputs;
+        if (v->type.kind == IR_PTR && !of_pieces) {
+            of[i] = own->args[at++];
+            d->names[of[i]->id] = name;
+        } else if (v->type.kind != IR_PTR) {
+            describe_enter(d, t->arg_syms[i], name);
+        }
     }
-}
-
-/* An operand of an infix operator: in parentheses if it is one. */
-static const char *operand(describer *d, const ir_op *op, int i) {
-    const ir_value *v = ir_operand(op, i);
-    const char *s = formula(d, v);
-    bool simple = !v->op || !infix(v->op->code) || !strcmp(s, "...");
-    bool chain = v->op && (v->op->code == op->code || v->op->code == IR_mul) && i == 0;
-    return simple || chain ? s : arena_printf(d->a, "(%s)", s);
-}
-
-static const char *call_text(describer *d, const ir_op *op, const char *name, int from) {
-    text t = {.a = d->a};
-    text_printf(&t, "%s(", name);
-    for (int i = from; i < op->n_operands; i++)
-        text_printf(&t, "%s%s", i > from ? ", " : "", formula(d, ir_operand(op, i)));
-    text_put(&t, ")");
-    return t.s;
-}
-
-static const char *op_formula(describer *d, const ir_op *op) {
-    const char *mid = infix(op->code);
-    const sym_t *size;
-    switch (op->code) {
-    case IR_constant: return constant_text(d, op);
-    case IR_read: return arena_printf(d->a, "%s%s", name_of(d, ir_operand(op, 0)), position(d, op));
-    case IR_index: return ir_get_syms(op, IR_ATTR_size, &size) == 1 ? sym_text(d, size[0]) : "...";
-    case IR_cast: return call_text(d, op, frit_dtype_name((frit_dtype)ir_result(op, 0)->type.dtype), 0);
-    case IR_neg: return arena_printf(d->a, "-%s", operand(d, op, 0));
-    default: break;
+    for (int i = 0; i < n - tail; i++) {
+        if (of[i]) put_buffer(d, of[i], b->args[i]);
+        else if (b->args[i]->type.kind == IR_PTR) put_pieces(d);
+        else put_size(d, t->arg_syms[i]);
     }
-    if (mid) return arena_printf(d->a, "%s %s %s", operand(d, op, 0), mid, operand(d, op, 1));
-    return call_text(d, op, ir_op_table[op->code].name, 0);
+    if (!t->threads) return;
+    text_printf(&d->out, "scratch: %s\n", b->args[n - 2]->uses ? "memory of the blocks, each its own" : "not used");
+    text_put(&d->out, "tasks: i64, how many there are\n");
 }
 
-static const char *formula(describer *d, const ir_value *v) {
-    if (d->names[v->id]) return d->names[v->id];
-    return v->op && d->left-- > 0 ? op_formula(d, v->op) : "...";
-}
-
-static bool is_taken(const describer *d, const char *name) {
-    for (int i = 0; i < d->n_scope; i++)
-        if (!strcmp(sym_var_name(d->as[i]), name)) return true;
-    return false;
-}
-
-static void open_variables(describer *d, int n, const sym_t *vars) {
-    for (int i = 0; i < n && d->n_scope < MOST_VARIABLES; i++) {
-        const char *name = sym_var_name(vars[i]);
-        for (int k = 2; is_taken(d, name); k++) name = arena_printf(d->a, "%s%d", sym_var_name(vars[i]), k);
-        bool own = !strcmp(name, sym_var_name(vars[i]));
-        d->scope[d->n_scope] = vars[i];
-        d->as[d->n_scope++] = own ? vars[i] : sym_var(d->f->module->syms, name, SYM_INDEX, sym_var_lo(vars[i]), sym_var_hi(vars[i]));
-    }
-}
-
-/* "max over r < N of FORMULA" for each value that a stage reduces becomes the name of the epilogue's argument. */
-static void bind_reductions(describer *d, const ir_op *stage) {
-    const sym_t *vars;
-    const int64_t *combines;
-    int n = ir_get_syms(stage, IR_ATTR_vars, &vars), first = (int)ir_get_int(stage, IR_ATTR_parallel, 0);
-    int n_combines = ir_get_ints(stage, IR_ATTR_combines, &combines);
-    const ir_op *yield = stage->blocks[0]->last;
-    const char *over = "";
-    for (int i = first; i < n; i++) over = arena_printf(d->a, "%s%s%s", over, i > first ? ", " : "", sym_text(d, vars[i]));
-    for (int i = 0; i < stage->blocks[1]->n_args; i++) {
-        const char *how = i < n_combines ? ir_combine_name((ir_combine)combines[i]) : "combined";
-        d->left = LONGEST;
-        const char *of = yield && i < yield->n_operands ? formula(d, ir_operand(yield, i)) : "...";
-        d->names[stage->blocks[1]->args[i]->id] = arena_printf(d->a, "%s over %s of %s", how, over, of);
-    }
-}
-
-static void put_writes(describer *d, const ir_block *b, const char *indent) {
-    for (const ir_op *op = b->first; op; op = op->next) {
-        if (op->code != IR_write) continue;
-        const ir_value *x = ir_operand(op, 1);
-        d->left = LONGEST;
-        const char *to = arena_printf(d->a, "%s%s", name_of(d, ir_operand(op, 0)), position(d, op));
-        ir_combine how = (ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SET);
-        const char *joined = how == IR_SUM ? " +=" : how == IR_SET ? " =" : arena_printf(d->a, " %s=", ir_combine_name(how));
-        text_printf(&d->out, "%s%s%s %s\n", indent, to, joined, formula(d, x));
-        if (x->op && x->op->n_operands) d->names[x->id] = to; /* what follows uses it from there */
-    }
-}
-
+/* ---- Grids ---- */
 static void put_block(describer *d, const ir_block *b, const char *indent) {
     const sym_t *vars, *extent;
     int outside = d->n_scope;
+    d->range = "";
     for (const ir_op *op = b->first; op; op = op->next, d->n_scope = outside) {
         int n = op->code == IR_for || op->code == IR_stage ? ir_get_syms(op, IR_ATTR_vars, &vars) : 0;
-        if (n > 0) open_variables(d, n, vars);
+        if (n > 0) describe_variables(d, n, vars);
         if (op->code == IR_for && n == 1 && ir_get_syms(op, IR_ATTR_extent, &extent) == 1) {
-            text_printf(&d->out, "%sfor %s < %s:\n", indent, sym_text(d, vars[0]), sym_text(d, extent[0]));
+            text_printf(&d->out, "%sfor %s < %s, in order:\n", indent, describe_sym(d, vars[0]), describe_sym(d, extent[0]));
             put_block(d, op->blocks[0], arena_printf(d->a, "%s  ", indent));
+            d->range = "";
         }
-        if (op->code != IR_stage) continue;
-        bind_reductions(d, op);
-        put_writes(d, op->blocks[0], indent);
-        put_writes(d, op->blocks[1], indent);
+        if (op->code == IR_stage) describe_stage(d, op, indent);
     }
 }
 
-/* A guard is min(1, e) or 1 - min(1, e), e being at least 0 (variant.h): "if e > 0" or "if e == 0". */
-static const char *guard_text(describer *d, sym_t guard) {
-    sym_ctx *c = d->f->module->syms;
-    bool no = sym_is(guard, 0) || sym_kind_of(guard) != SYM_MIN;
-    sym_t least = no ? sym_sub(c, sym_const(c, 1), guard) : guard, one = sym_const(c, 1);
-    if (sym_kind_of(least) != SYM_MIN || (sym_arg(least, 0) != one && sym_arg(least, 1) != one)) return NULL;
-    sym_t e = sym_arg(least, sym_arg(least, 0) == one);
-    int64_t k;
-    if (sym_kind_of(e) == SYM_FLOORDIV && sym_is_const(sym_arg(e, 1), &k) && k > 0)
-        return arena_printf(d->a, "if %s %s %lld, ", sym_text(d, sym_arg(e, 0)), no ? "<" : ">=", (long long)k);
-    return arena_printf(d->a, "if %s %s 0, ", sym_text(d, e), no ? "==" : ">");
+/* A grid's first extent may be a guard (variant.h). */
+static const char *guard_text(describer *d, const ir_op *grid) {
+    const sym_t *vars, *extent;
+    int n = ir_get_syms(grid, IR_ATTR_vars, &vars);
+    ir_get_syms(grid, IR_ATTR_extent, &extent);
+    if (n == 0 || strcmp(sym_var_name(vars[0]), "on")) return NULL;
+    const char *s = describe_condition(d, extent[0]);
+    return s ? s : arena_printf(d->a, "%s == 1", describe_sym(d, extent[0]));
+}
+
+static const char *points_text(describer *d, int n, const sym_t *vars, const sym_t *extent) {
+    text t = {.a = d->a};
+    text_put(&t, "");
+    for (int i = 0; i < n; i++) text_printf(&t, "%s%s < %s", i ? ", " : "", describe_sym(d, vars[i]), describe_sym(d, extent[i]));
+    return t.s;
+}
+
+static const lower_piece *piece_of(const describer *d, const ir_op *grid) {
+    const lower_info *info = d->launch->info;
+    for (int i = 0; d->launch->phase != LOWER_WHOLE && i < info->n_pieces; i++)
+        if (info->pieces[i].grid == grid) return &info->pieces[i];
+    return NULL;
+}
+
+/* How the tiles of a grid are done in parts (lower_parts.h). */
+static void put_shares(describer *d, const lower_piece *k, const char *tiles) {
+    const char *chunks = describe_sym(d, k->chunks);
+    long long w = k->workers;
+    text_printf(&d->out, "  tiles = %s\n", tiles);
+    text_printf(&d->out, "  in_parts = tiles %% %lld, the last ones; or 0 where %s * (%lld - in_parts) <= %lld\n", w, chunks, w, (long long)(k->least * w));
+}
+
+/* What a task of the first launch does: the chunks of its run. */
+static void put_runs(describer *d, const lower_piece *k) {
+    const char *chunks = describe_sym(d, k->chunks);
+    long long w = k->workers, bytes = k->sums * (int64_t)frit_dtype_bits(k->dtype) / 8;
+    text_printf(&d->out, "  a tile has %s chunks of %d reduced positions; laid end to end, those of the tiles in parts are shared out\n", chunks, k->chunk);
+    text_printf(&d->out, "  in runs of max(%lld, (%s * in_parts + %lld) // %lld) chunks, a run a task\n", (long long)k->least_run, chunks, w - 1, w);
+    text_put(&d->out, "  for tile of those that the run has chunks of, in order:\n");
+    text_printf(&d->out, "    these sums go to piece run + tile%s, %lld bytes each:\n", sym_is(k->at, 0) ? "" : " behind those of the case above", bytes);
+}
+
+/* ---- Numbers that stand in a grid's formulas again and again ---- */
+enum { MOST_NUMBERS = 4, OFTEN = 3, MOST_FOUND = 64 };
+typedef struct numbers {
+    int n;
+    sym_t found[MOST_FOUND];
+} numbers;
+
+static void note_index(void *u, sym_t var) {
+    sym_role role = sym_var_role(var);
+    if (role == SYM_INDEX || role == SYM_VALUE) *(bool *)u = true;
+}
+
+/* Quotients of quotients, of what the whole launch knows. */
+static void find_numbers(numbers *f, sym_ctx *c, sym_t s) {
+    bool changes = false, again = false;
+    switch (sym_kind_of(s)) {
+    case SYM_FLOORDIV:
+        sym_each_var(s, note_index, &changes);
+        for (int i = 0; i < f->n; i++) again |= f->found[i] == s;
+        if (!changes && !again && f->n < MOST_FOUND) f->found[f->n++] = s;
+        /* fall through */
+    case SYM_MOD:
+    case SYM_MIN:
+    case SYM_MAX:
+        find_numbers(f, c, sym_arg(s, 0));
+        find_numbers(f, c, sym_arg(s, 1));
+        return;
+    case SYM_SUM:
+    case SYM_PRODUCT:
+        for (int i = 0; i < sym_n_terms(s); i++) {
+            sym_t product;
+            sym_term(c, s, i, &product);
+            for (int k = 0; k < sym_n_atoms(product); k++)
+                if (sym_atom(product, k) != s) find_numbers(f, c, sym_atom(product, k));
+        }
+        return;
+    default: return;
+    }
+}
+
+static void find_in_block(numbers *f, sym_ctx *c, const ir_block *b) {
+    static const ir_attr_key keys[] = {IR_ATTR_extent, IR_ATTR_map, IR_ATTR_size};
+    for (const ir_op *op = b->first; op; op = op->next) {
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            const sym_t *v;
+            int n = ir_get_syms(op, keys[k], &v);
+            for (int i = 0; i < n; i++) find_numbers(f, c, v[i]);
+        }
+        for (int i = 0; i < op->n_blocks; i++) find_in_block(f, c, op->blocks[i]);
+    }
+}
+
+static int count_text(const char *s, const char *what) {
+    int n = 0;
+    for (size_t m = strlen(what); (s = strstr(s, what)); s += m) n++;
+    return n;
+}
+
+static const char *replace_text(describer *d, const char *s, const char *from, const char *to) {
+    text t = {.a = d->a};
+    text_put(&t, "");
+    for (const char *at; (at = strstr(s, from)); s = at + strlen(from)) text_printf(&t, "%.*s%s", (int)(at - s), s, to);
+    text_put(&t, s);
+    return t.s;
+}
+
+/* A grid's lines, with lines before them for such numbers. */
+static const char *with_numbers(describer *d, const ir_op *grid, const char *lines) {
+    numbers f = {0};
+    text t = {.a = d->a};
+    find_in_block(&f, d->f->module->syms, grid->blocks[0]);
+    text_put(&t, "");
+    for (int i = 0, n = 0; i < f.n && n < MOST_NUMBERS; i++) {
+        const char *what = describe_sym(d, f.found[i]), *within = arena_printf(d->a, "(%s)", what);
+        if (count_text(what, "//") < 2 || count_text(lines, within) < OFTEN) continue;
+        const char *name = describe_fresh(d, "each");
+        text_printf(&t, "  %s = %s\n", name, what);
+        lines = replace_text(d, lines, within, name);
+        n++;
+    }
+    return arena_printf(d->a, "%s%s", t.s, lines);
 }
 
 static void put_grid(describer *d, const ir_op *grid) {
     const sym_t *vars, *extent;
-    int n = ir_get_syms(grid, IR_ATTR_vars, &vars);
+    int n = ir_get_syms(grid, IR_ATTR_vars, &vars), outside = d->n_scope;
+    const lower_piece *k = piece_of(d, grid);
+    if (d->launch->phase == LOWER_PARTS && !k) return;
     ir_get_syms(grid, IR_ATTR_extent, &extent);
-    d->n_scope = 0;
-    open_variables(d, n, vars);
-    const char *guard = n && !strcmp(sym_var_name(vars[0]), "on") ? guard_text(d, extent[0]) : NULL;
-    bool some = n > (guard != NULL);
-    text_printf(&d->out, "\n%s%s", guard ? guard : "", some ? "tasks " : "one task:");
-    for (int i = guard != NULL; i < n; i++)
-        text_printf(&d->out, "%s%s < %s", i > (guard != NULL) ? ", " : "", sym_text(d, vars[i]), sym_text(d, extent[i]));
-    text_put(&d->out, some ? ":\n" : "\n");
-    put_block(d, grid->blocks[0], "  ");
+    describe_variables(d, n, vars);
+    const char *guard = guard_text(d, grid);
+    int from = guard != NULL;
+    const char *points = points_text(d, n - from, vars + from, extent + from);
+    text before = d->out;
+    d->out = (text){.a = d->a};
+    text_put(&d->out, "");
+    d->sums_alone = d->launch->phase == LOWER_PARTS;
+    put_block(d, grid->blocks[0], d->sums_alone ? "    " : "  ");
+    const char *lines = with_numbers(d, grid, d->out.s);
+    d->out = before;
+    const char *when = guard ? arena_printf(d->a, "if %s, ", guard) : "";
+    const char *tiles = describe_sym(d, sym_prod(d->f->module->syms, extent + from, n - from));
+    if (d->launch->phase == LOWER_PARTS) {
+        text_printf(&d->out, "\n%stasks run, for tiles %s:\n", when, points);
+        put_shares(d, k, tiles);
+        put_runs(d, k);
+    } else {
+        text_printf(&d->out, n > from ? "\n%stasks %s:\n" : "\n%sone task:%s\n", when, points);
+        if (k) put_shares(d, k, tiles);
+        if (k) text_put(&d->out, "  the sums of a tile in parts are those of its pieces, added up in the order of the runs\n");
+    }
+    text_put(&d->out, lines);
+    d->n_scope = outside;
 }
 
-static void name_buffers(describer *d, ir_block *b) {
+static void put_launches(describer *d) {
+    const describe_launch *l = d->launch;
+    if (l->after) text_printf(&d->out, "\nThe first of two launches: %s follows.\n", l->after);
+    if (l->before) text_printf(&d->out, "\nThe second of two launches: %s comes before.\n", l->before);
+}
+
+/* ---- */
+static describer make(arena *a, const ir_func *f, const describe_launch *launch) {
+    int n = f->module->n_values + 1;
+    describer d = {.a = a, .f = f, .launch = launch, .names = arena_array(a, const char *, n), .uses = arena_array(a, int, n),
+                   .sizes = arena_array(a, int, n), .parameters = arena_array(a, const char *, (launch ? launch->thread->body->n_args : 0) + 1),
+                   .range = "", .out = {.a = a}};
+    text_put(&d.out, "");
+    return d;
+}
+
+/* In the order in which stages come to them. */
+static void name_touched(describer *d, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        bool access = op->code == IR_read || op->code == IR_write;
+        if (access && !ir_operand(op, 0)->block) describe_buffer(d, ir_operand(op, 0));
+        for (int i = 0; i < op->n_blocks; i++) name_touched(d, op->blocks[i]);
+    }
+}
+
+static void name_allocs(describer *d, ir_block *b) {
     for (ir_op *op = b->first; op; op = op->next) {
         if (op->code == IR_alloc) ir_result(op, 0)->name = d->names[ir_result(op, 0)->id];
-        for (int i = 0; i < op->n_blocks; i++) name_buffers(d, op->blocks[i]);
+        for (int i = 0; i < op->n_blocks; i++) name_allocs(d, op->blocks[i]);
     }
 }
 
-const char *describe_kernel(arena *a, ir_func *f) {
-    describer d = {.a = a, .f = f, .names = arena_array(a, const char *, f->module->n_values + 1), .out = {.a = a}};
-    text_put(&d.out, "");
-    for (int i = 0; i < f->body->n_args; i++) {
-        const ir_value *v = f->body->args[i];
-        const char *type = ir_type_print(a, ir_tensor(f->module, (frit_dtype)v->type.dtype, v->type.rank, v->type.dims));
-        text_printf(&d.out, "%s: %s, %s\n", name_of(&d, v), type, ir_is_written(v) ? "out" : "in");
+void describe_name_buffers(arena *a, ir_func *f) {
+    describer d = make(a, f, NULL);
+    name_touched(&d, f->body);
+    name_allocs(&d, f->body);
+}
+
+static void take_names(describer *d, const ir_block *b) {
+    for (const ir_op *op = b->first; op; op = op->next) {
+        if (op->code == IR_alloc) d->names[ir_result(op, 0)->id] = ir_result(op, 0)->name;
+        for (int i = 0; i < op->n_blocks; i++) take_names(d, op->blocks[i]);
     }
+}
+
+const char *describe_kernel(arena *a, const ir_func *f, const describe_launch *launch) {
+    describer d = make(a, f, launch);
+    put_parameters(&d);
+    take_names(&d, f->body);
+    put_launches(&d);
     for (const ir_op *op = f->body->first; op; op = op->next)
         if (op->code == IR_grid) put_grid(&d, op);
-    name_buffers(&d, f->body);
     return d.out.s;
 }

@@ -503,5 +503,6 @@ ir_value *emit_element(emit *e, ir_value *v, const sym_t *coords) {
         return NULL;
     }
     emit_known(e, v, coords, x);
+    if (v->name && x->op && !x->hint && x->op->code != IR_read && x->op->code != IR_constant) x->hint = v->name;
     return x;
 }

@@ -71,7 +71,8 @@ bool lower_parts_plan(lower *l, const ir_op *grid, sym_t tasks) {
     if (sym_is(s.rest, 0)) return false;
     sym_t all = sym_mul(c, s.rest, s.chunks);
     int64_t least = cost(l, p) / 2;
-    s.run = sym_max(c, sym_const(c, least > 1 ? least : 1), sym_ceildiv(c, all, sym_const(c, w)));
+    s.workers = w, s.least = 2 * cost(l, p), s.least_run = least > 1 ? least : 1;
+    s.run = sym_max(c, sym_const(c, s.least_run), sym_ceildiv(c, all, sym_const(c, w)));
     s.runs = sym_ceildiv(c, all, s.run);
     l->parts_bytes = sym_add(c, l->parts_bytes, sym_muli(c, sym_add(c, s.rest, s.runs), piece_bytes(p)));
     vec_push(l->scratch, &l->parts, arena_copy(l->scratch, &s, sizeof s));
@@ -82,6 +83,16 @@ lower_parts *lower_parts_of(lower *l, const ir_op *grid) {
     for (int i = 0; i < l->parts.len; i++)
         if (l->parts.data[i]->grid == grid) return l->parts.data[i];
     return NULL;
+}
+
+const lower_piece *lower_parts_pieces(lower *l) {
+    lower_piece *all = arena_array(l->m->arena, lower_piece, l->parts.len + 1);
+    for (int i = 0; i < l->parts.len; i++) {
+        const lower_parts *s = l->parts.data[i];
+        all[i] = (lower_piece){.grid = s->grid, .rest = s->rest, .chunks = s->chunks, .workers = s->workers, .least = s->least,
+                               .least_run = s->least_run, .at = s->at, .sums = s->sums, .chunk = s->of->chunk, .dtype = s->of->sum};
+    }
+    return all;
 }
 
 /* ---- Tasks ---- */

@@ -18,6 +18,7 @@ typedef struct lower_parts {
     sym_t rest, run, runs;     /* tiles in parts, the last ones of the grid; chunks of a run; runs */
     sym_t rest_var, run_var;
     sym_t chunks;              /* of a tile */
+    int64_t workers, least, least_run; /* what lower_piece says of rest and run */
     sym_t at;                  /* bytes from the start of the parts' memory */
     int64_t sums;              /* elements of a piece */
     /* In a task: the tile's number among those in parts; the run at hand; the runs that have pieces of the tile. */
@@ -28,6 +29,8 @@ typedef struct lower_parts {
 bool lower_parts_plan(lower *l, const ir_op *grid, sym_t tasks);
 /* Of this grid, NULL where it has none. */
 lower_parts *lower_parts_of(lower *l, const ir_op *grid);
+/* What there is of them, for lower_info. */
+const lower_piece *lower_parts_pieces(lower *l);
 /* In a task of the launch that makes the pieces: opens a loop over the tiles that run `task` has pieces of; *task becomes the
  * number of the tile in the grid. */
 ir_op *lower_parts_tiles(lower *l, lower_parts *s, sym_t tasks, ir_value **task);

@@ -457,6 +457,8 @@ static void lower_roles(lower *l, const ir_func *k, task_range r, lower_info *in
 static bool lower_grids(lower *l, const ir_func *k, task_range r, lower_info *info) {
     if (lower_is_block(l)) begin_block(l, k);
     info->parts_bytes = l->parts_bytes;
+    info->pieces = lower_parts_pieces(l);
+    info->n_pieces = l->parts.len;
     if (l->parts_arg && !l->parts.len) return false;
     if (l->roles) lower_roles(l, k, r, info);
     else lower_all_grids(l, k, r, info);
@@ -474,6 +476,7 @@ ir_func *lower_tile_parts(ir_module *dest, const ir_func *k, const char *name, i
     l->ptrs = arena_array(scratch, ir_value *, k->module->n_values);
     if (lim->threads) l->place = arena_array(scratch, lower_place, k->module->n_values);
     ir_func *f = ir_func_new(dest, name, IR_LEVEL_THREAD);
+    *info = (lower_info){.n_inputs = n_inputs};
     f->span = k->span;
     l->scope[0].b = ir_builder_at_end(dest, f->body);
     l->scope[0].serial = l->next_serial++;

@@ -7,10 +7,25 @@
 #include "ir/ir.h"
 #include "target.h"
 
+/* Of a grid whose contraction is done in two launches: its last `rest` tiles, whose chunks are shared out in equal runs. */
+typedef struct lower_piece {
+    const ir_op *grid;
+    sym_t rest, chunks;  /* chunks: of a tile */
+    int64_t workers;     /* blocks that run at a time: rest is what is left over by whole waves of them, or 0 where */
+    int64_t least;       /*     chunks * (workers - rest) <= least * workers */
+    int64_t least_run;   /* chunks of a run: as many as there would be for each worker, but at least these */
+    sym_t at;            /* bytes from the start of the parts' memory */
+    int64_t sums;        /* elements of a piece, the sums that a run has of a tile: run number + tile number are its place */
+    int chunk;                     /* reduced positions */
+    frit_dtype dtype;              /* of sums */
+} lower_piece;
+
 typedef struct lower_info {
     sym_t tasks;         /* tasks over all grids, over the kernel's symbols */
     sym_t scratch_bytes; /* private memory of one worker or block, over the same symbols; its base is 64-byte aligned */
     sym_t parts_bytes;   /* of the memory that both launches of a kernel in parts share, 64-byte aligned */
+    int n_inputs, n_pieces; /* of a launch of parts or the rest: the buffers before the memory of parts; grids that have pieces */
+    const lower_piece *pieces;
 } lower_info;
 
 /* Contractions for blocks of threads may be done in two launches (lower_parts.h): what a func is to do. */

@@ -105,30 +105,86 @@ static void open_arguments(cprinter *p) {
     for (int i = 0; i < TAIL; i++) p->value[b->args[b->n_args - TAIL + i]->id] = c_primary(tail[i]);
 }
 
-/* The arguments that are no tensors. */
-static void put_numbers(cprinter *p, text *t) {
-    const ir_block *b = p->f->body;
-    int tail = p->d->blocks ? 2 : TAIL, n = 0;
-    for (int i = 0; i < b->n_args - tail; i++)
-        if (b->args[i]->type.kind != IR_PTR) text_printf(t, "%s%s", n++ ? ", " : " * ", c_value_of(p, b->args[i]).s);
-    if (n) text_put(t, n > 1 ? ": sizes\n" : ": size\n");
-    if (!p->d->blocks) return;
-    text_printf(t, " * scratch: %s; tasks: how many there are\n", b->args[b->n_args - 2]->uses ? "memory of each block" : "not used");
+/* ------------ headers */
+/* How much of s, which is longer than `room`, goes on one line: up to a space where the fewest parentheses are open; within some, behind a
+ * comma rather. */
+static size_t header_part(const char *s, size_t room) {
+    size_t best = 0;
+    int depth = 0, least = 0;
+    for (size_t i = 0; i < room; i++) {
+        depth += (s[i] == '(' || s[i] == '[') - (s[i] == ')' || s[i] == ']');
+        if (s[i] != ' ' || i < room / 3) continue;
+        int price = 2 * depth + (depth > 0 && s[i - 1] != ',');
+        if (best && price > least) continue;
+        best = i, least = price;
+    }
+    return best ? best : strlen(s);
+}
+
+/* A line of a header, broken where it has to be. */
+static void header_line(text *t, const char *s) {
+    enum { MARKS = 3 };
+    size_t indent = strspn(s, " "), more = indent + INDENT;
+    s += indent;
+    for (size_t n = strlen(s); n; n = strlen(s), indent = more) {
+        size_t room = indent < COLUMNS / 2 ? COLUMNS - MARKS - indent : COLUMNS / 2;
+        if (n > room) n = header_part(s, room);
+        text_printf(t, " * %*s%.*s\n", (int)indent, "", (int)n, s);
+        s += n + (s[n] == ' ');
+    }
+}
+
+static bool is_word(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/* s with each word `from`, a parameter's name in formulas, as the text has it. */
+static const char *rename_word(cprinter *p, const char *s, const char *from, const char *to) {
+    size_t n = strlen(from);
+    text t = {.a = p->a};
+    text_put(&t, "");
+    for (const char *c = s; *c;) {
+        bool starts = is_word(*c) && (c == s || !is_word(c[-1])), same = starts && !strncmp(c, from, n) && !is_word(c[n]);
+        if (same) text_put(&t, to);
+        else text_putn(&t, c, 1);
+        c += same ? n : 1;
+    }
+    return t.s;
+}
+
+/* What passes/describe.h says of the kernel: its parameters, a line each, then what it computes. */
+static const char *described(cprinter *p) {
+    const char *s = p->f->doc ? p->f->doc : "", *all = s;
+    for (int i = 0; i < p->f->body->n_args && *s && *s != '\n'; i++, s += strcspn(s, "\n") + 1) {
+        const char *name = arena_printf(p->a, "%.*s", (int)strcspn(s, ":"), s), *printed = c_value_of(p, p->f->body->args[i]).s;
+        if (strcmp(name, printed)) all = rename_word(p, all, name, printed);
+    }
+    return all;
+}
+
+/* Tensor maps are parameters behind the func's arguments, in the order of their ops. */
+static void put_map_lines(cprinter *p, text *t) {
+    for (const ir_op *op = p->f->body->first; op; op = op->next) {
+        if (op->code != IR_tensor_map) continue;
+        const char *name = c_value_of(p, ir_result(op, 0)).s + 1, *of = c_base_name(p, ir_operand(op, 0));
+        header_line(t, arena_printf(p->a, "%s: tensor map of %s", name, of ? of : "a buffer"));
+    }
 }
 
 static const char *header(cprinter *p) {
     text t = {.a = p->a};
     text_printf(&t, "/* %s\n", p->f->name);
-    if (p->d->blocks)
-        text_printf(&t, " * grid: a block a task, or fewer that take turns; block: %d threads, %lld bytes of shared memory\n",
-                    p->f->threads, (long long)p->f->shared);
+    if (p->d->blocks) {
+        header_line(&t, arena_printf(p->a, "launch: `tasks` blocks, or fewer that take turns, each of %d threads and %lld bytes of shared memory",
+                                     p->f->threads, (long long)p->f->shared));
+        if (p->f->cluster) header_line(&t, arena_printf(p->a, "in clusters of %d", p->f->cluster));
+    }
     text_put(&t, " *\n");
-    bool tensors = true; /* are listed first */
-    for (const char *s = p->f->doc ? p->f->doc : ""; *s;) {
+    bool parameters = true; /* come first */
+    for (const char *s = described(p); *s;) {
         size_t n = strcspn(s, "\n");
-        if (!n && tensors) put_numbers(p, &t);
-        tensors = tensors && n;
-        text_printf(&t, " *%s%.*s\n", n ? " " : "", (int)n, s);
+        if (!n && parameters) put_map_lines(p, &t);
+        parameters = parameters && n;
+        if (n) header_line(&t, arena_printf(p->a, "%.*s", (int)n, s));
+        else text_put(&t, " *\n");
         s += n + (s[n] == '\n');
     }
     text_put(&t, " */\n");
@@ -181,7 +237,6 @@ static const char *parameter(cprinter *p, int i) {
     return arena_printf(p->a, "%s%s *%s %s", p->written[i] ? "" : "const ", type, p->d->restrict_, name);
 }
 
-/* Tensor maps are parameters behind the func's arguments, in the order of their ops. */
 static void put_maps(cprinter *p, text *parameters) {
     for (const ir_op *op = p->f->body->first; op; op = op->next) {
         if (op->code != IR_tensor_map) continue;

@@ -21,7 +21,7 @@ def kernels(folder, model, *sizes, target="cuda:sm_80+source"):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{model}\n{done.stderr}")
-    return done.stdout[re.search(r"^/\* \w+\n \* grid:", done.stdout, re.M).start():]
+    return done.stdout[re.search(r"^/\* \w+\n \* launch:", done.stdout, re.M).start():]
 
 
 def expect(what, holds):
@@ -47,8 +47,8 @@ def inner_loop(text, mark):
 
 def check_header(folder):
     text = kernels(folder, "model m(x: f32[B, N], b: f32[N], s: f16[B, N]) -> (y: f16[B, N]) { return f16(relu(x * 2 + b) + f32(s)) }")
-    for line in ("/* y_cast_0", " * grid: a block a task, or fewer that take turns; block: 256 threads, 0 bytes of shared memory",
-                 " * s: f16[B, N], in", " * y: f16[B, N], out", " * B, N: sizes", " * scratch: not used; tasks: how many there are"):
+    for line in ("/* y_cast_0", " * launch: `tasks` blocks, or fewer that take turns, each of 256 threads and 0 bytes of shared memory",
+                 " * s: f16[B, N], in", " * y: f16[B, N], out", " * B: i64, a size", " * N: i64, a size", " * scratch: not used"):
         expect(f"the header has '{line}'", line in text.splitlines())
     expect("f16 is rounded once", count(text, r"f16_from_f32\(") == 1)
     expect("a task is small whatever B and N are", "(B + 15) // 16" in text and "(N + 255) // 256" in text)
@@ -75,7 +75,7 @@ def check_reductions(folder):
     text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B, N]) { return cumsum(x, axis = -1) }")
     expect("scan: at most 14 barriers for 1024 elements, of whole lines and of runs, and 3 to combine runs",
            count(text, r"__syncthreads\(\)") <= 31 and "(N + 1023) / 1024" in text)
-    expect("scan: a row a task, or a run of it", "tasks i < B:" in text and count(text, "tasks i < B, part < parts:") == 2)
+    expect("scan: a row a task, or a run of it", "tasks i < B:" in text and count(text, "tasks i < B, part < parts_2:") == 2)
     expect("scan: neighbouring threads at neighbouring elements", "x_part[j]" in text and "y_part[j]" in text)
 
 
@@ -121,7 +121,7 @@ def check_open_rows(folder):
                                    ("a column is added", "x: {t}[B, N], b: {t}[B]) -> (y: {t}[B, N]) {{ return x + b[:, none] }}", 1),
                                    ("rows are summed", "x: {t}[B, N]) -> (y: f32[B]) {{ return sum(f32(x), axis = -1) }}", 1)):
             text = kernels(folder, "model m(" + model.format(t=dtype))
-            for line in (f" * if N % {lanes} == 0, tasks", f" * if N % {lanes} > 0, tasks"):
+            for line in (f" * if N % {lanes} == 0, tasks", f" * if N % {lanes} != 0, tasks"):
                 expect(f"{dtype}, {what}: '{line}'", line in text)
             expect(f"{dtype}, {what}: 16 bytes a load", count(text, rf"\bload_aligned_{dtype}x{lanes}\(") == loads)
             expect(f"{dtype}, {what}: no masks", "_if_" not in text)
@@ -148,15 +148,15 @@ def check_index_width(folder):
 def check_sorts(folder):
     """Networks in shared memory; long lines in parts that are merged; of the parts no more than is wanted."""
     text = kernels(folder, "model m(x: f32[B, N]) -> (v: f32[B, N], i: i64[B, N]) { return sort(x) }", "N=1024")
-    expect("sort: 10 merges of up to 10 steps", "for k < 10:" in text and "for j < k + 1:" in text)
+    expect("sort: 10 merges of up to 10 steps", "for k < 10, in order:" in text and "for j < k + 1, in order:" in text)
     expect("sort: pairs over the block", re.search(r"for \((?:i32|i64) \w+ = thread\w*; \w+ < 512; \w+ \+= 256\)", text))
     expect("sort: a barrier a step", count(text, r"__syncthreads\(\)") == 3)
     expect("sort: elements and places in shared memory", "8192 bytes of shared memory" in text)
     text = kernels(folder, "model m(x: f32[N]) -> (v: f32[N], i: i64[N]) { return sort(x) }", "N=32768")
-    expect("long sort: parts of 4096", "for k < 12:" in text and count(text, r"for k <") == 1)
+    expect("long sort: parts of 4096", "for k < 12, in order:" in text and count(text, r"for k <") == 1)
     expect("long sort: merges by many blocks", count(text, r"(?m)^ \* tasks i < \d+, t < \d+:$") >= 3)
     text = kernels(folder, "model m(x: f32[B, N]) -> (v: f32[B, 40], i: i64[B, 40]) { return topk(x, 40) }", "N=65536")
-    expect("top-k: 16 parts, then 640 elements", "for k < 12:" in text and "for k < 10:" in text and count(text, r"for k <") == 2)
+    expect("top-k: 16 parts, then 640 elements", "for k < 12, in order:" in text and "for k < 10, in order:" in text and count(text, r"for k <") == 2)
 
 
 def check_instructions(folder):
