@@ -1,4 +1,5 @@
 #include "products.h"
+#include "bounded.h"
 #include "ir/absent.h"
 #include <math.h>
 #include <string.h>
@@ -113,16 +114,19 @@ static bool goes_outside(const rewriter *r, const products *p, const factor *f) 
 }
 
 /* Splits f into two factors when it is a product that nothing else reads. A division stays whole unless its divisor can
- * leave the sum. `cast(e / l)` to bf16 (as wide as f32: e itself cannot overflow) is cast(e) / l then. */
+ * leave the sum. `cast(e / l)` to 16 bits is cast(e) / l then: bf16 is as wide as f32, and to f16 only what cannot overflow
+ * goes, as the exponentials of a softmax. */
 static bool split(rewriter *r, const products *p, const factor *f, factor *x, factor *y) {
     ir_op *op = f->v->op;
     if (!op || !single_use(f->v) || f->divides || f->cast) return false;
     bool root = p->n_roots == 1 && f->v == p->root[0].v;
     if (is_float_type(f->v->type) && r->exact && !root) return false; /* inexact: products in another order */
-    bool cast = op->code == IR_cast && f->v->type.dtype == FRIT_bf16 && !r->exact;
+    frit_dtype to = (frit_dtype)f->v->type.dtype;
+    bool cast = op->code == IR_cast && (to == FRIT_bf16 || to == FRIT_f16) && !r->exact;
     if (cast) {
         const ir_value *q = ir_operand(op, 0);
         if (!ir_is(q, IR_div) || q->type.dtype != FRIT_f32 || !single_use(q)) return false;
+        if (to == FRIT_f16 && !bounded_by_one(r, ir_operand(q->op, 0))) return false;
         op = q->op;
     }
     if ((op->code != IR_mul && op->code != IR_div) || !multiplies(r, f->v)) return false;

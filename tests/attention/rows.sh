@@ -23,6 +23,12 @@ attention() {
     check masked -D S=70 -D T=67
     check biased -D S=33 -D T=70
     check wide -D S=40 -D T=70
+    check spelt -D S=70 -D T=67
+    check by_hand -D S=33 -D T=131
+    for entry in spelt by_hand; do
+        n=$("$frit" compile "$models" -e $entry -t "$target" -D S=2048 -D T=2048 --emit fused | grep -c 'kernel(')
+        [ "$n" = 1 ] || { echo "$entry on $target: $n kernels" >&2 && status=1; }
+    done
     check grouped -D S=30 -D T=66
     check narrow -D S=65 -D T=70
     check small
