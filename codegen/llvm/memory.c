@@ -357,27 +357,6 @@ void print_prefetch(printer *p, const ir_op *op) {
     shim_intrinsic(p->b, p->module, "llvm.prefetch", 1, &ptr, 4, x);
 }
 
-LLVMValueRef print_local(printer *p, const ir_op *op) {
-    frit_dtype t = (frit_dtype)ir_result(op, 0)->type.dtype;
-    const sym_t *size = NULL;
-    int64_t n = 0;
-    if (ir_get_syms(op, IR_ATTR_size, &size) != 1 || !sym_is_const(size[0], &n)) {
-        printer_fail(p, op, "size must be a constant");
-        return NULL;
-    }
-    LLVMValueRef table = print_table(p, op, n);
-    if (table) return table;
-    LLVMBuilderRef b = LLVMCreateBuilderInContext(p->context);
-    LLVMValueRef first = LLVMGetFirstInstruction(p->entry);
-    if (first) LLVMPositionBuilderBefore(b, first);
-    else LLVMPositionBuilderAtEnd(b, p->entry);
-    LLVMTypeRef type = LLVMArrayType2(int_type(p, 8, 1), (uint64_t)frit_dtype_bytes(t, n));
-    LLVMValueRef v = LLVMBuildAlloca(b, type, "local");
-    LLVMSetAlignment(v, alignment(op, t));
-    LLVMDisposeBuilder(b);
-    return v;
-}
-
 /* 4-bit elements: the index is even. */
 LLVMValueRef print_ptradd(printer *p, const ir_op *op) {
     LLVMValueRef index = operand_of(p, op, 1);

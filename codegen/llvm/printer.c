@@ -133,6 +133,7 @@ void printer_body(printer *p, const ir_func *func, LLVMValueRef fn, LLVMValueRef
     p->entry = LLVMGetEntryBasicBlock(fn);
     p->n_args = func->body->n_args;
     p->values = arena_array(p->a, LLVMValueRef, func->module->n_values + 1);
+    p->locals = NULL;
     p->roots = arena_array(p->a, int, func->module->n_values + 1);
     p->ranges = func->threads ? ranges_of(p->a, func) : NULL;
     p->narrow = arena_array(p->a, LLVMValueRef, func->module->n_values + 1);

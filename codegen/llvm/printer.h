@@ -36,6 +36,13 @@ typedef struct printer_block_ops {
     int shared_align; /* of the block's shared memory; 0: 128 */
 } printer_block_ops;
 
+/* Memory on the stack, and an op of the function's body that uses it. */
+typedef struct printer_local {
+    LLVMValueRef memory;
+    const ir_op *part;
+    struct printer_local *next;
+} printer_local;
+
 struct printer {
     arena *a;
     LLVMContextRef context;
@@ -53,6 +60,7 @@ struct printer {
     const struct value_range *ranges; /* of i64s, by id (passes/ranges.h); NULL: they stay as they are */
     LLVMValueRef *narrow;    /* by id: the low 32 bits of an i64 that fits them, or NULL */
     int *roots;              /* by id of a pointer: the function argument it is derived from + 1; 0 is none */
+    printer_local *locals;   /* that parts of the function may share */
     const ir_block *atoms_of;        /* the block that the last atoms printed were of, and how many of it */
     int atoms;
     int n_args;

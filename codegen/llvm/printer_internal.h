@@ -39,10 +39,9 @@ void print_store(printer *p, const ir_op *op);
 LLVMValueRef print_load_lanes(printer *p, const ir_op *op);
 void print_store_lanes(printer *p, const ir_op *op);
 void print_prefetch(printer *p, const ir_op *op);
+/* locals.c */
 LLVMValueRef print_local(printer *p, const ir_op *op);
-/* table.c: memory that only ever holds constants, as the module's; NULL: it is not such, or a task is one core's. Stores to it, which
- * is_table tells, have been made. */
-LLVMValueRef print_table(printer *p, const ir_op *local, int64_t elements);
+/* It only ever holds constants, and has them: stores to it have been made. */
 bool is_table(LLVMValueRef memory);
 LLVMValueRef print_ptradd(printer *p, const ir_op *op);
 
