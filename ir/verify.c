@@ -179,7 +179,7 @@ static void check_type(verifier *v, const ir_op *op, ir_type t) {
 static uint64_t optional_attrs(ir_opcode code) {
     uint64_t set = KEY(fill) | KEY(checked) | KEY(exclusive) | KEY(reverse) | KEY(descending) | KEY(runs) | KEY(tile) | KEY(vector) |
                    KEY(reading) | KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed) |
-                   KEY(absent) | KEY(ahead) | KEY(to_write) | KEY(across) | KEY(same) | KEY(ranks) | KEY(steps);
+                   KEY(absent) | KEY(ahead) | KEY(to_write) | KEY(across) | KEY(same) | KEY(lone) | KEY(ranks) | KEY(steps);
     if (code == IR_read || code == IR_write || code == IR_inrange) set |= KEY(idx);
     if (code == IR_write) set |= KEY(combine) | KEY(within);
     if (code == IR_shared) set |= KEY(size);

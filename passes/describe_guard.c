@@ -1,5 +1,5 @@
 /* Numbers that are 0 or 1 as conditions. variant.h says which there are: products of them, 1 less one of them, min(1, n), and
- * min(n, max(0, 2 - n)), which is 1 for n = 1. */
+ * min(n, max(0, 2 - n)), which is 1 for n = 1; and the least of two of them (schedule_rows.c). */
 #include "describe_internal.h"
 #include <limits.h>
 
@@ -44,13 +44,19 @@ static bool is_remainders(describer *d, sym_t s) {
     return sym_n_terms(s) > 1 && sym_constant_part(s) == 0;
 }
 
-/* s > 0, of what is never below. */
+/* s > 0, of what is never below: max(0, k - x) where x < k. */
 static const char *positive(describer *d, sym_t s, bool no, bool *ok) {
+    sym_ctx *c = d->f->module->syms;
+    for (int i = 0; i < 2 && sym_kind_of(s) == SYM_MAX; i++) {
+        sym_t rest = sym_arg(s, 1 - i);
+        int64_t most = sym_constant_part(rest) - 1;
+        if (sym_is(sym_arg(s, i), 0)) return compare(d, sym_sub(c, sym_const(c, most + 1), rest), no, "<=", ">", most);
+    }
     if (!is_remainders(d, s)) return at_least(d, s, 1, no);
     text t = {.a = d->a};
     for (int i = 0; i < sym_n_terms(s); i++) {
         sym_t atom;
-        sym_term(d->f->module->syms, s, i, &atom);
+        sym_term(c, s, i, &atom);
         text_printf(&t, "%s%s", i == 0 ? "" : no ? " and " : " or ", positive(d, atom, no, ok));
     }
     return t.s;

@@ -411,6 +411,12 @@ static void and_last(lower *l, const lower_stage *s, const ir_op *op, sym_t flat
     }
 }
 
+/* Points that stand for the last one, so that all threads take the same turns, leave its terms' writes to it. */
+static void and_valid(lower *l, const lower_stage *s, const ir_op *op, predicate *out) {
+    for (int i = 0; i < s->parallel && s->merges && op->parent == s->op->blocks[0]; i++)
+        if (s->valid[i]) also(l, out, s->valid[i], s->valid_depth[i]);
+}
+
 static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint32_t axes, const int *p) {
     bool wide = lower_has_lanes(s, axes);
     ir_value *x = lower_get(l, s, ir_operand(op, 1), p, wide);
@@ -424,6 +430,7 @@ static void write_at(lower *l, lower_stage *s, const ir_op *op, sym_t flat, uint
     and_checked(l, s, op, p, &idx, &mask);
     and_within(l, s, op, p, &mask);
     and_last(l, s, op, flat, p, &mask);
+    and_valid(l, s, op, &mask);
     sym_t e = lower_point(l, s, flat, p, idx.n, idx.idx, idx.with);
     address a = make_address(l, buffer_of(op), e, wide, has_vector_index(l, s, op, 2));
     if (is_combining(op)) {

@@ -169,6 +169,10 @@ ir_value *lower_lanes_below(lower *l, sym_t n, int *depth);
 /* x and y (NULL: true), widened to the lanes of the wider one. */
 ir_value *lower_and(lower *l, ir_value *x, int xd, ir_value *y, int yd, int *depth);
 
+/* ---- lower_guard.c ---- */
+/* bool: a grid's guard, which depends on sizes alone, is 1. */
+ir_value *lower_guard(lower *l, sym_t guard);
+
 /* ---- Stages ---- */
 typedef struct lower_val {
     uint32_t axes; /* the stage's axes that it depends on */

@@ -243,11 +243,19 @@ static void lower_grid(lower *l, const ir_op *op, task_range r, sym_t first, sym
 }
 
 /* ---- Symbols that grids have names of their own for ---- */
+/* A grid that has tasks for small sizes alone may as well count in 32 bits. */
+static ir_value *value_of_same(lower *l, sym_t var, sym_t own) {
+    int64_t most, lo, hi;
+    bool bounded = sym_var_hi(own) && sym_is_const(sym_var_hi(own), &most) && most < INT32_MAX;
+    sym_range(l->syms, var, &lo, &hi);
+    return bounded && hi > most && lower_is_block(l) ? lower_at_most(l, 0, lower_index(l, var), most, FRIT_i64) : lower_index(l, var);
+}
+
 static void bind_same(lower *l, const ir_func *k) {
     const sym_t *same;
     for (const ir_op *op = k->body->first; op; op = op->next)
         for (int i = 0, n = ir_get_syms(op, IR_ATTR_same, &same); i < n; i += 2)
-            lower_bind(l, same[i + 1], lower_index(l, same[i]), 0);
+            lower_bind(l, same[i + 1], value_of_same(l, same[i], same[i + 1]), 0);
 }
 
 /* A grid's formula, for those who launch the kernel. */
@@ -283,9 +291,17 @@ static void block_range(lower *l, const ir_op *op, sym_t first, sym_t count, boo
     sym_t guard;
     bool holds;
     *from = l->block;
-    if (is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */
-        ir_value *zero = lower_int(l, FRIT_i64, 0), *some[2] = {lower_index(l, guard), zero};
-        some[0] = lower_build(l, l->floor, holds ? IR_ne : IR_eq, 2, some, ir_vector(FRIT_bool, 1));
+    bool lone = l->phase == LOWER_WHOLE && ir_get_int(op, IR_ATTR_lone, 0);
+    if (lone || is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */
+        ir_value *zero = lower_int(l, FRIT_i64, 0), *some[2];
+        if (lone) {
+            const sym_t *extent;
+            ir_get_syms(op, IR_ATTR_extent, &extent);
+            some[0] = lower_guard(l, extent[0]);
+        } else {
+            some[0] = lower_index(l, guard), some[1] = zero;
+            some[0] = lower_build(l, l->floor, holds ? IR_ne : IR_eq, 2, some, ir_vector(FRIT_bool, 1));
+        }
         *to = lower_build(l, l->floor, IR_select, 3, (ir_value *[]){some[0], tasks, zero}, t);
         return;
     }

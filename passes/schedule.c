@@ -244,16 +244,19 @@ static bool schedule_flat(sched *s, const ir_op *kernel) {
     return ok;
 }
 
-/* The kernel with dims known to be 1. */
-static bool schedule_variant(sched *s, const ir_op *kernel, int n, const sym_t *dims) {
-    sym_ctx *c = s->m->syms;
-    sym_t ones[VARIANT_MAX_DIMS];
-    for (int i = 0; i < n; i++) ones[i] = sym_const(c, 1);
+bool sched_with(sched *s, const ir_op *kernel, int n, const sym_t *dims, const sym_t *with) {
     ir_op *copy = copy_of(s, kernel);
-    ir_substitute(s->m, copy, n, dims, ones);
+    ir_substitute(s->m, copy, n, dims, with);
     bool ok = schedule_form(s, copy);
     drop_copy(copy);
     return ok;
+}
+
+/* The kernel with dims known to be 1. */
+static bool schedule_variant(sched *s, const ir_op *kernel, int n, const sym_t *dims) {
+    sym_t ones[VARIANT_MAX_DIMS];
+    for (int i = 0; i < n; i++) ones[i] = sym_const(s->m->syms, 1);
+    return sched_with(s, kernel, n, dims, ones);
 }
 
 static bool schedule_guarded(sched *s, const ir_op *kernel, sym_t guard, int64_t tasks) {
@@ -283,13 +286,10 @@ static bool schedule_whole_rows(sched *s, const ir_op *kernel, int n, const sym_
     sym_ctx *c = s->m->syms;
     sym_t whole[VARIANT_MAX_DIMS], guard = variant_whole_guard(c, n, dims, lanes);
     variant_whole(c, n, dims, lanes, whole);
-    ir_op *copy = copy_of(s, kernel);
-    ir_substitute(s->m, copy, n, dims, whole);
     for (int i = 0; i < n; i++) s->same[2 * i] = dims[i], s->same[2 * i + 1] = whole[i];
     s->n_same = 2 * n;
     s->guard = guard;
-    bool ok = schedule_form(s, copy);
-    drop_copy(copy);
+    bool ok = sched_with(s, kernel, n, dims, whole);
     s->n_same = 0;
     s->guard = sym_sub(c, sym_const(c, 1), guard);
     return ok && schedule_form(s, kernel);
@@ -303,7 +303,9 @@ static bool schedule_block_forms(sched *s, const ir_op *kernel) {
     const schedule_sizes *z = &s->sizes;
     sym_t large = NULL, single = NULL, dims[VARIANT_MAX_DIMS];
     int64_t lanes;
-    int n = variant_rows(kernel, c, s->lim->vector_bytes, dims, &lanes);
+    bool made, ok = sched_rows(s, kernel, &made);
+    if (made) return ok;
+    int n = variant_rows(kernel, c, false, s->lim->vector_bytes, dims, &lanes);
     if (n) return schedule_whole_rows(s, kernel, n, dims, lanes);
     if (one) {
         int64_t wanted = schedule_wanted_tasks(z, one);

@@ -37,7 +37,8 @@ typedef struct sched {
     ir_op **ops;     /* of the block, in order */
     sym_t guard;     /* tasks of every grid run as often as it says (0 or 1); NULL: always */
     int n_same;      /* symbols that every grid knows by two names: the attribute `same` */
-    sym_t same[2 * VARIANT_MAX_DIMS];
+    sym_t same[2 * (VARIANT_MAX_DIMS + 1)];
+    sym_t kept_row;  /* rows so long fit shared memory: sched_keep_rows; NULL: none do */
     emit e;
     const char *why;
     ir_span span;
@@ -73,6 +74,13 @@ void sched_merge_stages(sched *s, ir_block *b);
 void sched_direct(sched *s, ir_block *grid);
 /* schedule_blocks.c: reductions down the rows of a large matrix take a few rows at a time. False with s->why. */
 bool sched_block_reductions(sched *s, ir_block *grid);
+/* The kernel's grids with dims replaced. */
+bool sched_with(sched *s, const ir_op *kernel, int n, const sym_t *dims, const sym_t *with);
+/* schedule_rows.c: grids for rows of open length, by that length. *made is false where the kernel does not go over such rows several
+ * times, or does something else: nothing has been done. False with s->why. */
+bool sched_rows(sched *s, const ir_op *kernel, bool *made);
+/* schedule_keep.c: what stages of a finished grid read of s->kept_row again stays in shared memory. False with s->why. */
+bool sched_keep_rows(sched *s, ir_block *grid);
 /* schedule_cluster.c: rows of a finished kernel that are few and long are shared by the blocks of clusters, where the target has
  * them. False with s->why. */
 bool sched_cluster(sched *s);

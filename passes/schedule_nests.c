@@ -322,6 +322,7 @@ static bool finish_plan(plan *p) {
     bool ok = all_stages(p), pieces = p->parts.phase == PLAN_PIECES; /* which are stored once, not summed up in memory */
     if (ok && !pieces) sched_direct(s, p->grid);
     if (ok) sched_merge_stages(s, p->grid);
+    if (ok) ok = sched_keep_rows(s, p->grid);
     if (ok) sched_fetch_ahead(s, p->grid);
     if (ok) ok = sched_block_reductions(s, p->grid);
     s->e.unsafe = 0;

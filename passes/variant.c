@@ -104,7 +104,7 @@ static bool reduces_rows(const ir_op *op) {
     return is_axis(axes, n, ir_operand(op, 0)->type.rank - 1);
 }
 
-static bool is_loops(const ir_op *kernel) {
+bool variant_is_loops(const ir_op *kernel, bool gathers) {
     for (const ir_op *op = kernel->blocks[0]->first; op; op = op->next)
         switch (op->code) {
         case IR_contract:
@@ -113,9 +113,11 @@ static bool is_loops(const ir_op *kernel) {
         case IR_scatter:
         case IR_compact:
         case IR_transpose:
-        case IR_gather:
         case IR_concat:
         case IR_pad: return false;
+        case IR_gather:
+            if (!gathers) return false;
+            break;
         case IR_reduce:
             if (!reduces_rows(op)) return false;
             break;
@@ -124,11 +126,11 @@ static bool is_loops(const ir_op *kernel) {
     return true;
 }
 
-int variant_rows(const ir_op *kernel, sym_ctx *c, int bytes, sym_t *dims, int64_t *lanes) {
+int variant_rows(const ir_op *kernel, sym_ctx *c, bool gathers, int bytes, sym_t *dims, int64_t *lanes) {
     dim_set s = {.dims = dims};
     const ir_block *b = kernel->blocks[0];
     *lanes = 1;
-    if (!is_loops(kernel)) return 0;
+    if (!variant_is_loops(kernel, gathers)) return 0;
     for (int i = 0; i < b->n_args; i++) add_rows(&s, c, b->args[i]->type, bytes, lanes);
     for (int i = 0; i < kernel->n_results; i++) add_rows(&s, c, ir_result(kernel, i)->type, bytes, lanes);
     if (s.n > VARIANT_MAX_DIMS) return 0;

@@ -22,9 +22,11 @@ const ir_op *variant_contraction(const ir_op *kernel);
 /* Where its size is open: 1 when it fills at least `tasks` tiles of rows x cols (half of one counts), else 0. NULL: no variant is
  * worth having. */
 sym_t variant_large(const ir_op *contraction, sym_ctx *c, int64_t rows, int64_t cols, int64_t tasks);
+/* The kernel is made of loops over elements, and of reductions of contiguous rows; elements may be looked up where `gathers`. */
+bool variant_is_loops(const ir_op *kernel, bool gathers);
 /* The open dims which, if they were multiples of *lanes, would make all rows of the kernel's tensors whole vectors of `bytes`.
- * Returns how many; 0: they are that anyway, or can't be, or the kernel is made of something else than loops over elements. */
-int variant_rows(const ir_op *kernel, sym_ctx *c, int bytes, sym_t *dims, int64_t *lanes);
+ * Returns how many; 0: they are that anyway, or can't be, or the kernel is made of something else than such loops. */
+int variant_rows(const ir_op *kernel, sym_ctx *c, bool gathers, int bytes, sym_t *dims, int64_t *lanes);
 /* Variables for such dims that are known to be multiples of lanes. */
 void variant_whole(sym_ctx *c, int n, const sym_t *dims, int64_t lanes, sym_t *whole);
 /* 1 where all of dims are multiples of lanes, else 0. */

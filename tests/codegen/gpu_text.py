@@ -125,9 +125,15 @@ def check_open_rows(folder):
                 expect(f"{dtype}, {what}: '{line}'", line in text)
             expect(f"{dtype}, {what}: 16 bytes a load", count(text, rf"\bload_aligned_{dtype}x{lanes}\(") == loads)
             expect(f"{dtype}, {what}: no masks", "_if_" not in text)
-    for norm in ("softmax(x, axis = -1)", "layer_norm(x, w, w)", "rms_norm(x, w)"):
+    for norm, stores in (("softmax(x, axis = -1)", 3), ("layer_norm(x, w, w)", 3), ("rms_norm(x, w)", 1)): # short, held, long; or all
         text = kernels(folder, f"model m(x: f32[B, N], w: f32[N]) -> (y: f32[B, N]) {{ return {norm} * w }}")
-        expect(f"{norm}: x in vectors", count(text, r"\bload_aligned_f32x4\(x") >= 2 and count(text, r"\bstore_aligned_f32x4\(y") == 1)
+        expect(f"{norm}: x in vectors", count(text, r"\bload_aligned_f32x4\(x") >= 2 and count(text, r"\bstore_aligned_f32x4\(y") == stores)
+    text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B, N]) { return softmax(x) }")
+    for line in ("if N % 4 == 0 and N <= 1024, tasks t < (B + 7) // 8:", "if N % 4 != 0 and N <= 1024, tasks t < (B + 7) // 8:",
+                 "if N % 4 == 0 and N > 1024 and N <= 8192, tasks i0 < B:", "if N % 4 == 0 and N > 8192, tasks i0 < B:",
+                 "if N % 4 != 0 and N > 1024, tasks i0 < B:"):
+        expect(f"softmax: '{line}'", f" * {line}" in text)
+    expect("short and held rows are counted in 32 bits", len(re.findall(r"for \(i32 i = \w+; i < N_\d;", text)) == 9)
     text = kernels(folder, "model m(x: f32[B, N]) -> (y: f32[B]) { return sum(x, axis = -1) }", target="hip:gfx942+source")
     expect("HIP: rows are summed in vectors", count(text, r"\bload_aligned_f32x4\(") == 1)
 

@@ -140,20 +140,36 @@ ROWS = [
      {r"func thread @": "=2", r"func thread @\w+_parts\(": "=1", r"rank <": "=0", r"\bwgmma\(": "=8"}),
     ("one line of open length: its runs are combined by vectors, then scanned side by side", WARP + ",blocks=108", LINE,
      {r"func thread @": "=2", r"part < parts_2:": "=2", r"= load\(.*: f32x4": "=4"}),
-    ("rows of open length: exponentials are made again, not kept", WARP, OPEN_ROWS,
-     {r"ptradd\(%scratch": "=0", r"= load\(.*: f32x4": "=3", r"store\(.*\) {align = 16}": "=1", BARRIER: "=6"}),
+    ("rows of open length: nothing of them in global scratch, vectors where they are whole", WARP, OPEN_ROWS,
+     {r"ptradd\(%scratch": "=0", r"= load\(.*: f32x4": "=9", r"store\(.*\) {align = 16}": "=5", "func thread @": "=1"}),
     ("reads of pairs of maps, at 2h and 2h + 1: a task has one head, and adds up the rows of its pair", FOUR, DIFFERENTIAL,
      {r"tasks i0 < B, i1 < 8, t < ": "=1", r"\b2\*i1 \+ j\b": "=2", r"\bwgmma\(.*f32x32": "=4", r"ptradd\(%scratch": "=0"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
 
+# Rows of open length. name, program, how often each grid reads an element of x: short rows of whole vectors, other short rows, rows
+# that shared memory holds, longer ones, others that are not short. Bytes per element are its size times one more, for the result.
+GRIDS = [
+    ("softmax", "model m(x: f32[B, N]) -> f32[B, N] { return softmax(x) }", [1, 1, 1, 3, 3]),
+    ("log_softmax", "model m(x: f16[B, N]) -> f16[B, N] { return log_softmax(x) }", [1, 1, 1, 3, 3]),
+    ("logsumexp", "model m(x: f32[B, N]) -> f32[B] { return logsumexp(x, axis = -1) }", [1, 1, 1, 2, 2]),
+    ("layer norm", "model m(x: bf16[B, N], w: bf16[N], b: bf16[N]) -> bf16[B, N] { return layer_norm(x, weight = w, bias = b) }", [1, 1, 1, 3, 3]),
+    ("cross entropy, and the target's element", "model m(x: f32[B, N], t: i32[B]) -> f32[B] { return cross_entropy(x, t, reduction = \"none\") }",
+     [2, 2, 2, 3, 3]),
+]
 
-def lines_of(folder, target, program):
+
+def lines_of(folder, target, program, stage="thread", *options):
     source = folder / "m.frit"
     source.write_text(program)
-    command = [FRIT, "compile", source, "-q", "-t", target, "--emit", "thread"]
+    command = [FRIT, "compile", source, "-q", "-t", target, "--emit", stage, *options]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def reads_by_grid(folder, program, *options):
+    text = lines_of(folder, WARP, program, "tile", *options)
+    return [len(re.findall(r"= read\(%x[,)]", grid)) for grid in text.split(" grid(")[1:]]
 
 
 def main():
@@ -166,6 +182,11 @@ def main():
                 wrong = n != most if limit.startswith("=") else n > most or n == 0
                 failed += wrong
                 print(f"{'FAILED' if wrong else 'ok'}: {name}: {n} of {what} ({limit})")
+        for name, program, reads in GRIDS:
+            for options, want in (((), reads), (("-D", "N=1..1000"), reads[:2]), (("-D", "N%8"), [reads[0], *reads[2:4]])):
+                got = reads_by_grid(pathlib.Path(folder), program, *options)
+                failed += got != want
+                print(f"{'ok' if got == want else 'FAILED'}: {name} {' '.join(options)}: reads by grid {got} ({want})")
     return failed > 0
 
 
