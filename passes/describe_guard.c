@@ -71,7 +71,8 @@ static const char *of_min(describer *d, sym_t s, bool no, bool *ok) {
         if (!sym_is(zero, 0)) zero = sym_arg(y, 1), rest = sym_arg(y, 0);
         if (sym_is(zero, 0) && sym_is(sym_add(d->f->module->syms, rest, x), 2)) return compare(d, x, no, "==", "!=", 1);
     }
-    return fails(ok);
+    const char *a = condition(d, sym_arg(s, 0), no, ok), *b = condition(d, sym_arg(s, 1), no, ok);
+    return arena_printf(d->a, "%s %s %s", a, no ? "or" : "and", b);
 }
 
 static const char *of_product(describer *d, sym_t s, bool no, bool *ok) {
