@@ -58,14 +58,27 @@ static double reread(fuser *f, region *r, const nest *n, int i, bool chain) {
     return price * (t.times - 1) * bytes;
 }
 
-/* Bytes that could move while tasks compute the elements of such an operand again that one kernel before would compute once. */
+/* v is computed from as many elements of fewer bits: weights that are packed, say, which memory should not hold unpacked. */
+static bool unpacks(fuser *f, region *r, const ir_value *v, double elements, int depth) {
+    enum { DEEPEST = 16 };
+    if (!region_inside(r, v) || (depth && region_nest_of(r, v)) || depth == DEEPEST)
+        return frit_dtype_bits((frit_dtype)v->type.dtype) < 16 && (double)sym_hint(ir_type_elements(f->m, v->type)) >= elements;
+    for (int i = 0; i < v->op->n_operands; i++)
+        if (unpacks(f, r, ir_operand(v->op, i), elements, depth + 1)) return true;
+    return false;
+}
+
+/* Bytes that could move while tasks compute the elements of such an operand again that one kernel before would compute once. An
+ * operand of 16 bits that is computed loses its bulk copies to the tiles of matrix instructions as well. */
 static double remade(fuser *f, region *r, const nest *n, int i, bool chain) {
-    enum { DEAR = 16, FLOPS_PER_BYTE = 8 };
+    enum { DEAR = 16, DEAR_BULK = 3, FLOPS_PER_BYTE = 8 };
     ir_value *v = ir_operand(n->v->op, i);
     while (region_inside(r, v) && !region_nest_of(r, v) && ir_op_flags(v->op) & IR_F_VIEW && v->op->n_operands == 1) v = ir_operand(v->op, 0);
-    if (!f->o->limits->threads || region_element_cost(r, v) < DEAR) return 0;
-    double elements = (double)sym_hint(ir_type_elements(f->m, v->type));
-    return (count_takes(f, r, n, i, chain).times - 1) * elements * region_element_cost(r, v) / FLOPS_PER_BYTE;
+    if (!f->o->limits->threads) return 0;
+    double elements = (double)sym_hint(ir_type_elements(f->m, v->type)), cost = region_element_cost(r, v);
+    bool bulk = frit_dtype_bits((frit_dtype)v->type.dtype) == 16 && schedule_in_tiles(n->v->op) && !unpacks(f, r, v, elements, 0);
+    if (cost < (bulk ? DEAR_BULK : DEAR)) return 0;
+    return (count_takes(f, r, n, i, chain).times - 1) * elements * cost / FLOPS_PER_BYTE;
 }
 
 /* Memory for the values that pass between the nests of a task, which takes on a few of the grid's points. */

@@ -84,7 +84,7 @@ void fuse_sink(fuser *f) {
             if (!may_leave(f, op)) continue;
             arena_place here = arena_here(f->trial);
             fuse_io k = fuse_collect(f, g, -1);
-            bool stored = k.outputs.len > 1 && is_in(&k, ir_result(op, 0));
+            bool stored = is_in(&k, ir_result(op, 0));
             arena_back(f->trial, here);
             if (stored) try_op(f, g, i);
         }

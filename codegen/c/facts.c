@@ -207,7 +207,8 @@ static bool is_needed(const facts *f, const ir_op *op) {
     if (op->n_results != 1 || (is_effect(op) && op->code != IR_shuffle)) return true;
     for (const ir_use *u = ir_result(op, 0)->uses; u; u = u->next) {
         const ir_op *user = u->user;
-        bool dead = user->n_results == 1 && c_knows(f->p, ir_result(user, 0), V_UNUSED);
+        bool of_host = user->code == IR_tensor_map; /* a parameter: the sizes in it are the host's */
+        bool dead = of_host || (user->n_results == 1 && c_knows(f->p, ir_result(user, 0), V_UNUSED));
         if (!dead) return true;
     }
     return false;
