@@ -56,12 +56,17 @@ static int unflattening_registers(lower *l, lower_contract *p, int lanes) {
     return whole ? 0 : ARITHMETIC + 2 * lanes;
 }
 
+/* Bytes that are copied one by one are many, as chunks are 128 deep; where there may be no such row, whether there is one takes a register of each. */
+static int guard_registers(lower *l, const lower_operand *o, int lanes) {
+    return lanes == 1 && frit_dtype_bits(o->t) <= 8 && !sym_prove_multiple(l->syms, lower_axes_total(l, &o->axes), o->tile);
+}
+
 /* Each vector has an address of two registers; those that pass through registers are there while a chunk is summed up. */
 int lower_copy_registers(lower *l, lower_contract *p, const lower_operand *o) {
     if (o->bulk) return 0;
     int lanes = lower_copy_lanes(l, p, o), n = o->tile * p->chunk / lanes / l->lim->threads;
     bool plain = lower_copy_plain(l, p, o, lanes) != NULL;
-    return (n ? n : 1) * (plain ? 2 : computed_registers(p, o, lanes)) + (plain ? 0 : unflattening_registers(l, p, lanes));
+    return (n ? n : 1) * (plain ? 2 : computed_registers(p, o, lanes) + guard_registers(l, o, lanes)) + (plain ? 0 : unflattening_registers(l, p, lanes));
 }
 
 int lower_copy_held_registers(lower *l, lower_contract *p, const lower_operand *o) {
