@@ -33,7 +33,7 @@ typedef struct nest {
     /* Coordinates at which other nests read v: NULL until read; `conflict` marks dims read at different coordinates. */
     const sym_t *read_at;
     bool conflict[IR_MAX_RANK];
-    int64_t stride[IR_MAX_RANK]; /* where those differ by constants only: all are of the same run of so many values; else 0 */
+    int64_t stride[IR_MAX_RANK]; /* where those are always of one run of so many values; else 0 */
     int n_readers;   /* nests that read it */
     int last_reader; /* index of the last nest that counted itself in n_readers */
     int into;        /* the map nest that is computed in this nest's epilogue, or -1 */

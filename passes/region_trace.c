@@ -146,20 +146,17 @@ static int64_t common_factor(sym_ctx *c, sym_t e) {
     return f;
 }
 
-/* Dim d is read at several coordinates: of what runs of values are they all in the same one? */
-static int64_t stride_of_reads(region *r, const nest *n, int d, sym_t coord) {
-    sym_ctx *c = r->x.m->syms;
-    sym_t first = n->read_at[d], apart = sym_sub(c, coord, first);
-    int64_t f = common_factor(c, first), at = sym_constant_part(first), delta;
-    if (f < 2 || !sym_is_const(apart, &delta)) return 0;
-    int64_t in = (at % f + f) % f;
-    return in + delta >= 0 && in + delta < f ? f : 0;
+/* Of what runs of values are a and b, both coordinates of one dim, always in the same one? 0: of none. */
+static int64_t common_run(sym_ctx *c, sym_t a, sym_t b) {
+    int64_t f = common_factor(c, a), g = common_factor(c, b);
+    sym_t run = sym_const(c, f > g ? f : g);
+    return (f > 1 || g > 1) && sym_floordiv(c, a, run) == sym_floordiv(c, b, run) ? (f > g ? f : g) : 0;
 }
 
 static void note_coord(region *r, nest *n, int d, sym_t coord) {
     if (n->read_at[d] == coord) return;
-    int64_t stride = stride_of_reads(r, n, d, coord);
-    n->stride[d] = n->conflict[d] && !n->stride[d] ? 0 : stride;
+    int64_t stride = common_run(r->x.m->syms, n->read_at[d], coord);
+    n->stride[d] = n->conflict[d] && n->stride[d] != stride ? 0 : stride;
     n->conflict[d] = true;
 }
 

@@ -93,6 +93,12 @@ DIFFERENTIAL = """model m(p: f16[B, 16, S, S], v: f16[B, 8, S, 64], lam: f32[8])
     return f16(a[:, :, 0] - lam[:, none, none] * a[:, :, 1]) @ v
 }
 """
+TWO_SOFTMAXES = """model m(q: f16[2, 4, S, 32], k: f16[2, 4, S, 32], v: f16[2, 2, S, 64]) -> f16[2, 2, S, 64] {
+    ok[i in 0..S, j in 0..S] = j <= i
+    a = reshape(softmax(where(ok, f32(q @ k.T), -inf)), [2, 2, 2, S, S])
+    return f16(a[:, :, 0] - a[:, :, 1]) @ v
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -144,6 +150,8 @@ ROWS = [
      {r"ptradd\(%scratch": "=0", r"= load\(.*: f32x4": "=9", r"store\(.*\) {align = 16}": "=5", "func thread @": "=1"}),
     ("reads of pairs of maps, at 2h and 2h + 1: a task has one head, and adds up the rows of its pair", FOUR, DIFFERENTIAL,
      {r"tasks i0 < B, i1 < 8, t < ": "=1", r"\b2\*i1 \+ j\b": "=2", r"\bwgmma\(.*f32x32": "=4", r"ptradd\(%scratch": "=0"}),
+    ("the same where one of a pair's sums reads another: maxima of both rows", FOUR, TWO_SOFTMAXES,
+     {r"tasks i0 < 2, i1 < 2, t < ": "=1", r"\b2\*i1 \+ j\b": "=2"}),
     ("few rows, many columns: large and small tiles, both in parts", FOUR + ",blocks=132", DECODE,
      {r"func thread @": "=2", r"wgmma\(.*f32x128": "=8", r"wgmma\(.*f32x8\b": "=8"}),
 ]
