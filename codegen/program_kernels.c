@@ -50,7 +50,7 @@ kernel_set *kernel_set_new(arena *a, ir_module *m, const target *t) {
     if (!m->seed) m->seed = sym_var(m->syms, "seed", SYM_INT, NULL, NULL);
     s->tiles = (ir_module){.arena = m->arena, .syms = m->syms, .seed = m->seed};
     s->tiles.last_func = &s->tiles.funcs;
-    s->threads = (ir_module){.arena = m->arena, .syms = m->syms};
+    s->threads = (ir_module){.arena = m->arena, .syms = m->syms, .model = m->funcs ? m->funcs->name : NULL};
     s->threads.last_func = &s->threads.funcs;
     s->target = t;
     return s;

@@ -222,6 +222,7 @@ struct ir_module {
     int n_by_path, n_params;
     VEC(ir_check) checks;
     sym_t seed; /* the session's seed in kernels; NULL until a kernel set is made */
+    const char *model; /* thread level: whose kernels they are, for people; may be NULL */
     VEC(sym_t) symbols; /* dims and host ints that a run binds, in order of first appearance */
     int n_values;
 };

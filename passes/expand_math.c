@@ -32,7 +32,7 @@ mv mx_poly(mx *m, const math_poly *p, mv x) {
     const double *c = single ? p->c32 : p->c64;
     int n = single ? p->n32 : p->n64;
     mv r = mx_k(m, c[n - 1]);
-    for (int i = n - 2; i >= 0; i--) r = mx_fma(m, r, x, mx_k(m, c[i]));
+    for (int i = n - 2; i >= 0; i--) r = mx_named(mx_fma(m, r, x, mx_k(m, c[i])), "p");
     return r;
 }
 

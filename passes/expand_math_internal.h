@@ -33,6 +33,12 @@ extern const uint32_t math_two_over_pi[MATH_PI_LIMBS];
 
 typedef ir_value *mv;
 
+/* What texts for people call x. */
+static inline mv mx_named(mv x, const char *name) {
+    x->hint = name;
+    return x;
+}
+
 /* ---- arithmetic */
 static inline mv mx_k(mx *m, double v) { return ir_splat(&m->b, m->type, v); }
 static inline mv mx_pick(mx *m, double v32, double v64) { return mx_k(m, m->t == FRIT_f32 ? v32 : v64); }

@@ -156,6 +156,17 @@ static ir_op *only(lower *l, lower_stage *s, const ir_op *op) {
     return branch;
 }
 
+/* Each instance of a value that the model has a name for is called so in texts. */
+static void hand_hint_on(const lower_stage *s, const ir_op *op, const lower_val *v) {
+    const char *hint = ir_result(op, 0)->hint;
+    int p[IR_MAX_RANK] = {0}, i = 0;
+    if (!hint) return;
+    do {
+        ir_value *x = v->inst[i++];
+        if (x && x->op && !x->name && !x->hint) x->hint = hint;
+    } while (lower_next(s, v->axes, s->count, p));
+}
+
 void lower_body(lower *l, lower_stage *s, const ir_block *b) {
     ir_op *branch = NULL;
     for (const ir_op *op = b->first; op; op = op->next) {
@@ -173,6 +184,7 @@ void lower_body(lower *l, lower_stage *s, const ir_block *b) {
         else if (compare_lanes(l, s, op, v)) continue;
         else if (ir_op_flags(op) & IR_F_ELEMENTWISE) elementwise(l, s, op, v);
         else lower_fail(op, "not an op of a stage's block");
+        hand_hint_on(s, op, v);
     }
     if (branch) lower_if_end(l, branch);
     s->only_depth = 0;

@@ -1,10 +1,15 @@
 /* Index arithmetic: symbolic integers become i64 ops, each part in the outermost scope that knows its variables. A sum
  * is added up from its outermost terms inwards, so that the partial sums are loop invariants that many addresses share. */
 #include "lower_internal.h"
+#include <string.h>
 
 enum { TAG_VALUE = 0, TAG_INSIDE = 101, TAG_BELOW = 102 };
 
-void lower_bind(lower *l, sym_t var, ir_value *v, int depth) { lower_memo_put(l, var, NULL, TAG_VALUE, depth, v); }
+void lower_bind(lower *l, sym_t var, ir_value *v, int depth) {
+    bool own = v->op ? v->op->n_operands > 0 : v->block && v->block->op; /* a thread's number has many uses */
+    if (own && !v->name && !v->hint && sym_var_role(var) == SYM_INDEX && strcmp(sym_var_name(var), "thread")) v->hint = sym_var_name(var);
+    lower_memo_put(l, var, NULL, TAG_VALUE, depth, v);
+}
 
 typedef struct var_query {
     lower *l;

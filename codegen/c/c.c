@@ -47,7 +47,7 @@ static const char *c_emit(const target *t, arena *a, target_form form, int n, ir
         *error = arena_printf(a, "target 'c' " TARGET_NO_FORM " '%s'", target_form_name(form));
         return NULL;
     }
-    const char *s = cprint_module(a, CPRINT_C, n, kernels, error);
+    const char *s = cprint_module(a, CPRINT_C, NULL, n, kernels, error);
     *size = s ? (int64_t)strlen(s) : 0;
     return s;
 }

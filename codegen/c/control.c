@@ -165,6 +165,7 @@ void c_for(cprinter *p, const ir_op *op) {
     if (*i != 't') p->loops--;
     close_brace(p, outside);
     c_line(p, "}");
+    for (int k = 0; k < n; k++) c_chain(p, ir_result(op, k), vars[k]);
 }
 
 /* ------------ tif */

@@ -37,7 +37,14 @@ static const char cuda_preamble[] =
     "#endif\n"
     "\n";
 
+static const char cuda_about[] =
+    " * CUDA C for %s; nothing is included. To compile: nvcc -arch=%s -std=c++17 -fmad=false -cubin FILE.cu,\n"
+    " * or NVRTC with --gpu-architecture=%s --std=c++17 --fmad=false.\n"
+    " * To launch: one dimension of blocks, with the threads and the bytes of dynamic shared memory that each kernel's header names;\n"
+    " * above 48 KiB, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES is set before.\n";
+
 const dialect dialect_cuda = {.preamble = cuda_preamble,
+                              .about = cuda_about,
                               .restrict_ = "__restrict__",
                               .inline_ = "HELPER",
                               .types = types,
@@ -84,7 +91,13 @@ static const char hip_preamble[] =
     "}\n"
     "\n";
 
+static const char hip_about[] =
+    " * HIP for %s; nothing is included. To compile: hipcc --offload-arch=%s --genco -O3 FILE.hip,\n"
+    " * or hiprtc with --offload-arch=%s.\n"
+    " * To launch: one dimension of blocks, with the threads and the bytes of dynamic shared memory that each kernel's header names.\n";
+
 const dialect dialect_hip = {.preamble = hip_preamble,
+                             .about = hip_about,
                              .restrict_ = "__restrict__",
                              .inline_ = "HELPER",
                              .types = types,

@@ -166,7 +166,7 @@ static bool at_most(cprinter *p, const ir_op *op, expr *e) {
     int64_t most = 0;
     c_constant_int(ir_operand(min, 1), &most);
     if (c_helper_new(p, "at_most"))
-        c_helper_define(p, "%s i32 at_most(i64 x, i32 most) {\n    return (i32)((u64)x < (u64)most ? (u64)x : (u64)most);\n}\n", p->d->inline_);
+        c_helper_define(p, "/* min(x, most) for x >= 0; below that, most */\n%s i32 at_most(i64 x, i32 most) {\n    return (i32)((u64)x < (u64)most ? (u64)x : (u64)most);\n}\n", p->d->inline_);
     *e = c_call(p, "at_most", 2, (expr[]){c_operand_of(p, wide, 0), c_int_literal(p, FRIT_i32, most)});
     if (to == FRIT_u32) *e = (expr){arena_printf(p->a, "(%s)%s", c_scalar_type(p, to), e->s), PREC_UNARY};
     return true;

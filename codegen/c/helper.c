@@ -108,38 +108,39 @@ typedef struct scalar_row {
     const char *name, *kinds;
     int operands;
     const char *body;
+    const char *about; /* what is not plain to see of it; NULL: nothing */
 } scalar_row;
 
 static const scalar_row rows[] = {
-    {"add", "su", 2, "return $R(($U)x + ($U)y);"},
-    {"sub", "su", 2, "return $R(($U)x - ($U)y);"},
-    {"mul", "su", 2, "return $R(($U)x * ($U)y);"},
-    {"neg", "su", 1, "return $R(0 - ($U)x);"},
-    {"abs", "s", 1, "return $R(x < 0 ? 0 - ($U)x : ($U)x);"},
-    {"sign", "s", 1, "return (x > 0) - (x < 0);"},
-    {"min", "su", 2, "return x < y ? x : y;"},
-    {"max", "su", 2, "return x < y ? y : x;"},
+    {"add", "su", 2, "return $R(($U)x + ($U)y);", "wraps around"},
+    {"sub", "su", 2, "return $R(($U)x - ($U)y);", "wraps around"},
+    {"mul", "su", 2, "return $R(($U)x * ($U)y);", "wraps around"},
+    {"neg", "su", 1, "return $R(0 - ($U)x);", NULL},
+    {"abs", "s", 1, "return $R(x < 0 ? 0 - ($U)x : ($U)x);", NULL},
+    {"sign", "s", 1, "return (x > 0) - (x < 0);", NULL},
+    {"min", "su", 2, "return x < y ? x : y;", NULL},
+    {"max", "su", 2, "return x < y ? y : x;", NULL},
     /* x / 0 = 0; the smallest integer / -1 wraps */
-    {"div", "s", 2, "return y == 0 ? 0 : y == -1 ? $R(0 - ($U)x) : $R(x / y);"},
-    {"div", "u", 2, "return y == 0 ? 0 : x / y;"},
-    {"rem", "s", 2, "return y == 0 || y == -1 ? 0 : x % y;"},
-    {"rem", "u", 2, "return y == 0 ? 0 : x % y;"},
+    {"div", "s", 2, "return y == 0 ? 0 : y == -1 ? $R(0 - ($U)x) : $R(x / y);", "rounds toward zero; x / 0 = 0"},
+    {"div", "u", 2, "return y == 0 ? 0 : x / y;", "x / 0 = 0"},
+    {"rem", "s", 2, "return y == 0 || y == -1 ? 0 : x % y;", "has the sign of x; 0 where y = 0"},
+    {"rem", "u", 2, "return y == 0 ? 0 : x % y;", "0 where y = 0"},
     {"floordiv", "s", 2,
-     "if (y == 0 || y == -1) return y == 0 ? 0 : $R(0 - ($U)x);\n    return x / y - (x % y != 0 && (x ^ y) < 0);"},
+     "if (y == 0 || y == -1) return y == 0 ? 0 : $R(0 - ($U)x);\n    return x / y - (x % y != 0 && (x ^ y) < 0);", "rounds down; 0 where y = 0"},
     {"mod", "s", 2,
-     "if (y == 0 || y == -1) return 0;\n    $T r = x % y;\n    return r != 0 && (r ^ y) < 0 ? r + y : r;"},
-    {"not", "su", 1, "return $R(~($U)x);"},
+     "if (y == 0 || y == -1) return 0;\n    $T r = x % y;\n    return r != 0 && (r ^ y) < 0 ? r + y : r;", "x - y * floordiv(x, y): has the sign of y; 0 where y = 0"},
+    {"not", "su", 1, "return $R(~($U)x);", NULL},
     /* a shift by the width or more, or by less than nothing, leaves no bit of x */
-    {"shl", "su", 2, "return ($U)y < $W ? $R(($U)x << y) : 0;"},
-    {"shr", "s", 2, "return x >> (($U)y < $W ? y : $W - 1);"},
-    {"shr", "u", 2, "return y < $W ? x >> y : 0;"},
+    {"shl", "su", 2, "return ($U)y < $W ? $R(($U)x << y) : 0;", "by the width or more: 0"},
+    {"shr", "s", 2, "return x >> (($U)y < $W ? y : $W - 1);", "by the width or more: all sign"},
+    {"shr", "u", 2, "return y < $W ? x >> y : 0;", "by the width or more: 0"},
     {"popcount", "su", 1,
-     "$T n = 0;\n    for ($U u = $M; u; u &= u - 1) n++;\n    return n;"},
-    {"clz", "su", 1, "$T n = $W;\n    for ($U u = $M; u; u >>= 1) n--;\n    return n;"},
-    {"sign", "f", 1, "return x > 0 ? 1 : x < 0 ? -1 : x;"},
+     "$T n = 0;\n    for ($U u = $M; u; u &= u - 1) n++;\n    return n;", NULL},
+    {"clz", "su", 1, "$T n = $W;\n    for ($U u = $M; u; u >>= 1) n--;\n    return n;", NULL},
+    {"sign", "f", 1, "return x > 0 ? 1 : x < 0 ? -1 : x;", NULL},
     /* NaN wins, and -0 < +0 */
-    {"min", "f", 2, "if (x == y) return $F(as_$b_$s(x) | as_$b_$s(y));\n    return x < y || x != x ? x : y;"},
-    {"max", "f", 2, "if (x == y) return $F(as_$b_$s(x) & as_$b_$s(y));\n    return x > y || x != x ? x : y;"},
+    {"min", "f", 2, "if (x == y) return $F(as_$b_$s(x) | as_$b_$s(y));\n    return x < y || x != x ? x : y;", "NaN if either is; -0 < +0"},
+    {"max", "f", 2, "if (x == y) return $F(as_$b_$s(x) & as_$b_$s(y));\n    return x > y || x != x ? x : y;", "NaN if either is; -0 < +0"},
 };
 
 static frit_dtype bits_type(frit_dtype t) { return t == FRIT_f64 ? FRIT_i64 : FRIT_i32; }
@@ -220,7 +221,8 @@ const char *c_scalar_helper(cprinter *p, const char *op, frit_dtype t) {
     need_for(p, r, t);
     const char *second = r->operands > 1 ? arena_printf(p->a, ", %s y", type) : "";
     const char *body = by_instruction(p, op, t, arena_printf(p->a, "    %s\n", expand(p, r->body, t)));
-    c_helper_define(p, "%s %s %s(%s x%s) {\n%s%s}\n", p->d->inline_, type, name, type, second, short_division(p, op, t), body);
+    const char *about = r->about ? arena_printf(p->a, "/* %s */\n", r->about) : "";
+    c_helper_define(p, "%s%s %s %s(%s x%s) {\n%s%s}\n", about, p->d->inline_, type, name, type, second, short_division(p, op, t), body);
     return name;
 }
 

@@ -9,6 +9,24 @@ void c_find_math(cprinter *p) {
     }
 }
 
+/* How the function is computed (passes/expand_math*.c). */
+static const char *about(ir_opcode code) {
+    switch (code) {
+    case IR_exp: return "/* x = 2 n ln 2 + r: e^r by a polynomial, times 2^n twice; n by rounding in float arithmetic */\n";
+    case IR_exp2: return "/* x = 2 n + r: 2^r by a polynomial, times 2^n twice; n by rounding in float arithmetic */\n";
+    case IR_expm1: return "/* x = n ln 2 + r: 2^n (e^r - 1) + (2^n - 1), e^r - 1 by a polynomial */\n";
+    case IR_log:
+    case IR_log2:
+    case IR_log1p: return "/* x = 2^k f, f between 1/sqrt 2 and sqrt 2: k ln 2 plus the logarithm of f by a polynomial */\n";
+    case IR_erf: return "/* near 0 a polynomial, else 1 - e^P(|x|), P = log erfc; the exponential as in exp; x's sign */\n";
+    case IR_tanh: return "/* near 0 a polynomial, else 1 - 2 / (e^2|x| + 1); the exponential as in exp; x's sign */\n";
+    case IR_sin:
+    case IR_cos: return "/* x = k pi/2 + r: a polynomial of r, by k mod 4 */\n";
+    case IR_pow: return "/* e^(y log x), log x in two parts; then the cases of IEEE 754 */\n";
+    default: return "";
+    }
+}
+
 /* The body in names of its own. What is known of its values holds wherever it is called: they are made of floats alone. */
 static void define(cprinter *p, const ir_expansion *e, const char *name) {
     cprinter outside = *p;
@@ -24,7 +42,7 @@ static void define(cprinter *p, const ir_expansion *e, const char *name) {
     if (e->y) p->value[e->y->id] = c_primary(c_lasting_name(p, "y"));
     c_ops(p, e->first, e->last);
     const char *second = e->y ? arena_printf(p->a, ", %s y", c_type_of(p, e->y->type)) : "";
-    c_helper_define(p, "%s %s %s(%s x%s) {\n%s%s    return %s;\n}\n", p->d->inline_, c_type_of(p, e->result->type), name, c_type_of(p, e->x->type),
+    c_helper_define(p, "%s%s %s %s(%s x%s) {\n%s%s    return %s;\n}\n", about(e->code), p->d->inline_, c_type_of(p, e->result->type), name, c_type_of(p, e->x->type),
                     second, p->locals.s, p->out.s, c_value_of(p, e->result).s);
     p->value[e->x->id] = x;
     if (e->y) p->value[e->y->id] = y;

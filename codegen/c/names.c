@@ -52,6 +52,8 @@ static bool is_reserved(const char *s) {
     return is_type_tag(s) || is_helper_like(s) || is_temporary(s);
 }
 
+bool c_is_free_word(const char *s) { return *s && !is_reserved(s) && strspn(s, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(s); }
+
 /* Letters, digits and single underscores; capitals only are left to macros. */
 static const char *c_safe_name(arena *a, const char *want) {
     char *s = arena_printf(a, "%s", want);

@@ -24,10 +24,30 @@ void c_line(cprinter *p, const char *fmt, ...) {
     }
 }
 
+static bool combines(const ir_op *op) {
+    return op->code == IR_add || op->code == IR_mul || op->code == IR_max || op->code == IR_min || op->code == IR_and || op->code == IR_or;
+}
+
+bool c_chain(cprinter *p, const ir_value *v, const char *variable) {
+    const ir_use *a = v->uses, *b = a ? a->next : NULL;
+    if (!p->d->blocks || !b || b->next || !v->op || (p->in_place[v->id] && !c_knows(p, v, V_CHAINED))) return false;
+    const ir_op *shuffle = a->user->code == IR_shuffle ? a->user : b->user, *with = shuffle == a->user ? b->user : a->user;
+    if (shuffle->code != IR_shuffle || ir_operand(shuffle, 0) != v || !combines(with) || with->parent != v->op->parent) return false;
+    const ir_value *told = ir_result(shuffle, 0), *r = ir_result(with, 0);
+    bool next = told->uses && !told->uses->next && told->uses->user == with && c_knows(p, told, V_INLINE);
+    if (!next || p->in_place[r->id] || c_knows(p, r, V_INLINE) || r->type.lanes != v->type.lanes || r->type.dtype != v->type.dtype) return false;
+    p->in_place[r->id] = variable;
+    p->facts[r->id] |= V_CHAINED;
+    return true;
+}
+
 void c_declare(cprinter *p, const ir_value *v, const char *init) {
     const char *name = p->in_place[v->id];
-    if (name) c_line(p, "%s = %s;", name, init);
-    else c_line(p, "const %s %s = %s;", c_value_type(p, v), name = c_fresh_name(p, c_role(p, v)), init);
+    bool own = !name;
+    if (own) name = c_fresh_name(p, c_role(p, v));
+    bool chained = c_chain(p, v, name);
+    if (own) c_line(p, "%s%s %s = %s;", chained ? "" : "const ", c_value_type(p, v), name, init);
+    else c_line(p, "%s = %s;", name, init);
     p->value[v->id] = c_primary(name);
 }
 
@@ -269,7 +289,16 @@ static void print_kernel(cprinter *p, const ir_func *f, text *module) {
     else print_core_kernel(p, module);
 }
 
-const char *cprint_module(arena *a, cprint_dialect d, int n, ir_func *const *kernels, const char **error) {
+/* What the text is, and how it is used. */
+static const char *file_comment(const cprinter *p, const char *arch, int n, ir_func *const *kernels) {
+    if (!arch || !p->d->about) return "";
+    const char *model = n ? kernels[0]->module->model : NULL;
+    const char *of = model ? arena_printf(p->a, " of the model '%s'", model) : "";
+    return arena_printf(p->a, "/* %d kernel%s%s, made by frit " FRIT_VERSION ".\n%s */\n", n, n == 1 ? "" : "s", of,
+                        arena_printf(p->a, p->d->about, arch, arch, arch));
+}
+
+const char *cprint_module(arena *a, cprint_dialect d, const char *arch, int n, ir_func *const *kernels, const char **error) {
     static const dialect *const dialects[CPRINT_DIALECT_COUNT] = {&dialect_c, &dialect_cuda, &dialect_hip};
     cprinter p = {.a = a, .d = dialects[d], .types = {.a = a}, .instructions = {.a = a}, .helpers = {.a = a}, .seen = {.a = a}};
     text module = {.a = a};
@@ -282,5 +311,5 @@ const char *cprint_module(arena *a, cprint_dialect d, int n, ir_func *const *ker
     if (p.error) return NULL;
     if (!p.d->blocks) return arena_printf(a, "%s%s%s%s", p.d->preamble, p.types.s, p.helpers.s, module.s);
     const char *instructions = *p.instructions.s ? arena_printf(a, "\n#ifndef FRIT_EMULATE\n%s#endif\n", c_compact(&p, p.instructions.s)) : "";
-    return arena_printf(a, "%s%s%s%s%s%s", p.d->preamble, p.types.s, instructions, *p.helpers.s ? "\n" : "", c_compact(&p, p.helpers.s), module.s);
+    return arena_printf(a, "%s%s%s%s%s%s%s", file_comment(&p, arch, n, kernels), p.d->preamble, p.types.s, instructions, *p.helpers.s ? "\n" : "", c_compact(&p, p.helpers.s), module.s);
 }

@@ -20,6 +20,7 @@ const char *cprint_kernel_name(arena *a, const ir_func *f);
 /* The text of n kernels, thread-level funcs whose transcendental ops are expanded: for `c` such with threads == 0, which
  * get the CPU kernel ABI (docs/architecture.md); for the others such with threads > 0, launched as docs/gpu.md says.
  * In `c`, kernels have the storage class FRIT_KERNEL, which a program may define before the text (default: extern).
+ * arch: the processor ("sm_80", "gfx942") that the first comment names, which says how to compile and launch; NULL: no such comment.
  * NULL with *error: a bug of frit's. Arena memory. */
-const char *cprint_module(arena *a, cprint_dialect d, int n, ir_func *const *kernels, const char **error);
+const char *cprint_module(arena *a, cprint_dialect d, const char *arch, int n, ir_func *const *kernels, const char **error);
 #endif

@@ -19,6 +19,7 @@ enum {
     V_INLINE = 1,      /* printed where it is used */
     V_NONNEGATIVE = 2, /* an i64 that is never below 0 */
     V_NARROW = 16,     /* an i64 that is held and computed in an i32, which its range fits */
+    V_CHAINED = 32,    /* computed in the variable of what it is combined from (c_chain) */
     V_UNUSED = 8,      /* nothing that is printed needs it */
     V_INDEX = 4        /* an i64 made of loop counters, sizes and small numbers: its arithmetic does not overflow */
 };
@@ -54,6 +55,7 @@ typedef struct cprinter {
 /* A dialect: what differs between the three. */
 struct dialect {
     const char *preamble;
+    const char *about;               /* a format with the processor three times: how texts are compiled */
     const char *restrict_, *inline_; /* qualifier of pointers, storage class of helpers */
     const char *const *types;        /* by frit_dtype */
     bool gnu_vectors;                /* helpers have a second form in GCC's vectors */
@@ -102,6 +104,9 @@ const char *c_common_name(cprinter *p, const char *want, const char *type, bool 
 /* Names from here on are free again after c_close_scope. */
 struct declared *c_open_scope(cprinter *p);
 void c_close_scope(cprinter *p, struct declared *outside);
+
+/* A word that identifiers may be, as it is. */
+bool c_is_free_word(const char *s);
 
 /* ---- roles.c */
 /* What v is called: its name, what it is read from or for, what computes it. NULL: a temporary like others. */
@@ -190,6 +195,9 @@ void c_find_facts(cprinter *p);
 void c_line(cprinter *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Declares v as a new variable with this value, or keeps the expression to print where v is used. */
 void c_bind(cprinter *p, const ir_value *v, expr e);
+/* v has been given this variable. Where it is next combined with what another thread has of it, and nothing else reads it, the
+ * result is computed in the same one; true then. */
+bool c_chain(cprinter *p, const ir_value *v, const char *variable);
 /* Declares a variable of v's type without a value (init NULL) or with one, and binds v to it. */
 void c_declare(cprinter *p, const ir_value *v, const char *init);
 /* Prints the ops from first to last, but a terminator, which is returned. */

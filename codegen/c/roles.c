@@ -42,15 +42,16 @@ typedef struct users {
     int left;
 } users;
 
-static void count_base(const cprinter *p, users *u, const ir_value *ptr) {
+static void count_base(const cprinter *p, users *u, const ir_value *ptr, bool scaled) {
     const char *base = c_base_name(p, ptr);
     if (!base) base = "";
+    if (scaled) base = without(p, base, "_tile"); /* a tensor and what is staged of it have the same rows */
     u->several |= u->base && strcmp(u->base, base);
     u->base = base;
 }
 
-/* The tensors whose elements v helps to find. */
-static void find_users(const cprinter *p, const ir_value *v, users *u, int depth) {
+/* The tensors whose elements v helps to find; through products too, if `scaled`. */
+static void find_users(const cprinter *p, const ir_value *v, users *u, int depth, bool scaled) {
     for (const ir_use *x = v->uses; x && u->left-- > 0; x = x->next) {
         const ir_op *op = x->user;
         switch (op->code) {
@@ -63,12 +64,17 @@ static void find_users(const cprinter *p, const ir_value *v, users *u, int depth
         case IR_copy_async:
         case IR_atom:
             for (int i = 1; i < op->n_operands; i += 2)
-                if (ir_operand(op, i) == v && ir_operand(op, i - 1)->type.kind == IR_PTR) count_base(p, u, ir_operand(op, i - 1));
+                if (ir_operand(op, i) == v && ir_operand(op, i - 1)->type.kind == IR_PTR) count_base(p, u, ir_operand(op, i - 1), scaled);
             break;
         case IR_add:
         case IR_sub:
         case IR_select:
-            if (depth > 0) find_users(p, ir_result(op, 0), u, depth - 1);
+            if (depth > 0) find_users(p, ir_result(op, 0), u, depth - 1, scaled);
+            break;
+        case IR_mul:
+        case IR_shl:
+        case IR_fma:
+            if (depth > 0 && scaled) find_users(p, ir_result(op, 0), u, depth - 1, scaled);
             break;
         default: break;
         }
@@ -77,9 +83,24 @@ static void find_users(const cprinter *p, const ir_value *v, users *u, int depth
 
 static const char *offset_name(const cprinter *p, const ir_value *v) {
     users u = {NULL, false, MOST_USES};
-    find_users(p, v, &u, DEPTH);
+    find_users(p, v, &u, DEPTH, false);
     if (!u.base) return NULL;
     return u.several || !*u.base ? "offset" : with(p, u.base, "_offset");
+}
+
+static bool is_worked_out(const char *name) { return strstr(name, "_plus_") || strstr(name, "_minus_") || strstr(name, "_x") || strstr(name, "_less_"); }
+
+/* v, a number in terms of `of` and a constant, where it is no element's place: "tile_plus_1", "rest_x32". */
+static const char *worked_out(const cprinter *p, const char *of, const char *how, int64_t k) {
+    return is_worked_out(of) ? of : arena_printf(p->a, k < 0 ? "%s_%s_minus_%lld" : "%s_%s%lld", of, how, (long long)(k < 0 ? -k : k));
+}
+
+/* A thread's row or column, after the one tensor that it is a row of. */
+static const char *of_one_tensor(const cprinter *p, const ir_value *v, const char *end) {
+    users u = {NULL, false, MOST_USES};
+    find_users(p, v, &u, DEPTH, true);
+    if (!u.base || !*u.base || u.several) return end;
+    return arena_printf(p->a, "%s_%s", without(p, u.base, "_part"), end);
 }
 
 /* ------------ integers */
@@ -117,7 +138,7 @@ static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) 
         if (!is_difference(x)) continue;
         bool last = c_constant_int(ir_operand(x->op, 1), &one) && one == (x->op->code == IR_sub ? 1 : -1);
         const char *index = last ? role(p, ir_operand(op, 1 - i), depth - 1) : NULL;
-        if (last) return index && strcmp(index, "next") ? with(p, index, "_inside") : "at"; /* the last one instead of any beyond */
+        if (last) return index ? with(p, index, "_clamped") : "at"; /* the last one instead of any beyond */
         const char *size = size_in(x, DEPTH);
         return size ? with(p, size, "_left") : "left";
     }
@@ -127,16 +148,33 @@ static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) 
     return name ? name : "left";
 }
 
+/* min(1, n): whether there is any. */
+static const char *name_of_choice(const ir_op *op) {
+    for (int i = 0; i < 2; i++) {
+        int64_t one;
+        if (!c_constant_int(ir_operand(op, i), &one) || one != 1) continue;
+        const ir_value *x = ir_operand(op, 1 - i);
+        while (x->op && x->op->code == IR_cast) x = ir_operand(x->op, 0);
+        if (ir_is(x, IR_and) || ir_is(x, IR_mod) || ir_is(x, IR_rem)) return "is_ragged";
+        if (ir_is(x, IR_shr) || ir_is(x, IR_floordiv) || ir_is(x, IR_truncdiv)) return "is_large";
+    }
+    return NULL;
+}
+
 static const char *name_of_part(const cprinter *p, const ir_op *op, bool quotient, int depth) {
     const ir_value *x = ir_operand(op, 0);
     int64_t k = 0;
     bool constant = c_constant_int(ir_operand(op, 1), &k);
     if (is_task(x)) return quotient ? "task_row" : "task_column";
-    if (is_thread(x)) return !quotient ? "column" : constant && k == 32 && p->d->nvidia ? "warp" : "row";
+    if (is_thread(x)) {
+        bool warp = quotient && constant && k == 32 && p->d->nvidia;
+        return warp ? "warp" : of_one_tensor(p, ir_result(op, 0), quotient ? "row" : "column");
+    }
     const char *size = quotient && constant ? size_in(x, DEPTH) : NULL;
-    if (size) return with(p, size, "_parts");
+    if (size) return with(p, size, "_tiles");
     const char *name = role(p, x, depth - 1);
-    return name && strcmp(name, "quotient") ? name : quotient ? "quotient" : "remainder";
+    if (name && !strcmp(name, "tiles")) return quotient ? "waves" : "tiles_left";
+    return name && strcmp(name, "quotient") && strcmp(name, "offset") && !is_worked_out(name) ? name : quotient ? "quotient" : "remainder";
 }
 
 static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
@@ -144,14 +182,43 @@ static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
     if (!c_constant_int(ir_operand(op, 1), &m)) return NULL;
     if (!is_thread(ir_operand(op, 0))) return m == 1 ? "parity" : role(p, ir_operand(op, 0), depth - 1);
     if (m == 31 && p->d->nvidia) return "lane";
-    return m & (m + 1) ? "group" : "column";
+    return m & (m + 1) ? "group" : of_one_tensor(p, ir_result(op, 0), "column");
 }
 
 static const char *name_of_product(const cprinter *p, const ir_op *op, int depth) {
     const char *of = role(p, ir_operand(op, 0), depth - 1);
     if (!of) of = role(p, ir_operand(op, 1), depth - 1);
     for (int i = 0; !of && i < 2; i++) of = size_in(ir_operand(op, i), 1);
-    return of && strcmp(of, "offset") ? with(p, of, "_offset") : "offset";
+    if (!of || !strcmp(of, "offset")) return "offset";
+    users u = {NULL, false, MOST_USES};
+    find_users(p, ir_result(op, 0), &u, DEPTH, false);
+    size_t n = strlen(of);
+    if (!u.base && (!strcmp(of, "tiles") || !strcmp(of, "is_large") || (n > 6 && !strcmp(of + n - 6, "_tiles")))) return "tiles";
+    int64_t k;
+    bool constant = !u.base && c_constant_int(ir_operand(op, 1), &k);
+    if (constant && op->code == IR_shl && k >= 0 && k < 31) k = INT64_C(1) << k;
+    return constant ? worked_out(p, of, "x", k) : with(p, of, "_offset");
+}
+
+static bool is_counter(const ir_value *v) { return v->block && v->index == 0 && v->block->op && v->block->op->code == IR_tfor && !is_task(v); }
+
+/* x + y and x - y of two values that have names. */
+static const char *name_of_sum(const cprinter *p, const ir_op *op, int depth) {
+    int64_t k;
+    if ((op->code != IR_add && op->code != IR_sub) || c_constant_int(ir_operand(op, 1), &k)) return NULL;
+    const char *x = role(p, ir_operand(op, 0), depth - 1), *y = role(p, ir_operand(op, 1), depth - 1);
+    if (op->code == IR_add)
+        for (int i = 0; i < 2; i++) { /* a loop that threads share out */
+            const char *of = i ? y : x;
+            if (!of || !is_counter(ir_operand(op, 1 - i))) continue;
+            if (!strcmp(of, "warp") || !strcmp(of, "group") || !strcmp(of, "row")) return "row";
+            if (!strcmp(of, "lane") || !strcmp(of, "column")) return "column";
+        }
+    if (!x || !y || strlen(x) + strlen(y) > 20) return NULL;
+    if (!strcmp(x, "offset") || !strcmp(y, "offset")) return NULL;
+    if (op->code == IR_sub) return is_worked_out(x) || is_worked_out(y) ? NULL : arena_printf(p->a, "%s_less_%s", x, y);
+    if (!strcmp(y, with(p, x, "_offset")) || !strcmp(x, with(p, y, "_offset"))) return arena_printf(p->a, "%s_end", strlen(x) < strlen(y) ? x : y);
+    return NULL;
 }
 
 static const char *integer_role(const cprinter *p, const ir_value *v, int depth) {
@@ -164,11 +231,12 @@ static const char *integer_role(const cprinter *p, const ir_value *v, int depth)
     case IR_floordiv:
     case IR_truncdiv: return name_of_part(p, op, true, depth);
     case IR_shr:
-        if (is_thread(ir_operand(op, 0)) && c_constant_int(ir_operand(op, 1), &k)) return k == 5 && p->d->nvidia ? "warp" : "row";
+        if (is_thread(ir_operand(op, 0)) && c_constant_int(ir_operand(op, 1), &k))
+            return k == 5 && p->d->nvidia ? "warp" : of_one_tensor(p, v, "row");
         return name_of_part(p, op, true, depth);
     case IR_mod:
     case IR_rem: return name_of_part(p, op, false, depth);
-    case IR_min: return name_of_least(p, op, depth);
+    case IR_min: return name_of_choice(op) ? name_of_choice(op) : name_of_least(p, op, depth);
     case IR_mul:
     case IR_shl: return name_of_product(p, op, depth);
     case IR_add:
@@ -176,10 +244,19 @@ static const char *integer_role(const cprinter *p, const ir_value *v, int depth)
     case IR_fma: name = offset_name(p, v); break;
     case IR_select:
         name = role(p, ir_operand(op, 2), depth - 1);
+        if (name && !strncmp(name, "stage_plus_", 11)) return strcmp(name, "stage_plus_1") ? "stage_to_fill" : "next_stage";
         return name ? name : role(p, ir_operand(op, 1), depth - 1);
     default: break;
     }
+    bool step = !name && (op->code == IR_add || op->code == IR_sub) && c_constant_int(ir_operand(op, 1), &k);
+    if (!name && depth > 0) name = name_of_sum(p, op, depth);
     for (int i = 0; !name && i < op->n_operands; i++) name = role(p, ir_operand(op, i), depth - 1);
+    if (name && step && k) {
+        if (op->code == IR_sub) k = -k;
+        size_t n = strlen(name);
+        if (k == -1 && n > 5 && !strcmp(name + n - 5, "_left")) return with(p, without(p, name, "_left"), "_last");
+        return worked_out(p, name, k < 0 ? "minus_" : "plus_", k < 0 ? -k : k);
+    }
     if (name) return name;
     return op->code == IR_max ? "largest" : op->code == IR_add && c_constant_int(ir_operand(op, 1), &k) && k == 1 ? "next" : NULL;
 }
@@ -196,12 +273,35 @@ const char *c_combined_name(ir_combine c) {
     }
 }
 
+/* Of all lanes. */
+static const char *name_of_all(ir_combine c) {
+    switch (c) {
+    case IR_SUM: return "total";
+    case IR_MAX: return "maximum";
+    case IR_MIN: return "minimum";
+    default: return c_combined_name(c);
+    }
+}
+
+/* x < size: of what there is an element. */
+static const char *inside_name(const cprinter *p, const ir_op *op, int depth) {
+    const ir_value *x = ir_operand(op, ir_is(ir_operand(op, 0), IR_constant));
+    const char *of = x->type.lanes <= 1 ? role(p, x, depth - 1) : NULL;
+    return of && strlen(of) < 24 && !strstr(of, "offset") ? with(p, of, "_inside") : "inside";
+}
+
 static const char *bool_role(const cprinter *p, const ir_value *v, int depth) {
     switch (v->op->code) {
     case IR_lt:
-    case IR_le: return frit_dtype_is_float((frit_dtype)ir_operand(v->op, 0)->type.dtype) ? "less" : "inside";
-    case IR_eq: return is_thread(ir_operand(v->op, 0)) ? "first" : "equal";
-    case IR_ne: return "different";
+    case IR_le: return frit_dtype_is_float((frit_dtype)ir_operand(v->op, 0)->type.dtype) ? "less" : inside_name(p, v->op, depth);
+    case IR_eq:
+    case IR_ne: {
+        int64_t k;
+        bool equal = v->op->code == IR_eq, constant = v->type.lanes <= 1 && c_constant_int(ir_operand(v->op, 1), &k) && k >= 0;
+        const char *of = constant ? role(p, ir_operand(v->op, 0), depth - 1) : NULL;
+        if (of) return arena_printf(p->a, equal ? "%s_is_%lld" : "%s_is_not_%lld", of, (long long)k);
+        return equal ? "equal" : "different";
+    }
     case IR_and:
     case IR_or:
     case IR_select: {
@@ -272,7 +372,7 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
         const char *name = role(p, ir_operand(op, v->index), depth - 1);
         return name ? name : "sum";
     }
-    case IR_reduce_lanes: return c_combined_name((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
+    case IR_reduce_lanes: return name_of_all((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
     case IR_tfor: return carried_role(p, op, v->index, depth - 1);
     case IR_tif: return branch_role(p, v, depth);
     case IR_cast:
@@ -295,6 +395,7 @@ static const char *role(const cprinter *p, const ir_value *v, int depth) {
     if (p->math && (v == p->math->x || v == p->math->y)) return NULL;
     bool size = v->block == p->f->body && v->type.kind == IR_VECTOR; /* says little of what is computed of it */
     if (v->name) return size ? NULL : v->name;
+    if (v->hint && c_is_free_word(v->hint) && strcmp(v->hint, "turn")) return v->hint; /* a ring's place is its stage */
     const ir_expansion *call = c_math_result(p, v);
     if (call && call != p->math) return with(p, ir_op_table[call->code].name, "_value");
     if (depth <= 0) return NULL;

@@ -115,7 +115,7 @@ static const char **text_names(arena *a, int n, ir_func *const *funcs) {
 }
 
 static const code_blob *make_from_text(const cuda_target *t, arena *a, int n, ir_func *const *funcs, const char **error) {
-    const char *text = cprint_module(a, CPRINT_CUDA, n, funcs, error), **names = text_names(a, n, funcs);
+    const char *text = cprint_module(a, CPRINT_CUDA, t->arch->name, n, funcs, error), **names = text_names(a, n, funcs);
     nvrtc_code code;
     if (!text) return NULL;
     if (t->road == CUDA_SOURCE) return gpu_blob(a, text, (int64_t)strlen(text) + 1, n, names);
@@ -156,7 +156,7 @@ static const char *cuda_emit(const target *base, arena *a, target_form form, int
     case TARGET_ASM:
     case TARGET_PTX: return text_form(t, a, TARGET_ASM, n, funcs, size, error);
     case TARGET_CUDA: {
-        const char *s = cprint_module(a, CPRINT_CUDA, n, funcs, error);
+        const char *s = cprint_module(a, CPRINT_CUDA, t->arch->name, n, funcs, error);
         if (s) *size = (int64_t)strlen(s);
         return s;
     }

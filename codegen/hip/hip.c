@@ -73,7 +73,7 @@ static code_blob *make_hsaco(const hip_target *t, arena *a, int n, ir_func *cons
 static const code_blob *hip_compile(const target *base, arena *a, int n, ir_func *const *funcs, const char **error) {
     const hip_target *t = (const hip_target *)base;
     if (!t->source) return make_hsaco(t, a, n, funcs, error);
-    const char *text = cprint_module(a, CPRINT_HIP, n, funcs, error);
+    const char *text = cprint_module(a, CPRINT_HIP, t->machine.spec.cpu, n, funcs, error);
     const char **names = arena_array(a, const char *, n + 1);
     for (int i = 0; i < n; i++) names[i] = cprint_kernel_name(a, funcs[i]);
     return text ? gpu_blob(a, text, (int64_t)strlen(text) + 1, n, names) : NULL;
@@ -93,7 +93,7 @@ static const char *hip_emit(const target *base, arena *a, target_form form, int 
         *size = (int64_t)out.size;
         return out.bytes;
     case TARGET_HIP: {
-        const char *s = cprint_module(a, CPRINT_HIP, n, funcs, error);
+        const char *s = cprint_module(a, CPRINT_HIP, t->machine.spec.cpu, n, funcs, error);
         if (s) *size = (int64_t)strlen(s);
         return s;
     }

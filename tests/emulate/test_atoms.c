@@ -120,7 +120,7 @@ static void test_nvrtc(void **state) {
     fixture x;
     const char *error = NULL;
     open_fixture(&x, is_warp_atom);
-    const char *s = cprint_module(x.a, CPRINT_CUDA, x.n, x.f, &error);
+    const char *s = cprint_module(x.a, CPRINT_CUDA, NULL, x.n, x.f, &error);
     nvrtc_code code;
     if (!s) fail_msg("%s", error);
     bool there = nvrtc_find(x.a, NULL), ok = there && nvrtc_compile(x.a, s, "sm_80", true, &code, &error);
@@ -152,7 +152,7 @@ static void test_hip(void **state) {
     open_fixture(&x, is_amd);
     const char *clang = find_clang(x.a);
     for (int i = 0; clang && i < x.n; i++) {
-        const char *s = cprint_module(x.a, CPRINT_HIP, 1, &x.f[i], &error);
+        const char *s = cprint_module(x.a, CPRINT_HIP, NULL, 1, &x.f[i], &error);
         if (!s) fail_msg("%s", error);
         const char *command = arena_printf(x.a,
                                            "%s -x hip --offload-device-only --no-gpu-bundle-output --offload-arch=%s -nogpuinc "

@@ -73,7 +73,7 @@ static void test_nvrtc(void **state) {
     bool there = nvrtc_find(a, NULL);
     for (int i = 0; there && i < n; i += 3) {
         twin k = twin_open(paths[i]);
-        const char *error = NULL, *s = cprint_module(a, CPRINT_CUDA, 1, &k.f, &error);
+        const char *error = NULL, *s = cprint_module(a, CPRINT_CUDA, NULL, 1, &k.f, &error);
         nvrtc_code code;
         if (!s || !nvrtc_compile(a, s, "sm_90a", true, &code, &error)) fail_msg("%s: %s", paths[i], error);
         twin_close(&k);

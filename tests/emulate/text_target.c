@@ -133,7 +133,7 @@ static const char *without(arena *a, const char *s, const char *call, int n, con
 
 static const char *source_text(const text_target *t, arena *a, int n, ir_func *const *kernels, const char **error) {
     cprint_dialect d = dialect_of(t->inner);
-    const char *s = cprint_module(a, d, n, kernels, error);
+    const char *s = cprint_module(a, d, NULL, n, kernels, error);
     if (!s) return NULL;
     if (d == CPRINT_C)
         return arena_printf(a, "#ifdef __cplusplus\n#define FRIT_KERNEL extern \"C\"\n#endif\n%s", s);
