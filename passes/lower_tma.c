@@ -30,6 +30,7 @@ void lower_tma_begin(lower *l) {
     l->barriers->name = "barriers";
     sym_t one = sym_const(l->syms, 1);
     l->phases = lower_build(l, 0, IR_local, 0, NULL, ir_ptr(FRIT_i64, IR_REGISTER));
+    l->phases->hint = "phases";
     ir_set_syms(l->m, l->phases->op, IR_ATTR_size, 1, &one);
     ir_build(lower_at(l, 0), IR_store, 3, (ir_value *[]){l->phases, zero, zero}, 0, NULL);
     int n = l->roles ? BARRIERS : BUFFERS - 1; /* without roles: buffers to be filled, of which there are fewer */

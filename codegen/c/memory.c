@@ -174,7 +174,7 @@ void c_pointer(cprinter *p, const ir_op *op) {
     int64_t n = 0;
     if (op->code == IR_local) {
         if (ir_get_syms(op, IR_ATTR_size, &size) == 1) sym_is_const(size[0], &n);
-        const char *name = c_lasting_name(p, v->name ? v->name : "local");
+        const char *name = c_lasting_name(p, v->name ? v->name : v->hint ? v->hint : "local");
         unsigned align = (unsigned)ir_get_int(op, IR_ATTR_align, 0);
         int64_t elements = c_is_nibble(t) ? (n + 1) / 2 : n;
         text_printf(&p->locals, "    %s%s %s[%lld];\n", align ? arena_printf(p->a, "__attribute__((aligned(%u))) ", align) : "",

@@ -261,7 +261,7 @@ static void put_maps(cprinter *p, text *parameters) {
     for (const ir_op *op = p->f->body->first; op; op = op->next) {
         if (op->code != IR_tensor_map) continue;
         const ir_value *v = ir_result(op, 0);
-        const char *name = c_fresh_name(p, v->name ? v->name : "map");
+        const char *of = c_base_name(p, ir_operand(op, 0)), *name = c_fresh_name(p, v->name ? v->name : of ? arena_printf(p->a, "%s_map", of) : "map");
         c_define_tensor_map(p);
         text_printf(parameters, ",\n        const __grid_constant__ tensor_map %s", name);
         p->value[v->id] = c_primary(arena_printf(p->a, "&%s", name));

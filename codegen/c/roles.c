@@ -88,11 +88,15 @@ static const char *offset_name(const cprinter *p, const ir_value *v) {
     return u.several || !*u.base ? "offset" : with(p, u.base, "_offset");
 }
 
-static bool is_worked_out(const char *name) { return strstr(name, "_plus_") || strstr(name, "_minus_") || strstr(name, "_x") || strstr(name, "_less_"); }
+static bool is_worked_out(const char *name) {
+    for (const char *x = name; (x = strstr(x, "_x")); x++)
+        if (x[2] >= '0' && x[2] <= '9') return true;
+    return strstr(name, "_plus_") || strstr(name, "_minus_") || strstr(name, "_mod_") || strstr(name, "_less_");
+}
 
 /* v, a number in terms of `of` and a constant, where it is no element's place: "tile_plus_1", "rest_x32". */
 static const char *worked_out(const cprinter *p, const char *of, const char *how, int64_t k) {
-    return is_worked_out(of) ? of : arena_printf(p->a, k < 0 ? "%s_%s_minus_%lld" : "%s_%s%lld", of, how, (long long)(k < 0 ? -k : k));
+    return is_worked_out(of) ? "index" : arena_printf(p->a, k < 0 ? "%s_%s_minus_%lld" : "%s_%s%lld", of, how, (long long)(k < 0 ? -k : k));
 }
 
 /* A thread's row or column, after the one tensor that it is a row of. */
@@ -180,7 +184,10 @@ static const char *name_of_part(const cprinter *p, const ir_op *op, bool quotien
 static const char *name_of_bits(const cprinter *p, const ir_op *op, int depth) {
     int64_t m;
     if (!c_constant_int(ir_operand(op, 1), &m)) return NULL;
-    if (!is_thread(ir_operand(op, 0))) return m == 1 ? "parity" : role(p, ir_operand(op, 0), depth - 1);
+    if (!is_thread(ir_operand(op, 0))) {
+        const char *of = m == 1 ? "parity" : role(p, ir_operand(op, 0), depth - 1);
+        return of && m > 1 && m < INT32_MAX && !(m & (m + 1)) ? worked_out(p, of, "mod_", m + 1) : of;
+    }
     if (m == 31 && p->d->nvidia) return "lane";
     return m & (m + 1) ? "group" : of_one_tensor(p, ir_result(op, 0), "column");
 }
@@ -257,7 +264,7 @@ static const char *integer_role(const cprinter *p, const ir_value *v, int depth)
         if (k == -1 && n > 5 && !strcmp(name + n - 5, "_left")) return with(p, without(p, name, "_left"), "_last");
         return worked_out(p, name, k < 0 ? "minus_" : "plus_", k < 0 ? -k : k);
     }
-    if (name) return name;
+    if (name) return op->n_operands > 1 && is_worked_out(name) ? "index" : name;
     return op->code == IR_max ? "largest" : op->code == IR_add && c_constant_int(ir_operand(op, 1), &k) && k == 1 ? "next" : NULL;
 }
 
@@ -357,6 +364,14 @@ static const char *branch_role(const cprinter *p, const ir_value *v, int depth) 
     return NULL;
 }
 
+/* The float whose upper bits, rounded, v is (the larger part of a split f32); NULL: it is something else. */
+static const ir_value *high_part_of(const ir_value *v) {
+    const ir_value *bits = ir_operand(v->op, 0), *sum = ir_is(bits, IR_and) ? ir_operand(bits->op, 0) : NULL;
+    if (!frit_dtype_is_float((frit_dtype)v->type.dtype) || !sum || !ir_is(sum, IR_add) || !ir_is(ir_operand(bits->op, 1), IR_constant)) return NULL;
+    const ir_value *of = ir_operand(sum->op, 0);
+    return ir_is(of, IR_bitcast) ? ir_operand(of->op, 0) : NULL;
+}
+
 static const char *of_operation(const cprinter *p, const ir_value *v, int depth) {
     const ir_op *op = v->op;
     switch (op->code) {
@@ -375,8 +390,13 @@ static const char *of_operation(const cprinter *p, const ir_value *v, int depth)
     case IR_reduce_lanes: return name_of_all((ir_combine)ir_get_int(op, IR_ATTR_combine, IR_SUM));
     case IR_tfor: return carried_role(p, op, v->index, depth - 1);
     case IR_tif: return branch_role(p, v, depth);
-    case IR_cast:
     case IR_bitcast:
+        if (high_part_of(v)) {
+            const char *of = role(p, high_part_of(v), depth - 1);
+            return with(p, of ? of : "value", "_high");
+        }
+        return role(p, ir_operand(op, 0), depth - 1);
+    case IR_cast:
     case IR_reinterpret:
     case IR_extract:
     case IR_splat:
