@@ -142,7 +142,7 @@ static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) 
         if (!is_difference(x)) continue;
         bool last = c_constant_int(ir_operand(x->op, 1), &one) && one == (x->op->code == IR_sub ? 1 : -1);
         const char *index = last ? role(p, ir_operand(op, 1 - i), depth - 1) : NULL;
-        if (last) return index ? with(p, index, "_clamped") : "at"; /* the last one instead of any beyond */
+        if (last) return index && strcmp(index, "next") ? with(p, index, "_clamped") : "at"; /* the last one instead of any beyond */
         const char *size = size_in(x, DEPTH);
         return size ? with(p, size, "_left") : "left";
     }
