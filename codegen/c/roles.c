@@ -152,14 +152,26 @@ static const char *name_of_least(const cprinter *p, const ir_op *op, int depth) 
     return name ? name : "left";
 }
 
-/* min(1, n): whether there is any. */
+/* max(0, 2 - n) */
+static bool is_two_less(const ir_value *v, const ir_value *n) {
+    int64_t two;
+    for (int i = 0; ir_is(v, IR_max) && i < 2; i++) {
+        const ir_value *x = ir_operand(v->op, i);
+        if (ir_is(x, IR_sub) && ir_operand(x->op, 1) == n && c_constant_int(ir_operand(x->op, 0), &two) && two == 2) return true;
+    }
+    return false;
+}
+
+/* What is 1 or 0 by the size of n: min(1, n), whether there is any; min(n, max(0, 2 - n)), whether it is one. */
 static const char *name_of_choice(const ir_op *op) {
     for (int i = 0; i < 2; i++) {
         int64_t one;
+        if (is_two_less(ir_operand(op, i), ir_operand(op, 1 - i))) return "is_one";
         if (!c_constant_int(ir_operand(op, i), &one) || one != 1) continue;
         const ir_value *x = ir_operand(op, 1 - i);
         while (x->op && x->op->code == IR_cast) x = ir_operand(x->op, 0);
         if (ir_is(x, IR_and) || ir_is(x, IR_mod) || ir_is(x, IR_rem)) return "is_ragged";
+        if (ir_is(x, IR_sub) && c_constant_int(ir_operand(x->op, 1), &one) && one == 1) return "are_several";
         if (ir_is(x, IR_shr) || ir_is(x, IR_floordiv) || ir_is(x, IR_truncdiv)) return "is_large";
     }
     return NULL;
