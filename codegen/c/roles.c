@@ -157,7 +157,9 @@ static bool is_two_less(const ir_value *v, const ir_value *n) {
     int64_t two;
     for (int i = 0; ir_is(v, IR_max) && i < 2; i++) {
         const ir_value *x = ir_operand(v->op, i);
-        if (ir_is(x, IR_sub) && ir_operand(x->op, 1) == n && c_constant_int(ir_operand(x->op, 0), &two) && two == 2) return true;
+        bool sum = ir_is(x, IR_sub) || ir_is(x, IR_add);
+        for (int k = 0; sum && k < 2; k++)
+            if (c_constant_int(ir_operand(x->op, k), &two) && two == 2) return !c_constant_int(n, &two);
     }
     return false;
 }
@@ -171,7 +173,7 @@ static const char *name_of_choice(const ir_op *op) {
         const ir_value *x = ir_operand(op, 1 - i);
         while (x->op && x->op->code == IR_cast) x = ir_operand(x->op, 0);
         if (ir_is(x, IR_and) || ir_is(x, IR_mod) || ir_is(x, IR_rem)) return "is_ragged";
-        if (ir_is(x, IR_sub) && c_constant_int(ir_operand(x->op, 1), &one) && one == 1) return "are_several";
+        if (is_difference(x) && c_constant_int(ir_operand(x->op, 1), &one) && (one == 1 || one == -1)) return "are_several";
         if (ir_is(x, IR_shr) || ir_is(x, IR_floordiv) || ir_is(x, IR_truncdiv)) return "is_large";
     }
     return NULL;
