@@ -161,7 +161,7 @@ void lower_epilogue_guard(lower *l, lower_contract *p, const sym_t *first, lower
 void lower_epilogue_stage(lower *l, const lower_contract *p, const ir_op *op);
 /* Plain ops that one point of the block takes, transcendental ones counting more. */
 int lower_epilogue_cost(const ir_block *b);
-/* The block's functions, such as sines, do not come to too much when each thread has so many points of it written out. */
+/* The block's long functions, such as sines, do not come to too much when each thread has so many points of it written out. */
 bool lower_may_write_out(const ir_block *b, int64_t points);
 /* Where a thread's sums are; `sum` and `lane` are set if there are any yet. */
 void lower_contract_fragment(lower *l, const lower_contract *p, lower_fragment *f);

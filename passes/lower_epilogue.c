@@ -141,12 +141,17 @@ int lower_epilogue_cost(const ir_block *b) {
     return cost;
 }
 
-bool lower_may_write_out(const ir_block *b, int64_t points) {
-    enum { LONG = 100, MOST_LONG = 1024 };
-    int64_t length = 0;
+int lower_long_functions(const ir_block *b) {
+    enum { LONG = 100 };
+    int length = 0;
     for (const ir_op *op = b->first; op; op = op->next)
         if (ir_op_flags(op) & IR_F_TRANSCENDENTAL && expand_math_length(op->code) > LONG) length += expand_math_length(op->code);
-    return points * length <= MOST_LONG;
+    return length;
+}
+
+bool lower_may_write_out(const ir_block *b, int64_t points) {
+    enum { MOST_LONG = 1024 };
+    return points * lower_long_functions(b) <= MOST_LONG;
 }
 
 /* Neighbouring sums of a thread are neighbours along the inner axis too. Where they are not, each has an address of its own: more

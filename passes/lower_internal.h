@@ -261,6 +261,8 @@ void lower_stage_op(lower *l, const ir_op *op);
 /* Tasks, turns of a task's loops and contractions among others look their thread up anew: what a thread computed once for all
  * of them would stay in its registers throughout. */
 void lower_look_thread_up(lower *l);
+/* Ops that the block's long functions, such as sines, come to at one point. */
+int lower_long_functions(const ir_block *b);
 /* Chooses the lanes of s->vector, at most s->tile[vector], by what blocks access. Axes have been found. */
 void lower_settle_lanes(lower *l, lower_stage *s);
 /* Bytes of a vector of sums that a thread may keep in this stage: those of a vector in memory, or twice as many where the tile asks for them. */

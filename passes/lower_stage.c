@@ -349,6 +349,7 @@ static int lanes_of_sums(const lower *l, const lower_stage *s, int lanes) {
 }
 
 void lower_settle_lanes(lower *l, lower_stage *s) {
+    enum { MOST_LONG = 2048 }; /* ops that long functions come to: a thread does them lane after lane */
     l->lanes = 1;
     if (s->vector < 0) return;
     int bits = 8;
@@ -359,6 +360,7 @@ void lower_settle_lanes(lower *l, lower_stage *s) {
     l->lanes = lanes_of_sums(l, s, l->lim->vector_bytes * 8 / bits);
     while (l->lanes > 1 && s->tile[s->vector] % l->lanes) l->lanes /= 2;
     if (lower_is_block(l)) {
+        while (l->lanes > 1 && l->lanes * lower_long_functions(s->op->blocks[0]) > MOST_LONG) l->lanes /= 2;
         l->lanes = lower_aligned_lanes(l, s, l->lanes);
         s->tile[s->vector] = l->lanes; /* neighbouring threads touch neighbouring vectors */
     }
