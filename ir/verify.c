@@ -32,7 +32,7 @@
  *  33  gather, scatter, insert, compact: index operands, maps and variables agree with the shapes.
  *  34  if, loop, while, kernel: block arguments, yields and results agree in type.
  * Tile level (verify_tile.c)
- *  40  grid, for, stage: one extent per variable, of a stage at most IR_MAX_RANK; parallel, tile, vector and combines fit them; same is made of pairs of variables; a func's body holds grids.
+ *  40  grid, for, stage: one extent per variable, of a stage at most IR_MAX_RANK; parallel, tile, vector and combines fit them; one guard at most; same is made of pairs of variables; a func's body holds grids.
  *  41  read and write: a buffer, one coordinate per dim, integer indices, the buffer's dtype.
  *  42  index, inrange and alloc have fitting types.
  * Thread level (verify_thread.c)
@@ -175,11 +175,11 @@ static void check_type(verifier *v, const ir_op *op, ir_type t) {
 
 #define KEY(k) (UINT64_C(1) << IR_ATTR_##k)
 /* Absent means: 0 for the value outside, unchecked, no index operands, inclusive, forward, ascending, no preference, nothing
- * excluded, nothing fetched early, no names of its own, no runs in order, steps of one. */
+ * excluded, nothing fetched early, tasks at all times, no names of its own, no runs in order, steps of one. */
 static uint64_t optional_attrs(ir_opcode code) {
     uint64_t set = KEY(fill) | KEY(checked) | KEY(exclusive) | KEY(reverse) | KEY(descending) | KEY(runs) | KEY(tile) | KEY(vector) |
                    KEY(reading) | KEY(combines) | KEY(align) | KEY(unroll) | KEY(name) | KEY(reason) | KEY(seed) |
-                   KEY(absent) | KEY(ahead) | KEY(to_write) | KEY(across) | KEY(same) | KEY(lone) | KEY(ranks) | KEY(steps);
+                   KEY(absent) | KEY(ahead) | KEY(to_write) | KEY(across) | KEY(guard) | KEY(same) | KEY(lone) | KEY(ranks) | KEY(steps);
     if (code == IR_read || code == IR_write || code == IR_inrange) set |= KEY(idx);
     if (code == IR_write) set |= KEY(combine) | KEY(within);
     if (code == IR_shared) set |= KEY(size);

@@ -5,7 +5,8 @@ static void check_domain(verifier *v, const ir_op *op) {
     int n = ir_get_syms(op, IR_ATTR_extent, &extent);
     if (op->code == IR_for && n != 1) verify_fail(v, 40, op, "wants one var");
     if (op->code == IR_stage && n > IR_MAX_RANK) verify_fail(v, 40, op, "%d variables; at most %d fit", n, IR_MAX_RANK);
-    const sym_t *same;
+    const sym_t *same, *guard;
+    if (ir_get_syms(op, IR_ATTR_guard, &guard) > 1) verify_fail(v, 40, op, "has more than one guard");
     int n_same = ir_get_syms(op, IR_ATTR_same, &same);
     if (n_same % 2) verify_fail(v, 40, op, "same is not made of pairs");
     for (int i = 0; i < n_same; i++)

@@ -81,14 +81,12 @@ static void put_block(describer *d, const ir_block *b, const char *indent) {
     }
 }
 
-/* A grid's first extent may be a guard (variant.h). */
+/* "if A > 0, ", where the grid has a guard. */
 static const char *guard_text(describer *d, const ir_op *grid) {
-    const sym_t *vars, *extent;
-    int n = ir_get_syms(grid, IR_ATTR_vars, &vars);
-    ir_get_syms(grid, IR_ATTR_extent, &extent);
-    if (n == 0 || strcmp(sym_var_name(vars[0]), "on")) return NULL;
-    const char *s = describe_condition(d, extent[0]);
-    return s ? s : arena_printf(d->a, "%s == 1", describe_sym(d, extent[0]));
+    const sym_t *guard;
+    if (!ir_get_syms(grid, IR_ATTR_guard, &guard)) return "";
+    const char *s = describe_condition(d, *guard);
+    return arena_printf(d->a, "if %s, ", s ? s : arena_printf(d->a, "%s == 1", describe_sym(d, *guard)));
 }
 
 static const char *points_text(describer *d, int n, const sym_t *vars, const sym_t *extent) {
@@ -213,9 +211,7 @@ static void put_grid(describer *d, const ir_op *grid) {
     if (d->launch->phase == LOWER_PARTS && !k) return;
     ir_get_syms(grid, IR_ATTR_extent, &extent);
     describe_variables(d, n, vars);
-    const char *guard = guard_text(d, grid);
-    int from = guard != NULL;
-    const char *points = points_text(d, n - from, vars + from, extent + from);
+    const char *when = guard_text(d, grid), *points = points_text(d, n, vars, extent);
     text before = d->out;
     d->out = (text){.a = d->a};
     text_put(&d->out, "");
@@ -223,14 +219,13 @@ static void put_grid(describer *d, const ir_op *grid) {
     put_block(d, grid->blocks[0], d->sums_alone ? "    " : "  ");
     const char *lines = with_numbers(d, grid, d->out.s);
     d->out = before;
-    const char *when = guard ? arena_printf(d->a, "if %s, ", guard) : "";
-    const char *tiles = describe_sym(d, sym_prod(d->f->module->syms, extent + from, n - from));
+    const char *tiles = describe_sym(d, sym_prod(d->f->module->syms, extent, n));
     if (d->launch->phase == LOWER_PARTS) {
         text_printf(&d->out, "\n%stasks run, for tiles %s:\n", when, points);
         put_shares(d, k, tiles);
         put_runs(d, k);
     } else {
-        text_printf(&d->out, n > from ? "\n%stasks %s:\n" : "\n%sone task:%s\n", when, points);
+        text_printf(&d->out, n ? "\n%stasks %s:\n" : "\n%sone task:%s\n", when, points);
         if (k) put_shares(d, k, tiles);
         if (k) text_put(&d->out, "  the sums of a tile in parts are those of its pieces, added up in the order of the runs\n");
     }

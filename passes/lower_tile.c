@@ -38,7 +38,7 @@ static void collect_block(symbol_set *s, const ir_block *b) {
         add_bound(s, op, IR_ATTR_idx);
         const sym_t *same;
         for (int i = 0, n = ir_get_syms(op, IR_ATTR_same, &same); i < n; i += 2) vec_push(s->l->scratch, &s->bound, same[i + 1]);
-        const ir_attr_key keys[] = {IR_ATTR_extent, IR_ATTR_map, IR_ATTR_size};
+        const ir_attr_key keys[] = {IR_ATTR_extent, IR_ATTR_guard, IR_ATTR_map, IR_ATTR_size};
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
             const sym_t *v;
             int n = ir_get_syms(op, keys[k], &v);
@@ -183,11 +183,19 @@ static ir_value *divisor(lower *l, sym_t extent, frit_dtype d) {
     return lower_at_most(l, depth, lower_index(l, extent), RANGES_MOST_TASKS, d);
 }
 
+static sym_t grid_tasks(lower *l, const ir_op *grid) {
+    const sym_t *extent, *guard;
+    int n = ir_get_syms(grid, IR_ATTR_extent, &extent);
+    sym_t count = ir_get_syms(grid, IR_ATTR_guard, &guard) ? *guard : sym_const(l->syms, 1);
+    for (int i = 0; i < n; i++) count = sym_mul(l->syms, count, extent[i]);
+    return count;
+}
+
 /* The coordinates of task `id` of the grid; carried through the task loop of a core and stepped like an odometer. */
 static void first_coordinates(lower *l, ir_value *id, int n, const sym_t *extent, ir_value **v) {
     int64_t lo, most;
     if (n) sym_range(l->syms, extent[0], &lo, &most);
-    if (n > 1 && most <= 1) { /* a guard */
+    if (n > 1 && most <= 1) {
         v[0] = lower_int(l, FRIT_i64, 0);
         first_coordinates(l, id, n - 1, extent + 1, v + 1);
         return;
@@ -277,27 +285,26 @@ static bool is_alternative(lower *l, const ir_op *grid, sym_t *guard, bool *hold
     const ir_op *one = grid->parent->first, *two = one->next;
     const sym_t *a, *b;
     if (l->phase != LOWER_WHOLE || !two || two->code != IR_grid || (two->next && two->next->code == IR_grid)) return false;
-    if (!ir_get_syms(one, IR_ATTR_extent, &a) || !ir_get_syms(two, IR_ATTR_extent, &b)) return false;
-    bool second = sym_kind_of(b[0]) == SYM_MIN; /* has the simpler formula */
-    *guard = second ? b[0] : a[0];
+    if (!ir_get_syms(one, IR_ATTR_guard, &a) || !ir_get_syms(two, IR_ATTR_guard, &b)) return false;
+    bool second = sym_kind_of(*b) == SYM_MIN; /* has the simpler formula */
+    *guard = second ? *b : *a;
     *holds = second == (grid == two);
-    return sym_prove_ge0(l->syms, a[0]) && sym_prove_ge0(l->syms, b[0]) && sym_is(sym_add(l->syms, a[0], b[0]), 1);
+    return sym_is(sym_add(l->syms, *a, *b), 1);
 }
 
 /* This block's tasks of the grid, `count` of the kernel's from `first` on: *from, the first of them counted from there, to *to. */
 static void block_range(lower *l, const ir_op *op, sym_t first, sym_t count, bool alone, ir_value **from, ir_value **to) {
     ir_type t = ir_vector(FRIT_i64, 1);
     ir_value *tasks = *to;
+    const sym_t *own;
     sym_t guard;
     bool holds;
     *from = l->block;
-    bool lone = l->phase == LOWER_WHOLE && ir_get_int(op, IR_ATTR_lone, 0);
+    bool lone = l->phase == LOWER_WHOLE && ir_get_int(op, IR_ATTR_lone, 0) && ir_get_syms(op, IR_ATTR_guard, &own);
     if (lone || is_alternative(l, op, &guard, &holds)) { /* all tasks, or none */
         ir_value *zero = lower_int(l, FRIT_i64, 0), *some[2];
         if (lone) {
-            const sym_t *extent;
-            ir_get_syms(op, IR_ATTR_extent, &extent);
-            some[0] = lower_guard(l, extent[0]);
+            some[0] = lower_guard(l, *own);
         } else {
             some[0] = lower_index(l, guard), some[1] = zero;
             some[0] = lower_build(l, l->floor, holds ? IR_ne : IR_eq, 2, some, ir_vector(FRIT_bool, 1));
@@ -329,7 +336,7 @@ static void lower_block_grid(lower *l, const ir_op *op, ir_value *tasks, sym_t f
     ir_value *task = loop->blocks[0]->args[0];
     lower_look_thread_up(l);
     if (l->phase == LOWER_PARTS) {
-        tiles = lower_parts_tiles(l, parts, sym_prod(l->syms, extent, n), &task);
+        tiles = lower_parts_tiles(l, parts, grid_tasks(l, op), &task);
         lower_look_thread_up(l);
     } else if (parts) {
         lower_parts_tile(l, parts, count, task);
@@ -401,11 +408,9 @@ static void begin_block(lower *l, const ir_func *k) {
         lower_rows_maps(l);
     }
     for (const ir_op *op = k->body->first; op && l->parts_arg; op = op->next) {
-        const sym_t *extent;
         if (op->code != IR_grid) continue;
         lower_place_allocs(l, op->blocks[0]);
-        int n = ir_get_syms(op, IR_ATTR_extent, &extent);
-        lower_parts_plan(l, op, sym_prod(l->syms, extent, n));
+        lower_parts_plan(l, op, grid_tasks(l, op));
     }
     if (sym_is(bytes, 0)) return;
     ir_value *x[2] = {l->block, lower_index(l, bytes)};
@@ -423,9 +428,7 @@ static void lower_all_grids(lower *l, const ir_func *k, task_range r, lower_info
     for (const ir_op *op = k->body->first; op; op = op->next) {
         if (op->code == IR_return) continue;
         if (op->code != IR_grid) lower_fail(op, "not an op of a kernel's body");
-        const sym_t *extent;
-        int n = ir_get_syms(op, IR_ATTR_extent, &extent);
-        sym_t count = outside(l, op, sym_prod(c, extent, n));
+        sym_t count = outside(l, op, grid_tasks(l, op));
         l->n_same = ir_get_syms(op, IR_ATTR_same, &l->same);
         if (l->phase == LOWER_PARTS && !lower_parts_of(l, op)) continue;
         if (l->phase == LOWER_PARTS) count = lower_parts_of(l, op)->runs;

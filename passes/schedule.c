@@ -28,22 +28,16 @@ ir_op *sched_stage(sched *s, ir_block *in, const stage_vars *sv) {
 }
 
 ir_block *sched_grid(sched *s, int n, const sym_t *vars, const sym_t *extents) {
-    const sym_t *none;
+    const sym_t *none, *guard;
     for (const ir_op *op = s->f->body->first; op && s->one_task && n == 0; op = op->next)
-        if (ir_get_syms(op, IR_ATTR_vars, &none) == 0) return op->blocks[0];
+        if (ir_get_syms(op, IR_ATTR_vars, &none) == 0 && (ir_get_syms(op, IR_ATTR_guard, &guard) ? *guard : NULL) == s->guard)
+            return op->blocks[0];
     ir_builder b = ir_builder_at_end(s->m, s->f->body);
     b.span = s->span;
     ir_op *op = ir_build(&b, IR_grid, 0, NULL, 0, NULL);
-    if (s->guard) {
-        sym_t all_vars[IR_MAX_RANK * 2 + 1] = {sym_index(s->m->syms, "on", s->guard)}, all[IR_MAX_RANK * 2 + 1] = {s->guard};
-        memcpy(all_vars + 1, vars, (size_t)n * sizeof *vars);
-        memcpy(all + 1, extents, (size_t)n * sizeof *extents);
-        ir_set_syms(s->m, op, IR_ATTR_vars, n + 1, all_vars);
-        ir_set_syms(s->m, op, IR_ATTR_extent, n + 1, all);
-    } else {
-        ir_set_syms(s->m, op, IR_ATTR_vars, n, vars);
-        ir_set_syms(s->m, op, IR_ATTR_extent, n, extents);
-    }
+    ir_set_syms(s->m, op, IR_ATTR_vars, n, vars);
+    ir_set_syms(s->m, op, IR_ATTR_extent, n, extents);
+    if (s->guard) ir_set_syms(s->m, op, IR_ATTR_guard, 1, &s->guard);
     if (s->n_same) ir_set_syms(s->m, op, IR_ATTR_same, s->n_same, s->same);
     return op->blocks[0];
 }

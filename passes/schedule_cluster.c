@@ -139,6 +139,7 @@ static bool grid_fits(clustering *c) {
     int64_t e;
     int n = ir_get_syms(c->grid, IR_ATTR_extent, &extent);
     bool reduces = false;
+    if (ir_has(c->grid, IR_ATTR_guard)) return false;
     c->tasks = 1;
     for (int i = 0; i < n; i++) {
         if (!sym_is_const(extent[i], &e) || e < 1 || e > INT32_MAX / c->tasks) return false;

@@ -1,5 +1,5 @@
-/* Guarded variants. A guard is the first of a grid's extents, 1 where it holds and else 0, so that a launch runs the tasks of one
- * set of grids and none of the other.
+/* Guarded variants. A grid's guard is 1 where it holds and else 0, so that a launch runs the tasks of one set of grids and none of
+ * the other.
  *
  * On a core, a kernel whose contractions have a row count that may be 1 (a decoder that takes one token at a time) gets a
  * second set of grids, made for exactly that. For blocks of threads, a contraction of open size gets one set with large tiles,

@@ -110,6 +110,7 @@ static const bad programs[] = {
                "%r = read(%o) {map = [i]} : f32[]\nyield(%r)", "(%a: f64[]) {\n}")},
     {40, STAGE("vars = [i < 4], extent = [4], parallel = 1", "", "(%a: f32[]) {\n}")},
     {40, "func tile @f() {\n%a = alloc() : buffer core f32[4]\n}\n"},
+    {40, "func tile @f() {\ngrid() {vars = [], extent = [], guard = [1, 0]} () {\n}\nreturn()\n}\n"},
     {41, STAGE("vars = [i < 4], extent = [4], parallel = 1", "%r = read(%x) {map = [i]} : f32[]", "() {\n}")},
     {41, STAGE("vars = [i < 4], extent = [4], parallel = 1", "%r = read(%o) {map = [i]} : f64[]", "() {\n}")},
     {41, STAGE("vars = [i < 4], extent = [4], parallel = 1", "%r = read(%o) {map = [i], checked = [1]} : f32[]", "() {\n}")},

@@ -199,8 +199,9 @@ void reference_run(const prog *p, const memory *bufs, const dim_value *dims) {
     m.bufs = arena_array(m.a, void *, p->m->n_values);
     for (int i = 0; i < p->f->body->n_args; i++) m.bufs[p->f->body->args[i]->id] = bufs[i].p;
     for (const ir_op *op = p->f->body->first; op; op = op->next) {
-        const sym_t *vars;
-        if (op->code == IR_grid) points(&m, op, 0, ir_get_syms(op, IR_ATTR_vars, &vars), exec_list, NULL);
+        const sym_t *vars, *guard;
+        if (op->code != IR_grid || (ir_get_syms(op, IR_ATTR_guard, &guard) && !value(&m, *guard))) continue;
+        points(&m, op, 0, ir_get_syms(op, IR_ATTR_vars, &vars), exec_list, NULL);
     }
     arena_free(m.a);
 }
