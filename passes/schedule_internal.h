@@ -84,7 +84,9 @@ bool sched_keep_rows(sched *s, ir_block *grid);
 /* schedule_cluster.c: rows of a finished kernel that are few and long are shared by the blocks of clusters, where the target has
  * them. False with s->why. */
 bool sched_cluster(sched *s);
-/* schedule_parts.c. Whether grids may come before this launch and leave elements of this dtype in memory. */
+/* schedule_parts.c. A guard (NULL: always) and a condition, 0 or 1, as one guard. */
+sym_t sched_guard_and(sym_ctx *c, sym_t guard, sym_t when);
+/* Whether grids may come before this launch and leave elements of this dtype in memory. */
 bool sched_may_launch(const sched *s, frit_dtype t);
 /* Makes grids of launch 0 (the one before) or 1: `make` has that memory as an argument of the launch's func; the caller adds what it
  * takes of it to parts_elements. */

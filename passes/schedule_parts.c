@@ -124,6 +124,10 @@ sym_t plan_piece_element(plan *p, int64_t at, sym_t element) {
 /* ---- Launches ------------------------------------------------------------------------------------------------------- */
 static ir_type memory_type(sched *s) { return ir_buffer(s->m, s->parts_dtype, IR_GLOBAL, 1, &s->parts_elements); }
 
+sym_t sched_guard_and(sym_ctx *c, sym_t guard, sym_t when) {
+    return sym_is(when, 1) ? guard : guard ? sym_mul(c, guard, when) : when;
+}
+
 bool sched_may_launch(const sched *s, frit_dtype t) { return s->may_split && (!s->first || s->parts_dtype == t); }
 
 /* The func of the first launch, and the second one's argument behind the inputs. */
@@ -187,7 +191,7 @@ bool plan_in_parts(plan *p, plan_schedule begin, plan_schedule schedule) {
         plan_phase phase = i == 0 ? PLAN_WHOLE : i == 1 ? PLAN_PIECES : PLAN_MEETING;
         sym_t when = phase == PLAN_WHOLE ? sym_sub(c, one, is) : is;
         if (sym_is(when, 0)) continue;
-        s->guard = sym_is(when, 1) ? guard : guard ? sym_mul(c, guard, when) : when;
+        s->guard = sched_guard_and(c, guard, when);
         if (i) ok = begin(p) && plan_find_parts(p); /* of variables of its own */
         if (!ok) break;
         p->parts.phase = phase;

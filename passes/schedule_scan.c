@@ -296,10 +296,6 @@ static bool find_parts(block_scan *b, sym_t *is) {
     return true;
 }
 
-static sym_t both(sym_ctx *c, sym_t guard, sym_t when) {
-    return sym_is(when, 1) ? guard : guard ? sym_mul(c, guard, when) : when;
-}
-
 static bool scan_in_parts(block_scan *b, sym_t is) {
     sched *s = b->s;
     sym_ctx *c = s->m->syms;
@@ -307,9 +303,9 @@ static bool scan_in_parts(block_scan *b, sym_t is) {
     block_scan whole = *b, first = *b;
     whole.parts = NULL;
     first.pieces = b->pieces = s->parts_elements;
-    s->guard = both(c, guard, sym_sub(c, one, is));
+    s->guard = sched_guard_and(c, guard, sym_sub(c, one, is));
     bool ok = sym_is(is, 1) || sched_in_launch(s, 1, b->acc, scan_line, &whole);
-    s->guard = both(c, guard, is);
+    s->guard = sched_guard_and(c, guard, is);
     ok = ok && sched_in_launch(s, 0, b->acc, combine_run, &first) && sched_in_launch(s, 1, b->acc, scan_line, b);
     sym_t memory = sym_mul(c, b->lines, b->parts);
     s->parts_elements = sym_add(c, s->parts_elements, s->guard ? sym_mul(c, s->guard, memory) : memory);
