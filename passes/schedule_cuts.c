@@ -201,6 +201,10 @@ static bool cut_transpose(plan *p) {
 void plan_choose_stream(plan *p) {
     sym_ctx *c = p->s->m->syms;
     const schedule_sizes *z = &p->s->sizes;
+    if (p->s->streamed_row) {
+        p->stream = stream_rows(p->r, p->s->streamed_row);
+        return;
+    }
     stream *of = stream_choose(p->r, z);
     const schedule_rows *products = of ? stream_of_products(p->r, z) : NULL;
     if (products && !stream_is_narrow(p->r, of, products->columns)) products = NULL;
@@ -278,8 +282,8 @@ void plan_choose_chunks(plan *p) {
     stream *of = p->stream;
     if (!of) return;
     stream_bound(p->r, of);
-    p->few_rows = plan_has_few_rows(p);
-    *k = (chunking){.size = p->few_rows ? p->s->sizes.few_rows_chunk : p->s->sizes.chunk};
+    p->few_rows = !p->s->streamed_row && plan_has_few_rows(p);
+    *k = (chunking){.size = p->s->streamed_row ? p->s->row_chunk : p->few_rows ? p->s->sizes.few_rows_chunk : p->s->sizes.chunk};
     k->of = of;
     for (int i = 0; i < of->n_vars; i++) k->expr[i] = of->vars[i]; /* for now */
     choose_chunk_range(p);

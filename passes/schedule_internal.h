@@ -39,6 +39,8 @@ typedef struct sched {
     int n_same;      /* symbols that every grid knows by two names: the attribute `same` */
     sym_t same[2 * (VARIANT_MAX_DIMS + 1)];
     sym_t kept_row;  /* rows so long fit shared memory: sched_keep_rows; NULL: none do */
+    sym_t streamed_row; /* rows so long are reduced in one pass where they can be, in chunks of row_chunk, which fit; NULL: none are */
+    int64_t row_chunk;
     emit e;
     const char *why;
     ir_span span;
@@ -79,8 +81,9 @@ bool sched_with(sched *s, const ir_op *kernel, int n, const sym_t *dims, const s
 /* schedule_rows.c: grids for rows of open length, by that length. *made is false where the kernel does not go over such rows several
  * times, or does something else: nothing has been done. False with s->why. */
 bool sched_rows(sched *s, const ir_op *kernel, bool *made);
-/* schedule_keep.c: what stages of a finished grid read of s->kept_row again stays in shared memory. False with s->why. */
-bool sched_keep_rows(sched *s, ir_block *grid);
+/* schedule_keep.c: what stages of a finished grid, or of a loop in it, read again of rows so long that fit stays in shared memory. False
+ * with s->why. */
+bool sched_keep_rows(sched *s, ir_block *grid, ir_block *b, sym_t row);
 /* schedule_cluster.c: rows of a finished kernel that are few and long are shared by the blocks of clusters, where the target has
  * them. False with s->why. */
 bool sched_cluster(sched *s);

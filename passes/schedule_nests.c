@@ -315,6 +315,14 @@ static bool begin_plan(plan *p) {
     return true;
 }
 
+static bool keep_rows(plan *p) {
+    sched *s = p->s;
+    if (s->kept_row) return sched_keep_rows(s, p->grid, p->grid, s->kept_row);
+    for (ir_op *op = p->grid->first; op && s->streamed_row; op = op->next)
+        if (op->code == IR_for && !sched_keep_rows(s, p->grid, op->blocks[0], p->chunks.inner_extent)) return false;
+    return true;
+}
+
 static bool finish_plan(plan *p) {
     sched *s = p->s;
     open_grid(p);
@@ -322,7 +330,7 @@ static bool finish_plan(plan *p) {
     bool ok = all_stages(p), pieces = p->parts.phase == PLAN_PIECES; /* which are stored once, not summed up in memory */
     if (ok && !pieces) sched_direct(s, p->grid);
     if (ok) sched_merge_stages(s, p->grid);
-    if (ok) ok = sched_keep_rows(s, p->grid);
+    if (ok) ok = keep_rows(p);
     if (ok) sched_fetch_ahead(s, p->grid);
     if (ok) ok = sched_block_reductions(s, p->grid);
     s->e.unsafe = 0;

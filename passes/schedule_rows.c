@@ -4,11 +4,14 @@
  * - short rows, a warp or so each, several a task;
  * - rows that a block's shared memory holds, one a task: where several passes go over a row, the first keeps it there
  *   (schedule_keep.c);
- * - long rows, one a task, read by each pass.
+ * - long rows, one a task, reduced in one pass over chunks that are kept as such rows are, where the reductions allow it (stream.h), else
+ *   read by each.
  *
  * Short and long rows come in two forms each, of whole vectors and of any length (variant.h); what is longer than short and no
  * multiple of a vector goes the way of long rows. */
 #include "schedule_internal.h"
+
+enum { CHUNKS = 4 }; /* that shared memory holds, in a typical long row */
 
 /* What is known of a form's rows. */
 typedef struct row_form {
@@ -113,12 +116,13 @@ static bool schedule_row_form(const row_forms *f, const row_form *form, bool gua
     s->n_same = 2 * n;
     s->guard = guarded ? guard_of(f, form) : NULL;
     s->sizes.row_points = form->rows * form->typical;
-    for (int i = 0; form->keeps && i < n; i++)
-        if (was[i] == f->row) s->kept_row = own[i];
+    for (int i = 0; i < n; i++)
+        if (was[i] == f->row) *(form->keeps ? &s->kept_row : &s->streamed_row) = own[i];
+    s->row_chunk = form->typical / CHUNKS;
     bool ok = sched_with(s, f->kernel, n, was, own);
     s->n_same = 0;
     s->sizes.row_points = row_points;
-    s->guard = s->kept_row = NULL;
+    s->guard = s->kept_row = s->streamed_row = NULL;
     return ok;
 }
 
@@ -150,8 +154,8 @@ static int choose_forms(const row_forms *f, row_form *forms) {
         {.most = is_short, .typical = lim->warp, .rows = warps, .keeps = true, .whole = f->n},
         {.most = is_short, .typical = lim->warp, .rows = warps, .keeps = true, .ragged = true},
         {.least = is_short + 1, .most = held, .typical = held, .rows = 1, .keeps = true, .whole = f->n},
-        {.least = held + 1, .typical = 4 * held, .rows = 1, .whole = f->n},
-        {.least = is_short + 1, .typical = 4 * held, .rows = 1, .ragged = true},
+        {.least = held + 1, .typical = CHUNKS * held, .rows = 1, .whole = f->n},
+        {.least = is_short + 1, .typical = CHUNKS * held, .rows = 1, .ragged = true},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if ((all[i].ragged && !f->n) || !may_be(f->s->m->syms, f->row, &all[i])) continue;

@@ -436,6 +436,26 @@ static stream *find(region *r, int64_t most) {
     }
 }
 
+stream *stream_rows(region *r, sym_t row) {
+    arena *a = r->x.scratch;
+    finder *f = arena_new_of(a, finder);
+    stream *s = f->s = arena_new_of(a, stream);
+    f->r = r;
+    find_classes(f);
+    if (f->full) return NULL;
+    s->nests = arena_array(a, stream_nest, r->nests.len + 1);
+    s->extent = row;
+    f->depends = arena_alloc(a, (size_t)r->n_ids + 1);
+    for (int i = 0; i < f->n_vars; i++) {
+        if (f->extent[i] != row || f->own[i]) continue;
+        if (s->n_vars == STREAM_MAX_VARS || f->blocked[root_of(f, i)]) return NULL;
+        for (int k = 0; k < f->n_vars; k++)
+            if (f->own[k] && root_of(f, k) == root_of(f, i)) return NULL;
+        s->vars[s->n_vars++] = f->var[i];
+    }
+    return s->n_vars > 1 && give_roles(f) && follows_rules(f) ? s : NULL;
+}
+
 static frit_dtype given_dtype(const ir_value *v) {
     while (v->op && (v->op->code == IR_cast || ir_op_flags(v->op) & IR_F_VIEW) && v->op->n_operands == 1) {
         bool narrow = frit_dtype_bits((frit_dtype)v->type.dtype) == 16;

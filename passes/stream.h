@@ -51,6 +51,9 @@ typedef struct stream {
 /* The axis along which the region should be streamed, or NULL: a value between nests would be kept along it, it is not known
  * to be short, as the schedule takes it, and every reduction over it has a rule. Memory comes from the region's scratch. */
 stream *stream_choose(region *r, const schedule_sizes *z);
+/* All reductions over axes of the extent `row` in one pass, where each of them has a rule and nothing between nests is kept along such an
+ * axis; what needs their results goes over the row again, behind the pass. NULL: they can't be. */
+stream *stream_rows(region *r, sym_t row);
 /* All contractions of the region are of one dtype of 16 or 32 bits, such as sums of products can be rounded to and multiplied
  * again: what a task takes on then; NULL: they are not. */
 const schedule_rows *stream_of_products(const region *r, const schedule_sizes *z);

@@ -21,7 +21,8 @@ SMALL, LARGE = "null:block,async,mma", "null:block,async,mma,threads=256,shared=
 TARGETS = [SMALL, LARGE, "null:block,warp=64,mfma,threads=256,shared=65536", "null:block,threads=64,shared=4096"] if FULL else [SMALL]
 SIZES = ([(b, n) for b in (1, 7, 16, 300) for n in (1, 3, 31, 127, 1000, 1024, 4097)] +
          [(1, 0), (16, 50257), (3, 512), (3, 513), (3, 516), (3, 2048), (3, 2052), (2, 8192), (2, 8196)]) if FULL else [
-             (1, 1), (7, 3), (16, 31), (7, 127), (2, 0), (5, 512), (5, 513), (3, 516), (3, 2048), (3, 2052), (2, 4097)]
+             (1, 1), (7, 3), (16, 31), (7, 127), (2, 0), (5, 512), (5, 513), (3, 516), (3, 2048), (3, 2052), (2, 4097), (2, 10244)]
+SPECIAL, SPECIAL_LENGTHS = ("softmax", "logsumexp"), (40, 515, 2044, 4097, 6148)
 
 
 def softmax(x):
@@ -73,9 +74,22 @@ def value(name, rows, length, half):
     return v.astype(np.float16 if half else np.float32)
 
 
-def runs_right(folder, package, case, rows, length):
+def strange(rows, length):
+    """Rows of which the beginning, or all, is -inf, or one element is infinite or NaN."""
+    x = value("x", rows, length, False)
+    x[0, :length * 3 // 4] = -np.inf
+    x[1, :] = -np.inf
+    x[2, length // 2] = np.inf
+    x[3, length - 1] = np.nan
+    x[4, length - 1] = 3e38
+    return x
+
+
+def runs_right(folder, package, case, rows, length, special=False):
     program, compute, names, close = case
     inputs = {n: value(n, rows, length, "f16" in program) for n in names}
+    if special:
+        inputs["x"] = strange(rows, length)
     command = [FRIT, "run", package, "-q", "-o", f"r={folder / 'r.npy'}"]
     for name, v in inputs.items():
         np.save(folder / f"{name}.npy", v)
@@ -103,6 +117,11 @@ def main():
                     if not runs_right(folder, package, case, rows, length):
                         failed += 1
                         print(f"{target}: {what} of {rows} rows of {length} differs")
+                for length in SPECIAL_LENGTHS if what in SPECIAL else ():
+                    n += 1
+                    if not runs_right(folder, package, case, 6, length, True):
+                        failed += 1
+                        print(f"{target}: {what} of special numbers in rows of {length} differs")
     print(f"{n} runs, {failed} failed")
     return failed > 0
 
