@@ -48,9 +48,11 @@ def library_version(name, function):
 
 
 def last_line(name, *command):
+    """What it says last that has a number."""
     path = tool(name)
     status, text, _ = run([path, *command], 60) if path else (0, "", 0)
     lines = [l.strip() for l in text.splitlines() if l.strip()]
+    lines = [l for l in lines if re.search(r"\d", l)] or lines
     return (lines[-1] if status == 0 else f"fails: {lines[-1]}") if lines else "not here"
 
 
