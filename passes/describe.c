@@ -108,7 +108,7 @@ static void put_shares(describer *d, const lower_piece *k, const char *tiles) {
     const char *chunks = describe_sym(d, k->chunks);
     long long w = k->workers;
     text_printf(&d->out, "  tiles = %s\n", tiles);
-    text_printf(&d->out, "  in_parts = tiles %% %lld, the last ones; or 0 where %s * (%lld - in_parts) <= %lld\n", w, chunks, w, (long long)(k->least * w));
+    text_printf(&d->out, "  rest = tiles %% %lld, the last ones; or 0 where %s * (%lld - rest) <= %lld\n", w, chunks, w, (long long)(k->least * w));
 }
 
 /* What a task of the first launch does: the chunks of its run. */
@@ -116,7 +116,7 @@ static void put_runs(describer *d, const lower_piece *k) {
     const char *chunks = describe_sym(d, k->chunks);
     long long w = k->workers, bytes = k->sums * (int64_t)frit_dtype_bits(k->dtype) / 8;
     text_printf(&d->out, "  a tile has %s chunks of %d reduced positions; laid end to end, those of the tiles in parts are shared out\n", chunks, k->chunk);
-    text_printf(&d->out, "  in runs of max(%lld, (%s * in_parts + %lld) // %lld) chunks, a run a task\n", (long long)k->least_run, chunks, w - 1, w);
+    text_printf(&d->out, "  in runs of max(%lld, (%s * rest + %lld) // %lld) chunks, a run a task\n", (long long)k->least_run, chunks, w - 1, w);
     text_put(&d->out, "  for tile of those that the run has chunks of, in order:\n");
     text_printf(&d->out, "    these sums go to piece run + tile%s, %lld bytes each:\n", sym_is(k->at, 0) ? "" : " behind those of the case above", bytes);
 }

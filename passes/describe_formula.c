@@ -27,7 +27,7 @@ static bool is_taken(const describer *d, const char *name) {
 
 static const char *free_name(const describer *d, const char *want) {
     const char *name = want;
-    for (int k = 2; is_taken(d, name); k++) name = arena_printf(d->a, "%s%d", want, k);
+    for (int k = 2; is_taken(d, name); k++) name = arena_printf(d->a, "%s_%d", want, k);
     return name;
 }
 

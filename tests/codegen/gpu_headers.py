@@ -15,7 +15,7 @@ TARGETS = ("cuda:sm_80", "cuda:sm_90a", "hip:gfx942", "hip:gfx1100")
 EXAMPLES = ("digits", "minilm", "stories", "mlp", "norm")
 KERNEL = re.compile(r'^/\* (\w+)\n((?: \*[^\n]*\n)*?) \*/\nextern "C" [^\n]*?\b(\w+)_kernel\(([^)]*)\) \{$', re.M)
 # What formulas give a value: outputs, buffers of a task, intermediate values.
-DEFINED = re.compile(r"^ \* +(\w+)(?:\[[^=\n]*\])? (?:\+|\w+)?= ", re.M)
+DEFINED = re.compile(r"^ \* +(\w+)(?:\[[^=\n]*\])? (?:\+|\w+)?=(?: |$)", re.M)
 
 
 def text_of(model, target):

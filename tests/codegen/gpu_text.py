@@ -100,7 +100,7 @@ def check_threads(folder):
     y[i] += u
     return y
 }""")
-    expect("scatter: columns are shared out over the grid", ", t2 < (D + 127) // 128:" in text and " += u[" in text)
+    expect("scatter: columns are shared out over the grid", ", t_2 < (D + 127) // 128:" in text and " += u[" in text)
 
 
 def check_open_sizes(folder):
