@@ -142,7 +142,7 @@ static void restrict_grid(region *r, const nest *primary) {
     for (int g = 0; g < r->n_grid; g++)
         for (int i = 0; i < r->nests.len; i++) {
             nest *n = &r->nests.data[i];
-            if (n == primary || (n->kind == NEST_MAP && !n->output) || is_short_beside(r, n, g)) continue;
+            if (n == primary || (n->kind == NEST_MAP && !n->output) || sym_is(r->grid_extent[g], 1) || is_short_beside(r, n, g)) continue;
             bool varies = false;
             for (int d = 0; d < n->rank; d++) varies |= sym_uses(n->dim[d].expr, r->grid[g]);
             if (varies) continue;

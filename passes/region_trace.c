@@ -17,9 +17,10 @@ nest_axis region_make_axis(region *r, const ir_value *v, bool red, int axis, sym
         a.extents[s->k + 1] = s->factor;
     }
     a.expr = sym_const(c, 0);
+    if (!red && a.n_vars == 1 && sym_is(extent, 1)) a.n_vars = 0; /* no loop: reads at 0 and at the variable would look different */
     for (int k = 0; k < a.n_vars; k++) {
         a.vars[k] = sym_index(c, name, a.extents[k]);
-        a.expr = sym_add(c, sym_mul(c, a.expr, a.extents[k]), a.vars[k]);
+        if (!sym_is(a.extents[k], 1)) a.expr = sym_add(c, sym_mul(c, a.expr, a.extents[k]), a.vars[k]);
         owner o = {a.vars[k], v, red, axis, k};
         vec_push(r->x.scratch, &w->owners, o);
     }

@@ -54,6 +54,25 @@ DECODE = """model m(x: bf16[M, 4096], y: bf16[4096, 4096]) -> bf16[M, 4096] {
     return x @ y
 }
 """
+ENCODER = """model m(x: f16[8, 197, 768]) -> f16[8, 197, 768] {
+    param g: f16[768], b: f16[768], wqkv: f16[2304, 768], bq: f16[2304], wo: f16[768, 768], bo: f16[768]
+    h = layer_norm(x, g, b)
+    qkv = reshape(h @ wqkv.T + bq, [8, 197, 3, 12, 64])
+    q = transpose(qkv[:, :, 0], [0, 2, 1, 3])
+    k = transpose(qkv[:, :, 1], [0, 2, 1, 3])
+    v = transpose(qkv[:, :, 2], [0, 2, 1, 3])
+    p = softmax(q @ k.T * 0.125)
+    return x + reshape(transpose(p @ v, [0, 2, 1, 3]), [8, 197, 768]) @ wo.T + bo
+}
+"""
+ROTARY = """model m(x: bf16[1, 2048, 4096]) -> bf16[1, 32, 2048, 128] {
+    param wq: bf16[4096, 4096], wk: bf16[1024, 4096], wv: bf16[1024, 4096]
+    q = transpose(reshape(x @ wq.T, [1, 2048, 32, 128]), [0, 2, 1, 3])
+    k = transpose(reshape(x @ wk.T, [1, 2048, 8, 128]), [0, 2, 1, 3])
+    v = transpose(reshape(x @ wv.T, [1, 2048, 8, 128]), [0, 2, 1, 3])
+    return attention(rope(q), rope(k), v, causal = true)
+}
+"""
 DOUBLES = """model m(x: f64[N, N]) -> f64[N, N] {
     return x @ x.T
 }
@@ -132,7 +151,11 @@ ROWS = [
      {BARRIER: "=4", "mma_m16n8k8_tf32": "=384", r"ptradd\(%scratch": "=0", r"shuffle\(": "14", "func thread @": "=1"}),
     ("of f32 on MFMA: room for one chunk", CDNA, ATTENTION_F32, {BARRIER: "=5", "mfma_16x16x4_f32": "=128", r"ptradd\(%scratch": "=0"}),
     ("a vector by a matrix: 256 tasks of vectors of the matrix", FOUR + ",blocks=132", STRIP,
-     {r"= load\(.*bf16x8": "=1", r"tasks i0 < 1, t < 256:": "=1"}),
+     {r"= load\(.*bf16x8": "=1", r"tasks t < 256:": "=1"}),
+    ("a norm before a product of 16 bits is made once, and read in boxes", FOUR + ",blocks=132", ENCODER,
+     {r"func thread @\w+\(%x: ptr f16, %g: ptr f16": "=1", r"func thread @\w+_parts": "=2", r"func thread @": "=6", "tensor_load": "=12"}),
+    ("attention behind projections: groups of heads in the grid, keys turned once", FOUR + ",blocks=132", ROTARY,
+     {r"tasks i1 < 8, i12 < 4, t < 16:": "=1", r"ptr bf16, %result: ptr bf16": "=1", r"func thread @": "=5", r"\(%wq[^)]*: ptr f32": "=0"}),
     ("one query, many keys: keys in parts, two launches, and a form for many queries", WARP + ",blocks=108", ATTEND,
      {r"func thread @\w+_parts\(": "=1", r"func thread @": "=2", r"if [^\n]*, tasks i0 < B, i1 < 8, part < parts_2": "=1",
       r"= load\(.*: f16x4": "=0", r"store\(%partial_\d, .*{align = 16}": "=8"}),
