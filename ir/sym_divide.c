@@ -36,6 +36,39 @@ static void split_by(sym_ctx *c, sym_t a, sym_t b, sym_t *q, sym_t *r) {
     }
 }
 
+/* What a term of a and the product b have in common as factors. */
+static sym_t common_factor(sym_ctx *c, const term *t, const poly *b) {
+    sym_t g = sym_const(c, gcd(b->n ? b->t[0].coef : b->c0, t->coef));
+    for (int i = 0; b->n && i < sym_n_atoms(t->mono); i++) {
+        sym_t atom = sym_atom(t->mono, i), rest = sym_mul(c, g, atom), q;
+        poly p;
+        poly_of(&p, rest);
+        if (p.n == 1 && mono_div(c, b->t[0].mono, p.t[0].mono, &q)) g = rest;
+    }
+    return g;
+}
+
+/* a = g * high + low and b = g * k with 0 <= low < g: then a // b = high // k and a % b = g * (high % k) + low. */
+typedef struct digits {
+    sym_t g, k, high, low;
+} digits;
+
+static bool split_digits(sym_ctx *c, sym_t a, sym_t b, digits *d) {
+    poly p, q;
+    poly_of(&p, a);
+    poly_of(&q, b);
+    if (p.bad || q.bad || p.n < 2 || q.n > 1 || (q.n && q.c0) || (q.n ? q.t[0].coef : q.c0) < 1) return false;
+    for (int i = 0; i < p.n; i++) {
+        sym_t none;
+        d->g = common_factor(c, &p.t[i], &q);
+        if (d->g == c->one || d->g == b) continue;
+        split_by(c, b, d->g, &d->k, &none);
+        split_by(c, a, d->g, &d->high, &d->low);
+        if (none == c->zero && d->low != c->zero && sym_prove_ge0(c, d->low) && sym_prove_lt(c, d->low, d->g)) return true;
+    }
+    return false;
+}
+
 /* The atom r // b, after dividing out what coefficients and a constant divisor have in common. */
 static sym_t floordiv_atom(sym_ctx *c, sym_t r, sym_t b) {
     if (b->kind == SYM_CONST && b->value > 1) {
@@ -64,6 +97,8 @@ sym_t sym_floordiv(sym_ctx *c, sym_t a, sym_t b) {
     if (r == c->zero) return q;
     if (sym_prove_ge0(c, r) && sym_prove_lt(c, r, b)) return q;
     if (sym_prove_lt(c, r, c->zero) && sym_prove_ge0(c, sym_add(c, r, b))) return sym_addi(c, q, -1);
+    digits d;
+    if (split_digits(c, r, b, &d)) return sym_add(c, q, sym_floordiv(c, d.high, d.k));
     if (q == c->zero || (b->kind == SYM_SUM && sym_n_terms(b) + (b->sum.c0 != 0) > 1)) return floordiv_atom(c, a, b);
     return sym_add(c, q, floordiv_atom(c, r, b));
 }
@@ -97,6 +132,8 @@ sym_t sym_mod(sym_ctx *c, sym_t a, sym_t b) {
     if (r == c->zero) return c->zero;
     if (sym_prove_ge0(c, r) && sym_prove_lt(c, r, b)) return r;
     if (r->kind == SYM_CONST && b->kind == SYM_CONST) return sym_const(c, floor_mod(r->value, b->value));
+    digits d;
+    if (split_digits(c, r, b, &d)) return sym_add(c, sym_mul(c, d.g, sym_mod(c, d.high, d.k)), d.low);
     return sym_intern(c, &(sym){.kind = SYM_MOD, .arg = {r, b}});
 }
 

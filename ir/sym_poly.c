@@ -99,21 +99,30 @@ bool mono_div(sym_ctx *c, sym_t a, sym_t b, sym_t *q) {
     return true;
 }
 
-/* c*b*(x // b) + c*(x % b) = c*x, for each remainder in p. */
+/* With c*m in p and m a remainder x % b: c*b*(x // b) + c*m = c*x, where p has both. */
+static bool join_divmod(sym_ctx *c, poly *p, term t, sym_t m) {
+    sym_t others;
+    if (m->kind != SYM_MOD || !mono_div(c, t.mono, m, &others)) return false;
+    sym_t k = sym_muli(c, others ? others : c->one, t.coef);
+    sym whole = {.kind = SYM_FLOORDIV, .arg = {m->arg[0], m->arg[1]}};
+    poly q;
+    poly_of(&q, sym_mul(c, sym_mul(c, k, m->arg[1]), sym_intern(c, &whole)));
+    if (q.bad || q.n != 1 || q.c0) return false;
+    for (int i = 0; i < p->n; i++) {
+        if (p->t[i].mono != q.t[0].mono || p->t[i].coef != q.t[0].coef) continue;
+        poly_add_term(p, -q.t[0].coef, q.t[0].mono);
+        poly_add_term(p, -t.coef, t.mono);
+        poly_add(p, 1, sym_mul(c, k, m->arg[0]));
+        return true;
+    }
+    return false;
+}
+
 static void poly_join_divmod(sym_ctx *c, poly *p) {
     for (int i = 0; i < p->n && !p->bad; i++) {
         term t = p->t[i];
-        if (t.mono->kind != SYM_MOD) continue;
-        sym whole = {.kind = SYM_FLOORDIV, .arg = {t.mono->arg[0], t.mono->arg[1]}};
-        sym_t e = sym_mul(c, sym_mul(c, sym_const(c, t.coef), t.mono->arg[1]), sym_intern(c, &whole));
-        poly q;
-        poly_of(&q, e);
-        if (q.bad || q.n != 1 || q.c0) continue;
-        for (int k = 0; k < p->n; k++)
-            if (p->t[k].mono == q.t[0].mono && p->t[k].coef == q.t[0].coef) {
-                poly_add_term(p, -q.t[0].coef, q.t[0].mono);
-                poly_add_term(p, -t.coef, t.mono);
-                poly_add(p, t.coef, t.mono->arg[0]);
+        for (int k = 0; k < sym_n_atoms(t.mono); k++)
+            if (join_divmod(c, p, t, sym_atom(t.mono, k))) {
                 i = -1;
                 break;
             }
