@@ -12,6 +12,8 @@ enum { MUCH_WORK = 2000000 };
 /* Of the flops of a contraction by matrix instructions: how many more a block could do by those of 16 bits than by those of f32 in
  * the time of a byte (of the order of 60 from Ampere and CDNA 2 on). */
 enum { WIDE_FLOPS_PER_BYTE = 60 };
+/* Operations that are done in the time in which a byte passes to or from memory. */
+enum { FLOPS_PER_BYTE = 8 };
 
 typedef VEC(ir_value *) roots;
 
@@ -245,6 +247,7 @@ static fuse_weight weigh(fuser *f, const fuse_io *k, arena *trial) {
     region *r = region_analyse(f->m, trial, f->o->limits->threads > 0, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
     if (!r) return (fuse_weight){.cost = -1, .grid = 1};
     double again = contraction_cost(f, r), times = idle(f, r);
+    if (again >= 0) again += region_again(r) / FLOPS_PER_BYTE;
     count_points(f, r, &w);
     region_release(r);
     w.cost = again < 0 ? -1 : w.cost * times + again;

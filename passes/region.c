@@ -24,7 +24,7 @@ static bool kept(const region *r, const ir_value *v) {
 }
 
 /* ---- Which ops are nests ----------------------------------------------------------------------------------------- */
-static double op_cost(const ir_op *op) {
+double region_op_cost(const ir_op *op) {
     uint32_t f = ir_op_flags(op);
     if (f & IR_F_TRANSCENDENTAL) return 20;
     if (op->code == IR_div || op->code == IR_sqrt || op->code == IR_rsqrt || op->code == IR_mod || op->code == IR_floordiv)
@@ -37,7 +37,7 @@ static double op_cost(const ir_op *op) {
 static double element_cost(region *r, const ir_value *v, int depth) {
     if (!region_inside(r, v) || depth > 64) return 0;
     if (!access_is_pointwise(v->op) || (depth && region_nest_of(r, v))) return 0;
-    double cost = op_cost(v->op);
+    double cost = region_op_cost(v->op);
     for (int i = 0; i < v->op->n_operands && cost < 1e3; i++) cost += element_cost(r, ir_operand(v->op, i), depth + 1);
     return cost;
 }

@@ -71,6 +71,9 @@ nest *region_nest_of(region *r, const ir_value *v);
 /* Calls f for every read of another nest by nest i, with the coordinates in nest i's variables (each distinct one once). */
 typedef void (*region_read_fn)(void *u, nest *n, const sym_t *coords);
 void region_each_read(region *r, int i, region_read_fn f, void *u);
+/* Operations of values that a nest evaluates at several positions for one of its own, beyond the first and beyond a few: those of all
+ * nests and points. Butterflies in a row double them at each level. */
+double region_again(region *r);
 /* Makes nest i's epilogue a nest apart; where i runs on the variables of that reader, it goes back to its own. The same
  * call undoes it: q is the reader. */
 void region_set_apart(region *r, int i, int q);

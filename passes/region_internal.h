@@ -43,6 +43,8 @@ struct region_splits {
     int n_seen, cap_seen;
     bool again;       /* something changed: analyse once more */
     bool record_leaves, matching;
+    int *visits;      /* by region_id: how often the current trace has evaluated each value; counted where not NULL */
+    double again_cost; /* operations of evaluations after the first */
     region_read_fn on_read; /* asked for by region_each_read */
     void *on_read_data;
     nest *match;      /* the sink being aligned with the primary output */
@@ -59,6 +61,9 @@ nest_axis region_make_axis(region *r, const ir_value *v, bool red, int axis, sym
 bool region_is_split(const region *r, const ir_value *v, int axis);
 /* Everything that nest i evaluates at its coordinates: notes reads of nests, splits asked for, leaves where recorded. */
 void region_trace_nest(region *r, int i, const sym_t *coords);
+
+/* Operations that an element of op takes. */
+double region_op_cost(const ir_op *op);
 
 /* One round of placing and tracing every nest; splits->again says that another is needed. False: why_not is set. */
 bool region_place(region *r);

@@ -194,6 +194,7 @@ static void trace(region *r, int reader, ir_value *v, const sym_t *coords, int d
         for (int d = 0; d < v->type.rank; d++) find_splits(r, coords[d]);
         return;
     }
+    if (w->visits && w->visits[region_id(r, v)]++) w->again_cost += region_op_cost(v->op);
     sym_t at[IR_MAX_RANK];
     for (int i = 0; i < v->op->n_operands; i++) {
         access_operand(&r->x, v->op, i, coords, at);
@@ -223,6 +224,24 @@ void region_each_read(region *r, int i, region_read_fn f, void *u) {
     r->splits->on_read_data = u;
     region_trace_nest(r, i, coords);
     r->splits->on_read = NULL;
+}
+
+static void ignore_read(void *u, nest *n, const sym_t *coords) {}
+
+double region_again(region *r) {
+    enum { FEW = 128 }; /* a position is in one piece of a concat: the others' evaluations are counted, but not made */
+    work *w = r->splits;
+    double operations = 0;
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        w->visits = arena_array(r->x.scratch, int, r->n_ids + 1);
+        w->again_cost = 0;
+        region_each_read(r, i, ignore_read, NULL);
+        if (w->again_cost <= FEW) continue;
+        operations += (w->again_cost - FEW) * (double)sym_hint(ir_type_elements(r->x.m, n->v->type)) * region_points(n->n_red, n->red);
+    }
+    w->visits = NULL;
+    return operations;
 }
 
 bool region_strided(region *r, sym_t var) {
