@@ -73,7 +73,7 @@ static bool unpacks(fuser *f, region *r, const ir_value *v, double elements, int
 /* Bytes that could move while tasks compute the elements of such an operand again that one kernel before would compute once. An
  * operand of 16 bits that is computed loses its bulk copies to the tiles of matrix instructions as well. */
 static double remade(fuser *f, region *r, const nest *n, int i, bool chain) {
-    enum { DEAR = 16, DEAR_BULK = 3, FLOPS_PER_BYTE = 8 };
+    enum { DEAR = 16, DEAR_BULK = 3 };
     ir_value *v = ir_operand(n->v->op, i);
     while (region_inside(r, v) && !region_nest_of(r, v) && ir_op_flags(v->op) & IR_F_VIEW && v->op->n_operands == 1) v = ir_operand(v->op, 0);
     if (!f->o->limits->threads) return 0;
@@ -166,6 +166,22 @@ static bool is_shared_out(fuser *f, region *r) {
     return true;
 }
 
+/* What a contraction takes longer, in bytes that could move meanwhile, where its result is reduced by rows in the same kernel and so
+ * few blocks have rows that most multiprocessors idle; less what starting a second kernel takes there. */
+static double idle_beside(fuser *f, region *r, const nest *c, double flops) {
+    enum { START = 1 << 24, FLOPS_PER_BYTE_OF_32 = 50, FLOPS_PER_BYTE_OF_16 = 300 };
+    const frit_target_limits *l = f->o->limits;
+    if (!l->threads || !l->multiprocessors) return 0;
+    const ir_value *x = ir_operand(c->v->op, 0);
+    if (x->op && x->op->code == IR_cast) x = ir_operand(x->op, 0);
+    bool wide = frit_dtype_bits((frit_dtype)x->type.dtype) > 16;
+    int64_t rows = f->sizes.stream[wide].rows > 0 ? f->sizes.stream[wide].rows : f->sizes.chain_rows;
+    double blocks = ceil_div(region_tasks(r), (double)rows);
+    if (blocks >= l->multiprocessors) return 0;
+    double lost = flops / (wide ? FLOPS_PER_BYTE_OF_32 : FLOPS_PER_BYTE_OF_16) * (l->multiprocessors / blocks - 1) - START;
+    return lost > 0 ? lost : 0;
+}
+
 /* What loads and stores do not show of a kernel with contractions: what they read again. < 0 where it should not be one
  * kernel: too few tasks for the work, or more memory a task than there is near it. */
 static double contraction_cost(fuser *f, region *r) {
@@ -173,18 +189,21 @@ static double contraction_cost(fuser *f, region *r) {
     bool chain = false; /* some nest has loops within a task: one contraction follows another */
     double cost = 0, flops = 0, tasks = region_tasks(r);
     int contracts = 0;
+    const nest *last = NULL;
     for (int i = 0; i < r->nests.len; i++)
         for (int d = 0; d < r->nests.data[i].rank; d++) chain |= r->nests.data[i].dim[d].n_vars > 0;
     for (int i = 0; i < r->nests.len; i++) {
         const nest *c = &r->nests.data[i];
         if (c->kind != NEST_CONTRACT) continue;
         contracts++;
+        last = c;
         for (int k = 0; k < 2; k++) cost += reread(f, r, c, k, chain) + remade(f, r, c, k, chain);
         double own = 2 * region_points(c->n_red, c->red) * (double)sym_hint(ir_type_elements(f->m, c->v->type));
         cost += widening(f, r, c, own);
         flops += own;
     }
     if (contracts == 0 || !chain) return cost;
+    if (contracts == 1) cost += idle_beside(f, r, last, flops);
     if ((tasks >= LEAST_ROWS && stays_in_registers(f, r)) || is_shared_out(f, r)) return cost;
     if (tasks / (double)f->sizes.chain_rows < (double)f->sizes.least_tasks && flops > MUCH_WORK) return -1;
     return task_bytes(f, r) > most_kept(f->o->limits) ? -1 : cost;
