@@ -237,6 +237,41 @@ static bool is_one_row(const nest *n) {
     return n->kind != NEST_CONTRACT && (region_points(n->rank, n->dim) <= 1 || region_points(n->n_red, n->red) <= 1);
 }
 
+typedef struct read_nests {
+    arena *a;
+    VEC(const nest *) list;
+} read_nests;
+
+static void mark_read(void *u, nest *n, const sym_t *coords) {
+    read_nests *s = u;
+    vec_push(s->a, &s->list, n);
+}
+
+static bool is_read(const read_nests *s, const nest *n) {
+    for (int i = 0; i < s->list.len; i++)
+        if (s->list.data[i] == n) return true;
+    return false;
+}
+
+/* Each task would compute some value whole that it reads a few elements of: at neighbours that its own indices do not tell apart, such
+ * as the windows of a dilation. Operands of contractions are made by each task, which reads all of them. */
+static bool makes_all_again(fuser *f, region *r) {
+    enum { MANY = 1024 }; /* operations an element */
+    double elements = 0, tasks = region_tasks(r);
+    read_nests packed = {.a = r->x.scratch};
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        elements += (double)sym_hint(ir_type_elements(f->m, n->v->type)) * region_points(n->n_red, n->red);
+        if (n->kind == NEST_CONTRACT) region_each_read(r, i, mark_read, &packed);
+    }
+    for (int i = 0; i < r->nests.len; i++) {
+        const nest *n = &r->nests.data[i];
+        if (n->kind != NEST_MAP || n->output || is_read(&packed, n)) continue;
+        if (region_points(n->rank, n->dim) * tasks * (1 + region_element_cost(r, n->v)) > MANY * elements) return true;
+    }
+    return false;
+}
+
 static bool is_open(int n, const nest_axis *axes) {
     for (int d = 0; d < n; d++)
         for (int k = 0; k < axes[d].n_vars; k++)
@@ -266,7 +301,7 @@ static fuse_weight weigh(fuser *f, const fuse_io *k, arena *trial) {
     region *r = region_analyse(f->m, trial, f->o->limits->threads > 0, k->ops.len, k->ops.data, wanted.len, wanted.data, &why);
     if (!r) return (fuse_weight){.cost = -1, .grid = 1};
     double again = contraction_cost(f, r), times = idle(f, r);
-    if (again >= 0) again += region_again(r) / FLOPS_PER_BYTE;
+    if (again >= 0) again = makes_all_again(f, r) ? -1 : again + region_again(r) / FLOPS_PER_BYTE;
     count_points(f, r, &w);
     region_release(r);
     w.cost = again < 0 ? -1 : w.cost * times + again;
