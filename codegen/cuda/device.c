@@ -29,7 +29,7 @@ static int capability(void) {
 const cuda_arch *cuda_arch_here(arena *a, const char **error) {
     int have = capability();
     if (!have) {
-        *error = "no CUDA device is found on this machine: name one, e.g. cuda:sm_80";
+        *error = "no CUDA device is found on this machine: install NVIDIA's driver (libcuda.so.1) where its GPU is, or name a target, e.g. cuda:sm_80";
         return NULL;
     }
     for (int c = have; c > 0 && c / 10 == have / 10; c--) {

@@ -28,6 +28,6 @@ const hip_arch *hip_arch_here(arena *a, const char **error) {
         if (!arch) *error = arena_printf(a, "this machine's device (%s) is not one that frit makes code for", name);
         return arch;
     }
-    *error = "no HIP device is found on this machine: name one, e.g. hip:gfx942";
+    *error = "no HIP device is found on this machine: install ROCm (libamdhip64.so) where its GPU is, or name a target, e.g. hip:gfx942";
     return NULL;
 }
