@@ -347,14 +347,25 @@ val el_eval(elab *e, const ast_expr *x) {
     return el_fail(e, diag_report(e->d, MSG_RESULT_COUNT, el_at(e, x->span), v.count, 1));
 }
 
+static bool divides(const ast_expr *x) {
+    for (int i = 0; x->kind == AST_CHAIN && i < x->chain.links.len; i++)
+        if (x->chain.links.data[i].op == AST_DIV)
+            return true;
+    return false;
+}
+
 bool el_eval_int(elab *e, const ast_expr *x, sym_t *out, const char *what) {
     val v = el_eval(e, x);
     if (v.kind == V_INT) {
         *out = el_resolve(e, v.i);
         return true;
     }
-    if (v.kind != V_ERROR)
-        el_fail(e, diag_report(e->d, MSG_EXPECTED_VALUE, el_at(e, x->span),
-                               arena_printf(e->a, "an integer as %s", what), el_describe(e, v)));
+    if (v.kind == V_ERROR)
+        return false;
+    diag_record *r = diag_report(e->d, MSG_EXPECTED_VALUE, el_at(e, x->span),
+                                 arena_printf(e->a, "an integer as %s", what), el_describe(e, v));
+    if (divides(x))
+        diag_suggest(e->d, r, "x // y is the quotient of integers, rounded down; x / y is a number");
+    el_fail(e, r);
     return false;
 }
