@@ -280,17 +280,20 @@ static bool is_open(int n, const nest_axis *axes) {
 }
 
 static void count_points(fuser *f, const region *r, fuse_weight *w) {
-    bool contracts = false;
-    w->clusters = schedule_cluster_holds(f->o->limits, (int64_t)longest_row(r));
+    bool contracts = false, reduces = false;
+    double row = longest_row(r);
+    w->clusters = schedule_cluster_holds(f->o->limits, (int64_t)row);
     w->grid = region_tasks(r);
     for (int i = 0; i < r->nests.len; i++) {
         const nest *n = &r->nests.data[i];
         w->points += (double)sym_hint(ir_type_elements(f->m, n->v->type)) * region_points(n->n_red, n->red);
         w->clusters &= is_one_row(n);
+        reduces |= region_points(n->n_red, n->red) >= row;
         w->open |= n->kind == NEST_REDUCE && !is_one_row(n) && (is_open(n->rank, n->dim) || is_open(n->n_red, n->red));
         contracts |= n->kind == NEST_CONTRACT;
     }
     w->open &= !contracts;
+    w->clusters &= reduces; /* blocks of a cluster meet for a long reduction; for a short one each can do it on its own */
 }
 
 static fuse_weight weigh(fuser *f, const fuse_io *k, arena *trial) {
@@ -339,7 +342,8 @@ bool fuse_loses_tasks(fuser *f, const fuse_io *merged, int a, int b) {
     enum { MANY_POINTS = 1 << 17, FEWER = 4 };
     if (!f->o->limits->threads) return false;
     fuse_weight all = weight_of(f, merged);
-    bool many = all.grid >= (double)f->sizes.least_tasks || all.points < MANY_POINTS * all.grid;
+    int64_t few = f->o->limits->multiprocessors > f->sizes.least_tasks ? f->o->limits->multiprocessors : f->sizes.least_tasks;
+    bool many = all.grid >= (double)few || all.points < MANY_POINTS * all.grid;
     if (all.clusters || (many && !all.open)) return false;
     fuse_io k[2] = {fuse_collect(f, a, -1), fuse_collect(f, b, -1)};
     fuse_weight w[2] = {weight_of(f, &k[0]), weight_of(f, &k[1])};

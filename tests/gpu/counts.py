@@ -118,6 +118,11 @@ TWO_SOFTMAXES = """model m(q: f16[2, 4, S, 32], k: f16[2, 4, S, 32], v: f16[2, 2
     return f16(a[:, :, 0] - a[:, :, 1]) @ v
 }
 """
+GROUP_NORM = """model m(x: f16[32, 64, 62, 62], w: f16[64], b: f16[64]) -> (y: f16[32, 64, 62, 62], m: f16[32]) {
+    g = group_norm(x, w, b, num_groups = 16)
+    return x + tanh(g), mean(g, axis = [1, 2, 3])
+}
+"""
 BARRIER = r"\b(?:part_)?barrier\("
 SPLIT = r" (?:add|sub|and|or|shr|not|select)\(.*: (?:i32|f32)x"
 
@@ -155,7 +160,7 @@ ROWS = [
     ("a norm before a product of 16 bits is made once, and read in boxes", FOUR + ",blocks=132", ENCODER,
      {r"func thread @\w+\(%x: ptr f16, %g: ptr f16": "=1", r"func thread @\w+_parts": "=2", r"func thread @": "=6", "tensor_load": "=12"}),
     ("attention behind projections: groups of heads in the grid, keys turned once", FOUR + ",blocks=132", ROTARY,
-     {r"tasks i1 < 8, i12 < 4, t < 16:": "=1", r"ptr bf16, %result: ptr bf16": "=1", r"func thread @": "=5", r"\(%wq[^)]*: ptr f32": "=0"}),
+     {r"tasks i1 < 8, i1_2 < 4, t < 16:": "=1", r"ptr bf16, %result: ptr bf16": "=1", r"func thread @": "=5", r"\(%wq[^)]*: ptr f32": "=0"}),
     ("one query, many keys: keys in parts, two launches, and a form for many queries", WARP + ",blocks=108", ATTEND,
      {r"func thread @\w+_parts\(": "=1", r"func thread @": "=2", r"if [^\n]*, tasks i0 < B, i1 < 8, part < parts_2": "=1",
       r"= load\(.*: f16x4": "=0", r"store\(%partial_\d, .*{align = 16}": "=8"}),
@@ -165,6 +170,8 @@ ROWS = [
      {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=72"}),
     ("few long rows without clusters: reduced and followed up by as many blocks as there are", WARP + ",blocks=108", LONG_ROWS,
      {r"tasks i0 < 4, i1 < 64:": "=2", r"tasks i0 < 4, t < 64:": "=2", r"tasks i0 < 4:": "=0"}),
+    ("groups of channels are tasks, whatever else reads the sample", CLUSTER, GROUP_NORM,
+     {r"tasks i0 < 32, i1 < 16:": "=1", r"tasks i0 < 32:": "=1", r"func thread @": "=3"}),
     ("two tiles of i8 along a long axis: parts for all blocks, not a cluster's", FOUR + ",blocks=132,cluster=4096", NARROW,
      {r"func thread @": "=2", r"func thread @\w+_parts\(": "=1", r"rank <": "=0", r"\bwgmma\(": "=8"}),
     ("one line of open length: its runs are combined by vectors, then scanned side by side", WARP + ",blocks=108", LINE,
