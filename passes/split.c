@@ -10,10 +10,11 @@
 #include <string.h>
 
 enum {
-    FEW_RESULTS = 8,         /* of a reduction; there are tasks enough with more */
+    FEW_RESULTS = 8,         /* of a reduction; there are tasks enough with more, or as many as multiprocessors (few_results) */
     FEW_PRODUCTS = 2048,     /* of a contraction: a few tasks at most */
     LONG = 1 << 18,          /* terms of a reduction's result: a row that is shorter stays in one kernel with its readers */
     LONG_PRODUCT = 1 << 15,  /* terms of a contraction's result */
+    LONG_COLUMN = 1 << 16,   /* terms of one that is no row, for blocks of threads */
     PART = 1 << 12,          /* terms a part, about */
     MOST_PARTS = 512,
     TRAFFIC = 8              /* terms a partial result must stand for at least */
@@ -26,7 +27,9 @@ static int64_t divisor_near(int64_t n, int64_t want) {
     return want;
 }
 
-static int64_t parts_of(int64_t n) { return divisor_near(n, n / PART < MOST_PARTS ? n / PART : MOST_PARTS); }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t parts_of(int64_t n) { return divisor_near(n, least(n / PART, MOST_PARTS)); }
 
 static frit_dtype partial_dtype(frit_dtype t) {
     return frit_dtype_is_float(t) && frit_dtype_bits(t) < 32 ? FRIT_f32 : t;
@@ -59,8 +62,9 @@ static ir_value *in_parts(rewriter *r, ir_value *x, int64_t n, int64_t parts, do
 
 static ir_value *kept(rewriter *r, ir_value *x) { return ir_result(ir_build(&r->at, IR_materialize, 1, &x, 1, &x->type), 0); }
 
-/* x with the given axes behind the others and joined into one. *n: its extent; false when that is not a long constant. */
-static bool join_axes(rewriter *r, ir_type t, int n_axes, const int64_t *axes, int64_t *perm, int64_t *n) {
+/* x with the given axes behind the others and joined into one. *n: its extent; false when that is not a constant of so many
+ * elements at least. */
+static bool join_axes(rewriter *r, ir_type t, int n_axes, const int64_t *axes, int64_t fewest, int64_t *perm, int64_t *n) {
     int k = 0;
     *n = 1;
     for (int i = 0; i < n_axes; i++) {
@@ -74,7 +78,7 @@ static bool join_axes(rewriter *r, ir_type t, int n_axes, const int64_t *axes, i
         if (!joined) perm[k++] = d;
     }
     for (int i = 0; i < n_axes; i++) perm[k++] = axes[i];
-    return *n >= LONG && t.rank - n_axes + 2 <= IR_MAX_RANK;
+    return *n >= fewest && t.rank - n_axes + 2 <= IR_MAX_RANK;
 }
 
 static ir_value *joined(rewriter *r, ir_value *x, int n_axes, const int64_t *perm, int64_t n) {
@@ -86,6 +90,60 @@ static ir_value *joined(rewriter *r, ir_value *x, int n_axes, const int64_t *per
     return ir_reshape(&r->at, x, rank, dims);
 }
 
+/* The axes are the last ones: a result's terms are neighbours, a row. */
+static bool are_last(ir_type t, int n_axes, const int64_t *axes) {
+    for (int i = 0; i < n_axes; i++)
+        if (axes[i] != t.rank - n_axes + i) return false;
+    return true;
+}
+
+/* How many results are few: a machine of many multiprocessors needs one for each of them. Rows are left to one kernel with
+ * what reads them again. */
+static int64_t few_results(const rewriter *r, bool rows) {
+    bool many = !rows && r->limits && r->limits->threads && r->limits->multiprocessors > FEW_RESULTS;
+    return many ? r->limits->multiprocessors : FEW_RESULTS;
+}
+
+static int64_t long_for(const rewriter *r, bool rows) { return !rows && r->limits && r->limits->threads ? LONG_COLUMN : LONG; }
+
+/* Where the axes of a sum, in their order, are cut: parts are the positions of those before, times `parts` of this one. */
+typedef struct axis_cut {
+    int at;
+    int64_t parts, extent;
+} axis_cut;
+
+/* Parts of each of so many results that hold whole inner axes, so that they are read as they lie. Results that are neighbours in
+ * memory share tasks, and take more parts to be many tasks. */
+static bool cut_axes(ir_type t, int n_axes, const int64_t *axes, int64_t n, int64_t results, axis_cut *cut) {
+    bool neighbours = axes[n_axes - 1] != t.rank - 1;
+    int64_t most = neighbours ? MOST_PARTS : least(MOST_PARTS, MOST_PARTS * FEW_RESULTS / results);
+    int64_t want = least(n / PART, most), outer = 1, e;
+    for (int i = 1; i < n_axes; i++)
+        if (axes[i] <= axes[i - 1]) return false;
+    for (int i = 0; i < n_axes && sym_is_const(t.dims[axes[i]], &e) && outer <= want; outer *= e, i++)
+        for (int64_t d = least(want / outer, e); d * outer > want / 2; d--)
+            if (e % d == 0) {
+                *cut = (axis_cut){i, d, e};
+                return true;
+            }
+    return false;
+}
+
+/* The axes stay where they are: what was neighbours in memory is among the partial results too. */
+static ir_value *reduce_at(rewriter *r, ir_combine c, ir_value *x, int n_axes, const int64_t *axes, const axis_cut *cut) {
+    sym_t dims[IR_MAX_RANK + 1];
+    int64_t inner[IR_MAX_RANK];
+    int n_inner = 0, axis = (int)axes[cut->at], rank = x->type.rank;
+    memcpy(dims, x->type.dims, (size_t)axis * sizeof *dims);
+    dims[axis] = sym_const(r->s, cut->parts);
+    dims[axis + 1] = sym_const(r->s, cut->extent / cut->parts);
+    memcpy(dims + axis + 2, x->type.dims + axis + 1, (size_t)(rank - axis - 1) * sizeof *dims);
+    x = ir_reshape(&r->at, x, rank + 1, dims);
+    for (int i = cut->at; i < n_axes; i++) inner[n_inner++] = axes[i] + 1;
+    x = kept(r, ir_reduce(&r->at, c, x, n_inner, inner, (frit_dtype)x->type.dtype));
+    return ir_reduce(&r->at, c, x, cut->at + 1, axes, (frit_dtype)x->type.dtype);
+}
+
 static ir_value *split_reduce(rewriter *r, ir_op *op) {
     const int64_t *axes;
     int64_t perm[IR_MAX_RANK], n, results;
@@ -95,11 +153,18 @@ static ir_value *split_reduce(rewriter *r, ir_op *op) {
     ir_type t = ir_result(op, 0)->type;
     frit_dtype from = (frit_dtype)x->type.dtype;
     if (c > IR_ALL || from != t.dtype || frit_dtype_bits(from) < 8) return NULL;
-    if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1 || results > FEW_RESULTS) return NULL;
-    if (!join_axes(r, x->type, n_axes, axes, perm, &n)) return NULL;
+    bool rows = are_last(x->type, n_axes, axes);
+    axis_cut cut;
+    if (!sym_is_const(ir_type_elements(r->m, t), &results) || results < 1 || results > few_results(r, rows)) return NULL;
+    if (!join_axes(r, x->type, n_axes, axes, long_for(r, rows), perm, &n)) return NULL;
     if (n_axes == 1 && axes[0] == x->type.rank - 1 && r->limits && schedule_cluster_holds(r->limits, n)) return NULL;
     int64_t parts = parts_of(n), last = t.rank + 1, part = t.rank;
-    if (n % parts && isinf(identity_of(c)) && !frit_dtype_is_float(from)) return NULL; /* no such number */
+    bool along = !rows && x->type.rank < IR_MAX_RANK && cut_axes(x->type, n_axes, axes, n, results, &cut);
+    if (!along && n % parts && isinf(identity_of(c)) && !frit_dtype_is_float(from)) return NULL; /* no such number */
+    if (along) {
+        x = reduce_at(r, c, ir_cast(&r->at, x, partial_dtype(from)), n_axes, axes, &cut);
+        return ir_cast(&r->at, x, (frit_dtype)t.dtype);
+    }
     x = ir_cast(&r->at, joined(r, x, n_axes, perm, n), partial_dtype(from));
     x = in_parts(r, x, n, parts, identity_of(c));
     x = kept(r, ir_reduce(&r->at, c, x, 1, &last, (frit_dtype)x->type.dtype));
@@ -117,7 +182,7 @@ static ir_value *split_arg(rewriter *r, ir_op *op) {
     frit_dtype from = (frit_dtype)x->type.dtype;
     if ((c != IR_ARGMAX && c != IR_ARGMIN) || ir_get_ints(op, IR_ATTR_axes, &axes) != 1 || frit_dtype_bits(from) < 8) return NULL;
     if (!r->limits || !r->limits->threads || !sym_is_const(ir_type_elements(r->m, t), &results)) return NULL;
-    if (results < 1 || results > FEW_RESULTS || !join_axes(r, x->type, 1, axes, perm, &n)) return NULL;
+    if (results < 1 || results > FEW_RESULTS || !join_axes(r, x->type, 1, axes, LONG, perm, &n)) return NULL;
     int64_t parts = parts_of(n), size = (n + parts - 1) / parts, last = t.rank + 1, part = t.rank;
     if (n % parts && !frit_dtype_is_float(from)) return NULL; /* no such number */
     x = in_parts(r, joined(r, x, 1, perm, n), n, parts, identity_of(of));
@@ -131,8 +196,6 @@ static ir_value *split_arg(rewriter *r, ir_op *op) {
     best = ir_binary(&r->at, IR_mul, best, ir_splat_int(&r->at, best->type, size));
     return ir_cast(&r->at, ir_binary(&r->at, IR_add, best, place), (frit_dtype)t.dtype);
 }
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Sums over parts of the first summed axis; the others stay as they are. */
 static ir_value *split_contract(rewriter *r, ir_op *op) {

@@ -118,6 +118,20 @@ TWO_SOFTMAXES = """model m(q: f16[2, 4, S, 32], k: f16[2, 4, S, 32], v: f16[2, 2
     return f16(a[:, :, 0] - a[:, :, 1]) @ v
 }
 """
+CHANNELS = """model m(x: f32[64, 33, 32, 32]) -> f32[33] {
+    return sum(x, axis = [0, 2, 3])
+}
+"""
+LAST_CHANNELS = """model m(x: f16[64, 64, 64, 64]) -> f16[64] {
+    return max(x, axis = [0, 1, 2])
+}
+"""
+BATCH_NORM = """model m(x: bf16[128, 64, 56, 56]) -> bf16[128, 64, 56, 56] {
+    c = f32(x)
+    d = c - mean(c, axis = [0, 2, 3], keepdims = true)
+    return bf16(d * rsqrt(mean(d * d, axis = [0, 2, 3], keepdims = true) + 1e-5))
+}
+"""
 GROUP_NORM = """model m(x: f16[32, 64, 62, 62], w: f16[64], b: f16[64]) -> (y: f16[32, 64, 62, 62], m: f16[32]) {
     g = group_norm(x, w, b, num_groups = 16)
     return x + tanh(g), mean(g, axis = [1, 2, 3])
@@ -170,6 +184,12 @@ ROWS = [
      {"func thread @": "=2", r"ptradd\(%scratch": "=0", "mma_m16n8k16_f16": "=72"}),
     ("few long rows without clusters: reduced and followed up by as many blocks as there are", WARP + ",blocks=108", LONG_ROWS,
      {r"tasks i0 < 4, i1 < 64:": "=2", r"tasks i0 < 4, t < 64:": "=2", r"tasks i0 < 4:": "=0"}),
+    ("sums of channels over a batch's images: four images a part, each read as it lies", WARP + ",blocks=108", CHANNELS,
+     {r"tasks i0 < 16, i1 < 33:": "=1", r"tasks i0 < 33:": "=0", r"func thread @": "=2", r"= load\(.*: f32x4": "=1"}),
+    ("channels that are neighbours: 32 of them a task, parts of the batch", WARP + ",blocks=108", LAST_CHANNELS,
+     {r"tasks i0 < 64, t < 2:": "=1", r"func thread @": "=2"}),
+    ("statistics of a batch: no kernel has few tasks but those that combine parts, with clusters or without", CLUSTER, BATCH_NORM,
+     {r"tasks i0 < 64, i1 < 64:": "=2", r"tasks i0 < 128, i1 < 64:": "=2", r"tasks t < 2:": "=2", r"func thread @": "=6"}),
     ("groups of channels are tasks, whatever else reads the sample", CLUSTER, GROUP_NORM,
      {r"tasks i0 < 32, i1 < 16:": "=1", r"tasks i0 < 32:": "=1", r"func thread @": "=3"}),
     ("two tiles of i8 along a long axis: parts for all blocks, not a cluster's", FOUR + ",blocks=132,cluster=4096", NARROW,
