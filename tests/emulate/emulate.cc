@@ -34,6 +34,7 @@ unsigned char (*emulate_shared)[] = (unsigned char (*)[]) & emulate_first;
 }
 
 enum { MOST_THREADS = 1024 * MOST_BLOCKS, STACK = 1 << 21, MOST_COPIES = 4096, SLOTS = 1 << 20 };
+static constexpr size_t SCRATCH = (size_t)1 << 38;
 enum state { RUNS, AT_BARRIER, AT_CLUSTER, AT_EXCHANGE, WAITS, DONE };
 
 struct copy {
@@ -102,6 +103,7 @@ static struct {
     int block, first; /* threads of a block; number of the first block */
     fiber fibers[MOST_THREADS];
     char *stacks;
+    void *scratch; /* SCRATCH bytes, of which only what is touched is taken; NULL: not wanted yet */
     void *scheduler;
     const void *bottom; /* of the scheduler's stack */
     size_t size;
@@ -329,7 +331,14 @@ void emulate_launch(const emulate_block *b, void (*body)(void *), void *arg) {
     }
     for (int i = 0; i < threads; i++) prepare(i);
     run_block();
+    if (m.scratch && madvise(m.scratch, SCRATCH, MADV_DONTNEED)) abort();
     pthread_mutex_unlock(&one);
+}
+
+void *emulate_scratch() {
+    if (!m.scratch) m.scratch = mmap(nullptr, SCRATCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (m.scratch == MAP_FAILED) abort();
+    return m.scratch;
 }
 
 /* ------------ barriers and exchanges */

@@ -54,6 +54,9 @@ template <class F> void emulate(const emulate_block &b, F f) {
     emulate_launch(&b, [](void *u) { (*(F *)u)(); }, &f);
 }
 
+/* Scratch for blocks of any numbers, of which each touches its own. A block's is gone when it has ended. */
+void *emulate_scratch();
+
 /* Any pointer, as the parameter wants it. */
 struct as_pointer {
     void *p;

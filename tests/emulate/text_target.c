@@ -81,18 +81,8 @@ static const char *map_text(arena *a, const ir_func *f, const char **args) {
     return s;
 }
 
-/* Bytes of scratch that f keeps for each block, in C: kernels find theirs at scratch + block_id * bytes. */
-static const char *scratch_text(arena *a, const ir_func *f) {
-    const ir_use *u = f->body->args[f->body->n_args - 2]->uses;
-    if (!u) return "0";
-    const ir_value *at = u->next || u->user->code != IR_ptradd ? NULL : ir_operand(u->user, 1);
-    if (!at || !at->op || at->op->code != IR_mul || f->cluster) return "unknown";
-    const ir_value *block = ir_operand(at->op, 0);
-    return block->op && block->op->code == IR_block_id ? value_text(a, f, ir_operand(at->op, 1)) : "unknown";
-}
-
 /* The kernel behind the CPU's ABI: one block does the tasks begin .. end - 1, or each of them has one. The worker's scratch
- * is what a single block needs, so that it begins where it would for block 0. */
+ * has room for one block, which need not be number 0: the kernel is given more. */
 static const char *entry_text(arena *a, const ir_func *f, int warp) {
     const char *name = cprint_kernel_name(a, f), *args = "";
     int n_ptr = 0, n_int = 0, n = f->body->n_args - 2;
@@ -104,18 +94,17 @@ static const char *entry_text(arena *a, const ir_func *f, int warp) {
     if (f->cluster) /* clusters whose first task is one of these */
         return arena_printf(a,
                             "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
-                            "    (void)ints;\n%s    begin = (begin + %d) / %d * %d, end = (end + %d) / %d * %d;\n"
-                            "    if (begin < end) emulate({\"%s\", %d, %d, %lld, begin, %d}, [=] { %s(%sas_pointer(scratch), end%s); });\n}\n",
+                            "    (void)ints, (void)scratch;\n%s    begin = (begin + %d) / %d * %d, end = (end + %d) / %d * %d;\n"
+                            "    if (begin < end) emulate({\"%s\", %d, %d, %lld, begin, %d}, [=] { %s(%sas_pointer(emulate_scratch()), end%s); });\n}\n",
                             name, maps, f->cluster - 1, f->cluster, f->cluster, f->cluster - 1, f->cluster, f->cluster, f->name, f->threads, warp,
                             (long long)f->shared, f->cluster, name, args, map_args);
     return arena_printf(a,
                         "extern \"C\" void %s_entry(void *const *buffers, const i64 *ints, void *scratch, i64 begin, i64 end) {\n"
-                        "    (void)ints;\n%s"
+                        "    (void)ints, (void)scratch;\n%s"
                         "    bool alone = begin > 0; /* the tasks of later grids begin anew for each block */\n"
-                        "    for (i64 stop = alone ? end : begin + 1; begin < stop; begin++) {\n"
-                        "        void *all = (u8 *)scratch - begin * %s;\n"
-                        "        emulate({\"%s\", %d, %d, %lld, begin, 0, alone}, [=] { %s(%sas_pointer(all), end%s); });\n    }\n}\n",
-                        name, maps, scratch_text(a, f), f->name, f->threads, warp, (long long)f->shared, name, args, map_args);
+                        "    for (i64 stop = alone ? end : begin + 1; begin < stop; begin++)\n"
+                        "        emulate({\"%s\", %d, %d, %lld, begin, 0, alone}, [=] { %s(%sas_pointer(emulate_scratch()), end%s); });\n}\n",
+                        name, maps, f->name, f->threads, warp, (long long)f->shared, name, args, map_args);
 }
 
 /* The text without its nth statement that begins so, for tests that want to see it missed. */
