@@ -173,7 +173,7 @@ static int pick_primary(const region *r) {
         const nest *n = &r->nests.data[i];
         if (!n->output) continue;
         int64_t s = sym_hint(ir_type_elements(r->x.m, n->v->type));
-        if (s > size) best = i, size = s;
+        if (best < 0 || s > size) best = i, size = s; /* a typical size may come out below 0 */
     }
     if (best < 0 || !used_inside(&r->nests.data[best])) return best;
     for (int i = r->nests.len - 1; i >= 0; i--)
